@@ -1,0 +1,20 @@
+//! The words of the domain: regions, sectors, acts, agencies, credit codes, money, working days, the clock and ids. No async, no I/O, no wire
+//! types; every service's core and every shell speaks with these.
+
+mod codes;
+
+pub mod act;
+pub mod agency;
+pub mod clock;
+pub mod credit_code;
+pub mod ids;
+pub mod industry;
+pub mod money;
+pub mod owner;
+pub mod region;
+pub mod role;
+pub mod roster;
+pub mod sector;
+pub mod subject;
+pub mod time;
+pub mod workdays;

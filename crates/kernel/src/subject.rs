@@ -1,0 +1,109 @@
+//! What a case is about: a lawful enterprise or an illegal den (clause A3).
+
+use serde::{Deserialize, Serialize};
+
+use crate::{agency::Agency, credit_code::CreditCode, industry::Industry};
+
+/// The subject of a case.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum Subject {
+    /// 合法生产经营单位. Its case needs no persuasion and ends at its regulator (clause A4).
+    Enterprise {
+        /// Its credit code.
+        credit_code: CreditCode,
+        /// Its name.
+        name: String,
+        /// The agency that regulates it, where the roster knows.
+        regulator: Option<Agency>,
+        /// Its industry.
+        industry: Industry,
+    },
+    /// 非法窝点: known by its place.
+    Den {
+        /// Where it is, in words.
+        place: String,
+        /// Where it is, on the map.
+        position: Option<Position>,
+    },
+}
+
+impl Subject {
+    /// Whether it is an enterprise.
+    #[must_use]
+    pub const fn is_enterprise(&self) -> bool {
+        matches!(self, Self::Enterprise { .. })
+    }
+
+    /// Its industry; general for a den.
+    #[must_use]
+    pub const fn industry(&self) -> Industry {
+        match self {
+            Self::Enterprise { industry, .. } => *industry,
+            Self::Den { .. } => Industry::General,
+        }
+    }
+}
+
+/// A point on the earth, WGS 84, in 1e-7 degrees.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Position {
+    lat_e7: i32,
+    lon_e7: i32,
+}
+
+/// The numbers are no point on the earth.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("latitude is -90 to 90 degrees, longitude -180 to 180")]
+pub struct PositionError;
+
+impl Position {
+    /// A point.
+    ///
+    /// # Errors
+    /// When latitude or longitude is out of range.
+    pub const fn new(lat_e7: i32, lon_e7: i32) -> Result<Self, PositionError> {
+        if lat_e7.unsigned_abs() <= 900_000_000 && lon_e7.unsigned_abs() <= 1_800_000_000 {
+            Ok(Self { lat_e7, lon_e7 })
+        } else {
+            Err(PositionError)
+        }
+    }
+
+    /// Latitude in 1e-7 degrees.
+    #[must_use]
+    pub const fn lat_e7(&self) -> i32 {
+        self.lat_e7
+    }
+
+    /// Longitude in 1e-7 degrees.
+    #[must_use]
+    pub const fn lon_e7(&self) -> i32 {
+        self.lon_e7
+    }
+
+    /// Great-circle distance in metres (mean earth radius 6,371,008.8 m).
+    #[must_use]
+    pub fn distance_m(&self, other: &Self) -> f64 {
+        let radians = |e7: i32| (f64::from(e7) / 1e7).to_radians();
+        let (lat1, lat2) = (radians(self.lat_e7), radians(other.lat_e7));
+        let half_lat = (lat2 - lat1) / 2.0;
+        let half_lon = (radians(other.lon_e7) - radians(self.lon_e7)) / 2.0;
+        let h = half_lat.sin().powi(2) + lat1.cos() * lat2.cos() * half_lon.sin().powi(2);
+        2.0 * 6_371_008.8 * h.sqrt().min(1.0).asin()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Position;
+
+    #[test]
+    fn a_degree_of_latitude_is_about_111_kilometres() {
+        let south = Position::new(350_000_000, 1_183_000_000).expect("on earth");
+        let north = Position::new(360_000_000, 1_183_000_000).expect("on earth");
+        assert!((south.distance_m(&north) - 111_195.0).abs() < 1.0);
+        assert!(south.distance_m(&south).abs() < 1e-6);
+        assert!(Position::new(900_000_001, 0).is_err());
+    }
+}

@@ -1,0 +1,186 @@
+//! Instants and civil dates. Instants have microseconds, as PostgreSQL keeps them; civil dates are those of Asia/Shanghai.
+
+use std::{fmt, str::FromStr};
+
+use jiff::{
+    SignedDuration, Timestamp,
+    civil::{Date, Time},
+    tz::Offset,
+};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// A point in time.
+pub type Instant = Timestamp;
+
+/// Asia/Shanghai has been UTC+8 without changes since 1991.
+pub const UTC_OFFSET_HOURS: i8 = 8;
+
+const OFFSET: Offset = Offset::constant(UTC_OFFSET_HOURS);
+
+/// The instant without what is below a microsecond.
+#[must_use]
+pub fn truncate_micros(at: Instant) -> Instant {
+    Instant::from_microsecond(at.as_microsecond()).unwrap_or(at)
+}
+
+/// The civil date of an instant.
+#[must_use]
+pub fn civil_date(at: Instant) -> Date {
+    OFFSET.to_datetime(at).date()
+}
+
+/// 00:00 of a civil date.
+#[must_use]
+pub fn start_of_day(date: Date) -> Instant {
+    OFFSET
+        .to_timestamp(date.to_datetime(Time::midnight()))
+        .unwrap_or(Instant::MAX)
+}
+
+/// 24:00 of a civil date: the next midnight.
+#[must_use]
+pub fn end_of_day(date: Date) -> Instant {
+    start_of_day(date)
+        .checked_add(SignedDuration::from_hours(24))
+        .unwrap_or(Instant::MAX)
+}
+
+/// An instant as a clerk reads it, in Asia/Shanghai: `2026-11-23 20:15:03`.
+#[must_use]
+pub fn format_local(at: Instant) -> String {
+    OFFSET
+        .to_datetime(at)
+        .strftime("%Y-%m-%d %H:%M:%S")
+        .to_string()
+}
+
+/// A civil month in Asia/Shanghai.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Month {
+    year: i16,
+    month: i8,
+}
+
+/// The text is no month of the form `2026-11`.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is no month of the form 2026-11")]
+pub struct MonthError(String);
+
+impl Month {
+    /// A month of a year 1 to 9999.
+    ///
+    /// # Errors
+    /// When it does not exist.
+    pub fn new(year: i16, month: i8) -> Result<Self, MonthError> {
+        match Date::new(year, month, 1) {
+            Ok(_) if (1..9999).contains(&year) => Ok(Self { year, month }),
+            _ => Err(MonthError(format!("{year}-{month}"))),
+        }
+    }
+
+    /// The month of an instant.
+    #[must_use]
+    pub fn of(at: Instant) -> Self {
+        let date = civil_date(at);
+        Self {
+            year: date.year(),
+            month: date.month(),
+        }
+    }
+
+    /// The year.
+    #[must_use]
+    pub const fn year(self) -> i16 {
+        self.year
+    }
+
+    /// The month, 1 to 12.
+    #[must_use]
+    pub const fn month(self) -> i8 {
+        self.month
+    }
+
+    /// 00:00 of its first day.
+    #[must_use]
+    pub fn first_instant(self) -> Instant {
+        start_of_day(Date::constant(self.year, self.month, 1))
+    }
+
+    /// 24:00 of its last day: the first instant that is no longer in it.
+    #[must_use]
+    pub fn end_instant(self) -> Instant {
+        self.next().first_instant()
+    }
+
+    /// The month after.
+    #[must_use]
+    pub const fn next(self) -> Self {
+        if self.month == 12 {
+            Self {
+                year: self.year + 1,
+                month: 1,
+            }
+        } else {
+            Self {
+                year: self.year,
+                month: self.month + 1,
+            }
+        }
+    }
+
+    /// The month before.
+    #[must_use]
+    pub const fn prev(self) -> Self {
+        if self.month == 1 {
+            Self {
+                year: self.year - 1,
+                month: 12,
+            }
+        } else {
+            Self {
+                year: self.year,
+                month: self.month - 1,
+            }
+        }
+    }
+}
+
+impl fmt::Display for Month {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:04}-{:02}", self.year, self.month)
+    }
+}
+
+impl FromStr for Month {
+    type Err = MonthError;
+
+    fn from_str(text: &str) -> Result<Self, MonthError> {
+        let wrong = || MonthError(text.to_owned());
+        let (year, month) = text.split_once('-').ok_or_else(wrong)?;
+        if year.len() != 4
+            || month.len() != 2
+            || !text.bytes().all(|b| b.is_ascii_digit() || b == b'-')
+        {
+            return Err(wrong());
+        }
+        Self::new(
+            year.parse().map_err(|_| wrong())?,
+            month.parse().map_err(|_| wrong())?,
+        )
+        .map_err(|_| wrong())
+    }
+}
+
+impl Serialize for Month {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Month {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?
+            .parse()
+            .map_err(serde::de::Error::custom)
+    }
+}

@@ -1,0 +1,187 @@
+//! The writer task of a group commit.
+
+use std::{
+    collections::{HashSet, VecDeque},
+    panic::AssertUnwindSafe,
+    sync::Arc,
+    time::Instant,
+};
+
+use futures::FutureExt;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    BatchCommand, BatchExecutor, BatchFailure,
+    queue::{BatchOptions, Job, Reply, SubmitError},
+};
+use crate::backoff::Backoff;
+
+/// Takes batches from the queue and has them written, one after the other.
+pub struct BatchWriter<E: BatchExecutor> {
+    executor: E,
+    receiver: mpsc::Receiver<Job<E>>,
+    options: BatchOptions,
+    /// Commands whose request id was already in the batch before.
+    deferred: VecDeque<Job<E>>,
+}
+
+/// Why a batch as a whole has no answers.
+enum Failed {
+    Data(sqlx::Error),
+    Unavailable(sqlx::Error),
+    Broken(String),
+}
+
+type Answers<E> = Vec<Result<<E as BatchExecutor>::Answer, <E as BatchExecutor>::Error>>;
+
+impl<E: BatchExecutor> std::fmt::Debug for BatchWriter<E> {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("BatchWriter").field("options", &self.options).finish_non_exhaustive()
+    }
+}
+
+impl<E: BatchExecutor> BatchWriter<E> {
+    pub(super) fn new(executor: E, receiver: mpsc::Receiver<Job<E>>, options: BatchOptions) -> Self {
+        Self { executor, receiver, options, deferred: VecDeque::new() }
+    }
+
+    /// Writes batches until `shutdown`; then takes no more commands, writes those that were accepted, and ends.
+    pub async fn run(mut self, shutdown: CancellationToken) {
+        let mut arrived = Vec::new();
+        let max = self.options.max_batch.max(1);
+        loop {
+            if self.deferred.is_empty() {
+                let count = tokio::select! {
+                    biased;
+                    () = shutdown.cancelled(), if !self.receiver.is_closed() => {
+                        self.receiver.close();
+                        continue;
+                    }
+                    count = self.receiver.recv_many(&mut arrived, max) => count,
+                };
+                if count == 0 {
+                    return;
+                }
+            } else {
+                while arrived.len() < max
+                    && let Ok(job) = self.receiver.try_recv()
+                {
+                    arrived.push(job);
+                }
+            }
+            let (commands, replies) = self.select(&mut arrived);
+            self.write(commands, replies).await;
+        }
+    }
+
+    /// The next batch: what was deferred, then what arrived, each request id once.
+    fn select(&mut self, arrived: &mut Vec<Job<E>>) -> (Vec<E::Command>, Vec<Reply<E>>) {
+        let waiting: Vec<Job<E>> = self.deferred.drain(..).chain(arrived.drain(..)).collect();
+        let (mut commands, mut replies) = (Vec::with_capacity(waiting.len()), Vec::with_capacity(waiting.len()));
+        let mut seen = HashSet::new();
+        for job in waiting {
+            let fresh = job.command.request_key().is_none_or(|key| seen.insert(key.clone()));
+            if fresh && commands.len() < self.options.max_batch.max(1) {
+                commands.push(job.command);
+                replies.push(job.reply);
+            } else {
+                self.deferred.push_back(job);
+            }
+        }
+        (commands, replies)
+    }
+
+    /// Writes a batch; when the database refuses its data, singly.
+    async fn write(&self, commands: Vec<E::Command>, replies: Vec<Reply<E>>) {
+        match self.execute(&commands).await {
+            Ok(answers) => {
+                for (reply, answer) in replies.into_iter().zip(answers) {
+                    // A caller that went away does not mind.
+                    let _ = reply.send(answer.map_err(SubmitError::Rejected));
+                }
+            }
+            Err(failed @ Failed::Unavailable(_)) => {
+                let reason: Arc<str> = failed.text().into();
+                tracing::warn!(%reason, commands = commands.len(), "commands not written");
+                for reply in replies {
+                    let _ = reply.send(Err(self.unavailable(&reason)));
+                }
+            }
+            Err(failed) => {
+                if commands.len() > 1 {
+                    tracing::warn!(reason = %failed.text(), commands = commands.len(), "batch refused, trying singly");
+                    for (command, reply) in commands.iter().zip(replies) {
+                        let result = self.execute(std::slice::from_ref(command)).await;
+                        let _ = reply.send(self.single(result));
+                    }
+                } else if let Some(reply) = replies.into_iter().next() {
+                    let _ = reply.send(self.single(Err(failed)));
+                }
+            }
+        }
+    }
+
+    /// The answer to a command that was executed alone.
+    fn single(&self, result: Result<Answers<E>, Failed>) -> Result<E::Answer, SubmitError<E::Error>> {
+        match result {
+            Ok(answers) => match answers.into_iter().next() {
+                Some(answer) => answer.map_err(SubmitError::Rejected),
+                None => Err(SubmitError::Broken("no answer".into())),
+            },
+            Err(Failed::Unavailable(error)) => Err(self.unavailable(&error.to_string().into())),
+            Err(Failed::Data(error)) => {
+                tracing::error!(%error, "the database refuses a command's data");
+                Err(SubmitError::Data(Arc::new(error)))
+            }
+            Err(Failed::Broken(reason)) => {
+                tracing::error!(%reason, "a command cannot be executed");
+                Err(SubmitError::Broken(reason.into()))
+            }
+        }
+    }
+
+    fn unavailable(&self, reason: &Arc<str>) -> SubmitError<E::Error> {
+        SubmitError::Unavailable { retry_after: self.options.retry_after, reason: Arc::clone(reason) }
+    }
+
+    /// Executes; as long as the outcome is unknown, again, up to the patience of the options.
+    async fn execute(&self, commands: &[E::Command]) -> Result<Answers<E>, Failed> {
+        let end = Instant::now() + self.options.unknown_patience;
+        let mut backoff = Backoff::for_batches();
+        let mut unknown = false;
+        loop {
+            let failure = match AssertUnwindSafe(self.executor.execute(commands)).catch_unwind().await {
+                Ok(Ok(answers)) if answers.len() == commands.len() => return Ok(answers),
+                Ok(Ok(answers)) => {
+                    return Err(Failed::Broken(format!("{} answers to {} commands", answers.len(), commands.len())));
+                }
+                Ok(Err(failure)) => failure,
+                Err(_panic) => return Err(Failed::Broken("the executor panicked".to_owned())),
+            };
+            let error = match failure {
+                BatchFailure::Data(error) => return Err(Failed::Data(error)),
+                BatchFailure::Unavailable(error) if !unknown => return Err(Failed::Unavailable(error)),
+                BatchFailure::Unavailable(error) => error,
+                BatchFailure::Unknown(error) => {
+                    unknown = true;
+                    error
+                }
+            };
+            let pause = backoff.next_pause();
+            if Instant::now() + pause >= end {
+                return Err(Failed::Unavailable(error));
+            }
+            tokio::time::sleep(pause).await;
+        }
+    }
+}
+
+impl Failed {
+    fn text(&self) -> String {
+        match self {
+            Self::Data(error) | Self::Unavailable(error) => error.to_string(),
+            Self::Broken(reason) => reason.clone(),
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! Filling a wiped NATS from the event log of a service's database.
+//!
+//! The whole log goes into the empty stream in the order of the log, behind the same fence as the relay's. The relay leaves the stream alone
+//! meanwhile; what was in the outbox when the refill began is in the log as well and is taken out of the outbox at the end, so nothing is
+//! doubled and nothing is lost. A refill that was broken off is begun again.
+
+use async_nats::jetstream::Context;
+use sqlx::{Connection, PgConnection, PgPool};
+
+use crate::{
+    log,
+    publish::{self, Outgoing},
+    relay::{created, store},
+    streams::{StreamSpec, ensure_streams},
+};
+
+/// Events read from the log at once.
+const PAGE: i64 = 1_000;
+
+/// What was done to a stream.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refilled {
+    /// Its name.
+    pub stream: String,
+    /// How many events it got.
+    pub events: u64,
+}
+
+/// Why a stream was not refilled.
+#[derive(Debug, thiserror::Error)]
+pub enum RefillError {
+    /// It holds something that no refill put there.
+    #[error("stream {stream} holds {messages} messages; only an empty stream is refilled")]
+    NotEmpty {
+        /// Its name.
+        stream: &'static str,
+        /// How much it holds.
+        messages: u64,
+    },
+    /// PostgreSQL failed.
+    #[error("PostgreSQL: {0}")]
+    Sql(#[from] sqlx::Error),
+    /// NATS failed.
+    #[error("NATS: {0}")]
+    Nats(String),
+}
+
+/// Refills these streams, each of which must be missing or empty. Which of a service's streams are refilled is the caller's choice: what
+/// agencies read is not simply played again.
+///
+/// # Errors
+/// As [`RefillError`] says; the streams before it are done, and it can be called again.
+pub async fn refill(pool: &PgPool, js: &Context, specs: &[StreamSpec]) -> Result<Vec<Refilled>, RefillError> {
+    let mut done = Vec::with_capacity(specs.len());
+    for spec in specs {
+        let events = refill_one(pool, js, spec).await?;
+        tracing::info!(stream = spec.name, events, "stream refilled from the event log");
+        done.push(Refilled { stream: spec.name.to_owned(), events });
+    }
+    Ok(done)
+}
+
+async fn refill_one(pool: &PgPool, js: &Context, spec: &StreamSpec) -> Result<u64, RefillError> {
+    let mut connection = pool.acquire().await?;
+    let created = empty_stream(&mut connection, js, spec).await?;
+    let began = store::StreamState { created, last_sequence: 0, refilling: true };
+    store::set_state(&mut connection, spec.name, &began).await?;
+    // One snapshot for the log and the outbox: what is committed later stays in the outbox and goes out by the relay, behind all this.
+    let mut reading = PgConnection::connect_with(&pool.connect_options()).await?;
+    let mut snapshot = reading.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?;
+    let boxed: Vec<i64> =
+        sqlx::query_scalar!("SELECT position FROM outbox WHERE stream = $1", spec.name).fetch_all(&mut *snapshot).await?;
+    let (mut fence, mut after) = (0, 0);
+    loop {
+        let events = log::of_stream(&mut snapshot, spec.name, after, PAGE).await?;
+        let Some(last) = events.last() else { break };
+        after = last.position;
+        for chunk in publish::chunks(&events) {
+            let messages = chunk.iter().map(Outgoing::from).collect();
+            fence = publish::publish(js, fence, messages).await.map_err(nats)?;
+        }
+    }
+    snapshot.commit().await?;
+    let mut finish = connection.begin().await?;
+    sqlx::query!("DELETE FROM outbox WHERE stream = $1 AND position = ANY($2)", spec.name, &boxed).execute(&mut *finish).await?;
+    let ended = store::StreamState { created, last_sequence: fence, refilling: false };
+    store::set_state(&mut finish, spec.name, &ended).await?;
+    finish.commit().await?;
+    Ok(fence)
+}
+
+/// Sees to it that the stream is there and empty; what an earlier refill left half done is removed. Answers when it was made.
+async fn empty_stream(
+    connection: &mut PgConnection,
+    js: &Context,
+    spec: &StreamSpec,
+) -> Result<dafei_kernel::time::Instant, RefillError> {
+    ensure_streams(js, std::slice::from_ref(spec)).await.map_err(nats)?;
+    let stream = js.get_stream(spec.name).await.map_err(nats)?;
+    let made = created(&stream).map_err(nats)?;
+    let messages = stream.cached_info().state.last_sequence;
+    if messages == 0 {
+        return Ok(made);
+    }
+    let known = store::state(connection, spec.name).await?;
+    if known.is_none_or(|state| !state.refilling || state.created != made) {
+        return Err(RefillError::NotEmpty { stream: spec.name, messages });
+    }
+    js.delete_stream(spec.name).await.map_err(nats)?;
+    ensure_streams(js, std::slice::from_ref(spec)).await.map_err(nats)?;
+    let stream = js.get_stream(spec.name).await.map_err(nats)?;
+    created(&stream).map_err(nats)
+}
+
+fn nats(error: impl std::fmt::Display) -> RefillError {
+    RefillError::Nats(error.to_string())
+}

@@ -1,0 +1,234 @@
+//! The relay: one per service, it publishes what stands in the outbox, in order, in atomic batches behind a fence, and says by a
+//! watermark how far the stream is complete.
+//!
+//! - Of several replicas one holds a session advisory lock; the others stand by. Should two believe that they hold it, the fence (the
+//!   stream's expected last sequence) refuses one of them.
+//! - A batch is published, then its outbox rows are deleted and the fence is moved in one statement. After an unknown outcome the stream
+//!   is read behind the stored fence and what is there is removed from the outbox: nothing is published twice.
+//! - A stream that went backwards, vanished or was made anew was wiped: nothing more goes into it until [`crate::refill`] filled it.
+
+mod reconcile;
+mod session;
+pub(crate) mod store;
+mod watermark;
+
+pub(crate) use reconcile::{created, instant};
+pub(crate) use watermark::{SUBJECT_PREFIX, WatermarkMessage};
+
+use std::{sync::Arc, time::Duration};
+
+use async_nats::jetstream::Context;
+use dafei_kernel::{clock::SharedClock, time::Instant};
+use sqlx::{PgPool, postgres::PgPoolOptions};
+use tokio::sync::{Notify, watch};
+use tokio_util::sync::CancellationToken;
+
+use crate::{backoff::Backoff, lock, log::CHANNEL, streams::StreamSpec};
+
+/// An instant that the watermark must not pass: how far a service's own consumers have caught up. None while that is unknown.
+pub type Floor = Arc<dyn Fn() -> Option<Instant> + Send + Sync>;
+
+/// What a relay publishes and how.
+#[derive(Clone)]
+pub struct RelayConfig {
+    /// Name of the service; its watermark's subject is `dafei.v1.watermark.<service>`.
+    pub service: String,
+    /// The streams that this service fills.
+    pub streams: Vec<StreamSpec>,
+    /// The one of them that carries the watermark; none for a service without one.
+    pub watermark_stream: Option<&'static str>,
+    /// For a service whose events follow from others': what its watermark must not pass.
+    pub floor: Option<Floor>,
+    /// At most one watermark per this time while events are published.
+    pub watermark_interval: Duration,
+    /// At most one watermark per this time while none are.
+    pub idle_watermark_interval: Duration,
+    /// How often the outbox is looked at without being woken.
+    pub poll_interval: Duration,
+}
+
+impl RelayConfig {
+    /// The usual times, the watermark in the first stream.
+    #[must_use]
+    pub fn new(service: impl Into<String>, streams: Vec<StreamSpec>) -> Self {
+        Self {
+            service: service.into(),
+            watermark_stream: streams.first().map(|stream| stream.name),
+            streams,
+            floor: None,
+            watermark_interval: Duration::from_millis(250),
+            idle_watermark_interval: Duration::from_secs(1),
+            poll_interval: Duration::from_millis(500),
+        }
+    }
+}
+
+impl std::fmt::Debug for RelayConfig {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("RelayConfig").field("service", &self.service).finish_non_exhaustive()
+    }
+}
+
+/// How a relay fares.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RelayStatus {
+    /// This replica holds the lock.
+    pub active: bool,
+    /// Events seen waiting at the last look; at least so many.
+    pub pending: u64,
+    /// Age of the oldest of them by the service's clock.
+    pub outbox_age: Duration,
+    /// Events published since the start.
+    pub published: u64,
+    /// The last watermark: every commit recorded strictly before it is in the stream before it.
+    pub through: Option<Instant>,
+    /// Streams that were wiped and wait to be refilled.
+    pub wiped: Vec<String>,
+    /// The last error, until the next success.
+    pub last_error: Option<String>,
+}
+
+/// A relay that is not yet running.
+pub struct Relay {
+    pool: PgPool,
+    js: Context,
+    clock: SharedClock,
+    config: RelayConfig,
+    status: watch::Sender<RelayStatus>,
+    prod: Arc<Prod>,
+}
+
+/// What wakes a relay.
+#[derive(Debug, Default)]
+struct Prod {
+    /// There may be something in the outbox.
+    work: Notify,
+    /// The clock was moved: a watermark is wanted at once.
+    watermark: std::sync::atomic::AtomicBool,
+}
+
+/// What the rest of the service sees of its relay; cheap to clone.
+#[derive(Debug, Clone)]
+pub struct RelayHandle {
+    status: watch::Receiver<RelayStatus>,
+    prod: Arc<Prod>,
+}
+
+impl RelayHandle {
+    /// Has the outbox looked at and the watermark published at once, for example after an exercise's clock was moved.
+    pub fn prod(&self) {
+        self.prod.watermark.store(true, std::sync::atomic::Ordering::Release);
+        self.prod.work.notify_one();
+    }
+
+    /// How the relay fares now.
+    #[must_use]
+    pub fn status(&self) -> RelayStatus {
+        self.status.borrow().clone()
+    }
+
+    /// To wait for a change.
+    #[must_use]
+    pub fn watch(&self) -> watch::Receiver<RelayStatus> {
+        self.status.clone()
+    }
+}
+
+/// Why a session or a cycle of the relay ended.
+#[derive(Debug, thiserror::Error)]
+enum RelayError {
+    /// The database: the lock may be lost, a new session has to be begun.
+    #[error("PostgreSQL: {0}")]
+    Sql(#[from] sqlx::Error),
+    /// NATS: the streams have to be read before the next batch.
+    #[error("NATS: {0}")]
+    Nats(String),
+}
+
+impl Relay {
+    /// A relay over these servers.
+    #[must_use]
+    pub fn new(pool: PgPool, js: Context, clock: SharedClock, config: RelayConfig) -> Self {
+        Self { pool, js, clock, config, status: watch::Sender::new(RelayStatus::default()), prod: Arc::default() }
+    }
+
+    /// To prod it and to see how it fares.
+    #[must_use]
+    pub fn handle(&self) -> RelayHandle {
+        RelayHandle { status: self.status.subscribe(), prod: Arc::clone(&self.prod) }
+    }
+
+    /// Publishes until `shutdown`. Servers that are away are waited for, as long as it takes.
+    pub async fn run(self, shutdown: CancellationToken) {
+        let mut backoff = Backoff::up_to(Duration::from_secs(5));
+        while !shutdown.is_cancelled() {
+            let listener = tokio::spawn(listen(self.pool.clone(), Arc::clone(&self.prod)));
+            let ended = self.session(&shutdown, &mut backoff).await;
+            listener.abort();
+            self.status.send_modify(|status| status.active = false);
+            if let Err(error) = ended {
+                self.failed(&error).await;
+                let pause = backoff.next_pause();
+                tokio::select! {
+                    () = shutdown.cancelled() => {}
+                    () = tokio::time::sleep(pause) => {}
+                }
+            }
+        }
+    }
+
+    /// Waits for the lock and publishes as long as the database answers.
+    async fn session(&self, shutdown: &CancellationToken, backoff: &mut Backoff) -> Result<(), RelayError> {
+        let name = format!("dafei relay {}", self.config.service);
+        let Some(connection) = lock::acquire(&self.pool, &name, shutdown).await? else { return Ok(()) };
+        self.status.send_modify(|status| status.active = true);
+        tracing::info!(service = %self.config.service, "relay active");
+        session::Session::new(self, connection).run(shutdown, backoff).await
+    }
+
+    async fn failed(&self, error: &RelayError) {
+        let text = error.to_string();
+        if self.status.borrow().last_error.as_ref() != Some(&text) {
+            tracing::warn!(service = %self.config.service, error = %text, "relay interrupted");
+        }
+        let backlog = store::backlog(&self.pool).await.ok();
+        let now = self.clock.now();
+        self.status.send_modify(|status| {
+            status.last_error = Some(text);
+            if let Some((pending, oldest)) = backlog {
+                status.pending = pending;
+                status.outbox_age = oldest.map_or(Duration::ZERO, |oldest| age(now, oldest));
+            }
+        });
+    }
+}
+
+/// How long ago, never negative.
+fn age(now: Instant, then: Instant) -> Duration {
+    Duration::try_from(now.duration_since(then)).unwrap_or(Duration::ZERO)
+}
+
+impl std::fmt::Debug for Relay {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Relay").field("config", &self.config).finish_non_exhaustive()
+    }
+}
+
+/// Turns PostgreSQL's notifications into wake-ups, on a connection of its own. While it is away the relay polls.
+async fn listen(pool: PgPool, prod: Arc<Prod>) {
+    let mut backoff = Backoff::up_to(Duration::from_secs(5));
+    let own = PgPoolOptions::new().max_connections(1).connect_lazy_with(pool.connect_options().as_ref().clone());
+    loop {
+        if let Ok(mut listener) = sqlx::postgres::PgListener::connect_with(&own).await
+            && listener.listen(CHANNEL).await.is_ok()
+        {
+            // What was committed before the LISTEN took effect.
+            prod.work.notify_one();
+            while listener.recv().await.is_ok() {
+                backoff.reset();
+                prod.work.notify_one();
+            }
+        }
+        tokio::time::sleep(backoff.next_pause()).await;
+    }
+}

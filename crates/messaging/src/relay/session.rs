@@ -1,0 +1,189 @@
+//! A session of the relay: from taking the lock until the database connection is lost.
+
+use std::{sync::atomic::Ordering, time::Duration};
+
+use futures::future::join_all;
+use sqlx::PgConnection;
+use tokio_util::sync::CancellationToken;
+
+use super::{Relay, RelayError, age, reconcile::reconcile, store, watermark::Watermark};
+use crate::{
+    backoff::Backoff,
+    log::LoggedEvent,
+    publish::{self, MAX_BATCH, Outgoing},
+    streams::StreamSpec,
+};
+
+/// How long to wait for transactions that hold the watermark back.
+const WATERMARK_PAUSE: Duration = Duration::from_millis(5);
+/// How often a wiped stream is looked at.
+const WIPED_PAUSE: Duration = Duration::from_secs(1);
+
+/// A stream of this service and its fence; none while it may not be published to.
+pub(super) struct Cursor<'a> {
+    pub(super) spec: &'a StreamSpec,
+    pub(super) fence: Option<u64>,
+}
+
+pub(super) struct Session<'a> {
+    relay: &'a Relay,
+    connection: PgConnection,
+    cursors: Vec<Cursor<'a>>,
+    watermark: Watermark<'a>,
+    /// The fences have to be read from the streams before the next batch.
+    reconcile: bool,
+    reconciled_at: std::time::Instant,
+}
+
+impl<'a> Session<'a> {
+    pub(super) fn new(relay: &'a Relay, connection: PgConnection) -> Self {
+        let cursors = relay.config.streams.iter().map(|spec| Cursor { spec, fence: None }).collect();
+        let reconciled_at = std::time::Instant::now();
+        Self { relay, connection, cursors, watermark: Watermark::new(relay), reconcile: true, reconciled_at }
+    }
+
+    /// Publishes until `shutdown` or until the database fails; NATS is waited for here.
+    pub(super) async fn run(mut self, shutdown: &CancellationToken, backoff: &mut Backoff) -> Result<(), RelayError> {
+        while !shutdown.is_cancelled() {
+            let pause = match self.turn().await {
+                Ok(pause) => {
+                    backoff.reset();
+                    pause
+                }
+                Err(RelayError::Sql(error)) => return Err(error.into()),
+                Err(error @ RelayError::Nats(_)) => {
+                    self.reconcile = true;
+                    self.relay.failed(&error).await;
+                    let pause = backoff.next_pause();
+                    tokio::select! {
+                        () = shutdown.cancelled() => {}
+                        () = tokio::time::sleep(pause) => {}
+                    }
+                    continue;
+                }
+            };
+            tokio::select! {
+                () = shutdown.cancelled() => {}
+                () = self.relay.prod.work.notified(), if !pause.is_zero() => {}
+                () = tokio::time::sleep(pause) => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// One look at the outbox; says how long to wait for the next.
+    async fn turn(&mut self) -> Result<Duration, RelayError> {
+        let wiped = self.cursors.iter().any(|cursor| cursor.fence.is_none());
+        if self.reconcile || (wiped && self.reconciled_at.elapsed() >= WIPED_PAUSE) {
+            self.reconcile().await?;
+        }
+        if self.relay.prod.watermark.swap(false, Ordering::AcqRel) {
+            self.watermark.hurry();
+        }
+        self.watermark.advance(&mut self.connection).await?;
+        let drained = self.drain().await?;
+        if drained {
+            self.publish_watermark().await?;
+        }
+        Ok(if !drained {
+            Duration::ZERO
+        } else if self.watermark.is_waiting() {
+            WATERMARK_PAUSE
+        } else {
+            self.watermark.due_in().min(self.relay.config.poll_interval)
+        })
+    }
+
+    async fn reconcile(&mut self) -> Result<(), RelayError> {
+        let mut wiped = Vec::new();
+        for cursor in &mut self.cursors {
+            cursor.fence = reconcile(&mut self.connection, &self.relay.js, cursor.spec).await?;
+            if cursor.fence.is_none() {
+                wiped.push(cursor.spec.name.to_owned());
+            }
+        }
+        let known = self.relay.status.borrow().wiped.clone();
+        for stream in wiped.iter().filter(|stream| !known.contains(stream)) {
+            tracing::error!(%stream, "the stream was wiped; nothing is published to it until it is refilled from the event log");
+        }
+        self.relay.status.send_modify(|status| status.wiped = wiped);
+        self.watermark.restart();
+        self.reconcile = false;
+        self.reconciled_at = std::time::Instant::now();
+        Ok(())
+    }
+
+    /// Publishes what waits, at most a batch per stream; true when no open stream has more.
+    async fn drain(&mut self) -> Result<bool, RelayError> {
+        let batch = i64::try_from(MAX_BATCH).unwrap_or(i64::MAX);
+        let names: Vec<&str> = self.cursors.iter().map(|cursor| cursor.spec.name).collect();
+        // Of a wiped stream one event is enough to know the outbox's age.
+        let limits: Vec<i64> = self.cursors.iter().map(|cursor| if cursor.fence.is_some() { batch } else { 1 }).collect();
+        let waiting = store::pending(&mut self.connection, &names, &limits).await?;
+        let (count, oldest) = (waiting.len() as u64, waiting.iter().map(|event| event.recorded_at).min());
+        let mut by_stream: Vec<Vec<LoggedEvent>> = names.iter().map(|_| Vec::new()).collect();
+        for event in waiting {
+            if let Some(index) = names.iter().position(|name| *name == event.stream) {
+                by_stream[index].push(event);
+            }
+        }
+        let js = &self.relay.js;
+        let sends = self.cursors.iter().zip(&by_stream).map(|(cursor, events)| async move {
+            let first = publish::chunks(events).into_iter().next();
+            let (Some(fence), Some(chunk)) = (cursor.fence, first) else { return None };
+            let sent = publish::publish(js, fence, chunk.iter().map(Outgoing::from).collect()).await;
+            Some((fence, chunk, sent))
+        });
+        let sent = join_all(sends).await;
+        let mut drained = true;
+        let mut published = 0;
+        for (index, outcome) in sent.into_iter().enumerate() {
+            let Some((from, chunk, outcome)) = outcome else { continue };
+            let to = outcome.map_err(|failure| RelayError::Nats(failure.to_string()))?;
+            let positions: Vec<i64> = chunk.iter().map(|event| event.position).collect();
+            if !store::settle(&mut self.connection, names[index], &positions, from, to).await? {
+                return Err(RelayError::Nats("another relay has moved the fence".to_owned()));
+            }
+            self.cursors[index].fence = Some(to);
+            published += chunk.len() as u64;
+            drained &= chunk.len() == by_stream[index].len() && by_stream[index].len() < MAX_BATCH;
+        }
+        self.watermark.published(published);
+        self.report(published, count - published, oldest);
+        Ok(drained)
+    }
+
+    fn report(&self, published: u64, pending: u64, oldest: Option<dafei_kernel::time::Instant>) {
+        let waiting_since = oldest.filter(|_| pending > 0);
+        let outbox_age = waiting_since.map_or(Duration::ZERO, |oldest| age(self.relay.clock.now(), oldest));
+        self.relay.status.send_if_modified(|status| {
+            let changed = published > 0
+                || status.pending != pending
+                || status.outbox_age != outbox_age
+                || status.last_error.is_some();
+            status.published += published;
+            status.pending = pending;
+            status.outbox_age = outbox_age;
+            status.last_error = None;
+            changed
+        });
+    }
+
+    async fn publish_watermark(&mut self) -> Result<(), RelayError> {
+        let Some(index) = self.watermark.stream().and_then(|name| self.cursors.iter().position(|c| c.spec.name == name)) else {
+            return Ok(());
+        };
+        let Some(fence) = self.cursors[index].fence else { return Ok(()) };
+        let Some((through, message)) = self.watermark.ready() else { return Ok(()) };
+        let to = publish::publish(&self.relay.js, fence, vec![message])
+            .await
+            .map_err(|failure| RelayError::Nats(failure.to_string()))?;
+        if !store::settle(&mut self.connection, self.cursors[index].spec.name, &[], fence, to).await? {
+            return Err(RelayError::Nats("another relay has moved the fence".to_owned()));
+        }
+        self.cursors[index].fence = Some(to);
+        self.watermark.done(through);
+        self.relay.status.send_modify(|status| status.through = Some(through));
+        Ok(())
+    }
+}

@@ -1,0 +1,143 @@
+//! The relay's SQL: what waits in the outbox, how far each stream was filled, which transactions are open.
+
+use std::collections::HashSet;
+
+use bytes::Bytes;
+use dafei_kernel::time::Instant;
+use sqlx::{PgConnection, PgPool};
+use uuid::Uuid;
+
+use crate::{log::LoggedEvent, pg::PgInstant};
+
+/// How far a stream was filled.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct StreamState {
+    pub(crate) created: Instant,
+    pub(crate) last_sequence: u64,
+    pub(crate) refilling: bool,
+}
+
+/// What waits for each of `streams`, at most as many as `limits` says for each, in the order of the log.
+pub(super) async fn pending(
+    connection: &mut PgConnection,
+    streams: &[&str],
+    limits: &[i64],
+) -> sqlx::Result<Vec<LoggedEvent>> {
+    let rows = sqlx::query!(
+        r#"SELECT e.position, e.stream, e.subject, e.event_type, e.source, e.event_id, e.aggregate_id, e.sequence,
+                  e.recorded_at AS "recorded_at: PgInstant", e.traceparent, e.payload
+           FROM UNNEST($1::text[], $2::bigint[]) AS asked (stream, at_most)
+           CROSS JOIN LATERAL (
+               SELECT o.position, o.recorded_at FROM outbox o WHERE o.stream = asked.stream ORDER BY o.position LIMIT asked.at_most
+           ) waiting
+           JOIN event_log e ON e.recorded_at = waiting.recorded_at AND e.position = waiting.position
+           ORDER BY e.position"#,
+        streams as &[&str],
+        limits
+    )
+    .fetch_all(connection)
+    .await?;
+    let events = rows.into_iter().map(|row| LoggedEvent {
+        position: row.position,
+        stream: row.stream,
+        subject: row.subject,
+        event_type: row.event_type,
+        source: row.source,
+        event_id: row.event_id,
+        aggregate_id: row.aggregate_id,
+        sequence: row.sequence,
+        recorded_at: row.recorded_at.0,
+        traceparent: row.traceparent,
+        payload: Bytes::from(row.payload),
+    });
+    Ok(events.collect())
+}
+
+/// Takes what was published out of the outbox and moves the fence, in one statement. False when the fence is no longer `from`: another
+/// relay has been here.
+pub(super) async fn settle(
+    connection: &mut PgConnection,
+    stream: &str,
+    positions: &[i64],
+    from: u64,
+    to: u64,
+) -> sqlx::Result<bool> {
+    let done = sqlx::query!(
+        "WITH moved AS (
+            UPDATE relay_state SET last_sequence = $4 WHERE stream = $1 AND last_sequence = $3 RETURNING stream
+        ), taken AS (
+            DELETE FROM outbox o USING moved WHERE o.stream = moved.stream AND o.position = ANY($2)
+        )
+        SELECT 1 AS one FROM moved",
+        stream,
+        positions,
+        from.cast_signed(),
+        to.cast_signed()
+    )
+    .fetch_optional(connection)
+    .await?;
+    Ok(done.is_some())
+}
+
+pub(crate) async fn state(connection: &mut PgConnection, stream: &str) -> sqlx::Result<Option<StreamState>> {
+    let row = sqlx::query!(
+        r#"SELECT stream_created AS "created: PgInstant", last_sequence, refilling FROM relay_state WHERE stream = $1"#,
+        stream
+    )
+    .fetch_optional(connection)
+    .await?;
+    Ok(row.map(|row| StreamState {
+        created: row.created.0,
+        last_sequence: row.last_sequence.cast_unsigned(),
+        refilling: row.refilling,
+    }))
+}
+
+pub(crate) async fn set_state(connection: &mut PgConnection, stream: &str, state: &StreamState) -> sqlx::Result<()> {
+    sqlx::query!(
+        "INSERT INTO relay_state (stream, stream_created, last_sequence, refilling) VALUES ($1, $2, $3, $4)
+         ON CONFLICT (stream) DO UPDATE
+         SET stream_created = excluded.stream_created, last_sequence = excluded.last_sequence, refilling = excluded.refilling",
+        stream,
+        PgInstant(state.created) as PgInstant,
+        state.last_sequence.cast_signed(),
+        state.refilling
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Takes events that the stream turned out to have already out of the outbox; says how many there were.
+pub(super) async fn remove_published(connection: &mut PgConnection, stream: &str, event_ids: &[Uuid]) -> sqlx::Result<u64> {
+    let done = sqlx::query!(
+        "DELETE FROM outbox o USING event_log e
+         WHERE o.stream = $1 AND e.recorded_at = o.recorded_at AND e.position = o.position AND e.event_id = ANY($2)",
+        stream,
+        event_ids
+    )
+    .execute(connection)
+    .await?;
+    Ok(done.rows_affected())
+}
+
+/// The ids of the transactions of this database that may still write.
+pub(super) async fn in_progress(connection: &mut PgConnection) -> sqlx::Result<HashSet<String>> {
+    let xids = sqlx::query_scalar!(
+        r#"SELECT backend_xid::text AS "xid!" FROM pg_stat_activity
+           WHERE datname = current_database() AND backend_xid IS NOT NULL AND pid <> pg_backend_pid()"#
+    )
+    .fetch_all(connection)
+    .await?;
+    Ok(xids.into_iter().collect())
+}
+
+/// How many events wait, and since when the oldest; for the status while NATS is away.
+pub(super) async fn backlog(pool: &PgPool) -> sqlx::Result<(u64, Option<Instant>)> {
+    let row = sqlx::query!(
+        r#"SELECT count(*) AS "pending!", min(recorded_at) AS "oldest: PgInstant" FROM (SELECT recorded_at FROM outbox LIMIT 100000) o"#
+    )
+    .fetch_one(pool)
+    .await?;
+    Ok((row.pending.cast_unsigned(), row.oldest.map(Instant::from)))
+}

@@ -1,0 +1,139 @@
+//! How far the stream is complete.
+//!
+//! A candidate instant is read from the clock (and capped by the floor) first; then the ids of the transactions in progress. A writer reads
+//! the clock after it has its transaction id ([`crate::tx::begin_write`]), so a commit recorded before the candidate is either visible
+//! already or belongs to one of these transactions. Once they all have ended and the outbox was seen empty after that, every such commit is
+//! in the stream. "Before" is strict: in an exercise the clock stands still, and commits at exactly that instant may follow.
+
+use std::{
+    collections::HashSet,
+    time::{Duration, Instant as Monotonic},
+};
+
+use async_nats::HeaderMap;
+use bytes::Bytes;
+use dafei_kernel::time::Instant;
+use serde::{Deserialize, Serialize};
+use sqlx::PgConnection;
+
+use super::{Relay, RelayError, store};
+use crate::publish::Outgoing;
+
+/// What the subjects of watermarks begin with; the service's name follows.
+pub(crate) const SUBJECT_PREFIX: &str = "dafei.v1.watermark.";
+
+/// The payload of a watermark.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct WatermarkMessage {
+    /// Every commit of the service recorded strictly before it is in the stream before this message.
+    pub(crate) through: Instant,
+}
+
+/// An instant that may become the watermark.
+struct Candidate {
+    through: Instant,
+    /// Transactions that may still commit something earlier.
+    open: HashSet<String>,
+}
+
+pub(super) struct Watermark<'a> {
+    relay: &'a Relay,
+    candidate: Option<Candidate>,
+    last: Option<Instant>,
+    last_at: Monotonic,
+    published_since: bool,
+    hurry: bool,
+}
+
+impl<'a> Watermark<'a> {
+    pub(super) fn new(relay: &'a Relay) -> Self {
+        Self { relay, candidate: None, last: None, last_at: Monotonic::now(), published_since: false, hurry: true }
+    }
+
+    /// The stream that carries it.
+    pub(super) fn stream(&self) -> Option<&'static str> {
+        self.relay.config.watermark_stream
+    }
+
+    /// The clock was moved: do not wait for the interval.
+    pub(super) fn hurry(&mut self) {
+        self.hurry = true;
+    }
+
+    /// The stream may be another than before: say it anew.
+    pub(super) fn restart(&mut self) {
+        self.candidate = None;
+        self.last = None;
+        self.hurry = true;
+    }
+
+    /// Events were published: the next watermark is due earlier.
+    pub(super) fn published(&mut self, count: u64) {
+        self.published_since |= count > 0;
+    }
+
+    /// A candidate waits for transactions to end.
+    pub(super) fn is_waiting(&self) -> bool {
+        self.candidate.is_some()
+    }
+
+    /// How long until the next is due.
+    pub(super) fn due_in(&self) -> Duration {
+        if self.stream().is_none() {
+            return Duration::MAX;
+        }
+        let config = &self.relay.config;
+        let interval = if self.published_since { config.watermark_interval } else { config.idle_watermark_interval };
+        interval.saturating_sub(self.last_at.elapsed())
+    }
+
+    /// Begins a candidate when one is due, or looks which of its transactions have ended. To be called before the outbox is read.
+    pub(super) async fn advance(&mut self, connection: &mut PgConnection) -> Result<(), RelayError> {
+        if let Some(candidate) = &mut self.candidate {
+            if !candidate.open.is_empty() {
+                let now = store::in_progress(connection).await?;
+                candidate.open.retain(|xid| now.contains(xid));
+            }
+            return Ok(());
+        }
+        if self.stream().is_none() || !(self.hurry || self.due_in().is_zero()) {
+            return Ok(());
+        }
+        self.hurry = false;
+        self.last_at = Monotonic::now();
+        self.published_since = false;
+        // The floor first: what it promises has been committed by then, so the reading of the outbox below sees what followed from it.
+        let floor = match &self.relay.config.floor {
+            Some(floor) => match floor() {
+                Some(floor) => Some(floor),
+                None => return Ok(()),
+            },
+            None => None,
+        };
+        let now = self.relay.clock.now();
+        let through = floor.map_or(now, |floor| floor.min(now));
+        if self.last.is_none_or(|last| through > last) {
+            let open = store::in_progress(connection).await?;
+            self.candidate = Some(Candidate { through, open });
+        }
+        Ok(())
+    }
+
+    /// The watermark to publish, after the outbox was seen empty.
+    pub(super) fn ready(&self) -> Option<(Instant, Outgoing)> {
+        let candidate = self.candidate.as_ref().filter(|candidate| candidate.open.is_empty())?;
+        let through = candidate.through;
+        // An instant is always JSON.
+        let payload = serde_json::to_vec(&WatermarkMessage { through }).unwrap_or_default();
+        let subject = format!("{SUBJECT_PREFIX}{}", self.relay.config.service);
+        let mut headers = HeaderMap::new();
+        headers.insert("content-type", "application/json");
+        Some((through, Outgoing { subject, headers, payload: Bytes::from(payload) }))
+    }
+
+    /// It was published.
+    pub(super) fn done(&mut self, through: Instant) {
+        self.candidate = None;
+        self.last = Some(through);
+    }
+}

@@ -1,0 +1,233 @@
+//! Every setting of the suite, as data. One environment file may be shared by all services and tools, so a key is unknown
+//! only when nobody in the suite reads it. A new setting is a new row here; the reference in the documentation follows.
+
+use super::Service;
+
+/// Whose setting a row is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// One setting under the row's full name.
+    Suite,
+    /// One setting per service: the row's name is the part after `DAFEI_<SERVICE>_`.
+    Service,
+}
+
+/// Whether a setting must be given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Need {
+    /// Must be given by whoever reads it.
+    Required,
+    /// May be left out, and then the thing it configures is off.
+    Optional,
+    /// May be left out, and then this value counts.
+    Default(&'static str),
+}
+
+/// One setting.
+#[derive(Clone, Copy, Debug)]
+pub struct Key {
+    /// The full name, or the part after the service's prefix; see [`Scope`].
+    pub name: &'static str,
+    /// Whose it is.
+    pub scope: Scope,
+    /// Whether it must be given.
+    pub need: Need,
+    /// Whether its value is kept out of every message.
+    pub secret: bool,
+    /// What it means, with its unit.
+    pub help: &'static str,
+}
+
+impl Key {
+    const fn new(name: &'static str, need: Need, help: &'static str) -> Self {
+        Self {
+            name,
+            scope: Scope::Suite,
+            need,
+            secret: false,
+            help,
+        }
+    }
+
+    const fn own(name: &'static str, need: Need, help: &'static str) -> Self {
+        Self {
+            name,
+            scope: Scope::Service,
+            need,
+            secret: false,
+            help,
+        }
+    }
+
+    const fn secret(self) -> Self {
+        Self {
+            secret: true,
+            ..self
+        }
+    }
+
+    /// The names under which this setting can stand in an environment.
+    pub fn full_names(&self) -> Vec<String> {
+        match self.scope {
+            Scope::Suite => vec![self.name.to_owned()],
+            Scope::Service => Service::ALL
+                .iter()
+                .map(|service| service.key(self.name))
+                .collect(),
+        }
+    }
+
+    /// The row of a name: full for the suite's settings, the suffix for a service's own.
+    pub(super) fn find(scope: Scope, name: &str) -> Option<&'static Self> {
+        KNOWN_KEYS
+            .iter()
+            .find(|key| key.scope == scope && key.name == name)
+    }
+}
+
+use Need::{Default, Optional, Required};
+
+/// All settings of the suite.
+pub const KNOWN_KEYS: &[Key] = &[
+    // Where a service listens and where its data is.
+    Key::own(
+        "LISTEN",
+        Required,
+        "Address the service's gRPC server listens on, `host:port`; port 0 takes a free one.",
+    ),
+    Key::own(
+        "ADDR",
+        Optional,
+        "Address under which clients reach the service's gRPC server, `http://host:port`.",
+    ),
+    Key::own(
+        "DATABASE_URL",
+        Required,
+        "PostgreSQL database of the service, `postgres://user:password@host:port/name`.",
+    )
+    .secret(),
+    Key::new(
+        "DAFEI_DATABASE_POOL",
+        Default("10"),
+        "Connections to PostgreSQL per service, 1 to 200.",
+    ),
+    // The bus.
+    Key::new(
+        "DAFEI_NATS_URL",
+        Required,
+        "NATS servers, comma-separated, `nats://host:port` or `tls://host:port`.",
+    ),
+    Key::new(
+        "DAFEI_NATS_USER",
+        Optional,
+        "NATS user name; together with DAFEI_NATS_PASSWORD.",
+    ),
+    Key::new(
+        "DAFEI_NATS_PASSWORD",
+        Optional,
+        "NATS password; together with DAFEI_NATS_USER.",
+    )
+    .secret(),
+    Key::new(
+        "DAFEI_NATS_CREDS",
+        Optional,
+        "Path of a NATS credentials file, instead of user and password.",
+    ),
+    // Identity.
+    Key::new(
+        "DAFEI_JWKS",
+        Required,
+        "Public keys that sign tokens: path of a JWKS file or its http(s) URL.",
+    ),
+    Key::new(
+        "DAFEI_JWT_ISSUER",
+        Required,
+        "The `iss` that tokens must carry.",
+    ),
+    Key::new(
+        "DAFEI_JWT_AUDIENCE",
+        Required,
+        "The `aud` that tokens must carry.",
+    ),
+    // Logs, traces, metrics.
+    Key::new(
+        "DAFEI_LOG",
+        Default("info"),
+        "Log filter, e.g. `info,dafei_messaging=debug`.",
+    ),
+    Key::new("DAFEI_LOG_FORMAT", Default("json"), "`json` or `human`."),
+    Key::new(
+        "DAFEI_OTLP_ENDPOINT",
+        Optional,
+        "OTLP collector for traces and metrics over gRPC, `http://host:port`.",
+    ),
+    Key::new(
+        "DAFEI_OTLP_SAMPLING",
+        Default("1"),
+        "Share of the traces begun here that are kept, 0 to 1.",
+    ),
+    // Time and environment.
+    Key::new(
+        "DAFEI_ENVIRONMENT",
+        Default("production"),
+        "`development`, `test` or `production`.",
+    ),
+    Key::new(
+        "DAFEI_MODE",
+        Default("system"),
+        "`system` (the system's clock) or `exercise` (a clock that is moved by call; refused in production).",
+    ),
+    Key::new(
+        "DAFEI_EXERCISE_START",
+        Optional,
+        "First instant of the exercise clock, RFC 3339; used once, when no instant is stored.",
+    ),
+    Key::new(
+        "DAFEI_SHUTDOWN_SECONDS",
+        Default("20"),
+        "Seconds an orderly shutdown may take before the hard stop, 1 to 600.",
+    ),
+    // The gRPC server.
+    Key::new(
+        "DAFEI_TLS_CERT",
+        Optional,
+        "Path of the server's certificate chain, PEM; together with DAFEI_TLS_KEY.",
+    ),
+    Key::new(
+        "DAFEI_TLS_KEY",
+        Optional,
+        "Path of the server's private key, PEM; together with DAFEI_TLS_CERT.",
+    ),
+    Key::new(
+        "DAFEI_TLS_CLIENT_CA",
+        Optional,
+        "Path of the authority that signs clients' certificates, PEM; demands mTLS.",
+    ),
+    Key::new(
+        "DAFEI_GRPC_MAX_MESSAGE_BYTES",
+        Default("8388608"),
+        "Largest message a gRPC method takes, bytes, 4096 to 67108864.",
+    ),
+    Key::new(
+        "DAFEI_GRPC_CONCURRENCY",
+        Default("4096"),
+        "Calls in flight per connection, 1 to 65536; more are refused with RESOURCE_EXHAUSTED.",
+    ),
+    Key::new(
+        "DAFEI_GRPC_TIMEOUT_SECONDS",
+        Default("30"),
+        "Seconds a call may take until its response begins, 1 to 600.",
+    ),
+    // Tests.
+    Key::new(
+        "DAFEI_TEST_DATABASE_URL",
+        Optional,
+        "PostgreSQL for the tests: a role that may create databases.",
+    )
+    .secret(),
+    Key::new(
+        "DAFEI_NATS_SERVER_BIN",
+        Optional,
+        "Path of the nats-server binary that the tests start.",
+    ),
+];

@@ -1,0 +1,10 @@
+//! What the shells of the four services share: start-up and wiring, the roster's projection, scope checks, faults, page tokens,
+//! operations. One way of doing each thing.
+
+pub mod faults;
+pub mod ops;
+pub mod paging;
+pub mod publish;
+pub mod roster;
+pub mod scope;
+pub mod start;

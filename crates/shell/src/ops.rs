@@ -1,0 +1,319 @@
+//! What operations needs of every service (`dafei.ops.v1`): how far it is, the exercise clock, dead letters.
+
+use std::{future::Future, pin::Pin, sync::Arc};
+
+use dafei_contracts::{
+    convert,
+    ops::v1::{self as pb, ops_service_server::OpsServiceServer},
+};
+use dafei_kernel::{clock::SharedClock, role::Role, time::Instant};
+use dafei_messaging::{
+    consumer::{ConsumerConfig, ConsumerHandle, ConsumerLoop, Handler},
+    dead_letters::{self, DeadLetter},
+    exercise,
+    relay::RelayHandle,
+};
+use dafei_runtime::{config::Common, identity, ops::ModeClock, status::Fault};
+use sqlx::PgPool;
+use tokio_util::sync::CancellationToken;
+use tonic::{Request, Response, Status, service::Routes};
+
+use crate::{faults, paging, scope};
+
+type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+type Run = Box<dyn FnOnce(CancellationToken) -> BoxFuture<Result<(), sqlx::Error>> + Send>;
+type Replay = Arc<dyn Fn(Vec<i64>) -> BoxFuture<sqlx::Result<(u32, u32)>> + Send + Sync>;
+type Moment = Arc<dyn Fn() -> BoxFuture<sqlx::Result<Option<Instant>>> + Send + Sync>;
+
+/// A consumer as start-up and operations see it, whatever its handler.
+pub struct ConsumerPart {
+    pub(crate) name: &'static str,
+    pub(crate) handle: ConsumerHandle,
+    stream: String,
+    run: Option<Run>,
+    replay: Replay,
+}
+
+impl ConsumerPart {
+    pub(crate) fn new<H: Handler>(
+        consumer: ConsumerLoop<H>,
+        handler: Arc<H>,
+        config: ConsumerConfig,
+        pool: PgPool,
+        clock: SharedClock,
+    ) -> Self {
+        let (name, handle, stream) = (handler.name(), consumer.handle(), config.stream.clone());
+        let run: Run = Box::new(move |token| {
+            Box::pin(async move {
+                consumer.run(token).await;
+                Ok(())
+            })
+        });
+        let replay: Replay = Arc::new(move |ids| {
+            let (pool, clock, handler, config) = (pool.clone(), clock.clone(), handler.clone(), config.clone());
+            Box::pin(async move {
+                let results = dead_letters::replay(&pool, &clock, &*handler, &config, &ids).await?;
+                let done = results.iter().filter(|result| result.is_done()).count();
+                let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+                Ok((count(done), count(results.len() - done)))
+            })
+        });
+        Self { name, handle, stream, run: Some(run), replay }
+    }
+
+    pub(crate) fn take_run(&mut self) -> Option<Run> {
+        self.run.take()
+    }
+}
+
+/// What a service does by itself as time goes on.
+#[derive(Clone, Default)]
+pub struct Progress {
+    /// The next instant at which it has something to do.
+    pub next_due: Option<Moment>,
+    /// Up to which instant all that was due is done.
+    pub done_through: Option<Moment>,
+    /// Called after the exercise clock was set.
+    pub clock_moved: Option<Arc<dyn Fn() + Send + Sync>>,
+}
+
+impl Progress {
+    /// A moment that is asked of the service when needed.
+    pub fn moment<F, Fut>(ask: F) -> Option<Moment>
+    where
+        F: Fn() -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = sqlx::Result<Option<Instant>>> + Send + 'static,
+    {
+        Some(Arc::new(move || Box::pin(ask())))
+    }
+}
+
+#[derive(Clone)]
+struct Watched {
+    name: &'static str,
+    stream: String,
+    handle: ConsumerHandle,
+    replay: Replay,
+}
+
+/// The operations service.
+#[derive(Clone)]
+pub struct Ops {
+    service: &'static str,
+    pool: PgPool,
+    clock: SharedClock,
+    mode_clock: ModeClock,
+    relay: Option<RelayHandle>,
+    consumers: Vec<Watched>,
+    progress: Progress,
+}
+
+impl Ops {
+    pub(crate) fn new(common: &Common, pool: PgPool, clock: SharedClock, mode_clock: ModeClock) -> Self {
+        Self {
+            service: common.service.name(),
+            pool,
+            clock,
+            mode_clock,
+            relay: None,
+            consumers: Vec::new(),
+            progress: Progress::default(),
+        }
+    }
+
+    pub(crate) fn with_parts(mut self, relay: RelayHandle, parts: &[ConsumerPart], progress: Progress) -> Self {
+        self.relay = Some(relay);
+        self.consumers = parts
+            .iter()
+            .map(|part| Watched {
+                name: part.name,
+                stream: part.stream.clone(),
+                handle: part.handle.clone(),
+                replay: part.replay.clone(),
+            })
+            .collect();
+        self.progress = progress;
+        self
+    }
+
+    pub(crate) fn add_to(self, routes: Routes) -> Routes {
+        routes.add_service(OpsServiceServer::new(self))
+    }
+
+    async fn status(&self) -> Result<pb::GetStatusResponse, Fault> {
+        let mut conn = self.pool.acquire().await.map_err(faults::database)?;
+        let counts = dead_letters::counts(&mut conn).await.map_err(faults::database)?;
+        let pending = dafei_messaging::log::pending(&mut conn).await.map_err(faults::database)?;
+        drop(conn);
+        let relay = self.relay.as_ref().map(RelayHandle::status).unwrap_or_default();
+        Ok(pb::GetStatusResponse {
+            service: self.service.to_owned(),
+            now: Some(self.clock.now().into()),
+            exercise: self.mode_clock.controlled().is_some(),
+            outbox_pending: u64::try_from(pending).unwrap_or(0),
+            published_through: relay.through.map(Into::into),
+            consumers: self
+                .consumers
+                .iter()
+                .map(|watched| {
+                    let count = counts.iter().find(|count| count.consumer == watched.name);
+                    pb::ConsumerStatus {
+                        consumer: watched.name.to_owned(),
+                        stream: watched.stream.clone(),
+                        lag: watched.handle.status().lag,
+                        dead_letters: count.map_or(0, |count| u64::try_from(count.open).unwrap_or(0)),
+                        parked: count.map_or(0, |count| u64::try_from(count.parked).unwrap_or(0)),
+                    }
+                })
+                .collect(),
+            next_due: ask(self.progress.next_due.as_ref()).await?.map(Into::into),
+            done_through: ask(self.progress.done_through.as_ref()).await?.map(Into::into),
+            wiped_streams: relay.wiped,
+        })
+    }
+
+    async fn set_clock(&self, to: Instant) -> Result<Instant, Fault> {
+        let Some(clock) = self.mode_clock.controlled() else {
+            return Err(Fault::precondition(
+                "NOT_IN_EXERCISE",
+                "clock",
+                "the clock can be set in exercise mode only",
+                "只有演练模式才能调整时钟",
+            ));
+        };
+        let now = self.clock.now();
+        if to < now {
+            return Err(Fault::field("now", "CLOCK_BACKWARDS", format!("is before {now}"), "演练时钟不能倒退"));
+        }
+        let mut conn = self.pool.acquire().await.map_err(faults::database)?;
+        // First to disk, then to memory: a restart in between goes on with the new time, never with an older one.
+        exercise::store(&mut conn, to).await.map_err(faults::database)?;
+        dafei_messaging::ensure_partitions(&self.pool, to, 2).await.map_err(faults::database)?;
+        clock.set(to);
+        if let Some(relay) = &self.relay {
+            relay.prod();
+        }
+        if let Some(moved) = &self.progress.clock_moved {
+            moved();
+        }
+        Ok(self.clock.now())
+    }
+
+    async fn replay(&self, ids: &[i64]) -> Result<pb::ReplayDeadLettersResponse, Fault> {
+        let mut sum = pb::ReplayDeadLettersResponse::default();
+        for watched in &self.consumers {
+            let wanted = self.open_letters(watched.name, ids).await?;
+            if wanted.is_empty() {
+                continue;
+            }
+            let (replayed, failed) = (watched.replay)(wanted).await.map_err(faults::database)?;
+            sum.replayed += replayed;
+            sum.failed += failed;
+        }
+        Ok(sum)
+    }
+
+    /// The open dead letters of a consumer, of those asked for; all when none are named.
+    async fn open_letters(&self, consumer: &str, ids: &[i64]) -> Result<Vec<i64>, Fault> {
+        let mut conn = self.pool.acquire().await.map_err(faults::database)?;
+        let mut after = 0;
+        let mut wanted = Vec::new();
+        loop {
+            let page = dead_letters::list(&mut conn, consumer, after, 500).await.map_err(faults::database)?;
+            let Some(last) = page.last() else { return Ok(wanted) };
+            after = last.id;
+            wanted.extend(page.iter().map(|letter| letter.id).filter(|id| ids.is_empty() || ids.contains(id)));
+        }
+    }
+}
+
+async fn ask(moment: Option<&Moment>) -> Result<Option<Instant>, Fault> {
+    match moment {
+        Some(moment) => moment().await.map_err(faults::database),
+        None => Ok(None),
+    }
+}
+
+fn wire(letter: DeadLetter) -> pb::DeadLetter {
+    pb::DeadLetter {
+        dead_letter_id: letter.id.to_string(),
+        consumer: letter.consumer,
+        subject: letter.subject,
+        event_id: letter.event_id.map(|id| id.to_string()).unwrap_or_default(),
+        reason: letter.reason,
+        failed_at: Some(letter.first_failed_at.into()),
+    }
+}
+
+fn admin<T>(request: &Request<T>) -> Result<(), Status> {
+    Ok(scope::require(identity::principal(request)?, &[Role::Admin])?)
+}
+
+#[tonic::async_trait]
+impl pb::ops_service_server::OpsService for Ops {
+    async fn get_status(
+        &self,
+        request: Request<pb::GetStatusRequest>,
+    ) -> Result<Response<pb::GetStatusResponse>, Status> {
+        admin(&request)?;
+        Ok(Response::new(self.status().await?))
+    }
+
+    async fn set_clock(
+        &self,
+        request: Request<pb::SetClockRequest>,
+    ) -> Result<Response<pb::SetClockResponse>, Status> {
+        admin(&request)?;
+        let to = convert::instant("now", request.get_ref().now).map_err(faults::convert)?;
+        let now = self.set_clock(to).await?;
+        Ok(Response::new(pb::SetClockResponse { now: Some(now.into()) }))
+    }
+
+    async fn list_dead_letters(
+        &self,
+        request: Request<pb::ListDeadLettersRequest>,
+    ) -> Result<Response<pb::ListDeadLettersResponse>, Status> {
+        admin(&request)?;
+        let request = request.into_inner();
+        let filter = pb::ListDeadLettersRequest::default();
+        let size = paging::page_size(request.page_size, 50, 500)?;
+        // The cursor walks the consumers in their order, each by id.
+        let (mut at, mut after): (usize, i64) = paging::decode(&request.page_token, &filter)?.unwrap_or((0, 0));
+        let mut letters = Vec::new();
+        let mut conn = self.pool.acquire().await.map_err(faults::database)?;
+        while let Some(watched) = self.consumers.get(at) {
+            let room = size - i64::try_from(letters.len()).unwrap_or(size);
+            if room == 0 {
+                break;
+            }
+            let page = dead_letters::list(&mut conn, watched.name, after, room).await.map_err(faults::database)?;
+            if let Some(last) = page.last() {
+                after = last.id;
+            }
+            if i64::try_from(page.len()).unwrap_or(0) < room {
+                (at, after) = (at + 1, 0);
+            }
+            letters.extend(page.into_iter().map(wire));
+        }
+        let next_page_token =
+            if at < self.consumers.len() { paging::encode(&(at, after), &filter) } else { String::new() };
+        Ok(Response::new(pb::ListDeadLettersResponse { dead_letters: letters, next_page_token }))
+    }
+
+    async fn replay_dead_letters(
+        &self,
+        request: Request<pb::ReplayDeadLettersRequest>,
+    ) -> Result<Response<pb::ReplayDeadLettersResponse>, Status> {
+        admin(&request)?;
+        let ids = request
+            .get_ref()
+            .dead_letter_ids
+            .iter()
+            .map(|id| {
+                id.parse::<i64>()
+                    .map_err(|_| Fault::field("dead_letter_ids", "INVALID", "is no id of a dead letter", "编号有误"))
+            })
+            .collect::<Result<Vec<_>, _>>()?;
+        Ok(Response::new(self.replay(&ids).await?))
+    }
+}

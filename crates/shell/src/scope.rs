@@ -1,0 +1,65 @@
+//! Who may do what where: by role, and by containment in the caller's region along the roster's parents, never by a code's prefix.
+
+use dafei_kernel::{
+    owner::Post,
+    region::{Level, Region, RegionPath},
+    role::Role,
+    roster::RosterIndex,
+};
+use dafei_runtime::{identity::Principal, status::Fault};
+
+/// The caller has one of the roles.
+///
+/// # Errors
+/// `ROLE_NOT_ALLOWED`.
+pub fn require(principal: &Principal, roles: &[Role]) -> Result<(), Fault> {
+    if roles.contains(&principal.role) {
+        Ok(())
+    } else {
+        Err(Fault::denied("ROLE_NOT_ALLOWED", "您的岗位无权进行此操作"))
+    }
+}
+
+/// The region that bounds what the caller may see and do: the work area of a work-area role, else the token's region.
+#[must_use]
+pub fn bounds(principal: &Principal) -> Region {
+    principal
+        .work_area
+        .as_deref()
+        .and_then(|code| Region::new(Level::WorkArea, code).ok())
+        .unwrap_or_else(|| principal.region.clone())
+}
+
+/// Whether the region is the caller's or lies in it. A service, auditor or admin of the city reaches all of the city.
+#[must_use]
+pub fn contains(principal: &Principal, roster: &RosterIndex, region: &Region) -> bool {
+    roster.contains(&bounds(principal), region)
+}
+
+/// The region is in the roster and in the caller's scope; its path.
+///
+/// # Errors
+/// `UNKNOWN_REGION` on the field, `OUT_OF_SCOPE`.
+pub fn require_region(
+    principal: &Principal,
+    roster: &RosterIndex,
+    field: &str,
+    region: &Region,
+) -> Result<RegionPath, Fault> {
+    let path = roster.path(region).ok_or_else(|| {
+        Fault::field(field, "UNKNOWN_REGION", format!("{region} is not in the roster"), "没有这个行政区划")
+    })?;
+    if contains(principal, roster, region) { Ok(path) } else { Err(out_of_scope()) }
+}
+
+/// What is asked for lies outside the caller's region.
+#[must_use]
+pub fn out_of_scope() -> Fault {
+    Fault::denied("OUT_OF_SCOPE", "不在您的管辖范围内")
+}
+
+/// The caller's post, as events name the actor.
+#[must_use]
+pub fn post(principal: &Principal) -> Post {
+    Post { role: principal.role, region: principal.region.clone(), agency: principal.agency }
+}

@@ -1,0 +1,294 @@
+//! Start-up and wiring, the same for all four services: what is connected, in which order, and what runs until shutdown.
+
+use std::{process::ExitCode, sync::Arc, time::Duration};
+
+use anyhow::Context as _;
+use async_nats::jetstream;
+use dafei_contracts::Stream;
+use dafei_kernel::{
+    clock::SharedClock,
+    ids::{IdSource, SystemIds},
+};
+use dafei_messaging::{
+    consumer::{ConsumerConfig, ConsumerLoop, Handler},
+    relay::{Relay, RelayConfig},
+    streams::{self, StreamSpec},
+};
+use dafei_runtime::{
+    config::{Common, NatsAuth, Service},
+    identity::{Paths, Verifier},
+    lifecycle::{Lifecycle, Server, Stage},
+    ops::ModeClock,
+    telemetry::Telemetry,
+};
+use sqlx::{PgPool, migrate::Migrator, postgres::PgListener, postgres::PgPoolOptions};
+use tonic::service::Routes;
+
+use crate::{
+    ops::{ConsumerPart, Ops, Progress},
+    roster::{self, RosterView},
+};
+
+/// How often a service tries PostgreSQL at its start before it gives up and lets its supervisor start it again.
+const DATABASE_ATTEMPTS: u32 = 30;
+
+/// What every service has once it is connected.
+pub struct Started {
+    /// Settings.
+    pub common: Common,
+    /// Its own database.
+    pub pool: PgPool,
+    /// The bus; may be away: it reconnects for ever.
+    pub nats: async_nats::Client,
+    /// JetStream on it.
+    pub js: jetstream::Context,
+    /// The suite's clock.
+    pub clock: SharedClock,
+    /// Where ids come from.
+    pub ids: Arc<dyn IdSource>,
+    /// The roster.
+    pub roster: RosterView,
+    /// Stages, signals, shutdown.
+    pub lifecycle: Lifecycle,
+    mode_clock: ModeClock,
+    specs: Vec<StreamSpec>,
+    consumers: Vec<ConsumerPart>,
+    floors: Vec<Floor>,
+    progress: Progress,
+}
+
+/// An instant up to which a source of events is taken into effect; the service's watermark stays below it.
+type Floor = Arc<dyn Fn() -> Option<dafei_kernel::time::Instant> + Send + Sync>;
+
+/// The tables of a service: messaging's, the roster's, its own.
+#[must_use]
+pub fn migrators(own: &'static Migrator) -> [&'static Migrator; 3] {
+    [&dafei_messaging::MIGRATOR, &roster::MIGRATOR, own]
+}
+
+/// Connects a service: database with its tables, bus, clock, roster.
+///
+/// # Errors
+/// When PostgreSQL stays away, a migration fails, or the token keys cannot be read. NATS may be away.
+pub async fn start(common: Common, telemetry: Telemetry, own: &'static Migrator) -> anyhow::Result<Started> {
+    let lifecycle = Lifecycle::new(&common, telemetry);
+    let pool = connect_database(&common).await?;
+    dafei_messaging::migrate(&pool, &migrators(own)).await.context("migrations")?;
+    let nats = connect_bus(&common).await.context("the address of NATS")?;
+    let js = jetstream::new(nats.clone());
+    let persisted = {
+        let mut conn = pool.acquire().await?;
+        dafei_messaging::exercise::load(&mut conn).await?
+    };
+    let mode_clock = ModeClock::new(&common, persisted);
+    let clock = mode_clock.shared();
+    dafei_messaging::ensure_partitions(&pool, clock.now(), 3).await?;
+    let roster = RosterView::load(&pool).await?;
+    let specs = published_by(common.service);
+    Ok(Started {
+        common,
+        pool,
+        nats,
+        js,
+        clock,
+        ids: Arc::new(SystemIds),
+        roster,
+        lifecycle,
+        mode_clock,
+        specs,
+        consumers: Vec::new(),
+        floors: Vec::new(),
+        progress: Progress::default(),
+    })
+}
+
+/// The streams that a service publishes, and for dispatch the one that the agencies write to.
+fn published_by(service: Service) -> Vec<StreamSpec> {
+    Stream::ALL
+        .into_iter()
+        .filter(|stream| stream.publisher() == Some(service.name()))
+        .map(|stream| {
+            StreamSpec::new(stream.name(), stream.subjects().iter().map(|subject| (*subject).to_owned()).collect())
+        })
+        .collect()
+}
+
+async fn connect_database(common: &Common) -> anyhow::Result<PgPool> {
+    let options = PgPoolOptions::new()
+        .max_connections(common.database.pool)
+        .acquire_timeout(Duration::from_secs(5))
+        .idle_timeout(Duration::from_secs(300));
+    let mut attempt = 0;
+    loop {
+        attempt += 1;
+        match options.clone().connect(common.database.url.expose()).await {
+            Ok(pool) => return Ok(pool),
+            Err(error) if attempt < DATABASE_ATTEMPTS && crate::faults::is_away(&error) => {
+                tracing::warn!(%error, attempt, "PostgreSQL is away, trying again");
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+            Err(error) => return Err(error).context("PostgreSQL"),
+        }
+    }
+}
+
+async fn connect_bus(common: &Common) -> anyhow::Result<async_nats::Client> {
+    let options = async_nats::ConnectOptions::new()
+        .name(format!("dafei-{}", common.service.name()))
+        .retry_on_initial_connect()
+        .max_reconnects(None)
+        .request_timeout(Some(Duration::from_secs(5)))
+        .reconnect_delay_callback(|attempt| Duration::from_millis(100 * u64::try_from(attempt.min(20)).unwrap_or(20)));
+    let options = match &common.nats.auth {
+        NatsAuth::None => options,
+        NatsAuth::Password { user, password } => {
+            options.user_and_password(user.clone(), password.expose().to_owned())
+        }
+        NatsAuth::Creds(path) => options.credentials_file(path).await?,
+    };
+    Ok(options.connect(&common.nats.url).await?)
+}
+
+impl Started {
+    /// Adds a consumer; it runs from [`Started::run`] on.
+    pub fn consume<H: Handler>(&mut self, handler: Arc<H>, config: ConsumerConfig) {
+        let consumer = ConsumerLoop::new(
+            self.pool.clone(),
+            self.js.clone(),
+            self.clock.clone(),
+            handler.clone(),
+            config.clone(),
+        );
+        self.consumers.push(ConsumerPart::new(consumer, handler, config, self.pool.clone(), self.clock.clone()));
+    }
+
+    /// As [`Started::consume`], for events that reach the suite from outside: the service's watermark never passes what of them has
+    /// not been taken into effect, so that the SLA monitor does not overtake an act that waits in the stream.
+    pub fn consume_from_outside<H: Handler>(&mut self, handler: Arc<H>, config: ConsumerConfig) {
+        self.consume(handler, config);
+        if let Some(part) = self.consumers.last() {
+            let handle = part.handle.clone();
+            self.floors.push(Arc::new(move || handle.status().caught_up_through));
+        }
+    }
+
+    /// Adds a stream that this service keeps beside those that it publishes.
+    pub fn keep_stream(&mut self, spec: StreamSpec) {
+        self.specs.push(spec);
+    }
+
+    /// What the service does by itself as time goes on: when next, and how far it is. Shown to operations and to the exercise clock.
+    pub fn set_progress(&mut self, progress: Progress) {
+        self.progress = progress;
+    }
+
+    /// Runs until a signal or until a part fails. `routes` are the service's own gRPC services.
+    ///
+    /// # Errors
+    /// When the address cannot be bound or the token keys cannot be read.
+    pub async fn run(mut self, routes: Routes, service_names: &[&str], public: &[&str]) -> anyhow::Result<ExitCode> {
+        let verifier = Verifier::load(&self.common.identity).await?;
+        self.keep_streams_there();
+        let relay = self.spawn_relay();
+        let ops = Ops::new(&self.common, self.pool.clone(), self.clock.clone(), self.mode_clock.clone())
+            .with_parts(relay, &self.consumers, self.progress.clone());
+        for part in &mut self.consumers {
+            let token = self.lifecycle.token(Stage::Consumer);
+            if let Some(run) = part.take_run() {
+                self.lifecycle.spawn_stage(Stage::Consumer, part.name, run(token));
+            }
+        }
+        self.follow_roster();
+        let pool = self.pool.clone();
+        self.lifecycle.readiness_probe(Duration::from_secs(2), move || {
+            let pool = pool.clone();
+            async move { sqlx::query("SELECT 1").execute(&pool).await.is_ok() }
+        });
+        let routes = ops.add_to(routes);
+        let names: Vec<&str> = service_names.iter().copied().chain(["dafei.ops.v1.OpsService"]).collect();
+        let bound = self.lifecycle.bind().await?;
+        tracing::info!(address = %bound.local_addr(), "serving");
+        Ok(self
+            .lifecycle
+            .serve(bound, routes, Server {
+                verifier,
+                public: Paths::new(public.iter().copied()),
+                silent: Paths::new([""; 0]),
+                descriptors: dafei_contracts::DESCRIPTORS,
+                service_names: names.into_iter().map(str::to_owned).collect(),
+            })
+            .await)
+    }
+
+    /// Streams are made as soon as NATS is there, and made again should they be gone; a wiped one stays empty until it is refilled.
+    fn keep_streams_there(&mut self) {
+        let (js, specs, token) = (self.js.clone(), self.specs.clone(), self.lifecycle.token(Stage::Relay));
+        self.lifecycle.spawn_stage(Stage::Relay, "streams", async move {
+            while !token.is_cancelled() {
+                let pause = match streams::ensure_streams(&js, &specs).await {
+                    Ok(()) => Duration::from_secs(10),
+                    Err(error) => {
+                        tracing::warn!(%error, "the streams cannot be made yet");
+                        Duration::from_secs(1)
+                    }
+                };
+                let _ = tokio::time::timeout(pause, token.cancelled()).await;
+            }
+            Ok::<(), sqlx::Error>(())
+        });
+    }
+
+    fn spawn_relay(&mut self) -> dafei_messaging::relay::RelayHandle {
+        let service = self.common.service.name();
+        let own: Vec<StreamSpec> = published_by(self.common.service);
+        let mut config = RelayConfig::new(service, own);
+        let floors = std::mem::take(&mut self.floors);
+        if !floors.is_empty() {
+            // None of a floor: nothing is known yet, so the watermark must not move at all.
+            config.floor = Some(Arc::new(move || {
+                floors.iter().map(|floor| floor()).min().flatten()
+            }));
+        }
+        let relay = Relay::new(self.pool.clone(), self.js.clone(), self.clock.clone(), config);
+        let handle = relay.handle();
+        let token = self.lifecycle.token(Stage::Relay);
+        self.lifecycle.spawn_stage(Stage::Relay, "relay", async move {
+            relay.run(token).await;
+            Ok::<(), sqlx::Error>(())
+        });
+        handle
+    }
+
+    /// Another replica, or an import, has changed the roster.
+    fn follow_roster(&mut self) {
+        let (pool, roster, token) = (self.pool.clone(), self.roster.clone(), self.lifecycle.token(Stage::Consumer));
+        self.lifecycle.spawn_stage(Stage::Consumer, "roster", async move {
+            while !token.is_cancelled() {
+                if let Err(error) = listen_roster(&pool, &roster, &token).await {
+                    tracing::warn!(%error, "the roster cannot be followed, trying again");
+                    let _ = tokio::time::timeout(Duration::from_secs(1), token.cancelled()).await;
+                }
+            }
+            Ok::<(), sqlx::Error>(())
+        });
+    }
+}
+
+async fn listen_roster(
+    pool: &PgPool,
+    roster: &RosterView,
+    token: &tokio_util::sync::CancellationToken,
+) -> Result<(), roster::RosterError> {
+    let mut listener = PgListener::connect_with(pool).await?;
+    listener.listen(roster::CHANNEL).await?;
+    roster.reload(pool).await?;
+    loop {
+        tokio::select! {
+            () = token.cancelled() => return Ok(()),
+            notice = listener.recv() => {
+                notice?;
+                roster.reload(pool).await?;
+            }
+        }
+    }
+}

@@ -1,0 +1,186 @@
+//! A NATS server of its own for a test, which can be killed, restarted and wiped.
+//!
+//! The server runs under a small shell that waits on a pipe held by the test: when the test process ends, however it ends, the pipe
+//! closes and the shell kills the server. So no server outlives its test.
+
+use std::{
+    fmt::Write as _,
+    io::{BufRead, BufReader},
+    path::Path,
+    process::{Child, Command, Stdio},
+    time::Duration,
+};
+
+use tempfile::TempDir;
+
+use crate::{eventually, required_env};
+
+/// Starts the server, says its number, and kills it when the pipe closes.
+const KEEPER: &str = r#""$@" & server=$!; echo "$server"; cat >/dev/null; kill -9 "$server" 2>/dev/null; wait "$server" 2>/dev/null"#;
+/// How long a server may take to be ready.
+const START: Duration = Duration::from_secs(20);
+
+/// How the server is configured.
+#[derive(Debug, Clone)]
+pub struct TestNatsOptions {
+    /// `jetstream.sync_interval: always`, as the services ask for.
+    pub sync_always: bool,
+    /// Text added to the configuration file, for example accounts.
+    pub extra: String,
+}
+
+impl Default for TestNatsOptions {
+    fn default() -> Self {
+        Self { sync_always: true, extra: String::new() }
+    }
+}
+
+/// A server with JetStream that exists as long as this value.
+#[derive(Debug)]
+pub struct TestNats {
+    dir: TempDir,
+    options: TestNatsOptions,
+    keeper: Option<Child>,
+    ports: Option<(u16, u16)>,
+}
+
+impl TestNats {
+    /// A server with the default options.
+    ///
+    /// # Panics
+    /// When `DAFEI_NATS_SERVER_BIN` is missing or the server does not start.
+    pub async fn start() -> Self {
+        Self::with(TestNatsOptions::default()).await
+    }
+
+    /// A server with these options.
+    ///
+    /// # Panics
+    /// As [`TestNats::start`].
+    pub async fn with(options: TestNatsOptions) -> Self {
+        let dir = TempDir::new().expect("a temporary directory");
+        let mut server = Self { dir, options, keeper: None, ports: None };
+        server.launch().await;
+        server
+    }
+
+    /// `nats://127.0.0.1:<port>`
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("nats://127.0.0.1:{}", self.ports.map_or(0, |ports| ports.0))
+    }
+
+    /// `http://127.0.0.1:<port>` of the monitoring pages.
+    #[must_use]
+    pub fn monitoring_url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.ports.map_or(0, |ports| ports.1))
+    }
+
+    /// A connection that reconnects quickly and for ever.
+    ///
+    /// # Panics
+    /// When the server does not answer.
+    pub async fn client(&self) -> async_nats::Client {
+        async_nats::ConnectOptions::new()
+            .max_reconnects(None)
+            .reconnect_delay_callback(|attempt| if attempt == 0 { Duration::ZERO } else { Duration::from_millis(50) })
+            .request_timeout(Some(Duration::from_secs(5)))
+            .connect(self.url())
+            .await
+            .expect("the test NATS answers")
+    }
+
+    /// A connection with JetStream.
+    ///
+    /// # Panics
+    /// As [`TestNats::client`].
+    pub async fn jetstream(&self) -> async_nats::jetstream::Context {
+        async_nats::jetstream::new(self.client().await)
+    }
+
+    /// Kills the server with SIGKILL and waits until it is gone.
+    pub fn kill(&mut self) {
+        if let Some(mut keeper) = self.keeper.take() {
+            drop(keeper.stdin.take());
+            let _ = keeper.wait();
+        }
+    }
+
+    /// Starts the killed server again: the same port, the same store.
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub async fn restart(&mut self) {
+        self.kill();
+        self.launch().await;
+    }
+
+    /// Kills the server, loses all that it stored, and starts it again on the same port.
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub async fn wipe(&mut self) {
+        self.kill();
+        std::fs::remove_dir_all(self.store()).expect("the store can be removed");
+        self.launch().await;
+    }
+
+    fn store(&self) -> std::path::PathBuf {
+        self.dir.path().join("store")
+    }
+
+    fn config(&self) -> String {
+        let (port, monitoring) = self.ports.map_or((-1, -1), |(port, monitoring)| (i32::from(port), i32::from(monitoring)));
+        let mut text = format!("host: 127.0.0.1\nport: {port}\nhttp: \"127.0.0.1:{monitoring}\"\nmax_pending: 256MB\n");
+        let sync = if self.options.sync_always { "\n  sync_interval: always" } else { "" };
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "jetstream {{\n  store_dir: {:?}{sync}\n}}", self.store());
+        let _ = writeln!(text, "ports_file_dir: {:?}", self.dir.path());
+        text.push_str(&self.options.extra);
+        text
+    }
+
+    async fn launch(&mut self) {
+        let config = self.dir.path().join("nats.conf");
+        std::fs::write(&config, self.config()).expect("the configuration can be written");
+        let log = std::fs::File::create(self.dir.path().join("log")).expect("the log can be written");
+        let mut keeper = Command::new("sh")
+            .args(["-c", KEEPER, "keeper"])
+            .arg(required_env("DAFEI_NATS_SERVER_BIN"))
+            .arg("-c")
+            .arg(&config)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::from(log))
+            .spawn()
+            .expect("a shell");
+        let mut line = String::new();
+        let out = keeper.stdout.take().expect("the output is a pipe");
+        BufReader::new(out).read_line(&mut line).expect("the shell says the server's number");
+        self.keeper = Some(keeper);
+        let file = self.dir.path().join(format!("nats-server_{}.ports", line.trim()));
+        let ports = eventually(START, "the NATS server says its ports", || read_ports(&file)).await;
+        self.ports = Some(ports);
+        let url = self.url();
+        eventually(START, "the NATS server is ready", || ready(&url)).await;
+    }
+}
+
+impl Drop for TestNats {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// Ports of clients and of the monitoring pages, from the file that the server writes.
+async fn read_ports(file: &Path) -> Option<(u16, u16)> {
+    let text = std::fs::read_to_string(file).ok()?;
+    let ports: serde_json::Value = serde_json::from_str(&text).ok()?;
+    let port = |kind: &str| ports[kind][0].as_str()?.rsplit(':').next()?.parse().ok();
+    Some((port("nats")?, port("monitoring")?))
+}
+
+/// The server takes connections and its port is really the one of this server; with accounts it may refuse the login.
+async fn ready(url: &str) -> Option<()> {
+    tokio::net::TcpStream::connect(url.trim_start_matches("nats://")).await.ok().map(drop)
+}

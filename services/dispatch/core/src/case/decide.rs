@@ -1,0 +1,230 @@
+//! What a command makes of a case. Exhaustive over the stages: a new stage does not compile until each command knows it.
+
+use dafei_kernel::{agency::Agency, owner::Post, role::Role};
+
+use super::{
+    Case,
+    command::{Choice, Command, Context},
+    event::{Assignee, Cause, Event, Route},
+    rejection::{Reason, Rejection},
+    stage::{Stage, StageKind, Tier},
+    step,
+};
+use crate::routing::{Proposal, SubjectKind};
+
+/// The events that the command makes, none when it was done already; or why not.
+///
+/// # Errors
+/// When the stage, an instruction's state or a field stands in the way.
+pub fn decide(case: Option<&Case>, command: &Command, context: &Context<'_>) -> Result<Vec<Event>, Rejection> {
+    let Some(case) = case else {
+        return match command {
+            Command::Open(facts) => Ok(vec![Event::Opened(facts.clone())]),
+            // Withdrawn before it went up: dispatch never had it.
+            Command::Withdraw => Ok(Vec::new()),
+            Command::InstructAgency { .. }
+            | Command::Escalate { .. }
+            | Command::AcceptResult { .. }
+            | Command::AssignDepartment { .. }
+            | Command::FeedBack { .. }
+            | Command::Publish
+            | Command::Instruction { .. } => Err(Rejection::absent(Reason::NoSuchCase)),
+        };
+    };
+    match command {
+        // A redelivery: the case is there.
+        Command::Open(_) => Ok(Vec::new()),
+        Command::InstructAgency { agency, text } => instruct_agency(case, *agency, text, context),
+        Command::Escalate { reason } => {
+            at_centre(case)?;
+            Ok(vec![Event::Escalated { reason: reason.clone(), at: context.at }])
+        }
+        Command::AcceptResult { public_text } => accept_result(case, public_text, context),
+        Command::AssignDepartment { choice, text } => assign(case, choice, text, context),
+        Command::FeedBack { text, public_text } => feed_back(case, text, public_text, context),
+        Command::Publish => publish(case, context),
+        Command::Withdraw => Ok(withdraw(case, context)),
+        Command::Instruction { id, step } => step::decide(case, *id, step, context),
+    }
+}
+
+/// The centre decides in these stages.
+fn at_centre(case: &Case) -> Result<(), Rejection> {
+    let stage = case.stage.kind();
+    let reason = match stage {
+        StageKind::AtCentre | StageKind::Declined => return Ok(()),
+        StageKind::WithTownshipAgency => Reason::AlreadyInstructed,
+        StageKind::TownshipResult => Reason::ResultWaiting,
+        StageKind::AtOffice | StageKind::WithDepartment | StageKind::DepartmentResult => Reason::AlreadyEscalated,
+        StageKind::OutcomeAvailable => Reason::OutcomeAvailable,
+        StageKind::Closed => Reason::CaseClosed,
+    };
+    Err(Rejection::stage(reason, stage))
+}
+
+fn instruct_agency(case: &Case, agency: Agency, text: &str, context: &Context<'_>) -> Result<Vec<Event>, Rejection> {
+    at_centre(case)?;
+    let facts = &case.facts;
+    if !context.authority.covers(&facts.county, facts.act, &facts.subject) {
+        return Err(Rejection::stage(Reason::OutsideAuthority, case.stage.kind()));
+    }
+    if !context.authority.has_agency(&facts.county, agency) {
+        return Err(Rejection::field(Reason::AgencyNotInTownship, "agency"));
+    }
+    let post = Post { role: Role::TownshipAgency, region: facts.township.clone(), agency: Some(agency) };
+    let assignee = Assignee { instruction: context.ids.ordered(context.now), post, lead: true };
+    Ok(vec![Event::AgencyInstructed { assignee, leg: case.legs + 1, text: text.to_owned(), at: context.at }])
+}
+
+fn accept_result(case: &Case, public_text: &str, context: &Context<'_>) -> Result<Vec<Event>, Rejection> {
+    let stage = case.stage.kind();
+    let reason = match stage {
+        StageKind::TownshipResult => return Ok(outcome(case, Tier::Township, public_text, context)),
+        StageKind::AtCentre | StageKind::WithTownshipAgency | StageKind::Declined => Reason::NoResultYet,
+        StageKind::AtOffice | StageKind::WithDepartment | StageKind::DepartmentResult => Reason::AlreadyEscalated,
+        StageKind::OutcomeAvailable => Reason::OutcomeAvailable,
+        StageKind::Closed => Reason::CaseClosed,
+    };
+    Err(Rejection::stage(reason, stage))
+}
+
+/// The outcome, which also closes a case that no village waits for.
+fn outcome(case: &Case, tier: Tier, public_text: &str, context: &Context<'_>) -> Vec<Event> {
+    let at = context.at;
+    let mut events = vec![Event::OutcomeAvailable { tier, public_text: public_text.to_owned(), at }];
+    if case.facts.village.is_none() {
+        events.push(Event::Closed { tier, cause: Cause::NoVillage, at });
+    }
+    events
+}
+
+fn at_office(case: &Case) -> Result<(), Rejection> {
+    let stage = case.stage.kind();
+    let reason = match stage {
+        StageKind::AtOffice => return Ok(()),
+        StageKind::AtCentre
+        | StageKind::WithTownshipAgency
+        | StageKind::Declined
+        | StageKind::TownshipResult => Reason::NotEscalated,
+        StageKind::WithDepartment => Reason::AlreadyAssigned,
+        StageKind::DepartmentResult => Reason::ResultWaiting,
+        StageKind::OutcomeAvailable => Reason::OutcomeAvailable,
+        StageKind::Closed => Reason::CaseClosed,
+    };
+    Err(Rejection::stage(reason, stage))
+}
+
+fn assign(case: &Case, choice: &Choice, text: &str, context: &Context<'_>) -> Result<Vec<Event>, Rejection> {
+    at_office(case)?;
+    let proposal = propose(case, context)?;
+    let (agencies, deviation_reason) = chosen(case, choice, &proposal, context)?;
+    let assignees = agencies
+        .into_iter()
+        .enumerate()
+        .map(|(place, agency)| Assignee {
+            instruction: context.ids.ordered(context.now),
+            post: Post { role: Role::CountyDepartment, region: case.facts.county.clone(), agency: Some(agency) },
+            lead: place == 0,
+        })
+        .collect();
+    Ok(vec![Event::DepartmentInstructed {
+        assignees,
+        leg: case.legs + 1,
+        route: Route { rule: proposal.rule, version: proposal.version },
+        deviation_reason,
+        text: text.to_owned(),
+        at: context.at,
+    }])
+}
+
+/// What the table proposes for a case.
+fn propose(case: &Case, context: &Context<'_>) -> Result<Proposal, Rejection> {
+    let facts = &case.facts;
+    let (industry, kind) = SubjectKind::of(&facts.subject);
+    context
+        .routing
+        .propose(Some(&facts.county), facts.act, industry, kind)
+        .ok_or_else(|| Rejection::stage(Reason::NoRoute, case.stage.kind()))
+}
+
+/// The lead first, then the co-handlers, as chosen; and the reason for another lead than proposed.
+fn chosen(
+    case: &Case,
+    choice: &Choice,
+    proposal: &Proposal,
+    context: &Context<'_>,
+) -> Result<(Vec<Agency>, String), Rejection> {
+    let lead = choice.lead.unwrap_or(proposal.lead);
+    let deviates = lead != proposal.lead;
+    if deviates && choice.deviation_reason.is_empty() {
+        return Err(Rejection::field(Reason::DeviationReasonRequired, "deviation_reason"));
+    }
+    let co_handlers: &[Agency] =
+        if choice.co_handlers.is_empty() && !deviates { &proposal.co_handlers } else { &choice.co_handlers };
+    let mut agencies = vec![lead];
+    for (place, agency) in co_handlers.iter().enumerate() {
+        if agencies.contains(agency) {
+            return Err(Rejection::field(Reason::DuplicateAssignee, format!("co_handlers[{place}]")));
+        }
+        agencies.push(*agency);
+    }
+    for (place, agency) in agencies.iter().enumerate() {
+        if context.routing.stand_in(&case.facts.county, *agency).is_some() {
+            let field = if place == 0 { "lead".to_owned() } else { format!("co_handlers[{}]", place - 1) };
+            return Err(Rejection::field(Reason::DepartmentNotInCounty, field));
+        }
+    }
+    let deviation_reason = if deviates { choice.deviation_reason.clone() } else { String::new() };
+    Ok((agencies, deviation_reason))
+}
+
+fn feed_back(case: &Case, text: &str, public_text: &str, context: &Context<'_>) -> Result<Vec<Event>, Rejection> {
+    let stage = case.stage.kind();
+    let reason = match stage {
+        StageKind::DepartmentResult => {
+            let mut events = vec![Event::FedBack { leg: case.legs, text: text.to_owned(), at: context.at }];
+            events.extend(outcome(case, Tier::County, public_text, context));
+            return Ok(events);
+        }
+        StageKind::AtCentre
+        | StageKind::WithTownshipAgency
+        | StageKind::Declined
+        | StageKind::TownshipResult => Reason::NotEscalated,
+        StageKind::AtOffice | StageKind::WithDepartment => Reason::NoResultYet,
+        StageKind::OutcomeAvailable => Reason::OutcomeAvailable,
+        StageKind::Closed => Reason::CaseClosed,
+    };
+    Err(Rejection::stage(reason, stage))
+}
+
+fn publish(case: &Case, context: &Context<'_>) -> Result<Vec<Event>, Rejection> {
+    match &case.stage {
+        Stage::OutcomeAvailable { tier, .. } => {
+            Ok(vec![Event::Closed { tier: *tier, cause: Cause::Published, at: context.at }])
+        }
+        Stage::Closed { .. } => Ok(Vec::new()),
+        Stage::AtCentre
+        | Stage::WithTownshipAgency { .. }
+        | Stage::Declined { .. }
+        | Stage::TownshipResult { .. }
+        | Stage::AtOffice
+        | Stage::WithDepartment { .. }
+        | Stage::DepartmentResult { .. } => Err(Rejection::stage(Reason::NoOutcomeYet, case.stage.kind())),
+    }
+}
+
+fn withdraw(case: &Case, context: &Context<'_>) -> Vec<Event> {
+    match case.stage {
+        Stage::Closed { .. } => Vec::new(),
+        Stage::AtCentre
+        | Stage::WithTownshipAgency { .. }
+        | Stage::Declined { .. }
+        | Stage::TownshipResult { .. }
+        | Stage::AtOffice
+        | Stage::WithDepartment { .. }
+        | Stage::DepartmentResult { .. }
+        | Stage::OutcomeAvailable { .. } => {
+            vec![Event::Closed { tier: case.stage.tier(), cause: Cause::Withdrawn, at: context.at }]
+        }
+    }
+}

@@ -1,0 +1,183 @@
+//! An instruction to one agency: what was ordered, and what the agency has said to it.
+
+use dafei_kernel::{owner::Post, region::Level, time::Instant};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::{event::Assignee, stage::Tier};
+
+/// How an instruction was delivered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Means {
+    /// The agency's consumer acknowledged it, or its feedback came.
+    Consumer,
+    /// It was read by gRPC.
+    Rpc,
+    /// Taken as delivered some time after its issue (30 minutes, local default).
+    Assumed,
+}
+
+/// The first delivery: T2, K2 and K3 start here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Delivery {
+    /// When.
+    pub at: Instant,
+    /// How.
+    pub means: Means,
+}
+
+/// 响应: taken on, with a plan (clause C11).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Response {
+    /// When it counts as received.
+    pub at: Instant,
+    /// What will be done.
+    pub plan: String,
+}
+
+/// Kind of a result (clause C12).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ResultKind {
+    /// 先期处置: what was stopped and how. Stops the clock.
+    Interim,
+    /// 最终查处: the penalty is decided.
+    Final,
+}
+
+/// 结果: what was done.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Given {
+    /// When the first result counts as received: it is what stops the clock.
+    pub first_at: Instant,
+    /// Kind of the latest.
+    pub kind: ResultKind,
+    /// Text of the latest.
+    pub text: String,
+}
+
+/// 退回: why it was not taken on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Decline {
+    /// When it counts as received.
+    pub at: Instant,
+    /// Why.
+    pub reason: String,
+    /// Legal basis; always there from a department.
+    pub legal_basis: String,
+}
+
+/// An instruction as a case keeps it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Instruction {
+    /// Its id.
+    pub id: Uuid,
+    /// To whom.
+    pub post: Post,
+    /// 牵头 or 配合.
+    pub lead: bool,
+    /// Number of the assignment within the case, from 1.
+    pub leg: u32,
+    /// The order's text.
+    pub text: String,
+    /// When it was issued.
+    pub issued_at: Instant,
+    /// The first delivery.
+    pub delivery: Option<Delivery>,
+    /// 签收.
+    pub accepted_at: Option<Instant>,
+    /// 响应.
+    pub response: Option<Response>,
+    /// 结果.
+    pub result: Option<Given>,
+    /// 退回.
+    pub declined: Option<Decline>,
+    /// Fell away: with its assignment, or when the case closed.
+    pub cancelled: bool,
+}
+
+/// Where an instruction stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum InstructionState {
+    /// Issued.
+    Issued,
+    /// Delivered.
+    Delivered,
+    /// 签收: seen.
+    Accepted,
+    /// 响应: taken on with a plan.
+    Responded,
+    /// 结果: done.
+    Done,
+    /// 退回: declined or returned.
+    Declined,
+    /// Fell away.
+    Cancelled,
+}
+
+impl Instruction {
+    pub(crate) fn new(assignee: &Assignee, leg: u32, text: &str, issued_at: Instant) -> Self {
+        Self {
+            id: assignee.instruction,
+            post: assignee.post.clone(),
+            lead: assignee.lead,
+            leg,
+            text: text.to_owned(),
+            issued_at,
+            delivery: None,
+            accepted_at: None,
+            response: None,
+            result: None,
+            declined: None,
+            cancelled: false,
+        }
+    }
+
+    /// Where it stands: the furthest of what happened to it.
+    #[must_use]
+    pub const fn state(&self) -> InstructionState {
+        if self.declined.is_some() {
+            InstructionState::Declined
+        } else if self.result.is_some() {
+            InstructionState::Done
+        } else if self.cancelled {
+            InstructionState::Cancelled
+        } else if self.response.is_some() {
+            InstructionState::Responded
+        } else if self.accepted_at.is_some() {
+            InstructionState::Accepted
+        } else if self.delivery.is_some() {
+            InstructionState::Delivered
+        } else {
+            InstructionState::Issued
+        }
+    }
+
+    /// Whether the agency still owes its result.
+    #[must_use]
+    pub const fn is_open(&self) -> bool {
+        match self.state() {
+            InstructionState::Issued
+            | InstructionState::Delivered
+            | InstructionState::Accepted
+            | InstructionState::Responded => true,
+            InstructionState::Done | InstructionState::Declined | InstructionState::Cancelled => false,
+        }
+    }
+
+    /// The tier of its addressee.
+    #[must_use]
+    pub fn tier(&self) -> Tier {
+        match self.post.region.level() {
+            Level::City | Level::County => Tier::County,
+            Level::Township | Level::WorkArea | Level::Village => Tier::Township,
+        }
+    }
+
+    /// Its addressee as events name it.
+    #[must_use]
+    pub fn assignee(&self) -> Assignee {
+        Assignee { instruction: self.id, post: self.post.clone(), lead: self.lead }
+    }
+}

@@ -1,0 +1,152 @@
+//! What is true of every case at every moment, written once: the property tests and the verification of stored cases use it.
+
+use std::collections::BTreeSet;
+
+use dafei_kernel::{region::Level, role::Role};
+use uuid::Uuid;
+
+use super::{Case, instruction::Instruction, stage::Stage};
+
+/// An invariant that does not hold, in words.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("case {case}: {what}")]
+pub struct Broken {
+    /// The case.
+    pub case: Uuid,
+    /// What is wrong.
+    pub what: String,
+}
+
+/// Checks all invariants.
+///
+/// # Errors
+/// The first that does not hold.
+pub fn check(case: &Case) -> Result<(), Broken> {
+    let broken = |what: String| Broken { case: case.facts.id, what };
+    legs_are_whole(case).map_err(broken)?;
+    for instruction in &case.instructions {
+        steps_are_in_order(instruction).map_err(broken)?;
+    }
+    stage_has_its_instruction(case).map_err(broken)?;
+    owners_are_single(case).map_err(broken)?;
+    facts_have_a_source(case).map_err(broken)
+}
+
+/// Legs run from 1 without holes, each with one lead and every agency once.
+fn legs_are_whole(case: &Case) -> Result<(), String> {
+    for leg in 1..=case.legs {
+        let of_leg: Vec<&Instruction> = case.instructions.iter().filter(|one| one.leg == leg).collect();
+        let leads = of_leg.iter().filter(|one| one.lead).count();
+        if leads != 1 {
+            return Err(format!("leg {leg} has {leads} leads"));
+        }
+        let posts: BTreeSet<String> = of_leg.iter().map(|one| format!("{:?}", one.post)).collect();
+        if posts.len() != of_leg.len() {
+            return Err(format!("leg {leg} names an agency twice"));
+        }
+    }
+    if let Some(stray) = case.instructions.iter().find(|one| one.leg == 0 || one.leg > case.legs) {
+        return Err(format!("instruction {} has leg {} of {}", stray.id, stray.leg, case.legs));
+    }
+    let ids: BTreeSet<Uuid> = case.instructions.iter().map(|one| one.id).collect();
+    if ids.len() == case.instructions.len() { Ok(()) } else { Err("two instructions share an id".to_owned()) }
+}
+
+/// Issued, delivered, then the rest; nothing answered before it was delivered, unless it had fallen away before.
+fn steps_are_in_order(instruction: &Instruction) -> Result<(), String> {
+    let delivered = instruction.delivery.map(|delivery| delivery.at);
+    if delivered.is_some_and(|at| at < instruction.issued_at) {
+        return Err(format!("instruction {} was delivered before it was issued", instruction.id));
+    }
+    let answers = [
+        instruction.accepted_at,
+        instruction.response.as_ref().map(|response| response.at),
+        instruction.result.as_ref().map(|given| given.first_at),
+        instruction.declined.as_ref().map(|decline| decline.at),
+    ];
+    for at in answers.into_iter().flatten() {
+        if delivered.is_none_or(|delivered| at < delivered) && !instruction.cancelled {
+            return Err(format!("instruction {} was answered before it was delivered", instruction.id));
+        }
+    }
+    let ends = [instruction.result.is_some(), instruction.declined.is_some()];
+    if ends == [true, true] {
+        return Err(format!("instruction {} has a result and was declined", instruction.id));
+    }
+    Ok(())
+}
+
+/// The stage's instruction is a lead's of the last leg and stands as the stage says; no other lead's is open.
+fn stage_has_its_instruction(case: &Case) -> Result<(), String> {
+    let waits_for = match &case.stage {
+        Stage::WithTownshipAgency { instruction } => Some((*instruction, Level::Township, true)),
+        Stage::WithDepartment { lead } => Some((*lead, Level::County, true)),
+        Stage::TownshipResult { instruction } => Some((*instruction, Level::Township, false)),
+        Stage::DepartmentResult { lead } => Some((*lead, Level::County, false)),
+        Stage::AtCentre
+        | Stage::Declined { .. }
+        | Stage::AtOffice
+        | Stage::OutcomeAvailable { .. }
+        | Stage::Closed { .. } => None,
+    };
+    if let Some((id, level, open)) = waits_for {
+        let instruction = case.instruction(id).ok_or("the stage names an unknown instruction")?;
+        let fits = instruction.lead
+            && instruction.leg == case.legs
+            && instruction.post.region.level() == level
+            && instruction.is_open() == open
+            && (open || instruction.result.is_some());
+        if !fits {
+            return Err(format!("instruction {id} does not fit the stage {}", case.stage.kind().code()));
+        }
+    }
+    let open_lead = case.instructions.iter().find(|one| one.lead && one.is_open());
+    match (open_lead, waits_for) {
+        (Some(lead), Some((id, _, true))) if lead.id == id => Ok(()),
+        (Some(lead), _) => Err(format!("the lead's instruction {} is open and nobody waits for it", lead.id)),
+        (None, _) => Ok(()),
+    }
+}
+
+/// Every open step has exactly one owner; a closed case has none, and nothing open.
+fn owners_are_single(case: &Case) -> Result<(), String> {
+    let closed = matches!(case.stage, Stage::Closed { .. });
+    if case.stage_owner().is_some() == closed {
+        return Err("an open case has no owner, or a closed one has".to_owned());
+    }
+    if closed && case.instructions.iter().any(Instruction::is_open) {
+        return Err("a closed case has an open instruction".to_owned());
+    }
+    let office = matches!(case.stage, Stage::AtCentre | Stage::Declined { .. } | Stage::AtOffice);
+    if office && case.instructions.iter().any(Instruction::is_open) {
+        return Err("an instruction is open while an office decides".to_owned());
+    }
+    let posts = case.open_steps();
+    let distinct: BTreeSet<String> = posts.iter().map(|post| format!("{post:?}")).collect();
+    if distinct.len() != posts.len() {
+        return Err("an open step is owned twice".to_owned());
+    }
+    let agencies = [Role::TownshipAgency, Role::CountyDepartment];
+    if let Some(post) = posts.iter().find(|post| agencies.contains(&post.role) && post.agency.is_none()) {
+        return Err(format!("the owner {post:?} names no agency"));
+    }
+    Ok(())
+}
+
+/// Acts and measures come with a result, an outcome comes with one too, and each event has its place in the sequence.
+fn facts_have_a_source(case: &Case) -> Result<(), String> {
+    let has_result = case.instructions.iter().any(|one| one.result.is_some());
+    if !has_result && !(case.confirmed.is_empty() && case.measures.is_empty()) {
+        return Err("facts without a result".to_owned());
+    }
+    if !has_result && !case.stage.public_text().is_empty() {
+        return Err("an outcome without a result".to_owned());
+    }
+    if let Some((id, measure)) = case.measures.iter().find(|(id, measure)| **id != measure.id) {
+        return Err(format!("measure {} is kept as {id}", measure.id));
+    }
+    if case.sequence < 1 {
+        return Err(format!("sequence {}", case.sequence));
+    }
+    Ok(())
+}

@@ -1,0 +1,106 @@
+//! What the agency that has an instruction may do with it, and what that does to the case.
+
+use uuid::Uuid;
+
+use super::{
+    Case,
+    command::{Context, Step},
+    event::Event,
+    instruction::{Delivery, Instruction, InstructionState, Means},
+    rejection::{Reason, Rejection},
+    result,
+    stage::Tier,
+};
+
+pub(super) fn decide(case: &Case, id: Uuid, step: &Step, context: &Context<'_>) -> Result<Vec<Event>, Rejection> {
+    let instruction = case.instruction(id).ok_or_else(|| Rejection::absent(Reason::NoSuchInstruction))?;
+    match step {
+        Step::Deliver(means) => Ok(deliver(instruction, *means, context)),
+        Step::Accept => accept(instruction, context),
+        Step::Respond { plan } => respond(instruction, plan, context),
+        Step::SubmitResult(report) => result::submit(case, instruction, report, context),
+        Step::Decline { reason, legal_basis } => decline(instruction, reason, legal_basis, context),
+    }
+}
+
+/// Before it was issued nothing can be delivered, whatever a server's clock says.
+fn deliver(instruction: &Instruction, means: Means, context: &Context<'_>) -> Vec<Event> {
+    if instruction.delivery.is_some() || !instruction.is_open() {
+        return Vec::new();
+    }
+    let at = context.at.max(instruction.issued_at);
+    vec![Event::Delivered { instruction: instruction.id, delivery: Delivery { at, means } }]
+}
+
+/// The delivery that a step implies, and the instant at which the step itself counts: never before the delivery.
+pub(super) fn arrive(instruction: &Instruction, context: &Context<'_>) -> (Vec<Event>, dafei_kernel::time::Instant) {
+    let events = deliver(instruction, context.means, context);
+    let delivered = instruction.delivery.map_or(instruction.issued_at, |delivery| delivery.at);
+    (events, context.at.max(delivered))
+}
+
+fn accept(instruction: &Instruction, context: &Context<'_>) -> Result<Vec<Event>, Rejection> {
+    match instruction.state() {
+        InstructionState::Issued | InstructionState::Delivered => {
+            let (mut events, at) = arrive(instruction, context);
+            events.push(Event::Accepted { instruction: instruction.id, at });
+            Ok(events)
+        }
+        // It was seen all the same.
+        InstructionState::Accepted | InstructionState::Responded | InstructionState::Done => Ok(Vec::new()),
+        state @ InstructionState::Declined => Err(Rejection::instruction(Reason::InstructionDeclined, state)),
+        state @ InstructionState::Cancelled => Err(Rejection::instruction(Reason::InstructionCancelled, state)),
+    }
+}
+
+fn respond(instruction: &Instruction, plan: &str, context: &Context<'_>) -> Result<Vec<Event>, Rejection> {
+    let state = instruction.state();
+    let reason = match state {
+        InstructionState::Issued | InstructionState::Delivered | InstructionState::Accepted => {
+            let (mut events, at) = arrive(instruction, context);
+            events.push(Event::Responded { instruction: instruction.id, plan: plan.to_owned(), at });
+            return Ok(events);
+        }
+        InstructionState::Responded => Reason::AlreadyResponded,
+        InstructionState::Done => Reason::InstructionDone,
+        InstructionState::Declined => Reason::InstructionDeclined,
+        InstructionState::Cancelled => Reason::InstructionCancelled,
+    };
+    Err(Rejection::instruction(reason, state))
+}
+
+fn decline(
+    instruction: &Instruction,
+    reason: &str,
+    legal_basis: &str,
+    context: &Context<'_>,
+) -> Result<Vec<Event>, Rejection> {
+    let state = instruction.state();
+    let refusal = match state {
+        InstructionState::Issued
+        | InstructionState::Delivered
+        | InstructionState::Accepted
+        | InstructionState::Responded => None,
+        InstructionState::Done => Some(Reason::InstructionDone),
+        InstructionState::Declined => Some(Reason::InstructionDeclined),
+        InstructionState::Cancelled => Some(Reason::InstructionCancelled),
+    };
+    if let Some(refusal) = refusal {
+        return Err(Rejection::instruction(refusal, state));
+    }
+    let (mut events, at) = arrive(instruction, context);
+    let (instruction_id, reason) = (instruction.id, reason.to_owned());
+    events.push(match instruction.tier() {
+        Tier::Township => Event::AuthorityDeclined { instruction: instruction_id, reason, at },
+        Tier::County if legal_basis.is_empty() => {
+            return Err(Rejection::field(Reason::LegalBasisRequired, "legal_basis"));
+        }
+        Tier::County => Event::AssignmentReturned {
+            instruction: instruction_id,
+            reason,
+            legal_basis: legal_basis.to_owned(),
+            at,
+        },
+    });
+    Ok(events)
+}

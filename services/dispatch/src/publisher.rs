@@ -1,0 +1,268 @@
+//! From the core's events to those of the catalogue: the one place where a private event becomes a public one.
+
+use dafei_contracts::{Event as Public, events::v1 as ev};
+use dafei_dispatch_core::case::{Assignee, Case, Delivery, Event, Facts, Instruction};
+use dafei_kernel::{owner::Post, time::Instant};
+use uuid::Uuid;
+
+use crate::wire;
+
+/// A public event with the aggregate that it belongs to; without its `meta`.
+pub(crate) struct Translated {
+    pub(crate) event: Public,
+    pub(crate) of: Aggregate,
+}
+
+/// Whose sequence an event counts in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Aggregate {
+    /// The case's own events, on DAFEI_DISPATCH.
+    Case,
+    /// An instruction as its agency gets it, on DAFEI_AGENCY: its only event.
+    Instruction(Uuid),
+}
+
+/// The public events of a private one; `case` is the case after it. None for what is kept and not published.
+pub(crate) fn translate(case: &Case, event: &Event) -> Vec<Translated> {
+    if !case.publishes(event) {
+        return Vec::new();
+    }
+    let mut events = vec![Translated { event: of_case(case, event), of: Aggregate::Case }];
+    let issued: &[Assignee] = match event {
+        Event::AgencyInstructed { assignee, .. } => std::slice::from_ref(assignee),
+        Event::DepartmentInstructed { assignees, .. } => assignees,
+        _ => &[],
+    };
+    events.extend(issued.iter().filter_map(|assignee| case.instruction(assignee.instruction)).map(|instruction| {
+        Translated {
+            event: instruction_event(case, instruction).into(),
+            of: Aggregate::Instruction(instruction.id),
+        }
+    }));
+    events
+}
+
+fn of_case(case: &Case, event: &Event) -> Public {
+    let case_id = case.facts.id.to_string();
+    match event {
+        Event::Opened(facts) => opened(facts).into(),
+        Event::AgencyInstructed { assignee, leg, text, .. } => ev::AgencyInstructed {
+            meta: None,
+            case_id,
+            assignee: Some(wire::assignee(assignee)),
+            leg: *leg,
+            text: text.clone(),
+        }
+        .into(),
+        Event::Delivered { instruction, delivery } => delivered(case, *instruction, *delivery).into(),
+        Event::Responded { instruction, at, .. } | Event::Accepted { instruction, at } => {
+            responded(case, *instruction, *at).into()
+        }
+        Event::ResultSubmitted { instruction, kind, text, at } => {
+            let by = By::of(case, *instruction);
+            ev::ResultSubmitted {
+                meta: None,
+                case_id,
+                assignee: by.assignee(),
+                tier: by.tier().into(),
+                leg: by.leg(),
+                kind: wire::result_kind(*kind).into(),
+                text: text.clone(),
+                submitted_at: Some((*at).into()),
+            }
+            .into()
+        }
+        Event::ActConfirmed { instruction, act, at } => ev::ActConfirmed {
+            meta: None,
+            case_id,
+            act: act.code().to_owned(),
+            sector: act.sector().code().to_owned(),
+            by: By::of(case, *instruction).post(),
+            confirmed_at: Some((*at).into()),
+            source: wire::source(case.facts.source).into(),
+        }
+        .into(),
+        Event::MeasureRecorded { instruction, measure, .. } => ev::MeasureRecorded {
+            meta: None,
+            case_id,
+            measure: Some(wire::measure(measure)),
+            by: By::of(case, *instruction).post(),
+            sector: case.facts.act.sector().code().to_owned(),
+            act: case.facts.act.code().to_owned(),
+            subject: Some((&case.facts.subject).into()),
+            source: wire::source(case.facts.source).into(),
+        }
+        .into(),
+        Event::AuthorityDeclined { instruction, reason, .. } => {
+            let by = By::of(case, *instruction);
+            ev::AuthorityDeclined {
+                meta: None,
+                case_id,
+                assignee: by.assignee(),
+                leg: by.leg(),
+                reason: reason.clone(),
+            }
+            .into()
+        }
+        Event::Escalated { reason, .. } => ev::Escalated {
+            meta: None,
+            case_id,
+            county: Some((&case.facts.county).into()),
+            reason: reason.clone(),
+        }
+        .into(),
+        Event::DepartmentInstructed { assignees, leg, route, deviation_reason, text, .. } => {
+            ev::DepartmentInstructed {
+                meta: None,
+                case_id,
+                assignees: assignees.iter().map(wire::assignee).collect(),
+                leg: *leg,
+                route_rule: route.rule.clone(),
+                route_version: route.version.clone(),
+                deviation_reason: deviation_reason.clone(),
+                text: text.clone(),
+            }
+            .into()
+        }
+        Event::AssignmentReturned { instruction, reason, legal_basis, at } => {
+            let by = By::of(case, *instruction);
+            ev::AssignmentReturned {
+                meta: None,
+                case_id,
+                assignee: by.assignee(),
+                leg: by.leg(),
+                reason: reason.clone(),
+                legal_basis: legal_basis.clone(),
+                returned_at: Some((*at).into()),
+            }
+            .into()
+        }
+        Event::FedBack { leg, text, .. } => {
+            ev::FedBack { meta: None, case_id, leg: *leg, text: text.clone() }.into()
+        }
+        Event::OutcomeAvailable { public_text, .. } => ev::OutcomeAvailable {
+            meta: None,
+            case_id,
+            village: case.facts.village.as_ref().map(Into::into),
+            public_text: public_text.clone(),
+        }
+        .into(),
+        Event::Closed { tier, .. } => {
+            ev::CaseClosed { meta: None, case_id, tier: wire::tier(*tier).into() }.into()
+        }
+    }
+}
+
+fn opened(facts: &Facts) -> ev::CaseOpened {
+    ev::CaseOpened {
+        meta: None,
+        case_id: facts.id.to_string(),
+        source: wire::source(facts.source).into(),
+        act: facts.act.code().to_owned(),
+        act_text: facts.act_text.clone(),
+        sector: facts.act.sector().code().to_owned(),
+        subject: Some((&facts.subject).into()),
+        village: facts.village.as_ref().map(Into::into),
+        township: Some((&facts.township).into()),
+        found_at: Some(facts.found_at.into()),
+        reached_at: Some(facts.reached_at.into()),
+    }
+}
+
+fn delivered(case: &Case, instruction: Uuid, delivery: Delivery) -> ev::InstructionDelivered {
+    let by = By::of(case, instruction);
+    ev::InstructionDelivered {
+        meta: None,
+        case_id: case.facts.id.to_string(),
+        assignee: by.assignee(),
+        tier: by.tier().into(),
+        leg: by.leg(),
+        issued_at: by.0.map(|instruction| instruction.issued_at.into()),
+        delivered_at: Some(delivery.at.into()),
+        means: wire::means(delivery.means).into(),
+    }
+}
+
+fn responded(case: &Case, instruction: Uuid, at: Instant) -> ev::DepartmentResponded {
+    let by = By::of(case, instruction);
+    let plan = by.0.and_then(|instruction| instruction.response.as_ref()).map(|response| response.plan.clone());
+    ev::DepartmentResponded {
+        meta: None,
+        case_id: case.facts.id.to_string(),
+        assignee: by.assignee(),
+        leg: by.leg(),
+        plan: plan.unwrap_or_default(),
+        responded_at: Some(at.into()),
+    }
+}
+
+/// An instruction as its agency gets it.
+fn instruction_event(case: &Case, instruction: &Instruction) -> ev::Instruction {
+    let facts = &case.facts;
+    ev::Instruction {
+        meta: None,
+        instruction_id: instruction.id.to_string(),
+        case_id: facts.id.to_string(),
+        assignee: Some(wire::assignee(&instruction.assignee())),
+        tier: wire::tier(instruction.tier()).into(),
+        act: facts.act.code().to_owned(),
+        act_name: facts.act.zh().to_owned(),
+        act_text: facts.act_text.clone(),
+        subject: Some((&facts.subject).into()),
+        village: facts.village.as_ref().map(Into::into),
+        description: facts.description.clone(),
+        text: instruction.text.clone(),
+        issued_at: Some(instruction.issued_at.into()),
+        leg: instruction.leg,
+    }
+}
+
+/// The instruction that an event names. The core makes no event about one that the case does not have; were it so, the event
+/// would lack its assignee and be refused where its subject is built.
+struct By<'a>(Option<&'a Instruction>);
+
+impl<'a> By<'a> {
+    fn of(case: &'a Case, instruction: Uuid) -> Self {
+        Self(case.instruction(instruction))
+    }
+
+    fn assignee(&self) -> Option<ev::Assignee> {
+        self.0.map(|instruction| wire::assignee(&instruction.assignee()))
+    }
+
+    fn post(&self) -> Option<dafei_contracts::types::v1::Post> {
+        self.0.map(|instruction| (&instruction.post).into())
+    }
+
+    fn tier(&self) -> ev::Tier {
+        self.0.map_or(ev::Tier::Unspecified, |instruction| wire::tier(instruction.tier()))
+    }
+
+    fn leg(&self) -> u32 {
+        self.0.map_or(0, |instruction| instruction.leg)
+    }
+}
+
+/// What every event of a case carries.
+pub(crate) struct Meta<'a> {
+    pub(crate) aggregate: Uuid,
+    pub(crate) sequence: i64,
+    pub(crate) region_path: String,
+    pub(crate) actor: Option<&'a Post>,
+    pub(crate) received_at: Instant,
+    pub(crate) chain_head: String,
+}
+
+impl Meta<'_> {
+    pub(crate) fn wire(self) -> ev::EventMeta {
+        ev::EventMeta {
+            aggregate_id: self.aggregate.to_string(),
+            sequence: self.sequence,
+            region_path: self.region_path,
+            actor: self.actor.map(Into::into),
+            received_at: Some(self.received_at.into()),
+            claimed_at: None,
+            chain_head: self.chain_head,
+        }
+    }
+}

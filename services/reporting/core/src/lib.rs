@@ -1,0 +1,19 @@
+//! The rules of reporting: what an event counts for, to which filing unit it belongs, and how the monthly table (附件2) is made of it.
+//!
+//! Everything here is a pure function of what was told: no clock, no database, no wire types. The service keeps the same figures as
+//! increments; [`tally::Tally`] is the plain definition that they must equal.
+
+pub mod column;
+pub mod fact;
+pub mod happening;
+pub mod table;
+pub mod tally;
+pub mod unit;
+
+pub use column::Column;
+pub use dafei_kernel::time::Month;
+pub use fact::{Fact, Uncountable, facts_of};
+pub use happening::{Happening, Source};
+pub use table::{Row, Table};
+pub use tally::{Cell, Increments, Tally};
+pub use unit::{LeafUnit, Unit, UnitKind};

@@ -1,0 +1,372 @@
+//! Clause F1 and the table's promises as properties over random histories: every order and repetition of events gives the same table,
+//! every fact is in exactly one leaf unit, and every tier adds up.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use dafei_kernel::{
+    act::Act,
+    agency::Agency,
+    credit_code::CreditCode,
+    owner::Post,
+    region::{Level, Region},
+    role::Role,
+    sector::Sector,
+    subject::Subject,
+    time::Instant,
+};
+use dafei_reporting_core::{
+    Column, Fact, Happening, LeafUnit, Month, Source, Table, Tally, Unit, UnitKind, facts_of,
+    happening::{Measure, What},
+};
+use proptest::prelude::*;
+use uuid::Uuid;
+
+/// Townships with the county that administers them; the last one is coded under another county (a development zone's).
+const TOWNSHIPS: [(&str, &str); 4] = [
+    ("371302", "371302001"),
+    ("371302", "371302002"),
+    ("371311", "371311001"),
+    ("371371", "371311004"),
+];
+const ACTS: [&str; 4] = ["FW-1", "HC-2", "MI-1", "SE-99"];
+const ENTERPRISES: [&str; 2] = ["91350100M000100Y43", "91371302MA3C000015"];
+
+fn region(level: Level, code: &str) -> Region {
+    Region::new(level, code).expect("a code of its level")
+}
+
+fn happening() -> impl Strategy<Value = Happening> {
+    let what = prop_oneof![
+        3 => (0..ACTS.len()).prop_map(Err),
+        5 => (0..3_u32, measure(), any::<bool>()).prop_map(Ok),
+    ];
+    (
+        0..6_u128,
+        1..20_i64,
+        0..TOWNSHIPS.len(),
+        0..7_usize,
+        0..63_i64,
+        0..ACTS.len(),
+        what,
+        any::<u64>(),
+    )
+        .prop_map(|(case, sequence, place, role, day, act, what, event)| {
+            let (county, township) = TOWNSHIPS[place];
+            let act: Act = ACTS[act].parse().expect("an act");
+            Happening {
+                case_id: Uuid::from_u128(case),
+                event_id: Uuid::from_u128(u128::from(event)),
+                sequence,
+                path: format!("city:371300/county:{county}/township:{township}")
+                    .parse()
+                    .expect("a path"),
+                by: post(role, county, township),
+                at: Instant::from_second(1_793_000_000 + day * 86_400).expect("an instant"),
+                sector: (day % 7 != 0).then(|| act.sector()),
+                act: Some(act),
+                source: Some(Source::GridReport),
+                what: match what {
+                    Err(act) => What::ActConfirmed {
+                        act: ACTS[act].parse().expect("an act"),
+                    },
+                    Ok((measure_id, measure, enterprise)) => What::Measure {
+                        measure_id: measure_id.to_string(),
+                        measure,
+                        subject: subject(enterprise, day),
+                    },
+                },
+            }
+        })
+}
+
+fn measure() -> impl Strategy<Value = Measure> {
+    prop_oneof![
+        Just(Measure::CloseDown),
+        Just(Measure::StopProduction),
+        (1..10_000_000_i64).prop_map(|fen| Measure::Fine { fen }),
+        (1..5_u32).prop_map(|persons| Measure::CriminalMeasure { persons }),
+    ]
+}
+
+fn post(role: usize, county: &str, township: &str) -> Post {
+    let (township, county, city) = (
+        region(Level::Township, township),
+        region(Level::County, county),
+        region(Level::City, "371300"),
+    );
+    let (role, region, agency) = match role {
+        0 => (Role::TownshipAgency, township, Some(Agency::PublicSecurity)),
+        1 => (Role::TownshipCentre, township, None),
+        2 => (
+            Role::CountyDepartment,
+            county,
+            Some(Agency::EmergencyManagement),
+        ),
+        3 => (Role::CountyDepartment, county, Some(Agency::PublicSecurity)),
+        4 => (Role::CountyOffice, county, None),
+        5 => (
+            Role::CityDepartment,
+            city,
+            Some(Agency::EmergencyManagement),
+        ),
+        _ => (Role::CityOffice, city, None),
+    };
+    Post {
+        role,
+        region,
+        agency,
+    }
+}
+
+fn subject(enterprise: bool, which: i64) -> Subject {
+    if enterprise {
+        let code = ENTERPRISES[usize::from(which % 2 == 0)];
+        Subject::Enterprise {
+            credit_code: CreditCode::parse(code).expect("a credit code"),
+            name: "临沂某厂".to_owned(),
+            regulator: None,
+            industry: dafei_kernel::industry::Industry::General,
+        }
+    } else {
+        Subject::Den {
+            place: "村东头".to_owned(),
+            position: None,
+        }
+    }
+}
+
+fn tally<'a>(history: impl IntoIterator<Item = &'a Happening>) -> Tally {
+    let mut tally = Tally::default();
+    for happening in history {
+        for fact in facts_of(happening).expect("every happening of these tests can be counted") {
+            tally.take(fact);
+        }
+    }
+    tally
+}
+
+fn leaves(tally: &Tally) -> BTreeSet<LeafUnit> {
+    tally.facts().map(|fact| fact.leaf.clone()).collect()
+}
+
+fn months(tally: &Tally) -> BTreeSet<Month> {
+    tally.facts().map(|fact| fact.month).collect()
+}
+
+fn city() -> Unit {
+    Unit::new(UnitKind::CityOffice, region(Level::City, "371300"), None).expect("a unit")
+}
+
+/// Every value of a table, row by row.
+fn figures(table: &Table) -> Vec<[i64; Column::COUNT]> {
+    table
+        .rows
+        .iter()
+        .map(|(_, row)| row.values)
+        .chain([table.without_sector.values, table.total.values])
+        .collect()
+}
+
+fn sum(tables: impl Iterator<Item = Table>) -> Vec<[i64; Column::COUNT]> {
+    let mut sum = vec![[0; Column::COUNT]; Sector::ALL.len() + 2];
+    for table in tables {
+        for (row, values) in sum.iter_mut().zip(figures(&table)) {
+            for (to, from) in row.iter_mut().zip(values) {
+                *to += from;
+            }
+        }
+    }
+    sum
+}
+
+/// History, and the same events in another order, with some of them told again.
+fn shuffled() -> impl Strategy<Value = (Vec<Happening>, Vec<Happening>)> {
+    proptest::collection::vec(happening(), 0..60).prop_flat_map(|history| {
+        let again = proptest::sample::subsequence(history.clone(), 0..=history.len());
+        (Just(history.clone()), again).prop_flat_map(|(history, again)| {
+            let told: Vec<Happening> = history.iter().cloned().chain(again).collect();
+            (Just(history), Just(told).prop_shuffle())
+        })
+    })
+}
+
+proptest! {
+    #[test]
+    fn any_order_with_any_repetition_gives_the_same_table((history, told) in shuffled()) {
+        let (once, again) = (tally(&history), tally(&told));
+        prop_assert_eq!(&once, &again);
+        prop_assert_eq!(once.cells(), again.cells());
+        for month in months(&once) {
+            prop_assert_eq!(once.table(&city(), month), again.table(&city(), month));
+        }
+    }
+
+    #[test]
+    fn every_fact_is_in_exactly_one_leaf_unit_and_the_leaves_sum_to_all_facts(
+        history in proptest::collection::vec(happening(), 0..80)
+    ) {
+        let tally = tally(&history);
+        let leaves = leaves(&tally);
+        for fact in tally.facts() {
+            prop_assert_eq!(leaves.iter().filter(|leaf| **leaf == fact.leaf).count(), 1);
+            prop_assert!(city().covers(&fact.leaf));
+        }
+        // Counted by hand from the facts, without the cells: distinct things once per leaf unit, sector and month.
+        let mut expected: BTreeMap<Column, i64> = BTreeMap::new();
+        let mut seen = BTreeSet::new();
+        for fact in tally.facts() {
+            let Fact { leaf, month, sector, column, distinct_key, amount, .. } = fact;
+            let once = distinct_key.as_ref().map(|key| (leaf, month, sector, column, key));
+            if once.is_none_or(|once| seen.insert(once)) {
+                *expected.entry(*column).or_default() += amount;
+            }
+        }
+        let mut counted: BTreeMap<Column, i64> = BTreeMap::new();
+        for leaf in &leaves {
+            for (cell, value) in tally.cells() {
+                if cell.leaf == *leaf {
+                    *counted.entry(cell.column).or_default() += value;
+                }
+            }
+        }
+        prop_assert_eq!(counted, expected);
+    }
+
+    #[test]
+    fn every_tier_adds_up_and_every_table_cross_foots(history in proptest::collection::vec(happening(), 0..80)) {
+        let tally = tally(&history);
+        for month in months(&tally) {
+            // A leaf's own table; an office's own facts alone have no table, so they are summed by their cells.
+            let own = |leaf: &LeafUnit| Table::of_cells(
+                tally.cells().into_iter()
+                    .filter(|(cell, _)| cell.leaf == *leaf && cell.month == month)
+                    .map(|(cell, value)| (cell.sector, cell.column, value)),
+            );
+            let leaves = leaves(&tally);
+            prop_assert_eq!(figures(&tally.table(&city(), month)), sum(leaves.iter().map(own)));
+            for code in ["371302", "371311", "371371"] {
+                let county = region(Level::County, code);
+                let office = Unit::new(UnitKind::CountyOffice, county.clone(), None).expect("a unit");
+                let below = leaves.iter().filter(|leaf| leaf.county() == Some(&county));
+                let table = tally.table(&office, month);
+                prop_assert!(table.cross_foots());
+                prop_assert_eq!(figures(&table), sum(below.map(own)));
+            }
+        }
+    }
+}
+
+fn at(path: &str, role: usize, county: &str, township: &str, what: What) -> Happening {
+    Happening {
+        case_id: Uuid::from_u128(1),
+        event_id: Uuid::from_u128(2),
+        sequence: 1,
+        path: path.parse().expect("a path"),
+        by: post(role, county, township),
+        at: "2026-11-03T10:00:00+08:00".parse().expect("an instant"),
+        sector: Some(Sector::ALL[0]),
+        act: None,
+        source: None,
+        what,
+    }
+}
+
+fn confirmed() -> What {
+    What::ActConfirmed {
+        act: "FW-1".parse().expect("an act"),
+    }
+}
+
+const VILLAGE: &str = "city:371300/county:371371/township:371311004/village:371311004001";
+
+#[test]
+fn a_fact_belongs_to_who_did_it_and_a_case_handed_up_to_the_county_department() {
+    let unit = |role| {
+        let facts =
+            facts_of(&at(VILLAGE, role, "371371", "371311004", confirmed())).expect("countable");
+        facts[0].leaf.unit().to_string()
+    };
+    assert_eq!(unit(0), "township 371311004");
+    assert_eq!(unit(1), "township 371311004");
+    assert_eq!(unit(2), "county-department 371371 emergency-management");
+    assert_eq!(unit(4), "county-office 371371");
+    assert_eq!(unit(5), "city-department 371300 emergency-management");
+    assert_eq!(unit(6), "city-office 371300");
+}
+
+#[test]
+fn a_township_coded_under_another_county_counts_in_the_county_that_administers_it() {
+    let facts = facts_of(&at(VILLAGE, 0, "371371", "371311004", confirmed())).expect("countable");
+    let office = |code| {
+        Unit::new(UnitKind::CountyOffice, region(Level::County, code), None).expect("a unit")
+    };
+    assert!(office("371371").covers(&facts[0].leaf));
+    assert!(!office("371311").covers(&facts[0].leaf));
+}
+
+#[test]
+fn who_does_not_lie_on_the_case_s_path_or_files_nothing_is_refused_and_not_dropped() {
+    assert!(facts_of(&at(VILLAGE, 2, "371302", "371302001", confirmed())).is_err());
+    let mut bank = at(VILLAGE, 0, "371371", "371311004", confirmed());
+    bank.by.role = Role::Bank;
+    assert!(facts_of(&bank).is_err());
+}
+
+#[test]
+fn an_amount_that_no_fine_can_have_is_refused() {
+    for fen in [0, -1, i64::MAX] {
+        let what = What::Measure {
+            measure_id: "m".to_owned(),
+            measure: Measure::Fine { fen },
+            subject: subject(false, 0),
+        };
+        assert!(
+            facts_of(&at(VILLAGE, 0, "371371", "371311004", what)).is_err(),
+            "{fen}"
+        );
+    }
+}
+
+#[test]
+fn the_form_counts_stopped_enterprises_and_closed_dens_only() {
+    let column = |measure, enterprise| {
+        let what = What::Measure {
+            measure_id: "m".to_owned(),
+            measure,
+            subject: subject(enterprise, 0),
+        };
+        facts_of(&at(VILLAGE, 0, "371371", "371311004", what))
+            .expect("countable")
+            .first()
+            .map(|fact| fact.column)
+    };
+    assert_eq!(
+        column(Measure::StopProduction, true),
+        Some(Column::StoppedEnterprises)
+    );
+    assert_eq!(column(Measure::StopProduction, false), None);
+    assert_eq!(column(Measure::CloseDown, false), Some(Column::ClosedDens));
+    assert_eq!(column(Measure::CloseDown, true), None);
+}
+
+#[test]
+fn an_enterprise_stopped_twice_by_one_unit_in_a_month_counts_once_and_by_two_units_twice() {
+    let stop = |id: &str, case, role, sequence| {
+        let what = What::Measure {
+            measure_id: id.to_owned(),
+            measure: Measure::StopProduction,
+            subject: subject(true, 0),
+        };
+        let mut happening = at(VILLAGE, role, "371371", "371311004", what);
+        (happening.case_id, happening.sequence) = (Uuid::from_u128(case), sequence);
+        happening
+    };
+    let history = [
+        stop("a", 1, 2, 1),
+        stop("b", 1, 2, 2),
+        stop("c", 2, 2, 1),
+        stop("d", 3, 3, 1),
+    ];
+    let table = tally(&history).table(&city(), "2026-11".parse().expect("a month"));
+    assert_eq!(table.total.value(Column::StoppedEnterprises), 2);
+}

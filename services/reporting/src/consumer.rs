@@ -1,0 +1,119 @@
+//! What reporting takes from the bus: facts from dispatch, the roster from intake. Everything else only advances the marks.
+
+use dafei_contracts::{Event, Stream, catalogue::EventError};
+use dafei_messaging::{
+    consumer::{ConsumerConfig, Delivered, Handler, HandlerError},
+    rebuild,
+};
+use dafei_reporting_core::{Fact, facts_of};
+use dafei_shell::roster::{RosterError, RosterPart, RosterView};
+use sqlx::{PgConnection, PgPool};
+
+use crate::{happening, store};
+
+/// CloudEvents type of the roster's snapshots.
+const SNAPSHOT: &str = "dafei.events.v1.RosterSnapshot";
+
+/// Facts from dispatch's events.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct DispatchFacts;
+
+impl DispatchFacts {
+    /// Durable name.
+    pub const NAME: &'static str = "reporting-dispatch";
+
+    /// Which stream, and how.
+    #[must_use]
+    pub fn config() -> ConsumerConfig {
+        ConsumerConfig::ordered(Stream::Dispatch.name())
+    }
+}
+
+impl Handler for DispatchFacts {
+    fn name(&self) -> &'static str {
+        Self::NAME
+    }
+
+    async fn apply(&self, conn: &mut PgConnection, events: &[Delivered]) -> Result<(), HandlerError> {
+        let mut facts = Vec::new();
+        for (index, delivered) in events.iter().enumerate() {
+            facts.extend(facts_in(delivered).map_err(|reason| HandlerError::Reject { index, reason })?);
+        }
+        store::take(conn, facts).await?;
+        Ok(())
+    }
+}
+
+/// The facts of an event, or why it cannot be counted.
+fn facts_in(delivered: &Delivered) -> Result<Vec<Fact>, String> {
+    if !happening::COUNTED.contains(&delivered.event_type.as_str()) {
+        return Ok(Vec::new());
+    }
+    let Some(event) = parse(delivered).map_err(|error| error.to_string())? else { return Ok(Vec::new()) };
+    match happening::of_event(delivered, &event).map_err(|error| error.to_string())? {
+        Some(happening) => facts_of(&happening).map_err(|error| error.to_string()),
+        None => Ok(Vec::new()),
+    }
+}
+
+fn parse(delivered: &Delivered) -> Result<Option<Event>, EventError> {
+    Event::from_json(&delivered.event_type, &delivered.payload)
+}
+
+/// The roster from intake's snapshots.
+#[derive(Debug, Clone)]
+pub struct IntakeRoster {
+    roster: RosterView,
+}
+
+impl IntakeRoster {
+    /// Durable name.
+    pub const NAME: &'static str = "reporting-intake";
+
+    /// Keeps this view of the roster up to date.
+    #[must_use]
+    pub const fn new(roster: RosterView) -> Self {
+        Self { roster }
+    }
+
+    /// Which stream, and how.
+    #[must_use]
+    pub fn config() -> ConsumerConfig {
+        ConsumerConfig::ordered(Stream::Intake.name())
+    }
+}
+
+impl Handler for IntakeRoster {
+    fn name(&self) -> &'static str {
+        Self::NAME
+    }
+
+    async fn apply(&self, conn: &mut PgConnection, events: &[Delivered]) -> Result<(), HandlerError> {
+        let mut snapshots = Vec::new();
+        for (index, delivered) in events.iter().enumerate().filter(|(_, delivered)| delivered.event_type == SNAPSHOT) {
+            let reject = |reason: String| HandlerError::Reject { index, reason };
+            if let Some(Event::RosterSnapshot(snapshot)) = parse(delivered).map_err(|error| reject(error.to_string()))? {
+                RosterPart::try_from(&snapshot).map_err(|error| reject(error.to_string()))?;
+                snapshots.push(snapshot);
+            }
+        }
+        let snapshots: Vec<_> = snapshots.iter().collect();
+        self.roster.apply(conn, &snapshots).await.map_err(|error| match error {
+            RosterError::Sql(error) => error.into(),
+            other => HandlerError::Retry(Box::new(other)),
+        })
+    }
+}
+
+/// Forgets the projection and its marks in one transaction: the consumers start over and make it again from the streams. What the
+/// streams no longer hold must be refilled from the publishers' event logs first.
+///
+/// # Errors
+/// When PostgreSQL refuses or is away; then nothing is forgotten.
+pub async fn rebuild(pool: &PgPool) -> sqlx::Result<()> {
+    let mut tx = pool.begin().await?;
+    store::clear(&mut tx).await?;
+    rebuild::reset_consumer(&mut tx, DispatchFacts::NAME, Stream::Dispatch.name()).await?;
+    rebuild::reset_consumer(&mut tx, IntakeRoster::NAME, Stream::Intake.name()).await?;
+    tx.commit().await
+}

@@ -1,0 +1,12 @@
+//! Forgetting all that is made from events, so that it can be made again.
+
+use sqlx::PgConnection;
+
+/// Empties facts and cells. The roster's projection stays: its snapshots replace it as they come again.
+///
+/// # Errors
+/// When PostgreSQL refuses or is away.
+pub async fn clear(conn: &mut PgConnection) -> sqlx::Result<()> {
+    sqlx::query!("TRUNCATE fact, counted_key, cell, unit").execute(conn).await?;
+    Ok(())
+}

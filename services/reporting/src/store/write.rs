@@ -1,0 +1,171 @@
+//! Facts and the cells they add to, in the consumer's transaction: the same five statements for a batch of any size.
+
+use std::collections::{BTreeMap, HashSet};
+
+use dafei_messaging::pg::PgInstant;
+use dafei_reporting_core::{Cell, Fact, Increments};
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use super::{code, unit_id};
+
+/// A distinct key in its cell.
+type Key = (Uuid, i32, String, i16, String);
+
+/// Takes facts: those that are known change nothing; of two with the same id the one told first in its case is kept, which is the one
+/// that comes first, since each case's events come in order.
+///
+/// # Errors
+/// When PostgreSQL refuses or is away.
+pub async fn take(conn: &mut PgConnection, facts: Vec<Fact>) -> sqlx::Result<()> {
+    let mut batch: BTreeMap<Uuid, Fact> = BTreeMap::new();
+    for fact in facts {
+        batch.entry(fact.fact_id).or_insert(fact);
+    }
+    if batch.is_empty() {
+        return Ok(());
+    }
+    let facts: Vec<Fact> = batch.into_values().collect();
+    insert_units(conn, &facts).await?;
+    let fresh = insert_facts(conn, &facts).await?;
+    let fresh: Vec<&Fact> = facts.iter().filter(|fact| fresh.contains(&fact.fact_id)).collect();
+    let mut new_keys = insert_keys(conn, &fresh).await?;
+    let mut increments = Increments::default();
+    for fact in fresh {
+        if key(fact).is_none_or(|key| new_keys.remove(&key)) {
+            increments.add(fact);
+        }
+    }
+    add_to_cells(conn, increments.into_cells()).await
+}
+
+fn sector(fact: &Fact) -> &'static str {
+    fact.sector.map_or("", |sector| sector.code())
+}
+
+fn column(fact: &Fact) -> i16 {
+    i16::from(fact.column.number())
+}
+
+fn key(fact: &Fact) -> Option<Key> {
+    let distinct = fact.distinct_key.clone()?;
+    Some((unit_id(&fact.leaf), fact.month.number(), sector(fact).to_owned(), column(fact), distinct))
+}
+
+async fn insert_units(conn: &mut PgConnection, facts: &[Fact]) -> sqlx::Result<()> {
+    let leaves: BTreeMap<Uuid, _> = facts.iter().map(|fact| (unit_id(&fact.leaf), &fact.leaf)).collect();
+    let ids: Vec<Uuid> = leaves.keys().copied().collect();
+    let units: Vec<_> = leaves.values().map(|leaf| leaf.unit()).collect();
+    let kinds: Vec<&str> = units.iter().map(|unit| unit.kind().code()).collect();
+    let levels: Vec<&str> = units.iter().map(|unit| unit.region().level().code()).collect();
+    let codes: Vec<String> = units.iter().map(|unit| code(Some(unit.region()))).collect();
+    let agencies: Vec<&str> = units.iter().map(|unit| unit.agency().map_or("", |agency| agency.code())).collect();
+    let counties: Vec<String> = leaves.values().map(|leaf| code(leaf.county())).collect();
+    let cities: Vec<String> = leaves.values().map(|leaf| code(Some(leaf.city()))).collect();
+    sqlx::query!(
+        "INSERT INTO unit (unit_id, kind, region_level, region_code, agency, county, city)
+         SELECT * FROM UNNEST($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[])
+         ON CONFLICT DO NOTHING",
+        &ids,
+        &kinds as &[&str],
+        &levels as &[&str],
+        &codes,
+        &agencies as &[&str],
+        &counties,
+        &cities,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// The ids of the facts that are new.
+async fn insert_facts(conn: &mut PgConnection, facts: &[Fact]) -> sqlx::Result<HashSet<Uuid>> {
+    let ids: Vec<Uuid> = facts.iter().map(|fact| fact.fact_id).collect();
+    let units: Vec<Uuid> = facts.iter().map(|fact| unit_id(&fact.leaf)).collect();
+    let months: Vec<i32> = facts.iter().map(|fact| fact.month.number()).collect();
+    let sectors: Vec<&str> = facts.iter().map(sector).collect();
+    let acts: Vec<String> = facts.iter().map(|fact| fact.act.map(|act| act.code().to_string()).unwrap_or_default()).collect();
+    let sources: Vec<&str> = facts.iter().map(|fact| fact.source.map_or("", |source| source.code())).collect();
+    let columns: Vec<i16> = facts.iter().map(column).collect();
+    let amounts: Vec<i64> = facts.iter().map(|fact| fact.amount).collect();
+    let keys: Vec<Option<String>> = facts.iter().map(|fact| fact.distinct_key.clone()).collect();
+    let instants: Vec<PgInstant> = facts.iter().map(|fact| PgInstant(fact.at)).collect();
+    let cases: Vec<Option<Uuid>> = facts.iter().map(|fact| fact.case_id).collect();
+    let events: Vec<Uuid> = facts.iter().map(|fact| fact.event_id).collect();
+    let sequences: Vec<i64> = facts.iter().map(|fact| fact.sequence).collect();
+    let fresh = sqlx::query_scalar!(
+        "INSERT INTO fact (fact_id, unit_id, month, sector, act, source, col, amount, distinct_key, at, case_id, event_id, sequence)
+         SELECT * FROM UNNEST($1::uuid[], $2::uuid[], $3::integer[], $4::text[], $5::text[], $6::text[], $7::smallint[], $8::bigint[],
+                              $9::text[], $10::timestamptz[], $11::uuid[], $12::uuid[], $13::bigint[])
+         ON CONFLICT (fact_id) DO NOTHING
+         RETURNING fact_id",
+        &ids,
+        &units,
+        &months,
+        &sectors as &[&str],
+        &acts,
+        &sources as &[&str],
+        &columns,
+        &amounts,
+        &keys as &[Option<String>],
+        &instants as &[PgInstant],
+        &cases as &[Option<Uuid>],
+        &events,
+        &sequences,
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(fresh.into_iter().collect())
+}
+
+/// The distinct keys that had not been counted in their cells.
+async fn insert_keys(conn: &mut PgConnection, facts: &[&Fact]) -> sqlx::Result<HashSet<Key>> {
+    let mut keys: Vec<Key> = facts.iter().filter_map(|fact| key(fact)).collect();
+    if keys.is_empty() {
+        return Ok(HashSet::new());
+    }
+    // Sorted: two consumers that write at once lock in the same order.
+    keys.sort_unstable();
+    keys.dedup();
+    let units: Vec<Uuid> = keys.iter().map(|key| key.0).collect();
+    let months: Vec<i32> = keys.iter().map(|key| key.1).collect();
+    let sectors: Vec<&str> = keys.iter().map(|key| key.2.as_str()).collect();
+    let columns: Vec<i16> = keys.iter().map(|key| key.3).collect();
+    let distinct: Vec<&str> = keys.iter().map(|key| key.4.as_str()).collect();
+    let rows = sqlx::query!(
+        "INSERT INTO counted_key (unit_id, month, sector, col, distinct_key)
+         SELECT * FROM UNNEST($1::uuid[], $2::integer[], $3::text[], $4::smallint[], $5::text[])
+         ON CONFLICT DO NOTHING
+         RETURNING unit_id, month, sector, col, distinct_key",
+        &units,
+        &months,
+        &sectors as &[&str],
+        &columns,
+        &distinct as &[&str],
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(rows.into_iter().map(|row| (row.unit_id, row.month, row.sector, row.col, row.distinct_key)).collect())
+}
+
+async fn add_to_cells(conn: &mut PgConnection, cells: BTreeMap<Cell, i64>) -> sqlx::Result<()> {
+    let units: Vec<Uuid> = cells.keys().map(|cell| unit_id(&cell.leaf)).collect();
+    let months: Vec<i32> = cells.keys().map(|cell| cell.month.number()).collect();
+    let sectors: Vec<&str> = cells.keys().map(|cell| cell.sector.map_or("", |sector| sector.code())).collect();
+    let columns: Vec<i16> = cells.keys().map(|cell| i16::from(cell.column.number())).collect();
+    let values: Vec<i64> = cells.values().copied().collect();
+    sqlx::query!(
+        "INSERT INTO cell (unit_id, month, sector, col, value)
+         SELECT * FROM UNNEST($1::uuid[], $2::integer[], $3::text[], $4::smallint[], $5::bigint[])
+         ON CONFLICT (unit_id, month, sector, col) DO UPDATE SET value = cell.value + excluded.value",
+        &units,
+        &months,
+        &sectors as &[&str],
+        &columns,
+        &values,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}

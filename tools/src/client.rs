@@ -1,0 +1,280 @@
+//! Connections to the four services and tokens for them, for everything in this tool that calls gRPC.
+
+use std::{env, path::PathBuf, time::Duration};
+
+use anyhow::{Context as _, Result, bail};
+use dafei_kernel::{
+    agency::Agency,
+    clock::{Clock as _, SystemClock},
+    region::{Level, Region},
+    role::Role,
+};
+use dafei_runtime::identity::mint::{Minter, TokenRequest};
+use tonic::{
+    Request, Status,
+    metadata::{Ascii, MetadataValue},
+    service::{Interceptor, interceptor::InterceptedService},
+    transport::{Channel, Endpoint},
+};
+
+/// Private key of the tokens, in the directory of keys.
+pub const PRIVATE_KEY: &str = "private.pem";
+/// Public key of the tokens, in the directory of keys.
+pub const JWKS: &str = "jwks.json";
+/// How long the tool's own tokens hold.
+const TOKEN_TTL: Duration = Duration::from_secs(3_600);
+
+/// A setting that must be there.
+///
+/// # Errors
+/// When it is not set.
+pub fn setting(name: &str) -> Result<String> {
+    match env::var(name) {
+        Ok(value) if !value.is_empty() => Ok(value),
+        _ => bail!("{name} is not set (source .dev/run.env, which `./dev up` writes)"),
+    }
+}
+
+/// A service of the suite.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Service {
+    /// Village tier.
+    Intake,
+    /// Township and county tier.
+    Dispatch,
+    /// Clocks.
+    SlaMonitor,
+    /// Tables.
+    Reporting,
+}
+
+impl Service {
+    /// All four.
+    pub const ALL: [Self; 4] = [Self::Intake, Self::Dispatch, Self::SlaMonitor, Self::Reporting];
+
+    /// Its name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Intake => "intake",
+            Self::Dispatch => "dispatch",
+            Self::SlaMonitor => "sla-monitor",
+            Self::Reporting => "reporting",
+        }
+    }
+
+    /// The service of a name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|service| service.name() == name)
+    }
+
+    /// A setting of its own: `DAFEI_SLA_MONITOR_ADDR`.
+    #[must_use]
+    pub const fn key(self, which: ServiceKey) -> &'static str {
+        match (self, which) {
+            (Self::Intake, ServiceKey::Addr) => "DAFEI_INTAKE_ADDR",
+            (Self::Dispatch, ServiceKey::Addr) => "DAFEI_DISPATCH_ADDR",
+            (Self::SlaMonitor, ServiceKey::Addr) => "DAFEI_SLA_MONITOR_ADDR",
+            (Self::Reporting, ServiceKey::Addr) => "DAFEI_REPORTING_ADDR",
+            (Self::Intake, ServiceKey::DatabaseUrl) => "DAFEI_INTAKE_DATABASE_URL",
+            (Self::Dispatch, ServiceKey::DatabaseUrl) => "DAFEI_DISPATCH_DATABASE_URL",
+            (Self::SlaMonitor, ServiceKey::DatabaseUrl) => "DAFEI_SLA_MONITOR_DATABASE_URL",
+            (Self::Reporting, ServiceKey::DatabaseUrl) => "DAFEI_REPORTING_DATABASE_URL",
+        }
+    }
+}
+
+/// Settings that every service has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ServiceKey {
+    /// Where its gRPC is, `http://host:port`.
+    Addr,
+    /// Its database.
+    DatabaseUrl,
+}
+
+/// Channels to the four services; they connect when they are first used and again whenever needed.
+#[derive(Debug, Clone)]
+pub struct Suite {
+    channels: [Channel; 4],
+}
+
+impl Suite {
+    /// By `DAFEI_INTAKE_ADDR`, `DAFEI_DISPATCH_ADDR`, `DAFEI_SLA_MONITOR_ADDR` and `DAFEI_REPORTING_ADDR`. Needs a running tokio.
+    ///
+    /// # Errors
+    /// When one is missing or no address.
+    pub fn from_env() -> Result<Self> {
+        let channel = |service: Service| {
+            let key = service.key(ServiceKey::Addr);
+            let address = setting(key)?;
+            let address = if address.contains("://") { address } else { format!("http://{address}") };
+            connect(&address).with_context(|| key.to_owned())
+        };
+        let [intake, dispatch, sla, reporting] = Service::ALL;
+        Ok(Self { channels: [channel(intake)?, channel(dispatch)?, channel(sla)?, channel(reporting)?] })
+    }
+
+    /// The channel without a token: health, reflection, public reads.
+    #[must_use]
+    pub fn anonymous(&self, service: Service) -> Channel {
+        let [intake, dispatch, sla, reporting] = &self.channels;
+        match service {
+            Service::Intake => intake.clone(),
+            Service::Dispatch => dispatch.clone(),
+            Service::SlaMonitor => sla.clone(),
+            Service::Reporting => reporting.clone(),
+        }
+    }
+
+    /// The channel with a token in every call: `TownshipServiceClient::new(suite.with(Service::Dispatch, &bearer))`.
+    #[must_use]
+    pub fn with(&self, service: Service, bearer: &Bearer) -> Authed {
+        InterceptedService::new(self.anonymous(service), bearer.clone())
+    }
+}
+
+/// A lazy channel to one address.
+///
+/// # Errors
+/// When it is no address.
+pub fn connect(address: &str) -> Result<Channel> {
+    Ok(Endpoint::from_shared(address.to_owned())
+        .with_context(|| format!("{address:?} is no address"))?
+        .connect_timeout(Duration::from_secs(5))
+        .tcp_nodelay(true)
+        .connect_lazy())
+}
+
+/// A channel that carries a token.
+pub type Authed = InterceptedService<Channel, Bearer>;
+
+/// A token, put into every call.
+#[derive(Debug, Clone)]
+pub struct Bearer(MetadataValue<Ascii>);
+
+impl Bearer {
+    /// Of a token.
+    ///
+    /// # Errors
+    /// When it cannot stand in a header.
+    pub fn new(token: &str) -> Result<Self> {
+        Ok(Self(format!("Bearer {token}").parse().context("the token")?))
+    }
+}
+
+impl Interceptor for Bearer {
+    fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
+        request.metadata_mut().insert("authorization", self.0.clone());
+        Ok(request)
+    }
+}
+
+/// Who a token is for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Caller {
+    /// Role.
+    pub role: Role,
+    /// Region.
+    pub region: Region,
+    /// Agency of a department or township agency.
+    pub agency: Option<Agency>,
+    /// Work area.
+    pub work_area: Option<String>,
+}
+
+impl Caller {
+    /// A post without agency and work area.
+    #[must_use]
+    pub const fn new(role: Role, region: Region) -> Self {
+        Self { role, region, agency: None, work_area: None }
+    }
+
+    /// The same post of an agency.
+    #[must_use]
+    pub fn of(mut self, agency: Agency) -> Self {
+        self.agency = Some(agency);
+        self
+    }
+
+    /// The same post for a work area.
+    #[must_use]
+    pub fn in_work_area(mut self, code: &str) -> Self {
+        self.work_area = Some(code.to_owned());
+        self
+    }
+
+    /// Stable subject of its tokens; request ids are unique per subject.
+    #[must_use]
+    pub fn subject(&self) -> String {
+        let agency = self.agency.map(|agency| format!("-{}", agency.code())).unwrap_or_default();
+        let area = self.work_area.as_deref().map(|area| format!("-{area}")).unwrap_or_default();
+        format!("{}{agency}@{}{area}", self.role.code(), self.region)
+    }
+}
+
+/// The keys by which this tool signs tokens.
+pub struct Keys {
+    minter: Minter,
+    issuer: String,
+    audience: String,
+}
+
+impl Keys {
+    /// By `DAFEI_KEYS_DIR`, `DAFEI_JWT_ISSUER` and `DAFEI_JWT_AUDIENCE`.
+    ///
+    /// # Errors
+    /// When one is missing or the private key cannot be read.
+    pub fn from_env() -> Result<Self> {
+        let path = PathBuf::from(setting("DAFEI_KEYS_DIR")?).join(PRIVATE_KEY);
+        let pem = std::fs::read_to_string(&path).with_context(|| format!("{} (`dafei keys init`)", path.display()))?;
+        Ok(Self {
+            minter: Minter::from_pem(&pem).with_context(|| path.display().to_string())?,
+            issuer: setting("DAFEI_JWT_ISSUER")?,
+            audience: setting("DAFEI_JWT_AUDIENCE")?,
+        })
+    }
+
+    /// A token that holds for `ttl` from now, in real time.
+    ///
+    /// # Errors
+    /// When it cannot be signed.
+    pub fn token(&self, caller: &Caller, ttl: Duration) -> Result<String> {
+        Ok(self.minter.sign(&TokenRequest {
+            subject: caller.subject(),
+            name: None,
+            role: caller.role,
+            region: caller.region.clone(),
+            agency: caller.agency,
+            work_area: caller.work_area.clone(),
+            issuer: self.issuer.clone(),
+            audience: self.audience.clone(),
+            expires: SystemClock.now().checked_add(ttl).context("the token's end")?,
+        })?)
+    }
+
+    /// An interceptor with a token that holds for an hour.
+    ///
+    /// # Errors
+    /// When it cannot be signed.
+    pub fn bearer(&self, caller: &Caller) -> Result<Bearer> {
+        Bearer::new(&self.token(caller, TOKEN_TTL)?)
+    }
+
+    /// A bearer with the role admin over the city of `DAFEI_CITY`.
+    ///
+    /// # Errors
+    /// When `DAFEI_CITY` is missing or no city code.
+    pub fn admin(&self) -> Result<Bearer> {
+        self.bearer(&Caller::new(Role::Admin, city()?))
+    }
+}
+
+/// The city of this deployment, `DAFEI_CITY`.
+///
+/// # Errors
+/// When it is missing or no city code.
+pub fn city() -> Result<Region> {
+    Region::new(Level::City, &setting("DAFEI_CITY")?).context("DAFEI_CITY")
+}

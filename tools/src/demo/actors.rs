@@ -1,0 +1,292 @@
+//! Whoever acts in the demo: a token and the calls of that post.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use anyhow::{Context as _, bail};
+use dafei_contracts::{
+    dispatch::v1::{self as dispatch, Case, CaseState, agency_service_client::AgencyServiceClient,
+        case_service_client::CaseServiceClient, county_service_client::CountyServiceClient,
+        township_service_client::TownshipServiceClient},
+    events::v1::PersuasionOutcome,
+    intake::v1::{self as intake, Suspicion, evidence_service_client::EvidenceServiceClient,
+        patrol_service_client::PatrolServiceClient, suspicion_service_client::SuspicionServiceClient},
+    types::v1::{Measure, Region, ResultKind, Subject},
+};
+use dafei_kernel::ids::{IdSource as _, SystemIds};
+use tonic::{Request, Status};
+
+use crate::client::{Suite, with_token};
+
+/// The smallest PNG that is one: a single grey point.
+const PHOTO: &[u8] = &[
+    0x89, b'P', b'N', b'G', 0x0d, 0x0a, 0x1a, 0x0a, 0, 0, 0, 13, b'I', b'H', b'D', b'R', 0, 0, 0, 1, 0, 0, 0, 1, 8, 0, 0,
+    0, 0, 0x3a, 0x7e, 0x9b, 0x55, 0, 0, 0, 10, b'I', b'D', b'A', b'T', 0x78, 0x9c, 0x63, 0x60, 0, 0, 0, 2, 0, 1, 0x48, 0xaf,
+    0xa4, 0x71, 0, 0, 0, 0, b'I', b'E', b'N', b'D', 0xae, 0x42, 0x60, 0x82,
+];
+
+/// A post at work.
+pub(super) struct Actor<'a> {
+    suite: &'a Suite,
+    token: String,
+    region: Region,
+}
+
+fn request_id() -> String {
+    SystemIds.random().to_string()
+}
+
+/// Retries what the next service may not know yet: an event takes a moment to get there.
+async fn until<T, F>(what: &str, mut ask: impl FnMut() -> F) -> anyhow::Result<T>
+where
+    F: Future<Output = Result<Option<T>, Status>>,
+{
+    let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(30);
+    loop {
+        match ask().await {
+            Ok(Some(value)) => return Ok(value),
+            Ok(None) => {}
+            Err(status) if status.code() == tonic::Code::NotFound => {}
+            Err(status) => return Err(status).with_context(|| what.to_owned()),
+        }
+        if tokio::time::Instant::now() >= deadline {
+            bail!("{what}：30 秒内没有等到");
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+}
+
+impl<'a> Actor<'a> {
+    pub(super) fn new(suite: &'a Suite, role: &str, level: &str, code: &str, agency: &str) -> anyhow::Result<Self> {
+        let agency = (!agency.is_empty()).then_some(agency);
+        Ok(Self {
+            suite,
+            token: suite.token(role, &format!("{level}:{code}"), agency)?,
+            region: Region { level: level.to_owned(), code: code.to_owned() },
+        })
+    }
+
+    fn ask<T>(&self, message: T) -> anyhow::Result<Request<T>> {
+        with_token(message, &self.token)
+    }
+
+    pub(super) async fn photo(&self) -> anyhow::Result<String> {
+        static NUMBER: AtomicU64 = AtomicU64::new(0);
+        // A byte after the image's end makes each photo its own without changing what it shows.
+        let mut bytes = PHOTO.to_vec();
+        bytes.extend_from_slice(&NUMBER.fetch_add(1, Ordering::Relaxed).to_be_bytes());
+        let part = intake::UploadEvidenceRequest {
+            request_id: request_id(),
+            village: Some(self.region.clone()),
+            chunk: bytes.into(),
+        };
+        let mut client = EvidenceServiceClient::new(self.suite.intake.clone());
+        let answer = client.upload_evidence(self.ask(tokio_stream::iter([part]))?).await?;
+        Ok(answer.into_inner().evidence_id)
+    }
+
+    pub(super) async fn patrol(&self, object: &str, situation: &str) -> anyhow::Result<u32> {
+        let message = intake::RecordPatrolRequest {
+            request_id: request_id(),
+            village: Some(self.region.clone()),
+            object: object.to_owned(),
+            situation: situation.to_owned(),
+            evidence_ids: vec![self.photo().await?],
+            ..Default::default()
+        };
+        let mut client = PatrolServiceClient::new(self.suite.intake.clone());
+        Ok(client.record_patrol(self.ask(message)?).await?.into_inner().patrols_this_week)
+    }
+
+    fn suspicions(&self) -> SuspicionServiceClient<tonic::transport::Channel> {
+        SuspicionServiceClient::new(self.suite.intake.clone())
+    }
+
+    pub(super) async fn suspect(&self, act: &str, subject: Subject, seen: &str) -> anyhow::Result<Suspicion> {
+        let message = intake::RecordSuspicionRequest {
+            request_id: request_id(),
+            village: Some(self.region.clone()),
+            act: act.to_owned(),
+            subject: Some(subject),
+            description: seen.to_owned(),
+            evidence_ids: vec![self.photo().await?],
+            ..Default::default()
+        };
+        let answer = self.suspicions().record_suspicion(self.ask(message)?).await?.into_inner();
+        answer.suspicion.context("没有返回线索")
+    }
+
+    pub(super) async fn notify(&self, case_id: &str) -> anyhow::Result<()> {
+        let message = intake::NotifySecretaryRequest { request_id: request_id(), case_id: case_id.to_owned() };
+        self.suspicions().notify_secretary(self.ask(message)?).await?;
+        Ok(())
+    }
+
+    pub(super) async fn persuade(&self, case_id: &str, heeded: bool, note: &str) -> anyhow::Result<()> {
+        let outcome = if heeded { PersuasionOutcome::Heeded } else { PersuasionOutcome::Refused };
+        let message = intake::RecordPersuasionRequest {
+            request_id: request_id(),
+            case_id: case_id.to_owned(),
+            outcome: outcome.into(),
+            note: note.to_owned(),
+        };
+        self.suspicions().record_persuasion(self.ask(message)?).await?;
+        Ok(())
+    }
+
+    pub(super) async fn revisit(&self, case_id: &str, note: &str) -> anyhow::Result<()> {
+        let message = intake::RecordRevisitRequest {
+            request_id: request_id(),
+            case_id: case_id.to_owned(),
+            stopped: true,
+            note: note.to_owned(),
+            evidence_ids: vec![self.photo().await?],
+        };
+        self.suspicions().record_revisit(self.ask(message)?).await?;
+        Ok(())
+    }
+
+    pub(super) async fn report_up(&self, case_id: &str) -> anyhow::Result<()> {
+        let message = intake::ReportUpRequest {
+            request_id: request_id(),
+            case_id: case_id.to_owned(),
+            direct_reason: String::new(),
+        };
+        self.suspicions().report_up(self.ask(message)?).await?;
+        Ok(())
+    }
+
+    /// Publishes the outcome once it has reached the village.
+    pub(super) async fn publish(&self, case_id: &str) -> anyhow::Result<String> {
+        let text = until("村居等待查处结果", || async {
+            let message = intake::GetSuspicionRequest { case_id: case_id.to_owned() };
+            let request = self.ask(message).map_err(|error| Status::internal(error.to_string()))?;
+            let answer = self.suspicions().get_suspicion(request).await?.into_inner();
+            Ok(answer.suspicion.map(|suspicion| suspicion.public_text).filter(|text| !text.is_empty()))
+        })
+        .await?;
+        let message = intake::PublishResultRequest {
+            request_id: request_id(),
+            case_id: case_id.to_owned(),
+            text: text.clone(),
+            evidence_ids: vec![self.photo().await?],
+        };
+        self.suspicions().publish_result(self.ask(message)?).await?;
+        Ok(text)
+    }
+
+    /// The case, once it is in one of the states.
+    pub(super) async fn case_in(&self, case_id: &str, state: CaseState) -> anyhow::Result<Case> {
+        until(&format!("案件进入 {}", state.as_str_name()), || async {
+            let message = dispatch::GetCaseRequest { case_id: case_id.to_owned() };
+            let request = self.ask(message).map_err(|error| Status::internal(error.to_string()))?;
+            let mut client = CaseServiceClient::new(self.suite.dispatch.clone());
+            let case = client.get_case(request).await?.into_inner().case;
+            Ok(case.filter(|case| case.state() == state))
+        })
+        .await
+    }
+
+    fn township(&self) -> TownshipServiceClient<tonic::transport::Channel> {
+        TownshipServiceClient::new(self.suite.dispatch.clone())
+    }
+
+    fn county(&self) -> CountyServiceClient<tonic::transport::Channel> {
+        CountyServiceClient::new(self.suite.dispatch.clone())
+    }
+
+    pub(super) async fn instruct(&self, case_id: &str, agency: &str, text: &str) -> anyhow::Result<Case> {
+        self.case_in(case_id, CaseState::AtCentre).await?;
+        let message = dispatch::InstructAgencyRequest {
+            request_id: request_id(),
+            case_id: case_id.to_owned(),
+            agency: agency.to_owned(),
+            text: text.to_owned(),
+        };
+        let answer = self.township().instruct_agency(self.ask(message)?).await?.into_inner();
+        answer.case.context("没有返回案件")
+    }
+
+    pub(super) async fn escalate(&self, case_id: &str, reason: &str) -> anyhow::Result<()> {
+        self.case_in(case_id, CaseState::AtCentre).await?;
+        let message = dispatch::EscalateRequest {
+            request_id: request_id(),
+            case_id: case_id.to_owned(),
+            reason: reason.to_owned(),
+        };
+        self.township().escalate(self.ask(message)?).await?;
+        Ok(())
+    }
+
+    pub(super) async fn accept_result(&self, case_id: &str, public_text: &str) -> anyhow::Result<()> {
+        self.case_in(case_id, CaseState::TownshipResult).await?;
+        let message = dispatch::AcceptResultRequest {
+            request_id: request_id(),
+            case_id: case_id.to_owned(),
+            public_text: public_text.to_owned(),
+        };
+        self.township().accept_result(self.ask(message)?).await?;
+        Ok(())
+    }
+
+    pub(super) async fn propose(&self, case_id: &str) -> anyhow::Result<dispatch::ProposeDepartmentResponse> {
+        self.case_in(case_id, CaseState::AtOffice).await?;
+        let message = dispatch::ProposeDepartmentRequest { case_id: case_id.to_owned() };
+        Ok(self.county().propose_department(self.ask(message)?).await?.into_inner())
+    }
+
+    pub(super) async fn assign(&self, case_id: &str, text: &str) -> anyhow::Result<Case> {
+        let message = dispatch::AssignDepartmentRequest {
+            request_id: request_id(),
+            case_id: case_id.to_owned(),
+            text: text.to_owned(),
+            ..Default::default()
+        };
+        let answer = self.county().assign_department(self.ask(message)?).await?.into_inner();
+        answer.case.context("没有返回案件")
+    }
+
+    pub(super) async fn feed_back(&self, case_id: &str, text: &str, public_text: &str) -> anyhow::Result<()> {
+        self.case_in(case_id, CaseState::DepartmentResult).await?;
+        let message = dispatch::FeedBackRequest {
+            request_id: request_id(),
+            case_id: case_id.to_owned(),
+            text: text.to_owned(),
+            public_text: public_text.to_owned(),
+        };
+        self.county().feed_back(self.ask(message)?).await?;
+        Ok(())
+    }
+
+    /// The agency without a system: reads its instruction, responds where asked to, and hands in its result.
+    pub(super) async fn work_off(
+        &self,
+        instruction_id: &str,
+        plan: Option<&str>,
+        text: &str,
+        acts: &[&str],
+        measures: Vec<Measure>,
+    ) -> anyhow::Result<()> {
+        let mut client = AgencyServiceClient::new(self.suite.dispatch.clone());
+        let instruction_id = instruction_id.to_owned();
+        let read = dispatch::ReadInstructionRequest { instruction_id: instruction_id.clone() };
+        client.read_instruction(self.ask(read)?).await?;
+        if let Some(plan) = plan {
+            let message = dispatch::RespondRequest {
+                request_id: request_id(),
+                instruction_id: instruction_id.clone(),
+                plan: plan.to_owned(),
+            };
+            client.respond(self.ask(message)?).await?;
+        }
+        let message = dispatch::SubmitResultRequest {
+            request_id: request_id(),
+            instruction_id,
+            kind: ResultKind::Final.into(),
+            text: text.to_owned(),
+            confirmed_acts: acts.iter().map(|act| (*act).to_owned()).collect(),
+            measures,
+        };
+        client.submit_result(self.ask(message)?).await?;
+        Ok(())
+    }
+}
