@@ -18,8 +18,15 @@ pub fn parse(text: &str) -> Result<Duration, String> {
         _ => return Err(fault()),
     };
     let digits = &bare[..bare.len() - 1];
-    let number: u64 = if digits.bytes().all(|byte| byte.is_ascii_digit()) { digits.parse().map_err(|_| fault())? } else { return Err(fault()) };
-    number.checked_mul(seconds).map(Duration::from_secs).ok_or_else(fault)
+    let number: u64 = if digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        digits.parse().map_err(|_| fault())?
+    } else {
+        return Err(fault());
+    };
+    number
+        .checked_mul(seconds)
+        .map(Duration::from_secs)
+        .ok_or_else(fault)
 }
 
 #[cfg(test)]
@@ -32,7 +39,17 @@ mod tests {
     fn a_number_with_a_unit_is_a_length_of_time() {
         assert_eq!(parse("+5d"), Ok(Duration::from_secs(5 * 86_400)));
         assert_eq!(parse("90m"), Ok(Duration::from_secs(5_400)));
-        for text in ["", "5", "d", "-5d", "++5d", "5w", "5.5h", "99999999999999999999d", "五天"] {
+        for text in [
+            "",
+            "5",
+            "d",
+            "-5d",
+            "++5d",
+            "5w",
+            "5.5h",
+            "99999999999999999999d",
+            "五天",
+        ] {
             assert!(parse(text).is_err(), "{text}");
         }
     }

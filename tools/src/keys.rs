@@ -36,8 +36,11 @@ pub fn write_private(path: &Path, text: &str) -> Result<()> {
     use std::{io::Write as _, os::unix::fs::OpenOptionsExt as _};
     let mut options = fs::OpenOptions::new();
     options.write(true).create(true).truncate(true).mode(0o600);
-    let mut file = options.open(path).with_context(|| path.display().to_string())?;
-    file.write_all(text.as_bytes()).with_context(|| path.display().to_string())
+    let mut file = options
+        .open(path)
+        .with_context(|| path.display().to_string())?;
+    file.write_all(text.as_bytes())
+        .with_context(|| path.display().to_string())
 }
 
 /// Prints a token.
@@ -50,15 +53,19 @@ pub fn token(caller: &Caller, ttl: Duration) -> Result<()> {
     Ok(())
 }
 
-/// Posts of agencies need their agency.
+/// A post of an agency names it, and its region has the level of the role.
 fn check(caller: &Caller) -> Result<()> {
-    use dafei_kernel::role::Role;
-    let of_agency = matches!(caller.role, Role::TownshipAgency | Role::CountyDepartment | Role::CityDepartment);
-    if of_agency && caller.agency.is_none() {
-        bail!("the role {} needs --agency", caller.role.code());
+    let role = caller.role;
+    if role.needs_agency() && caller.agency.is_none() {
+        bail!("the role {role} needs --agency");
     }
-    if caller.role == Role::WorkAreaSecretary && caller.work_area.is_none() {
-        bail!("the role {} needs --work-area", caller.role.code());
+    if let Some(level) = role.level()
+        && level != caller.region.level()
+    {
+        bail!(
+            "the role {role} needs a --region of level {level}, not {}",
+            caller.region
+        );
     }
     Ok(())
 }

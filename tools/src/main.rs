@@ -1,2 +1,155 @@
-//! placeholder
-fn main() {}
+//! `dafei`: the command-line tool of the suite. Addresses and keys come from the environment (`.dev/run.env`).
+
+use std::{path::PathBuf, process::ExitCode, time::Duration};
+
+use clap::{Parser, Subcommand};
+use dafei_kernel::{agency::Agency, region::Region, role::Role};
+use dafei_tools::{
+    asyncapi,
+    client::{Caller, Keys, Suite},
+    duration, exercise, health, keys, layering, refill, roster,
+};
+
+#[derive(Debug, Parser)]
+#[command(
+    name = "dafei",
+    about = "Tokens, health, roster, exercise clock, credentials and generated documents of the suite"
+)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// The key pair that signs tokens in development and exercises.
+    Keys {
+        #[command(subcommand)]
+        command: KeysCommand,
+    },
+    /// Prints a token.
+    Token {
+        /// Role code, for example county-office.
+        #[arg(long)]
+        role: Role,
+        /// Region as level:code, for example county:371302.
+        #[arg(long)]
+        region: Region,
+        /// Agency code of a department or township agency.
+        #[arg(long)]
+        agency: Option<Agency>,
+        /// Code of a work area.
+        #[arg(long)]
+        work_area: Option<String>,
+        /// How long it holds.
+        #[arg(long, default_value = "8h", value_parser = duration::parse)]
+        ttl: Duration,
+    },
+    /// Whether the four services serve.
+    Health {
+        /// How long to wait for them.
+        #[arg(long, default_value = "0s", value_parser = duration::parse)]
+        wait: Duration,
+    },
+    /// The roster.
+    Roster {
+        #[command(subcommand)]
+        command: RosterCommand,
+    },
+    /// Moves the exercise clock: +5d, +3h, +30m, or set INSTANT.
+    Clock {
+        /// How far, or `set` and an RFC 3339 instant.
+        #[arg(required = true, num_args = 1..=2, allow_hyphen_values = true)]
+        target: Vec<String>,
+    },
+    /// Fills a wiped NATS again from the event logs of these services; of all four when none is named.
+    Refill {
+        /// intake, dispatch, sla-monitor, reporting.
+        services: Vec<String>,
+    },
+    /// Whether every dependency of the workspace points the right way.
+    Layering {
+        /// Root of the workspace.
+        #[arg(long, default_value = ".")]
+        root: PathBuf,
+    },
+    /// Writes docs/asyncapi.yaml from the event catalogue.
+    Asyncapi {
+        /// Only says whether it is up to date.
+        #[arg(long)]
+        check: bool,
+        /// Root of the project.
+        #[arg(long, default_value = ".")]
+        root: PathBuf,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum KeysCommand {
+    /// Makes one where there is none, and its jwks.json.
+    Init {
+        /// Directory of the files.
+        #[arg(long)]
+        dir: PathBuf,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum RosterCommand {
+    /// Loads a CSV file.
+    Load {
+        /// The file.
+        file: PathBuf,
+        /// What it holds; by its first line when not said.
+        #[arg(long)]
+        kind: Option<roster::Kind>,
+    },
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    match run(Arguments::parse().command).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("dafei: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(command: Command) -> anyhow::Result<()> {
+    match command {
+        Command::Keys {
+            command: KeysCommand::Init { dir },
+        } => keys::init(&dir),
+        Command::Token {
+            role,
+            region,
+            agency,
+            work_area,
+            ttl,
+        } => keys::token(
+            &Caller {
+                role,
+                region,
+                agency,
+                work_area,
+            },
+            ttl,
+        ),
+        Command::Health { wait } => health::run(&Suite::from_env()?, wait).await,
+        Command::Roster {
+            command: RosterCommand::Load { file, kind },
+        } => roster::load(&Suite::from_env()?, &Keys::from_env()?, &file, kind).await,
+        Command::Clock { target } => exercise::run(
+            &Suite::from_env()?,
+            &Keys::from_env()?,
+            exercise::target(&target)?,
+        )
+        .await
+        .map(drop),
+        Command::Refill { services } => refill::run(&services).await,
+        Command::Layering { root } => layering::check(&root),
+        Command::Asyncapi { check, root } => asyncapi::run(&root, check),
+    }
+}

@@ -33,11 +33,6 @@ impl Backoff {
         whole.mul_f64(0.5 + jitter / 2.0)
     }
 
-    /// How many pauses there were since the last success.
-    pub(crate) fn attempts(&self) -> u32 {
-        self.attempt
-    }
-
     /// After a success.
     pub(crate) fn reset(&mut self) {
         self.attempt = 0;

@@ -185,3 +185,11 @@ impl From<Row> for LoggedEvent {
         }
     }
 }
+
+/// How many events are committed and not yet published; counts to 100,000.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn pending(connection: &mut PgConnection) -> sqlx::Result<i64> {
+    sqlx::query_scalar!(r#"SELECT count(*) AS "pending!" FROM (SELECT 1 FROM outbox LIMIT 100000) o"#).fetch_one(connection).await
+}

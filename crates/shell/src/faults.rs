@@ -20,13 +20,24 @@ const RETRY_AFTER: Duration = Duration::from_secs(2);
 /// A field of the request that is missing or malformed.
 #[must_use]
 pub fn convert(error: ConvertError) -> Fault {
-    Fault::field(error.field, error.reason, error.description, error.description_zh)
+    Fault::field(
+        error.field,
+        error.reason,
+        error.description,
+        error.description_zh,
+    )
 }
 
 /// What PostgreSQL answered: away is `UNAVAILABLE` with a hint when to retry, anything else a fault of ours.
 #[must_use]
 pub fn database(error: sqlx::Error) -> Fault {
-    if is_away(&error) { Fault::Unavailable { retry_after: RETRY_AFTER } } else { Fault::internal(error) }
+    if is_away(&error) {
+        Fault::Unavailable {
+            retry_after: RETRY_AFTER,
+        }
+    } else {
+        Fault::internal(error)
+    }
 }
 
 /// Whether the error means that PostgreSQL cannot be reached (or is going down or starting), not that a statement is wrong.
@@ -39,20 +50,31 @@ pub fn is_away(error: &sqlx::Error) -> bool {
         | sqlx::Error::PoolClosed
         | sqlx::Error::WorkerCrashed => true,
         // Class 57P: operator intervention (shutdown, starting up); 08: connection; 53: out of connections.
-        sqlx::Error::Database(database) => database
-            .code()
-            .is_some_and(|code| code.starts_with("57P") || code.starts_with("08") || code.starts_with("53")),
+        sqlx::Error::Database(database) => database.code().is_some_and(|code| {
+            code.starts_with("57P") || code.starts_with("08") || code.starts_with("53")
+        }),
         _ => false,
     }
 }
 
 /// What became of a command that was put in the queue.
 #[must_use]
-pub fn submit<E: Into<Fault>>(error: SubmitError<E>) -> Fault {
+pub fn submit<E: Into<Fault> + std::fmt::Debug>(error: SubmitError<E>) -> Fault {
     match error {
         SubmitError::Overloaded { retry_after } => Fault::ResourceExhausted { retry_after },
-        SubmitError::Closed | SubmitError::Unavailable => Fault::Unavailable { retry_after: RETRY_AFTER },
-        SubmitError::Failed(error) => error.into(),
+        SubmitError::Unavailable {
+            retry_after,
+            reason,
+        } => {
+            tracing::warn!(%reason, "the database is away");
+            Fault::Unavailable { retry_after }
+        }
+        SubmitError::Closed => Fault::Unavailable {
+            retry_after: RETRY_AFTER,
+        },
+        error @ SubmitError::Broken(_) => Fault::internal(error.to_string()),
+        SubmitError::Data(error) => Fault::internal(error.to_string()),
+        SubmitError::Rejected(error) => error.into(),
     }
 }
 
@@ -76,7 +98,12 @@ pub fn payload_hash(request: &impl Message) -> [u8; 32] {
 /// `TIME_IN_FUTURE` on the field.
 pub fn check_claimed(field: &str, claimed: Instant, now: Instant) -> Result<(), Fault> {
     if claimed > now.checked_add(CLAIM_TOLERANCE).unwrap_or(Instant::MAX) {
-        return Err(Fault::field(field, "TIME_IN_FUTURE", "is more than 5 minutes ahead", "时间晚于当前时间五分钟以上"));
+        return Err(Fault::field(
+            field,
+            "TIME_IN_FUTURE",
+            "is more than 5 minutes ahead",
+            "时间晚于当前时间五分钟以上",
+        ));
     }
     Ok(())
 }

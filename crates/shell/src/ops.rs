@@ -22,7 +22,7 @@ use crate::{faults, paging, scope};
 
 type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 type Run = Box<dyn FnOnce(CancellationToken) -> BoxFuture<Result<(), sqlx::Error>> + Send>;
-type Replay = Arc<dyn Fn(Vec<i64>) -> BoxFuture<sqlx::Result<(u32, u32)>> + Send + Sync>;
+type Replay = Arc<dyn Fn(Vec<i64>) -> BoxFuture<Result<(u32, u32), Fault>> + Send + Sync>;
 type Moment = Arc<dyn Fn() -> BoxFuture<sqlx::Result<Option<Instant>>> + Send + Sync>;
 
 /// A consumer as start-up and operations see it, whatever its handler.
@@ -50,15 +50,32 @@ impl ConsumerPart {
             })
         });
         let replay: Replay = Arc::new(move |ids| {
-            let (pool, clock, handler, config) = (pool.clone(), clock.clone(), handler.clone(), config.clone());
+            let (pool, clock, handler, config) =
+                (pool.clone(), clock.clone(), handler.clone(), config.clone());
             Box::pin(async move {
-                let results = dead_letters::replay(&pool, &clock, &*handler, &config, &ids).await?;
-                let done = results.iter().filter(|result| result.is_done()).count();
+                let results = dead_letters::replay(&pool, &clock, handler, &config, &ids)
+                    .await
+                    .map_err(replay_fault)?;
+                let done = results
+                    .iter()
+                    .filter(|(_, outcome)| {
+                        matches!(
+                            outcome,
+                            dead_letters::Replay::Done | dead_letters::Replay::AlreadyDone
+                        )
+                    })
+                    .count();
                 let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
                 Ok((count(done), count(results.len() - done)))
             })
         });
-        Self { name, handle, stream, run: Some(run), replay }
+        Self {
+            name,
+            handle,
+            stream,
+            run: Some(run),
+            replay,
+        }
     }
 
     pub(crate) fn take_run(&mut self) -> Option<Run> {
@@ -109,7 +126,12 @@ pub struct Ops {
 }
 
 impl Ops {
-    pub(crate) fn new(common: &Common, pool: PgPool, clock: SharedClock, mode_clock: ModeClock) -> Self {
+    pub(crate) fn new(
+        common: &Common,
+        pool: PgPool,
+        clock: SharedClock,
+        mode_clock: ModeClock,
+    ) -> Self {
         Self {
             service: common.service.name(),
             pool,
@@ -121,7 +143,12 @@ impl Ops {
         }
     }
 
-    pub(crate) fn with_parts(mut self, relay: RelayHandle, parts: &[ConsumerPart], progress: Progress) -> Self {
+    pub(crate) fn with_parts(
+        mut self,
+        relay: RelayHandle,
+        parts: &[ConsumerPart],
+        progress: Progress,
+    ) -> Self {
         self.relay = Some(relay);
         self.consumers = parts
             .iter()
@@ -142,10 +169,18 @@ impl Ops {
 
     async fn status(&self) -> Result<pb::GetStatusResponse, Fault> {
         let mut conn = self.pool.acquire().await.map_err(faults::database)?;
-        let counts = dead_letters::counts(&mut conn).await.map_err(faults::database)?;
-        let pending = dafei_messaging::log::pending(&mut conn).await.map_err(faults::database)?;
+        let counts = dead_letters::counts(&mut conn)
+            .await
+            .map_err(faults::database)?;
+        let pending = dafei_messaging::log::pending(&mut conn)
+            .await
+            .map_err(faults::database)?;
         drop(conn);
-        let relay = self.relay.as_ref().map(RelayHandle::status).unwrap_or_default();
+        let relay = self
+            .relay
+            .as_ref()
+            .map(RelayHandle::status)
+            .unwrap_or_default();
         Ok(pb::GetStatusResponse {
             service: self.service.to_owned(),
             now: Some(self.clock.now().into()),
@@ -161,13 +196,16 @@ impl Ops {
                         consumer: watched.name.to_owned(),
                         stream: watched.stream.clone(),
                         lag: watched.handle.status().lag,
-                        dead_letters: count.map_or(0, |count| u64::try_from(count.open).unwrap_or(0)),
+                        dead_letters: count
+                            .map_or(0, |count| u64::try_from(count.open).unwrap_or(0)),
                         parked: count.map_or(0, |count| u64::try_from(count.parked).unwrap_or(0)),
                     }
                 })
                 .collect(),
             next_due: ask(self.progress.next_due.as_ref()).await?.map(Into::into),
-            done_through: ask(self.progress.done_through.as_ref()).await?.map(Into::into),
+            done_through: ask(self.progress.done_through.as_ref())
+                .await?
+                .map(Into::into),
             wiped_streams: relay.wiped,
         })
     }
@@ -183,12 +221,21 @@ impl Ops {
         };
         let now = self.clock.now();
         if to < now {
-            return Err(Fault::field("now", "CLOCK_BACKWARDS", format!("is before {now}"), "演练时钟不能倒退"));
+            return Err(Fault::field(
+                "now",
+                "CLOCK_BACKWARDS",
+                format!("is before {now}"),
+                "演练时钟不能倒退",
+            ));
         }
         let mut conn = self.pool.acquire().await.map_err(faults::database)?;
         // First to disk, then to memory: a restart in between goes on with the new time, never with an older one.
-        exercise::store(&mut conn, to).await.map_err(faults::database)?;
-        dafei_messaging::ensure_partitions(&self.pool, to, 2).await.map_err(faults::database)?;
+        exercise::store(&mut conn, to)
+            .await
+            .map_err(faults::database)?;
+        dafei_messaging::ensure_partitions(&self.pool, to, 2)
+            .await
+            .map_err(faults::database)?;
         clock.set(to);
         if let Some(relay) = &self.relay {
             relay.prod();
@@ -206,7 +253,7 @@ impl Ops {
             if wanted.is_empty() {
                 continue;
             }
-            let (replayed, failed) = (watched.replay)(wanted).await.map_err(faults::database)?;
+            let (replayed, failed) = (watched.replay)(wanted).await?;
             sum.replayed += replayed;
             sum.failed += failed;
         }
@@ -219,11 +266,26 @@ impl Ops {
         let mut after = 0;
         let mut wanted = Vec::new();
         loop {
-            let page = dead_letters::list(&mut conn, consumer, after, 500).await.map_err(faults::database)?;
-            let Some(last) = page.last() else { return Ok(wanted) };
+            let page = dead_letters::list(&mut conn, consumer, after, 500)
+                .await
+                .map_err(faults::database)?;
+            let Some(last) = page.last() else {
+                return Ok(wanted);
+            };
             after = last.id;
-            wanted.extend(page.iter().map(|letter| letter.id).filter(|id| ids.is_empty() || ids.contains(id)));
+            wanted.extend(
+                page.iter()
+                    .map(|letter| letter.id)
+                    .filter(|id| ids.is_empty() || ids.contains(id)),
+            );
         }
+    }
+}
+
+fn replay_fault(error: dead_letters::ReplayError) -> Fault {
+    match error {
+        dead_letters::ReplayError::Sql(error) => faults::database(error),
+        error @ dead_letters::ReplayError::Handler(_) => Fault::internal(error),
     }
 }
 
@@ -246,7 +308,10 @@ fn wire(letter: DeadLetter) -> pb::DeadLetter {
 }
 
 fn admin<T>(request: &Request<T>) -> Result<(), Status> {
-    Ok(scope::require(identity::principal(request)?, &[Role::Admin])?)
+    Ok(scope::require(
+        identity::principal(request)?,
+        &[Role::Admin],
+    )?)
 }
 
 #[tonic::async_trait]
@@ -266,7 +331,9 @@ impl pb::ops_service_server::OpsService for Ops {
         admin(&request)?;
         let to = convert::instant("now", request.get_ref().now).map_err(faults::convert)?;
         let now = self.set_clock(to).await?;
-        Ok(Response::new(pb::SetClockResponse { now: Some(now.into()) }))
+        Ok(Response::new(pb::SetClockResponse {
+            now: Some(now.into()),
+        }))
     }
 
     async fn list_dead_letters(
@@ -278,7 +345,8 @@ impl pb::ops_service_server::OpsService for Ops {
         let filter = pb::ListDeadLettersRequest::default();
         let size = paging::page_size(request.page_size, 50, 500)?;
         // The cursor walks the consumers in their order, each by id.
-        let (mut at, mut after): (usize, i64) = paging::decode(&request.page_token, &filter)?.unwrap_or((0, 0));
+        let (mut at, mut after): (usize, i64) =
+            paging::decode(&request.page_token, &filter)?.unwrap_or((0, 0));
         let mut letters = Vec::new();
         let mut conn = self.pool.acquire().await.map_err(faults::database)?;
         while let Some(watched) = self.consumers.get(at) {
@@ -286,7 +354,9 @@ impl pb::ops_service_server::OpsService for Ops {
             if room == 0 {
                 break;
             }
-            let page = dead_letters::list(&mut conn, watched.name, after, room).await.map_err(faults::database)?;
+            let page = dead_letters::list(&mut conn, watched.name, after, room)
+                .await
+                .map_err(faults::database)?;
             if let Some(last) = page.last() {
                 after = last.id;
             }
@@ -295,9 +365,15 @@ impl pb::ops_service_server::OpsService for Ops {
             }
             letters.extend(page.into_iter().map(wire));
         }
-        let next_page_token =
-            if at < self.consumers.len() { paging::encode(&(at, after), &filter) } else { String::new() };
-        Ok(Response::new(pb::ListDeadLettersResponse { dead_letters: letters, next_page_token }))
+        let next_page_token = if at < self.consumers.len() {
+            paging::encode(&(at, after), &filter)
+        } else {
+            String::new()
+        };
+        Ok(Response::new(pb::ListDeadLettersResponse {
+            dead_letters: letters,
+            next_page_token,
+        }))
     }
 
     async fn replay_dead_letters(
@@ -310,8 +386,14 @@ impl pb::ops_service_server::OpsService for Ops {
             .dead_letter_ids
             .iter()
             .map(|id| {
-                id.parse::<i64>()
-                    .map_err(|_| Fault::field("dead_letter_ids", "INVALID", "is no id of a dead letter", "编号有误"))
+                id.parse::<i64>().map_err(|_| {
+                    Fault::field(
+                        "dead_letter_ids",
+                        "INVALID",
+                        "is no id of a dead letter",
+                        "编号有误",
+                    )
+                })
             })
             .collect::<Result<Vec<_>, _>>()?;
         Ok(Response::new(self.replay(&ids).await?))

@@ -16,9 +16,10 @@ use dafei_messaging::{
 };
 use dafei_runtime::{
     config::{Common, NatsAuth, Service},
-    identity::{Paths, Verifier},
-    lifecycle::{Lifecycle, Server, Stage},
+    identity::Verifier,
+    lifecycle::{GrpcServer, Lifecycle, Stage},
     ops::ModeClock,
+    paths::Paths,
     telemetry::Telemetry,
 };
 use sqlx::{PgPool, migrate::Migrator, postgres::PgListener, postgres::PgPoolOptions};
@@ -51,7 +52,7 @@ pub struct Started {
     /// Stages, signals, shutdown.
     pub lifecycle: Lifecycle,
     mode_clock: ModeClock,
-    specs: Vec<StreamSpec>,
+    kept: Vec<StreamSpec>,
     consumers: Vec<ConsumerPart>,
     floors: Vec<Floor>,
     progress: Progress,
@@ -70,10 +71,16 @@ pub fn migrators(own: &'static Migrator) -> [&'static Migrator; 3] {
 ///
 /// # Errors
 /// When PostgreSQL stays away, a migration fails, or the token keys cannot be read. NATS may be away.
-pub async fn start(common: Common, telemetry: Telemetry, own: &'static Migrator) -> anyhow::Result<Started> {
+pub async fn start(
+    common: Common,
+    telemetry: Telemetry,
+    own: &'static Migrator,
+) -> anyhow::Result<Started> {
     let lifecycle = Lifecycle::new(&common, telemetry);
     let pool = connect_database(&common).await?;
-    dafei_messaging::migrate(&pool, &migrators(own)).await.context("migrations")?;
+    dafei_messaging::migrate(&pool, &migrators(own))
+        .await
+        .context("migrations")?;
     let nats = connect_bus(&common).await.context("the address of NATS")?;
     let js = jetstream::new(nats.clone());
     let persisted = {
@@ -84,7 +91,6 @@ pub async fn start(common: Common, telemetry: Telemetry, own: &'static Migrator)
     let clock = mode_clock.shared();
     dafei_messaging::ensure_partitions(&pool, clock.now(), 3).await?;
     let roster = RosterView::load(&pool).await?;
-    let specs = published_by(common.service);
     Ok(Started {
         common,
         pool,
@@ -95,21 +101,19 @@ pub async fn start(common: Common, telemetry: Telemetry, own: &'static Migrator)
         roster,
         lifecycle,
         mode_clock,
-        specs,
+        kept: Vec::new(),
         consumers: Vec::new(),
         floors: Vec::new(),
         progress: Progress::default(),
     })
 }
 
-/// The streams that a service publishes, and for dispatch the one that the agencies write to.
+/// The streams that a service publishes; its relay makes them.
 fn published_by(service: Service) -> Vec<StreamSpec> {
     Stream::ALL
         .into_iter()
         .filter(|stream| stream.publisher() == Some(service.name()))
-        .map(|stream| {
-            StreamSpec::new(stream.name(), stream.subjects().iter().map(|subject| (*subject).to_owned()).collect())
-        })
+        .map(|stream| StreamSpec::new(stream.name(), stream.subjects().iter().copied()))
         .collect()
 }
 
@@ -138,7 +142,9 @@ async fn connect_bus(common: &Common) -> anyhow::Result<async_nats::Client> {
         .retry_on_initial_connect()
         .max_reconnects(None)
         .request_timeout(Some(Duration::from_secs(5)))
-        .reconnect_delay_callback(|attempt| Duration::from_millis(100 * u64::try_from(attempt.min(20)).unwrap_or(20)));
+        .reconnect_delay_callback(|attempt| {
+            Duration::from_millis(100 * u64::try_from(attempt.min(20)).unwrap_or(20))
+        });
     let options = match &common.nats.auth {
         NatsAuth::None => options,
         NatsAuth::Password { user, password } => {
@@ -159,7 +165,13 @@ impl Started {
             handler.clone(),
             config.clone(),
         );
-        self.consumers.push(ConsumerPart::new(consumer, handler, config, self.pool.clone(), self.clock.clone()));
+        self.consumers.push(ConsumerPart::new(
+            consumer,
+            handler,
+            config,
+            self.pool.clone(),
+            self.clock.clone(),
+        ));
     }
 
     /// As [`Started::consume`], for events that reach the suite from outside: the service's watermark never passes what of them has
@@ -168,13 +180,14 @@ impl Started {
         self.consume(handler, config);
         if let Some(part) = self.consumers.last() {
             let handle = part.handle.clone();
-            self.floors.push(Arc::new(move || handle.status().caught_up_through));
+            self.floors
+                .push(Arc::new(move || handle.status().caught_up_through));
         }
     }
 
     /// Adds a stream that this service keeps beside those that it publishes.
     pub fn keep_stream(&mut self, spec: StreamSpec) {
-        self.specs.push(spec);
+        self.kept.push(spec);
     }
 
     /// What the service does by itself as time goes on: when next, and how far it is. Shown to operations and to the exercise clock.
@@ -186,56 +199,80 @@ impl Started {
     ///
     /// # Errors
     /// When the address cannot be bound or the token keys cannot be read.
-    pub async fn run(mut self, routes: Routes, service_names: &[&str], public: &[&str]) -> anyhow::Result<ExitCode> {
+    pub async fn run(
+        mut self,
+        routes: Routes,
+        names: &'static [&'static str],
+        public: &[&str],
+    ) -> anyhow::Result<ExitCode> {
         let verifier = Verifier::load(&self.common.identity).await?;
         self.keep_streams_there();
         let relay = self.spawn_relay();
-        let ops = Ops::new(&self.common, self.pool.clone(), self.clock.clone(), self.mode_clock.clone())
-            .with_parts(relay, &self.consumers, self.progress.clone());
+        let ops = Ops::new(
+            &self.common,
+            self.pool.clone(),
+            self.clock.clone(),
+            self.mode_clock.clone(),
+        )
+        .with_parts(relay, &self.consumers, self.progress.clone());
         for part in &mut self.consumers {
             let token = self.lifecycle.token(Stage::Consumer);
             if let Some(run) = part.take_run() {
-                self.lifecycle.spawn_stage(Stage::Consumer, part.name, run(token));
+                self.lifecycle
+                    .spawn_stage(Stage::Consumer, part.name, run(token));
             }
         }
         self.follow_roster();
         let pool = self.pool.clone();
-        self.lifecycle.readiness_probe(Duration::from_secs(2), move || {
-            let pool = pool.clone();
-            async move { sqlx::query("SELECT 1").execute(&pool).await.is_ok() }
-        });
+        self.lifecycle
+            .readiness_probe(Duration::from_secs(2), move || {
+                let pool = pool.clone();
+                async move { sqlx::query("SELECT 1").execute(&pool).await.is_ok() }
+            });
         let routes = ops.add_to(routes);
-        let names: Vec<&str> = service_names.iter().copied().chain(["dafei.ops.v1.OpsService"]).collect();
         let bound = self.lifecycle.bind().await?;
         tracing::info!(address = %bound.local_addr(), "serving");
         Ok(self
             .lifecycle
-            .serve(bound, routes, Server {
-                verifier,
-                public: Paths::new(public.iter().copied()),
-                silent: Paths::new([""; 0]),
-                descriptors: dafei_contracts::DESCRIPTORS,
-                service_names: names.into_iter().map(str::to_owned).collect(),
-            })
+            .serve(
+                bound,
+                routes,
+                GrpcServer {
+                    verifier,
+                    public: Paths::new(public.iter().copied()),
+                    silent: Paths::none(),
+                    descriptors: dafei_contracts::DESCRIPTORS,
+                    names,
+                },
+            )
             .await)
     }
 
-    /// Streams are made as soon as NATS is there, and made again should they be gone; a wiped one stays empty until it is refilled.
+    /// Streams of outsiders are made as soon as NATS is there, and made again should they be gone. Those that the service publishes are its
+    /// relay's: a wiped one must not be taken for a new one.
     fn keep_streams_there(&mut self) {
-        let (js, specs, token) = (self.js.clone(), self.specs.clone(), self.lifecycle.token(Stage::Relay));
-        self.lifecycle.spawn_stage(Stage::Relay, "streams", async move {
-            while !token.is_cancelled() {
-                let pause = match streams::ensure_streams(&js, &specs).await {
-                    Ok(()) => Duration::from_secs(10),
-                    Err(error) => {
-                        tracing::warn!(%error, "the streams cannot be made yet");
-                        Duration::from_secs(1)
-                    }
-                };
-                let _ = tokio::time::timeout(pause, token.cancelled()).await;
-            }
-            Ok::<(), sqlx::Error>(())
-        });
+        if self.kept.is_empty() {
+            return;
+        }
+        let (js, specs, token) = (
+            self.js.clone(),
+            self.kept.clone(),
+            self.lifecycle.token(Stage::Relay),
+        );
+        self.lifecycle
+            .spawn_stage(Stage::Relay, "streams", async move {
+                while !token.is_cancelled() {
+                    let pause = match streams::ensure_streams(&js, &specs).await {
+                        Ok(()) => Duration::from_secs(10),
+                        Err(error) => {
+                            tracing::warn!(%error, "the streams cannot be made yet");
+                            Duration::from_secs(1)
+                        }
+                    };
+                    let _ = tokio::time::timeout(pause, token.cancelled()).await;
+                }
+                Ok::<(), sqlx::Error>(())
+            });
     }
 
     fn spawn_relay(&mut self) -> dafei_messaging::relay::RelayHandle {
@@ -249,28 +286,40 @@ impl Started {
                 floors.iter().map(|floor| floor()).min().flatten()
             }));
         }
-        let relay = Relay::new(self.pool.clone(), self.js.clone(), self.clock.clone(), config);
+        let relay = Relay::new(
+            self.pool.clone(),
+            self.js.clone(),
+            self.clock.clone(),
+            config,
+        );
         let handle = relay.handle();
         let token = self.lifecycle.token(Stage::Relay);
-        self.lifecycle.spawn_stage(Stage::Relay, "relay", async move {
-            relay.run(token).await;
-            Ok::<(), sqlx::Error>(())
-        });
+        self.lifecycle
+            .spawn_stage(Stage::Relay, "relay", async move {
+                relay.run(token).await;
+                Ok::<(), sqlx::Error>(())
+            });
         handle
     }
 
     /// Another replica, or an import, has changed the roster.
     fn follow_roster(&mut self) {
-        let (pool, roster, token) = (self.pool.clone(), self.roster.clone(), self.lifecycle.token(Stage::Consumer));
-        self.lifecycle.spawn_stage(Stage::Consumer, "roster", async move {
-            while !token.is_cancelled() {
-                if let Err(error) = listen_roster(&pool, &roster, &token).await {
-                    tracing::warn!(%error, "the roster cannot be followed, trying again");
-                    let _ = tokio::time::timeout(Duration::from_secs(1), token.cancelled()).await;
+        let (pool, roster, token) = (
+            self.pool.clone(),
+            self.roster.clone(),
+            self.lifecycle.token(Stage::Consumer),
+        );
+        self.lifecycle
+            .spawn_stage(Stage::Consumer, "roster", async move {
+                while !token.is_cancelled() {
+                    if let Err(error) = listen_roster(&pool, &roster, &token).await {
+                        tracing::warn!(%error, "the roster cannot be followed, trying again");
+                        let _ =
+                            tokio::time::timeout(Duration::from_secs(1), token.cancelled()).await;
+                    }
                 }
-            }
-            Ok::<(), sqlx::Error>(())
-        });
+                Ok::<(), sqlx::Error>(())
+            });
     }
 }
 

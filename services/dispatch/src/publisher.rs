@@ -27,7 +27,8 @@ pub(crate) fn translate(case: &Case, event: &Event) -> Vec<Translated> {
     if !case.publishes(event) {
         return Vec::new();
     }
-    let mut events = vec![Translated { event: of_case(case, event), of: Aggregate::Case }];
+    let mut events: Vec<Translated> =
+        of_case(case, event).map(|event| Translated { event, of: Aggregate::Case }).into_iter().collect();
     let issued: &[Assignee] = match event {
         Event::AgencyInstructed { assignee, .. } => std::slice::from_ref(assignee),
         Event::DepartmentInstructed { assignees, .. } => assignees,
@@ -42,9 +43,9 @@ pub(crate) fn translate(case: &Case, event: &Event) -> Vec<Translated> {
     events
 }
 
-fn of_case(case: &Case, event: &Event) -> Public {
+fn of_case(case: &Case, event: &Event) -> Option<Public> {
     let case_id = case.facts.id.to_string();
-    match event {
+    Some(match event {
         Event::Opened(facts) => opened(facts).into(),
         Event::AgencyInstructed { assignee, leg, text, .. } => ev::AgencyInstructed {
             meta: None,
@@ -55,9 +56,8 @@ fn of_case(case: &Case, event: &Event) -> Public {
         }
         .into(),
         Event::Delivered { instruction, delivery } => delivered(case, *instruction, *delivery).into(),
-        Event::Responded { instruction, at, .. } | Event::Accepted { instruction, at } => {
-            responded(case, *instruction, *at).into()
-        }
+        Event::Accepted { .. } => return None,
+        Event::Responded { instruction, at, .. } => responded(case, *instruction, *at).into(),
         Event::ResultSubmitted { instruction, kind, text, at } => {
             let by = By::of(case, *instruction);
             ev::ResultSubmitted {
@@ -150,7 +150,7 @@ fn of_case(case: &Case, event: &Event) -> Public {
         Event::Closed { tier, .. } => {
             ev::CaseClosed { meta: None, case_id, tier: wire::tier(*tier).into() }.into()
         }
-    }
+    })
 }
 
 fn opened(facts: &Facts) -> ev::CaseOpened {
@@ -206,7 +206,7 @@ fn instruction_event(case: &Case, instruction: &Instruction) -> ev::Instruction 
         assignee: Some(wire::assignee(&instruction.assignee())),
         tier: wire::tier(instruction.tier()).into(),
         act: facts.act.code().to_owned(),
-        act_name: facts.act.zh().to_owned(),
+        act_name: facts.act.name_zh().to_owned(),
         act_text: facts.act_text.clone(),
         subject: Some((&facts.subject).into()),
         village: facts.village.as_ref().map(Into::into),

@@ -7,7 +7,7 @@ use dafei_contracts::{
     types::v1 as types,
 };
 use dafei_dispatch_core::case::{
-    Assignee, Case, Instruction, InstructionState, Means, Measure, MeasureKind, ResultKind, ResultReport, Source,
+    Assignee, Case, Instruction, InstructionState, Means, Measure, MeasureKind, Reason, ResultKind, ResultReport, Source,
     StageKind, Tier,
 };
 use dafei_kernel::money::Fen;
@@ -159,7 +159,12 @@ fn read_measure(wire: &types::Measure) -> Result<Measure, ConvertError> {
             MeasureKind::CloseDown { note: convert::optional_text("close_down.note", &close.note, REASON)? }
         }
         Kind::Fine(fine) => MeasureKind::Fine {
-            amount: Fen::new(fine.amount_fen),
+            amount: Fen::new(fine.amount_fen).map_err(|_| ConvertError {
+                field: "fine.amount_fen".to_owned(),
+                reason: Reason::FineNotPositive.code(),
+                description: "is below zero".to_owned(),
+                description_zh: Reason::FineNotPositive.zh().to_owned(),
+            })?,
             decision_number: convert::optional_text("fine.decision_number", &fine.decision_number, NUMBER)?,
             mitigation: convert::optional_text("fine.mitigation", &fine.mitigation, REASON)?,
         },

@@ -34,10 +34,16 @@ impl Handler for DispatchFacts {
         Self::NAME
     }
 
-    async fn apply(&self, conn: &mut PgConnection, events: &[Delivered]) -> Result<(), HandlerError> {
+    async fn apply(
+        &self,
+        conn: &mut PgConnection,
+        events: &[Delivered],
+    ) -> Result<(), HandlerError> {
         let mut facts = Vec::new();
         for (index, delivered) in events.iter().enumerate() {
-            facts.extend(facts_in(delivered).map_err(|reason| HandlerError::Reject { index, reason })?);
+            facts.extend(
+                facts_in(delivered).map_err(|reason| HandlerError::Reject { index, reason })?,
+            );
         }
         store::take(conn, facts).await?;
         Ok(())
@@ -49,7 +55,9 @@ fn facts_in(delivered: &Delivered) -> Result<Vec<Fact>, String> {
     if !happening::COUNTED.contains(&delivered.event_type.as_str()) {
         return Ok(Vec::new());
     }
-    let Some(event) = parse(delivered).map_err(|error| error.to_string())? else { return Ok(Vec::new()) };
+    let Some(event) = parse(delivered).map_err(|error| error.to_string())? else {
+        return Ok(Vec::new());
+    };
     match happening::of_event(delivered, &event).map_err(|error| error.to_string())? {
         Some(happening) => facts_of(&happening).map_err(|error| error.to_string()),
         None => Ok(Vec::new()),
@@ -88,20 +96,33 @@ impl Handler for IntakeRoster {
         Self::NAME
     }
 
-    async fn apply(&self, conn: &mut PgConnection, events: &[Delivered]) -> Result<(), HandlerError> {
+    async fn apply(
+        &self,
+        conn: &mut PgConnection,
+        events: &[Delivered],
+    ) -> Result<(), HandlerError> {
         let mut snapshots = Vec::new();
-        for (index, delivered) in events.iter().enumerate().filter(|(_, delivered)| delivered.event_type == SNAPSHOT) {
+        for (index, delivered) in events
+            .iter()
+            .enumerate()
+            .filter(|(_, delivered)| delivered.event_type == SNAPSHOT)
+        {
             let reject = |reason: String| HandlerError::Reject { index, reason };
-            if let Some(Event::RosterSnapshot(snapshot)) = parse(delivered).map_err(|error| reject(error.to_string()))? {
+            if let Some(Event::RosterSnapshot(snapshot)) =
+                parse(delivered).map_err(|error| reject(error.to_string()))?
+            {
                 RosterPart::try_from(&snapshot).map_err(|error| reject(error.to_string()))?;
                 snapshots.push(snapshot);
             }
         }
         let snapshots: Vec<_> = snapshots.iter().collect();
-        self.roster.apply(conn, &snapshots).await.map_err(|error| match error {
-            RosterError::Sql(error) => error.into(),
-            other => HandlerError::Retry(Box::new(other)),
-        })
+        self.roster
+            .apply(conn, &snapshots)
+            .await
+            .map_err(|error| match error {
+                RosterError::Sql(error) => error.into(),
+                other => HandlerError::Retry(Box::new(other)),
+            })
     }
 }
 

@@ -1,6 +1,5 @@
 //! `MonthlyTableService`: checks the caller and the request, reads, converts.
 
-
 use dafei_contracts::{
     convert,
     reporting::v1::{self as pb, monthly_table_service_server::MonthlyTableService},
@@ -12,7 +11,7 @@ use dafei_kernel::{
     role::Role,
     roster::RosterIndex,
     sector::Sector,
-    time::Instant,
+    time::{Instant, MonthError},
 };
 use dafei_reporting_core::{Column, Month, Row, Table, Unit, UnitKind, unit::NoUnit};
 use dafei_runtime::{
@@ -43,7 +42,7 @@ const READERS: [Role; 11] = [
 ];
 
 /// Serves the tables.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct MonthlyTables {
     pool: PgPool,
     roster: RosterView,
@@ -61,7 +60,11 @@ impl MonthlyTables {
     /// Reads from `pool`; the clock says which months have begun.
     #[must_use]
     pub const fn new(pool: PgPool, roster: RosterView, clock: SharedClock) -> Self {
-        Self { pool, roster, clock }
+        Self {
+            pool,
+            roster,
+            clock,
+        }
     }
 
     fn check(
@@ -79,34 +82,60 @@ impl MonthlyTables {
     }
 
     async fn table(&self, unit: &Unit, month: Month) -> Result<Table, Fault> {
-        let units = store::unit_ids(&self.pool, unit).await.map_err(faults::database)?;
-        let cells = store::cells(&self.pool, &units, month).await.map_err(faults::database)?;
+        let units = store::unit_ids(&self.pool, unit)
+            .await
+            .map_err(faults::database)?;
+        let cells = store::cells(&self.pool, &units, month)
+            .await
+            .map_err(faults::database)?;
         let cells = cells.into_iter().map(cell).collect::<Result<Vec<_>, _>>()?;
         let table = Table::of_cells(cells);
         if table.cross_foots() {
             Ok(table)
         } else {
-            Err(Fault::internal(format!("the table of {unit} for {month} does not cross-foot")))
+            Err(Fault::internal(format!(
+                "the table of {unit} for {month} does not cross-foot"
+            )))
         }
     }
 }
 
 /// A stored cell; an unknown code is a fault of ours, never left out of a table.
-fn cell((sector, column, value): (String, i16, i64)) -> Result<(Option<Sector>, Column, i64), Fault> {
-    let bad = || Fault::internal(format!("no cell of the form: sector {sector:?}, column {column}"));
-    let column = u32::try_from(column).ok().and_then(Column::from_number).ok_or_else(bad)?;
-    let sector = if sector.is_empty() { None } else { Some(sector.parse().map_err(|_| bad())?) };
+fn cell(
+    (sector, column, value): (String, i16, i64),
+) -> Result<(Option<Sector>, Column, i64), Fault> {
+    let bad = || {
+        Fault::internal(format!(
+            "no cell of the form: sector {sector:?}, column {column}"
+        ))
+    };
+    let column = u32::try_from(column)
+        .ok()
+        .and_then(Column::from_number)
+        .ok_or_else(bad)?;
+    let sector = if sector.is_empty() {
+        None
+    } else {
+        Some(sector.parse().map_err(|_| bad())?)
+    };
     Ok((sector, column, value))
 }
 
 fn filing_unit(wire: Option<&pb::FilingUnit>) -> Result<Unit, Fault> {
     let wire = wire.ok_or_else(|| faults::convert(convert::ConvertError::required("unit")))?;
     if wire.kind.is_empty() {
-        return Err(faults::convert(convert::ConvertError::required("unit.kind")));
+        return Err(faults::convert(convert::ConvertError::required(
+            "unit.kind",
+        )));
     }
     let kind = UnitKind::from_code(&wire.kind).ok_or_else(|| {
         let kinds = UnitKind::ALL.map(UnitKind::code).join(", ");
-        Fault::field("unit.kind", "UNKNOWN_UNIT_KIND", format!("is none of {kinds}"), "没有这种填报单位")
+        Fault::field(
+            "unit.kind",
+            "UNKNOWN_UNIT_KIND",
+            format!("is none of {kinds}"),
+            "没有这种填报单位",
+        )
     })?;
     let region = convert::region("unit.region", wire.region.as_ref()).map_err(faults::convert)?;
     let agency = convert::optional_agency("unit.agency", &wire.agency).map_err(faults::convert)?;
@@ -124,21 +153,30 @@ fn checked_month(text: &str, now: Instant) -> Result<Month, Fault> {
     if text.is_empty() {
         return Err(faults::convert(convert::ConvertError::required("month")));
     }
-    let month: Month = text.parse().map_err(|error: dafei_reporting_core::month::NoMonth| {
-        Fault::field("month", "INVALID_MONTH", error.to_string(), "月份应写作“2026-11”的样子")
+    let month: Month = text.parse().map_err(|error: MonthError| {
+        Fault::field(
+            "month",
+            "INVALID_MONTH",
+            error.to_string(),
+            "月份应写作“2026-11”的样子",
+        )
     })?;
-    let current = Month::of(now).map_err(|error| Fault::internal(error.to_string()))?;
-    if month > current {
-        return Err(Fault::field("month", "MONTH_IN_FUTURE", format!("{month} has not begun"), "该月份还没有开始"));
+    if month > Month::of(now) {
+        return Err(Fault::field(
+            "month",
+            "MONTH_IN_FUTURE",
+            format!("{month} has not begun"),
+            "该月份还没有开始",
+        ));
     }
     Ok(month)
 }
 
 /// 填报单位 as printed: with the county before a township.
 fn printed(asked: &Asked, roster: &RosterIndex) -> String {
-    let name = |region| roster.name(region).unwrap_or_default().to_owned();
-    let above = asked.path.parent().map(|parent| name(&parent)).unwrap_or_default();
-    asked.unit.printed(&name(asked.unit.region()), &above)
+    let name = |region| roster.get(region).map_or("", |entry| entry.name.as_str());
+    let above = asked.path.regions().iter().rev().nth(1).map_or("", name);
+    asked.unit.printed(name(asked.unit.region()), above)
 }
 
 fn wire_row(sector: &str, row: &Row) -> pb::TableRow {
@@ -154,7 +192,10 @@ fn wire_unit(unit: &Unit) -> pb::FilingUnit {
     pb::FilingUnit {
         kind: unit.kind().code().to_owned(),
         region: Some(unit.region().into()),
-        agency: unit.agency().map(|agency| agency.code().to_owned()).unwrap_or_default(),
+        agency: unit
+            .agency()
+            .map(|agency| agency.code().to_owned())
+            .unwrap_or_default(),
     }
 }
 
@@ -163,7 +204,10 @@ fn wire_fact(row: store::FactRow, column: Column) -> pb::Fact {
         fact_id: row.fact_id.to_string(),
         unit: Some(pb::FilingUnit {
             kind: row.kind,
-            region: Some(WireRegion { level: row.region_level, code: row.region_code }),
+            region: Some(WireRegion {
+                level: row.region_level,
+                code: row.region_code,
+            }),
             agency: row.agency,
         }),
         sector: row.sector,
@@ -181,30 +225,62 @@ fn wire_fact(row: store::FactRow, column: Column) -> pb::Fact {
 type PageCursor = (i64, Uuid);
 
 fn cursor(token: Option<PageCursor>) -> Result<store::Cursor, Fault> {
-    let Some((micros, fact_id)) = token else { return Ok(store::Cursor::START) };
-    let at = Instant::from_microsecond(micros).map_err(|error| Fault::internal(error.to_string()))?;
+    let Some((micros, fact_id)) = token else {
+        return Ok(store::Cursor::START);
+    };
+    let at =
+        Instant::from_microsecond(micros).map_err(|error| Fault::internal(error.to_string()))?;
     Ok(store::Cursor { at, fact_id })
 }
 
 impl MonthlyTables {
-    async fn list_facts(&self, asked: &Asked, request: pb::ListCellFactsRequest) -> Result<pb::ListCellFactsResponse, Fault> {
-        let column = Column::from_number(request.column)
-            .ok_or_else(|| Fault::field("column", "UNKNOWN_COLUMN", "is none of 1 to 12", "没有这一栏，应为1至12"))?;
+    async fn list_facts(
+        &self,
+        asked: &Asked,
+        request: pb::ListCellFactsRequest,
+    ) -> Result<pb::ListCellFactsResponse, Fault> {
+        let column = Column::from_number(request.column).ok_or_else(|| {
+            Fault::field(
+                "column",
+                "UNKNOWN_COLUMN",
+                "is none of 1 to 12",
+                "没有这一栏，应为1至12",
+            )
+        })?;
         let sector = match request.sector.as_str() {
             "" => None,
             code => Some(code.parse::<Sector>().map_err(|_| {
-                faults::convert(convert::ConvertError::unknown("sector", "UNKNOWN_SECTOR", code, "领域代码"))
+                faults::convert(convert::ConvertError::unknown(
+                    "sector",
+                    "UNKNOWN_SECTOR",
+                    code,
+                    "领域代码",
+                ))
             })?),
         };
         let size = paging::page_size(request.page_size, 50, 500)?;
-        let filter = pb::ListCellFactsRequest { page_size: 0, page_token: String::new(), ..request.clone() };
+        let filter = pb::ListCellFactsRequest {
+            page_size: 0,
+            page_token: String::new(),
+            ..request.clone()
+        };
         let after = cursor(paging::decode(&request.page_token, &filter)?)?;
-        let units = store::unit_ids(&self.pool, &asked.unit).await.map_err(faults::database)?;
-        let sector = sector.map(|sector| sector.code());
-        // One more than asked for says whether there is a next page.
-        let mut rows = store::facts(&self.pool, &units, asked.month, column, sector, after, size + 1)
+        let units = store::unit_ids(&self.pool, &asked.unit)
             .await
             .map_err(faults::database)?;
+        let sector = sector.map(|sector| sector.code());
+        // One more than asked for says whether there is a next page.
+        let mut rows = store::facts(
+            &self.pool,
+            &units,
+            asked.month,
+            column,
+            sector,
+            after,
+            size + 1,
+        )
+        .await
+        .map_err(faults::database)?;
         let full = rows.len() > usize::try_from(size).unwrap_or(usize::MAX);
         rows.truncate(usize::try_from(size).unwrap_or(usize::MAX));
         let next_page_token = match rows.last() {
@@ -215,7 +291,10 @@ impl MonthlyTables {
             Some(_) | None => String::new(),
         };
         let facts = rows.into_iter().map(|row| wire_fact(row, column)).collect();
-        Ok(pb::ListCellFactsResponse { facts, next_page_token })
+        Ok(pb::ListCellFactsResponse {
+            facts,
+            next_page_token,
+        })
     }
 }
 
@@ -227,13 +306,22 @@ impl MonthlyTableService for MonthlyTables {
     ) -> Result<Response<pb::GetMonthlyTableResponse>, Status> {
         let roster = self.roster.current();
         let principal = identity::principal(&request)?;
-        let asked = self.check(principal, &roster, request.get_ref().unit.as_ref(), &request.get_ref().month)?;
+        let asked = self.check(
+            principal,
+            &roster,
+            request.get_ref().unit.as_ref(),
+            &request.get_ref().month,
+        )?;
         let table = self.table(&asked.unit, asked.month).await?;
         Ok(Response::new(pb::GetMonthlyTableResponse {
             unit: Some(wire_unit(&asked.unit)),
             unit_name: printed(&asked, &roster),
             month: asked.month.to_string(),
-            rows: table.rows.iter().map(|(sector, row)| wire_row(sector.code(), row)).collect(),
+            rows: table
+                .rows
+                .iter()
+                .map(|(sector, row)| wire_row(sector.code(), row))
+                .collect(),
             total: Some(wire_row("", &table.total)),
             without_sector: Some(wire_row("", &table.without_sector)),
             computed_at: Some(self.clock.now().into()),
@@ -246,7 +334,14 @@ impl MonthlyTableService for MonthlyTables {
     ) -> Result<Response<pb::ListCellFactsResponse>, Status> {
         let roster = self.roster.current();
         let principal = identity::principal(&request)?;
-        let asked = self.check(principal, &roster, request.get_ref().unit.as_ref(), &request.get_ref().month)?;
-        Ok(Response::new(self.list_facts(&asked, request.into_inner()).await?))
+        let asked = self.check(
+            principal,
+            &roster,
+            request.get_ref().unit.as_ref(),
+            &request.get_ref().month,
+        )?;
+        Ok(Response::new(
+            self.list_facts(&asked, request.into_inner()).await?,
+        ))
     }
 }

@@ -4,7 +4,9 @@
 use std::{process::ExitCode, sync::Arc};
 
 use anyhow::{Context as _, bail};
-use dafei_contracts::reporting::v1::monthly_table_service_server::{MonthlyTableServiceServer, SERVICE_NAME};
+use dafei_contracts::reporting::v1::monthly_table_service_server::{
+    MonthlyTableServiceServer, SERVICE_NAME,
+};
 use dafei_reporting::{
     consumer::{self, DispatchFacts, IntakeRoster},
     grpc::MonthlyTables,
@@ -22,22 +24,33 @@ async fn main() -> anyhow::Result<ExitCode> {
     match std::env::args().nth(1).as_deref() {
         None => serve(common).await,
         Some("rebuild") => rebuild(&common).await,
-        Some(other) => bail!("unknown argument {other:?}: none serves, `rebuild` makes the projection again"),
+        Some(other) => {
+            bail!("unknown argument {other:?}: none serves, `rebuild` makes the projection again")
+        }
     }
 }
 
 async fn serve(common: Common) -> anyhow::Result<ExitCode> {
     let telemetry = telemetry::init(&common)?;
     let mut service = dafei_shell::start::start(common, telemetry, &store::MIGRATOR).await?;
-    service.consume(Arc::new(IntakeRoster::new(service.roster.clone())), IntakeRoster::config());
+    service.consume(
+        Arc::new(IntakeRoster::new(service.roster.clone())),
+        IntakeRoster::config(),
+    );
     service.consume(Arc::new(DispatchFacts), DispatchFacts::config());
-    let tables = MonthlyTables::new(service.pool.clone(), service.roster.clone(), service.clock.clone());
+    let tables = MonthlyTables::new(
+        service.pool.clone(),
+        service.roster.clone(),
+        service.clock.clone(),
+    );
     let routes = Routes::new(MonthlyTableServiceServer::new(tables));
     service.run(routes, &[SERVICE_NAME], &[]).await
 }
 
 async fn rebuild(common: &Common) -> anyhow::Result<ExitCode> {
-    let pool = sqlx::PgPool::connect(common.database.url.expose()).await.context("PostgreSQL")?;
+    let pool = sqlx::PgPool::connect(common.database.url.expose())
+        .await
+        .context("PostgreSQL")?;
     consumer::rebuild(&pool).await?;
     Ok(ExitCode::SUCCESS)
 }

@@ -26,7 +26,12 @@ impl From<String> for Node {
 
 /// A map of entries.
 pub(super) fn map<K: Into<String>, const N: usize>(entries: [(K, Node); N]) -> Node {
-    Node::Map(entries.into_iter().map(|(key, node)| (key.into(), node)).collect())
+    Node::Map(
+        entries
+            .into_iter()
+            .map(|(key, node)| (key.into(), node))
+            .collect(),
+    )
 }
 
 /// A list of texts.
@@ -114,13 +119,23 @@ fn text_of(node: &Node) -> String {
 /// Plain where YAML cannot mistake it, else in double quotes as JSON has them.
 fn quoted(text: &str) -> String {
     let plain = !text.is_empty()
-        && text.chars().all(|c| c.is_ascii_alphanumeric() || "-_./ $".contains(c))
+        && text
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || "-_./ $".contains(c))
         && text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '$')
         && !text.ends_with(' ')
-        && !matches!(text, "true" | "false" | "null" | "yes" | "no" | "on" | "off");
+        && !matches!(
+            text,
+            "true" | "false" | "null" | "yes" | "no" | "on" | "off"
+        );
     // Versions like 3.0.0 are no numbers.
-    let version = text.split('.').count() == 3 && text.split('.').all(|part| part.parse::<u32>().is_ok());
-    if plain || version { text.to_owned() } else { serde_json::Value::from(text).to_string() }
+    let version =
+        text.split('.').count() == 3 && text.split('.').all(|part| part.parse::<u32>().is_ok());
+    if plain || version {
+        text.to_owned()
+    } else {
+        serde_json::Value::from(text).to_string()
+    }
 }
 
 #[cfg(test)]
@@ -132,7 +147,10 @@ mod tests {
         let node = map([
             ("a", map([("b", Node::Number(1)), ("c", Node::Map(vec![]))])),
             ("list", texts(["x", "y: z", "true", ""])),
-            ("maps", Node::List(vec![map([("k", "1".into()), ("l", Node::Flag(true))])])),
+            (
+                "maps",
+                Node::List(vec![map([("k", "1".into()), ("l", Node::Flag(true))])]),
+            ),
         ]);
         let expected = "a:\n  b: 1\n  c: {}\nlist:\n  - x\n  - \"y: z\"\n  - \"true\"\n  - \"\"\nmaps:\n  - k: \"1\"\n    l: true\n";
         assert_eq!(write(&node), expected);

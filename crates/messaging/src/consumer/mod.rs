@@ -33,7 +33,8 @@ use uuid::Uuid;
 
 pub(crate) use apply::{Applier, ApplyError, Batch};
 pub(crate) use item::{Item, Parts, from_logged, read};
-pub(crate) use progress::Progress;
+pub(crate) use progress::Verdict;
+pub(crate) use run::lock_name;
 pub(crate) use singly::Singly;
 
 /// A message as a handler gets it.

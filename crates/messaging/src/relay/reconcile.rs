@@ -38,7 +38,7 @@ pub(super) async fn reconcile(connection: &mut PgConnection, js: &Context, spec:
         }
         Err(error) => return Err(nats(error)),
     };
-    let created = created(&stream)?;
+    let created = created(&stream).map_err(RelayError::Nats)?;
     let last = stream.cached_info().state.last_sequence;
     let made_anew = known.as_ref().is_some_and(|state| state.created != created);
     if (made_anew && filled > 0) || last < filled {
@@ -81,8 +81,8 @@ async fn remove_published(
 }
 
 /// When the stream was made, as exact as the database keeps it.
-pub(crate) fn created(stream: &Stream) -> Result<Instant, RelayError> {
-    instant(stream.cached_info().created.unix_timestamp_nanos()).map_err(RelayError::Nats)
+pub(crate) fn created(stream: &Stream) -> Result<Instant, String> {
+    instant(stream.cached_info().created.unix_timestamp_nanos())
 }
 
 /// Nanoseconds of the Unix epoch, cut to microseconds.

@@ -1,5 +1,7 @@
 //! A part of the roster between wire, tables and index.
 
+use std::collections::HashMap;
+
 use dafei_contracts::{
     convert::{self, ConvertError, Field},
     events::v1 as pb,
@@ -7,10 +9,8 @@ use dafei_contracts::{
 use dafei_kernel::{
     owner::Post,
     region::{Level, Region},
-    roster::{Enterprise, Holder, RosterIndex},
+    roster::{Enterprise, Holder, RegionEntry, RosterIndex},
 };
-
-use super::RosterError;
 
 /// A region with its place in the roster.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,7 +46,11 @@ impl TryFrom<&pb::RosterSnapshot> for RosterPart {
             region: convert::region("region", wire.region.as_ref())?,
             regions: wire.regions.iter().map(region).collect::<Result<_, _>>()?,
             holders: wire.holders.iter().map(holder).collect::<Result<_, _>>()?,
-            enterprises: wire.enterprises.iter().map(enterprise).collect::<Result<_, _>>()?,
+            enterprises: wire
+                .enterprises
+                .iter()
+                .map(enterprise)
+                .collect::<Result<_, _>>()?,
         })
     }
 }
@@ -62,7 +66,11 @@ fn region(wire: &pb::RosterRegion) -> Result<RosterRegion, ConvertError> {
     Ok(RosterRegion {
         region: convert::region("regions.region", wire.region.as_ref())?,
         name: wire.name.clone(),
-        parent: wire.parent.as_ref().map(|parent| convert::region("regions.parent", Some(parent))).transpose()?,
+        parent: wire
+            .parent
+            .as_ref()
+            .map(|parent| convert::region("regions.parent", Some(parent)))
+            .transpose()?,
         work_area,
     })
 }
@@ -80,10 +88,14 @@ fn holder(wire: &pb::RosterHolder) -> Result<Holder, ConvertError> {
 }
 
 fn enterprise(wire: &pb::RosterEnterprise) -> Result<Enterprise, ConvertError> {
-    let entry = wire.enterprise.as_ref().required("enterprises.enterprise")?;
+    let entry = wire
+        .enterprise
+        .as_ref()
+        .required("enterprises.enterprise")?;
     Ok(Enterprise {
-        credit_code: dafei_kernel::credit_code::CreditCode::parse(&entry.credit_code)
-            .map_err(|error| ConvertError::invalid("enterprises.credit_code", &error.to_string()))?,
+        credit_code: dafei_kernel::credit_code::CreditCode::parse(&entry.credit_code).map_err(
+            |error| ConvertError::invalid("enterprises.credit_code", &error.to_string()),
+        )?,
         name: entry.name.clone(),
         industry: convert::industry("enterprises.industry", &entry.industry)?,
         regulator: convert::optional_agency("enterprises.regulator", &entry.regulator)?,
@@ -109,12 +121,20 @@ fn wire_region(region: &RosterRegion) -> pb::RosterRegion {
         region: Some((&region.region).into()),
         name: region.name.clone(),
         parent: region.parent.as_ref().map(Into::into),
-        work_area: region.work_area.as_ref().map(|area| area.code().to_string()).unwrap_or_default(),
+        work_area: region
+            .work_area
+            .as_ref()
+            .map(|area| area.code().to_string())
+            .unwrap_or_default(),
     }
 }
 
 fn wire_holder(holder: &Holder) -> pb::RosterHolder {
-    let post = Post { role: holder.role, region: holder.region.clone(), agency: holder.agency };
+    let post = Post {
+        role: holder.role,
+        region: holder.region.clone(),
+        agency: holder.agency,
+    };
     pb::RosterHolder {
         post: Some((&post).into()),
         person: holder.person.clone(),
@@ -129,9 +149,75 @@ fn wire_enterprise(enterprise: &Enterprise) -> pb::RosterEnterprise {
             credit_code: enterprise.credit_code.to_string(),
             name: enterprise.name.clone(),
             industry: enterprise.industry.code().to_owned(),
-            regulator: enterprise.regulator.map(|agency| agency.code().to_owned()).unwrap_or_default(),
+            regulator: enterprise
+                .regulator
+                .map(|agency| agency.code().to_owned())
+                .unwrap_or_default(),
         }),
         region: Some((&enterprise.region).into()),
         employees: enterprise.employees,
+    }
+}
+
+/// Makes an index of everything.
+pub(super) fn fill(parts: RosterPart) -> RosterIndex {
+    let mut index = RosterIndex::new();
+    // Parents before children; a region whose parent is not there (yet) waits for its snapshot.
+    let mut regions = parts.regions;
+    regions.sort_by_key(|entry| entry.region.level());
+    for entry in regions {
+        put(&mut index, entry);
+    }
+    put_holders(&mut index, &parts.holders);
+    for enterprise in parts.enterprises {
+        index.upsert_enterprise(enterprise);
+    }
+    index
+}
+
+/// Takes snapshots into an index: each replaces what was known of its region.
+pub(super) fn apply(index: &mut RosterIndex, parts: &[RosterPart]) {
+    for part in parts {
+        if part.region.level() == Level::Township {
+            let gone: Vec<Region> = index.children(&part.region).cloned().collect();
+            for region in gone {
+                index.replace_holders(&region, Vec::new());
+                index.remove_region(&region);
+            }
+        }
+        for entry in &part.regions {
+            index.replace_holders(&entry.region, Vec::new());
+            put(index, entry.clone());
+        }
+        put_holders(index, &part.holders);
+        for enterprise in &part.enterprises {
+            index.upsert_enterprise(enterprise.clone());
+        }
+    }
+}
+
+fn put(index: &mut RosterIndex, entry: RosterRegion) {
+    let region = entry.region.clone();
+    let added = index.upsert_region(RegionEntry {
+        region: entry.region,
+        name: entry.name,
+        parent: entry.parent,
+        work_area: entry.work_area,
+    });
+    if let Err(error) = added {
+        tracing::warn!(%region, %error, "a region waits for the one that administers it");
+    }
+}
+
+fn put_holders(index: &mut RosterIndex, holders: &[Holder]) {
+    let mut by_region: HashMap<&Region, Vec<Holder>> = HashMap::new();
+    for holder in holders {
+        by_region
+            .entry(&holder.region)
+            .or_default()
+            .push(holder.clone());
+    }
+    for (region, holders) in by_region {
+        index.replace_holders(region, holders);
     }
 }

@@ -162,7 +162,9 @@ impl Instruction {
             | InstructionState::Delivered
             | InstructionState::Accepted
             | InstructionState::Responded => true,
-            InstructionState::Done | InstructionState::Declined | InstructionState::Cancelled => false,
+            InstructionState::Done | InstructionState::Declined | InstructionState::Cancelled => {
+                false
+            }
         }
     }
 
@@ -178,6 +180,10 @@ impl Instruction {
     /// Its addressee as events name it.
     #[must_use]
     pub fn assignee(&self) -> Assignee {
-        Assignee { instruction: self.id, post: self.post.clone(), lead: self.lead }
+        Assignee {
+            instruction: self.id,
+            post: self.post.clone(),
+            lead: self.lead,
+        }
     }
 }

@@ -114,7 +114,9 @@ impl Stage {
             | Self::WithTownshipAgency { .. }
             | Self::Declined { .. }
             | Self::TownshipResult { .. } => Tier::Township,
-            Self::AtOffice | Self::WithDepartment { .. } | Self::DepartmentResult { .. } => Tier::County,
+            Self::AtOffice | Self::WithDepartment { .. } | Self::DepartmentResult { .. } => {
+                Tier::County
+            }
             Self::OutcomeAvailable { tier, .. } | Self::Closed { tier, .. } => *tier,
         }
     }
@@ -123,7 +125,9 @@ impl Stage {
     #[must_use]
     pub fn public_text(&self) -> &str {
         match self {
-            Self::OutcomeAvailable { public_text, .. } | Self::Closed { public_text, .. } => public_text,
+            Self::OutcomeAvailable { public_text, .. } | Self::Closed { public_text, .. } => {
+                public_text
+            }
             Self::AtCentre
             | Self::WithTownshipAgency { .. }
             | Self::Declined { .. }

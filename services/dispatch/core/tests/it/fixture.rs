@@ -1,0 +1,233 @@
+//! Cases and commands for the tests.
+
+use dafei_dispatch_core::{
+    authority::Authority,
+    case::{
+        Case, Command, Context, Event, Facts, Means, Measure, MeasureKind, Rejection, ResultKind,
+        ResultReport, Source, Step, check, decide, evolve,
+    },
+    routing::Table,
+};
+use dafei_kernel::{
+    act::Act,
+    agency::Agency,
+    credit_code::CreditCode,
+    ids::SeededIds,
+    industry::Industry,
+    money::Fen,
+    region::{Level, Region, RegionPath},
+    subject::Subject,
+    time::Instant,
+};
+use jiff::SignedDuration;
+use uuid::Uuid;
+
+pub(crate) fn table() -> Table {
+    Table::parse(include_str!("../../../../../data/routing/default.json"))
+        .expect("the default table is sound")
+}
+
+pub(crate) fn authority() -> Authority {
+    Authority::parse(include_str!("../../../../../data/routing/authority.json"))
+        .expect("the default is sound")
+}
+
+pub(crate) fn act(code: &str) -> Act {
+    code.parse().expect("an act")
+}
+
+pub(crate) fn region(level: Level, code: &str) -> Region {
+    Region::new(level, code).expect("a region")
+}
+
+pub(crate) fn den() -> Subject {
+    Subject::Den {
+        place: "村东头废弃厂房".to_owned(),
+        position: None,
+    }
+}
+
+pub(crate) fn enterprise(regulator: Option<Agency>) -> Subject {
+    Subject::Enterprise {
+        credit_code: CreditCode::parse("91350100M000100Y4")
+            .unwrap_or_else(|_| CreditCode::parse("91350100M000100Y43").expect("a credit code")),
+        name: "某化工有限公司".to_owned(),
+        regulator,
+        industry: Industry::General,
+    }
+}
+
+pub(crate) fn facts(subject: Subject, with_village: bool) -> Facts {
+    let city = region(Level::City, "371300");
+    let county = region(Level::County, "371302");
+    let township = region(Level::Township, "371302001");
+    let village = with_village.then(|| region(Level::Village, "371302001001"));
+    let path = [
+        Some(city),
+        Some(county.clone()),
+        Some(township.clone()),
+        village.clone(),
+    ];
+    Facts {
+        id: Uuid::from_u128(7),
+        source: Source::GridReport,
+        act: act("HC-3"),
+        act_text: String::new(),
+        subject,
+        village,
+        township,
+        county,
+        path: RegionPath::new(path.into_iter().flatten().collect()).expect("a path"),
+        description: "夜间有罐车进出".to_owned(),
+        found_at: start(),
+        reached_at: start(),
+    }
+}
+
+pub(crate) fn start() -> Instant {
+    "2026-03-02T01:00:00Z".parse().expect("an instant")
+}
+
+/// A case under commands, with a clock that goes on by a minute each.
+pub(crate) struct Run {
+    pub(crate) case: Option<Case>,
+    pub(crate) events: Vec<Event>,
+    pub(crate) now: Instant,
+    table: Table,
+    authority: Authority,
+    ids: SeededIds,
+}
+
+impl Run {
+    pub(crate) fn new() -> Self {
+        Self {
+            case: None,
+            events: Vec::new(),
+            now: start(),
+            table: table(),
+            authority: authority(),
+            ids: SeededIds::new(1),
+        }
+    }
+
+    pub(crate) fn opened(subject: Subject, with_village: bool) -> Self {
+        let mut run = Self::new();
+        run.must(Command::Open(Box::new(facts(subject, with_village))));
+        run
+    }
+
+    /// Decides and evolves; the invariants hold after each event.
+    pub(crate) fn go(&mut self, command: &Command) -> Result<Vec<Event>, Rejection> {
+        self.now += SignedDuration::from_mins(1);
+        self.go_at(command, self.now)
+    }
+
+    pub(crate) fn go_at(
+        &mut self,
+        command: &Command,
+        at: Instant,
+    ) -> Result<Vec<Event>, Rejection> {
+        let context = Context {
+            at,
+            now: self.now,
+            means: Means::Rpc,
+            routing: &self.table,
+            authority: &self.authority,
+            ids: &self.ids,
+        };
+        let events = decide(self.case.as_ref(), command, &context)?;
+        for event in &events {
+            let before = self.case.as_ref().map_or(0, |case| case.sequence);
+            self.case = evolve(self.case.take(), event);
+            let case = self.case.as_ref().expect("an event leaves a case");
+            check(case).expect("the invariants hold");
+            assert_eq!(
+                case.sequence - before,
+                i64::from(case.publishes(event)),
+                "a hole at {event:?}"
+            );
+        }
+        self.events.extend(events.iter().cloned());
+        Ok(events)
+    }
+
+    pub(crate) fn must(&mut self, command: Command) -> Vec<Event> {
+        self.go(&command)
+            .unwrap_or_else(|rejection| panic!("{command:?}: {rejection}"))
+    }
+
+    pub(crate) fn case(&self) -> &Case {
+        self.case.as_ref().expect("an open case")
+    }
+
+    /// The lead's latest instruction.
+    pub(crate) fn lead(&self) -> Uuid {
+        self.case()
+            .instructions
+            .iter()
+            .rev()
+            .find(|one| one.lead)
+            .expect("a lead")
+            .id
+    }
+
+    /// The first co-handler's latest instruction.
+    pub(crate) fn co_handler(&self) -> Uuid {
+        let legs = self.case().legs;
+        self.case()
+            .instructions
+            .iter()
+            .find(|one| !one.lead && one.leg == legs)
+            .expect("a co-handler")
+            .id
+    }
+
+    pub(crate) fn step(&mut self, id: Uuid, step: Step) -> Result<Vec<Event>, Rejection> {
+        self.go(&Command::Instruction { id, step })
+    }
+
+    /// As far as the departments have it.
+    pub(crate) fn assigned() -> Self {
+        let mut run = Self::opened(den(), true);
+        run.must(Command::Escalate {
+            reason: "超出职权".to_owned(),
+        });
+        run.must(assign());
+        run
+    }
+}
+
+pub(crate) fn instruct(agency: Agency) -> Command {
+    Command::InstructAgency {
+        agency,
+        text: "立即查处".to_owned(),
+    }
+}
+
+pub(crate) fn assign() -> Command {
+    Command::AssignDepartment {
+        choice: dafei_dispatch_core::case::Choice::default(),
+        text: "依法查处".to_owned(),
+    }
+}
+
+pub(crate) fn result(kind: ResultKind) -> ResultReport {
+    ResultReport {
+        kind,
+        text: "已查封".to_owned(),
+        confirmed_acts: vec![act("HC-3")],
+        measures: vec![fine("罚1", 100)],
+    }
+}
+
+pub(crate) fn fine(id: &str, fen: i64) -> Measure {
+    Measure {
+        id: id.to_owned(),
+        decided_at: start(),
+        kind: MeasureKind::Fine {
+            amount: Fen::new(fen).expect("not below zero"),
+            decision_number: "临应急罚〔2026〕1号".to_owned(),
+            mitigation: String::new(),
+        },
+    }
+}

@@ -1,0 +1,7 @@
+//! Tests of the rules of dispatch, from outside.
+
+mod authority;
+mod case_properties;
+mod case_rules;
+mod fixture;
+mod routing;

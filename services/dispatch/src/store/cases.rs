@@ -1,0 +1,205 @@
+//! The cases: loaded under their row locks, written by batch, listed by region.
+
+use dafei_dispatch_core::case::{Case, Stage};
+use dafei_kernel::{
+    region::{Level, Region},
+    time::Instant,
+};
+use dafei_messaging::pg::PgInstant;
+use sqlx::{PgConnection, types::Json};
+use uuid::Uuid;
+
+use crate::wire;
+
+/// A case as stored.
+pub(crate) struct CaseRow {
+    pub(crate) case: Case,
+    /// Head of the chain over its published events.
+    pub(crate) chain_head: String,
+}
+
+/// Loads and locks these cases, and those that have these instructions, in the order of their ids: every writer does, so none waits
+/// for another in a circle.
+pub(crate) async fn lock(
+    conn: &mut PgConnection,
+    ids: &[Uuid],
+    instructions: &[Uuid],
+) -> sqlx::Result<Vec<CaseRow>> {
+    if ids.is_empty() && instructions.is_empty() {
+        return Ok(Vec::new());
+    }
+    let rows = sqlx::query!(
+        r#"SELECT body AS "body: Json<Case>", chain_head FROM case_file
+           WHERE id = ANY(ARRAY(SELECT UNNEST($1::uuid[])
+                                UNION SELECT case_id FROM instruction WHERE id = ANY($2::uuid[])))
+           ORDER BY id FOR NO KEY UPDATE"#,
+        ids,
+        instructions
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(rows.into_iter().map(|row| CaseRow { case: row.body.0, chain_head: row.chain_head }).collect())
+}
+
+/// As [`lock`], leaving out the cases that another transaction has.
+pub(crate) async fn lock_free(conn: &mut PgConnection, ids: &[Uuid]) -> sqlx::Result<Vec<CaseRow>> {
+    let rows = sqlx::query!(
+        r#"SELECT body AS "body: Json<Case>", chain_head FROM case_file
+           WHERE id = ANY($1::uuid[]) ORDER BY id FOR NO KEY UPDATE SKIP LOCKED"#,
+        ids
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(rows.into_iter().map(|row| CaseRow { case: row.body.0, chain_head: row.chain_head }).collect())
+}
+
+/// Columns of a batch, for UNNEST.
+#[derive(Default)]
+struct Columns<'a> {
+    ids: Vec<Uuid>,
+    states: Vec<i16>,
+    closed: Vec<bool>,
+    versions: Vec<i64>,
+    heads: Vec<&'a str>,
+    bodies: Vec<Json<&'a Case>>,
+}
+
+impl<'a> Columns<'a> {
+    fn of(rows: &[(&'a Case, &'a str)]) -> Self {
+        let mut columns = Self::default();
+        for (case, head) in rows {
+            columns.ids.push(case.facts.id);
+            columns.states.push(state_code(&case.stage));
+            columns.closed.push(matches!(case.stage, Stage::Closed { .. }));
+            columns.versions.push(case.sequence);
+            columns.heads.push(head);
+            columns.bodies.push(Json(case));
+        }
+        columns
+    }
+}
+
+fn state_code(stage: &Stage) -> i16 {
+    i16::try_from(i32::from(wire::state(stage.kind()))).unwrap_or(0)
+}
+
+/// Writes new cases with the heads of their chains.
+pub(crate) async fn insert(conn: &mut PgConnection, rows: &[(&Case, &str)]) -> sqlx::Result<()> {
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let columns = Columns::of(rows);
+    let code = |region: &Region| region.code().to_string();
+    let counties: Vec<String> = rows.iter().map(|(case, _)| code(&case.facts.county)).collect();
+    let townships: Vec<String> = rows.iter().map(|(case, _)| code(&case.facts.township)).collect();
+    let villages: Vec<Option<String>> = rows.iter().map(|(case, _)| case.facts.village.as_ref().map(code)).collect();
+    let reached: Vec<PgInstant> = rows.iter().map(|(case, _)| PgInstant(case.facts.reached_at)).collect();
+    sqlx::query!(
+        "INSERT INTO case_file (id, county, township, village, state, closed, version, chain_head, reached_at, body)
+         SELECT * FROM UNNEST($1::uuid[], $2::text[], $3::text[], $4::text[], $5::smallint[], $6::bool[], $7::bigint[],
+                              $8::text[], $9::timestamptz[], $10::jsonb[])",
+        &columns.ids,
+        &counties,
+        &townships,
+        &villages as &[Option<String>],
+        &columns.states,
+        &columns.closed,
+        &columns.versions,
+        &columns.heads as &[&str],
+        &reached as &[PgInstant],
+        &columns.bodies as &[Json<&Case>]
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Writes cases that are there, with the heads of their chains.
+pub(crate) async fn update(conn: &mut PgConnection, rows: &[(&Case, &str)]) -> sqlx::Result<()> {
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let columns = Columns::of(rows);
+    sqlx::query!(
+        "UPDATE case_file c
+         SET state = u.state, closed = u.closed, version = u.version, chain_head = u.chain_head, body = u.body
+         FROM UNNEST($1::uuid[], $2::smallint[], $3::bool[], $4::bigint[], $5::text[], $6::jsonb[])
+              AS u (id, state, closed, version, chain_head, body)
+         WHERE c.id = u.id",
+        &columns.ids,
+        &columns.states,
+        &columns.closed,
+        &columns.versions,
+        &columns.heads as &[&str],
+        &columns.bodies as &[Json<&Case>]
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// One case, without a lock.
+pub(crate) async fn get(conn: &mut PgConnection, id: Uuid) -> sqlx::Result<Option<Case>> {
+    let body = sqlx::query_scalar!(r#"SELECT body AS "body: Json<Case>" FROM case_file WHERE id = $1"#, id)
+        .fetch_optional(conn)
+        .await?;
+    Ok(body.map(|body| body.0))
+}
+
+/// The case that has an instruction, without a lock.
+pub(crate) async fn of_instruction(conn: &mut PgConnection, id: Uuid) -> sqlx::Result<Option<Case>> {
+    let body = sqlx::query_scalar!(
+        r#"SELECT c.body AS "body: Json<Case>" FROM instruction i JOIN case_file c ON c.id = i.case_id WHERE i.id = $1"#,
+        id
+    )
+    .fetch_optional(conn)
+    .await?;
+    Ok(body.map(|body| body.0))
+}
+
+/// Which cases to list: of a region, in these states (all when empty), before the last of the page before.
+pub(crate) struct CaseFilter<'a> {
+    pub(crate) region: &'a Region,
+    /// Villages of the region, when it is a work area.
+    pub(crate) villages: Vec<String>,
+    pub(crate) states: Vec<i16>,
+    /// All states asked for are open ones: the small index serves.
+    pub(crate) open_only: bool,
+    pub(crate) before: Option<(Instant, Uuid)>,
+    pub(crate) limit: i64,
+}
+
+/// One query per column that a region is looked for by, so that each has its index; `$sql` narrows the case.
+macro_rules! page {
+    ($conn:expr, $filter:expr, $where:literal $(, $region:expr)?) => {{
+        let (at, id) = $filter.before.unwrap_or((Instant::MAX, Uuid::max()));
+        let bodies = sqlx::query_scalar!(
+            r#"SELECT body AS "body: Json<Case>" FROM case_file
+               WHERE ($1::smallint[] = '{}' OR state = ANY($1)) AND (reached_at, id) < ($2, $3) AND "# + $where
+                + r#" ORDER BY reached_at DESC, id DESC LIMIT $4"#,
+            &$filter.states,
+            PgInstant(at) as PgInstant,
+            id,
+            $filter.limit
+            $(, $region)?
+        )
+        .fetch_all($conn)
+        .await?;
+        Ok(bodies.into_iter().map(|body| body.0).collect())
+    }};
+}
+
+/// A page of cases, newest first.
+pub(crate) async fn list(conn: &mut PgConnection, filter: &CaseFilter<'_>) -> sqlx::Result<Vec<Case>> {
+    let code = filter.region.code().to_string();
+    match (filter.region.level(), filter.open_only) {
+        (Level::City, false) => page!(conn, filter, "TRUE"),
+        (Level::City, true) => page!(conn, filter, "NOT closed"),
+        (Level::County, false) => page!(conn, filter, "county = $5", code),
+        (Level::County, true) => page!(conn, filter, "county = $5 AND NOT closed", code),
+        (Level::Township, false) => page!(conn, filter, "township = $5", code),
+        (Level::Township, true) => page!(conn, filter, "township = $5 AND NOT closed", code),
+        (Level::Village, _) => page!(conn, filter, "village = $5", code),
+        (Level::WorkArea, _) => page!(conn, filter, "village = ANY($5)", &filter.villages),
+    }
+}
