@@ -29,14 +29,7 @@ pub enum Stream {
 
 impl Stream {
     /// All streams.
-    pub const ALL: [Self; 6] = [
-        Self::Intake,
-        Self::Dispatch,
-        Self::Agency,
-        Self::Feedback,
-        Self::Sla,
-        Self::Reporting,
-    ];
+    pub const ALL: [Self; 6] = [Self::Intake, Self::Dispatch, Self::Agency, Self::Feedback, Self::Sla, Self::Reporting];
 
     /// Name on the server.
     #[must_use]
@@ -64,19 +57,12 @@ impl Stream {
                 "dafei.v1.publicity.>",
                 "dafei.v1.watermark.intake",
             ],
-            Self::Dispatch => &[
-                "dafei.v1.township.>",
-                "dafei.v1.county.>",
-                "dafei.v1.city.>",
-                "dafei.v1.watermark.dispatch",
-            ],
+            Self::Dispatch => {
+                &["dafei.v1.township.>", "dafei.v1.county.>", "dafei.v1.city.>", "dafei.v1.watermark.dispatch"]
+            }
             Self::Agency => &["dafei.v1.agency.>"],
             Self::Feedback => &["dafei.v1.feedback.>"],
-            Self::Sla => &[
-                "dafei.v1.sla.>",
-                "dafei.v1.accountability.>",
-                "dafei.v1.watermark.sla-monitor",
-            ],
+            Self::Sla => &["dafei.v1.sla.>", "dafei.v1.accountability.>", "dafei.v1.watermark.sla-monitor"],
             Self::Reporting => &["dafei.v1.reporting.>", "dafei.v1.watermark.reporting"],
         }
     }
@@ -264,9 +250,7 @@ impl Event {
             Family::ByTier => match self.tier()? {
                 Level::City => Subject::city(&path, kind.fact)?,
                 Level::County => Subject::county(&path, kind.fact)?,
-                Level::Township | Level::WorkArea | Level::Village => {
-                    Subject::township(&path, kind.fact)?
-                }
+                Level::Township | Level::WorkArea | Level::Village => Subject::township(&path, kind.fact)?,
             },
             Family::Agency => self.agency_subject(kind.fact)?,
             Family::Sla => self.sla_subject(&path, kind.fact)?,
@@ -279,9 +263,7 @@ impl Event {
     /// When meta or path is missing or malformed.
     pub fn region_path(&self) -> Result<RegionPath, ConvertError> {
         let meta = self.meta().required("meta")?;
-        meta.region_path
-            .parse()
-            .map_err(|_| ConvertError::invalid("meta.region_path", "no region path"))
+        meta.region_path.parse().map_err(|_| ConvertError::invalid("meta.region_path", "no region path"))
     }
 
     /// The tier of an event whose family is by tier.
@@ -304,19 +286,12 @@ impl Event {
 
     fn agency_subject(&self, fact: &str) -> Result<Subject, EventError> {
         let post = match self {
-            Self::Instruction(event) => event
-                .assignee
-                .as_ref()
-                .and_then(|assignee| assignee.post.as_ref()),
+            Self::Instruction(event) => event.assignee.as_ref().and_then(|assignee| assignee.post.as_ref()),
             _ => self.meta().and_then(|meta| meta.actor.as_ref()),
         };
         let post = dafei_kernel::owner::Post::try_from(post.required("post")?)?;
         let agency = post.agency.required("post.agency")?;
-        Ok(Subject::Agency {
-            agency,
-            region: post.region,
-            fact: fact.to_owned(),
-        })
+        Ok(Subject::Agency { agency, region: post.region, fact: fact.to_owned() })
     }
 
     fn sla_subject(&self, path: &RegionPath, fact: &str) -> Result<Subject, EventError> {
@@ -330,25 +305,14 @@ impl Event {
             _ => &None,
         };
         let obligation = obligation.as_ref().required("obligation")?;
-        let owner = obligation
-            .loop_owner
-            .as_ref()
-            .and_then(|owner| owner.post.as_ref());
-        let post =
-            dafei_kernel::owner::Post::try_from(owner.required("obligation.loop_owner.post")?)?;
-        Ok(Subject::sla(
-            post.region.level(),
-            path,
-            &obligation.clock,
-            fact,
-        ))
+        let owner = obligation.loop_owner.as_ref().and_then(|owner| owner.post.as_ref());
+        let post = dafei_kernel::owner::Post::try_from(owner.required("obligation.loop_owner.post")?)?;
+        Ok(Subject::sla(post.region.level(), path, &obligation.clock, fact))
     }
 }
 
 fn post_level(post: Option<&crate::types::v1::Post>) -> Result<Level, ConvertError> {
-    Ok(dafei_kernel::owner::Post::try_from(post.required("by")?)?
-        .region
-        .level())
+    Ok(dafei_kernel::owner::Post::try_from(post.required("by")?)?.region.level())
 }
 
 #[cfg(test)]

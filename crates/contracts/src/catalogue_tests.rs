@@ -6,12 +6,7 @@ use super::*;
 use crate::{timestamp::Timestamp, types::v1 as types};
 
 fn meta(path: &str) -> pb::EventMeta {
-    pb::EventMeta {
-        aggregate_id: "a".to_owned(),
-        sequence: 1,
-        region_path: path.to_owned(),
-        ..Default::default()
-    }
+    pb::EventMeta { aggregate_id: "a".to_owned(), sequence: 1, region_path: path.to_owned(), ..Default::default() }
 }
 
 const VILLAGE: &str = "city:371300/county:371302/township:371302001/village:371302001001";
@@ -23,26 +18,14 @@ fn an_event_goes_to_json_and_back_with_its_subject() {
         case_id: "c".to_owned(),
         route: pb::ReportRoute::Secretary.into(),
         act: "HC-9".to_owned(),
-        found_at: Some(Timestamp {
-            seconds: 1_767_225_600,
-            nanos: 500_000_000,
-        }),
+        found_at: Some(Timestamp { seconds: 1_767_225_600, nanos: 500_000_000 }),
         ..Default::default()
     });
     let json = event.to_json().expect("json");
     let text = String::from_utf8(json.clone()).expect("utf-8");
-    assert!(
-        text.contains(r#""foundAt":"2026-01-01T00:00:00.500Z""#),
-        "{text}"
-    );
-    assert!(
-        text.contains(r#""route":"REPORT_ROUTE_SECRETARY""#),
-        "{text}"
-    );
-    assert_eq!(
-        Event::from_json(event.kind().event_type, &json).expect("reads"),
-        Some(event.clone())
-    );
+    assert!(text.contains(r#""foundAt":"2026-01-01T00:00:00.500Z""#), "{text}");
+    assert!(text.contains(r#""route":"REPORT_ROUTE_SECRETARY""#), "{text}");
+    assert_eq!(Event::from_json(event.kind().event_type, &json).expect("reads"), Some(event.clone()));
     assert_eq!(
         event.subject().expect("subject").to_string(),
         "dafei.v1.village.371302.371302001.371302001001.reported-up"
@@ -56,10 +39,7 @@ fn an_event_by_tier_goes_to_the_tier_that_acted() {
             meta: Some(meta(VILLAGE)),
             by: Some(types::Post {
                 role: role.to_owned(),
-                region: Some(types::Region {
-                    level: level.to_owned(),
-                    code: code.to_owned(),
-                }),
+                region: Some(types::Region { level: level.to_owned(), code: code.to_owned() }),
                 agency: "fire-rescue".to_owned(),
             }),
             ..Default::default()
@@ -68,26 +48,14 @@ fn an_event_by_tier_goes_to_the_tier_that_acted() {
         .expect("subject")
         .to_string()
     };
-    assert_eq!(
-        by("county-department", "county", "371302"),
-        "dafei.v1.county.371302.act-confirmed"
-    );
-    assert_eq!(
-        by("township-agency", "township", "371302001"),
-        "dafei.v1.township.371302.371302001.act-confirmed"
-    );
+    assert_eq!(by("county-department", "county", "371302"), "dafei.v1.county.371302.act-confirmed");
+    assert_eq!(by("township-agency", "township", "371302001"), "dafei.v1.township.371302.371302001.act-confirmed");
 }
 
 #[test]
 fn an_event_of_a_later_version_is_known_to_be_unknown_and_a_later_field_is_passed_over() {
-    assert_eq!(
-        Event::from_json("dafei.events.v1.NotYet", b"{}").expect("reads"),
-        None
-    );
-    let known = Event::from_json(
-        "dafei.events.v1.SecretaryNotified",
-        br#"{"caseId":"c","later":1}"#,
-    );
+    assert_eq!(Event::from_json("dafei.events.v1.NotYet", b"{}").expect("reads"), None);
+    let known = Event::from_json("dafei.events.v1.SecretaryNotified", br#"{"caseId":"c","later":1}"#);
     assert!(matches!(known, Ok(Some(Event::SecretaryNotified(_)))));
 }
 
@@ -101,8 +69,7 @@ fn a_feedback_with_an_unknown_field_is_refused() {
 
 #[test]
 fn every_event_message_is_in_the_catalogue_and_its_stream_stores_its_subject() {
-    let set =
-        <FileDescriptorSet as prost::Message>::decode(crate::DESCRIPTORS).expect("descriptors");
+    let set = <FileDescriptorSet as prost::Message>::decode(crate::DESCRIPTORS).expect("descriptors");
     let with_meta: BTreeSet<String> = set
         .file
         .iter()
@@ -111,10 +78,7 @@ fn every_event_message_is_in_the_catalogue_and_its_stream_stores_its_subject() {
         .filter(|message| message.field.iter().any(|field| field.name() == "meta"))
         .map(|message| format!("dafei.events.v1.{}", message.name()))
         .collect();
-    let listed: BTreeSet<String> = KINDS
-        .iter()
-        .map(|kind| kind.event_type.to_owned())
-        .collect();
+    let listed: BTreeSet<String> = KINDS.iter().map(|kind| kind.event_type.to_owned()).collect();
     assert_eq!(with_meta, listed);
     for kind in KINDS {
         let family = match kind.family {
@@ -126,10 +90,6 @@ fn every_event_message_is_in_the_catalogue_and_its_stream_stores_its_subject() {
             Family::Sla => "sla",
         };
         let pattern = format!("dafei.v1.{family}.>");
-        assert!(
-            kind.stream.subjects().contains(&pattern.as_str()),
-            "{}",
-            kind.event_type
-        );
+        assert!(kind.stream.subjects().contains(&pattern.as_str()), "{}", kind.event_type);
     }
 }

@@ -10,14 +10,12 @@ pub fn next_head(head: &str, stored: &[u8]) -> String {
     let mut hash = Sha256::new();
     hash.update(head.as_bytes());
     hash.update(stored);
-    hash.finalize()
-        .iter()
-        .fold(String::with_capacity(64), |mut text, byte| {
-            use std::fmt::Write as _;
-            // Writing to a String cannot fail.
-            let _ = write!(text, "{byte:02x}");
-            text
-        })
+    hash.finalize().iter().fold(String::with_capacity(64), |mut text, byte| {
+        use std::fmt::Write as _;
+        // Writing to a String cannot fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }
 
 #[cfg(test)]
@@ -27,13 +25,7 @@ mod tests {
     #[test]
     fn a_changed_event_changes_every_later_head() {
         let first = next_head("", b"one");
-        assert_eq!(
-            first,
-            "7692c3ad3540bb803c020b3aee66cd8887123234ea0c6e7143c0add73ff431ed"
-        );
-        assert_ne!(
-            next_head(&first, b"two"),
-            next_head(&next_head("", b"0ne"), b"two")
-        );
+        assert_eq!(first, "7692c3ad3540bb803c020b3aee66cd8887123234ea0c6e7143c0add73ff431ed");
+        assert_ne!(next_head(&first, b"two"), next_head(&next_head("", b"0ne"), b"two"));
     }
 }

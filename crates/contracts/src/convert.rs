@@ -88,17 +88,11 @@ impl<T> Field<T> for Option<T> {
     }
 }
 
-fn code<T: FromStr>(
-    field: &str,
-    text: &str,
-    reason: &'static str,
-    what_zh: &str,
-) -> Result<T, ConvertError> {
+fn code<T: FromStr>(field: &str, text: &str, reason: &'static str, what_zh: &str) -> Result<T, ConvertError> {
     if text.is_empty() {
         return Err(ConvertError::required(field));
     }
-    text.parse()
-        .map_err(|_| ConvertError::unknown(field, reason, text, what_zh))
+    text.parse().map_err(|_| ConvertError::unknown(field, reason, text, what_zh))
 }
 
 /// A UUID.
@@ -133,11 +127,7 @@ pub fn agency(field: &str, text: &str) -> Result<Agency, ConvertError> {
 /// # Errors
 /// `UNKNOWN_AGENCY` when it is given and not one of the 14.
 pub fn optional_agency(field: &str, text: &str) -> Result<Option<Agency>, ConvertError> {
-    if text.is_empty() {
-        Ok(None)
-    } else {
-        agency(field, text).map(Some)
-    }
+    if text.is_empty() { Ok(None) } else { agency(field, text).map(Some) }
 }
 
 /// An instant.
@@ -145,24 +135,15 @@ pub fn optional_agency(field: &str, text: &str) -> Result<Option<Agency>, Conver
 /// # Errors
 /// When it is not given or out of range.
 pub fn instant(field: &str, at: Option<Timestamp>) -> Result<Instant, ConvertError> {
-    at.required(field)?
-        .try_into()
-        .map_err(|_| ConvertError::invalid(field, "is out of range"))
+    at.required(field)?.try_into().map_err(|_| ConvertError::invalid(field, "is out of range"))
 }
 
 /// An instant that may be missing.
 ///
 /// # Errors
 /// When it is given and out of range.
-pub fn optional_instant(
-    field: &str,
-    at: Option<Timestamp>,
-) -> Result<Option<Instant>, ConvertError> {
-    at.map(|at| {
-        at.try_into()
-            .map_err(|_| ConvertError::invalid(field, "is out of range"))
-    })
-    .transpose()
+pub fn optional_instant(field: &str, at: Option<Timestamp>) -> Result<Option<Instant>, ConvertError> {
+    at.map(|at| at.try_into().map_err(|_| ConvertError::invalid(field, "is out of range"))).transpose()
 }
 
 /// A region, whose parts are named below `field`.
@@ -197,10 +178,7 @@ impl TryFrom<&pb::Region> for Region {
 
 impl From<&Region> for pb::Region {
     fn from(region: &Region) -> Self {
-        Self {
-            level: region.level().code().to_owned(),
-            code: region.code().to_string(),
-        }
+        Self { level: region.level().code().to_owned(), code: region.code().to_string() }
     }
 }
 
@@ -221,10 +199,7 @@ impl From<&Post> for pb::Post {
         Self {
             role: post.role.code().to_owned(),
             region: Some((&post.region).into()),
-            agency: post
-                .agency
-                .map(|agency| agency.code().to_owned())
-                .unwrap_or_default(),
+            agency: post.agency.map(|agency| agency.code().to_owned()).unwrap_or_default(),
         }
     }
 }
@@ -233,21 +208,14 @@ impl TryFrom<&pb::Owner> for Owner {
     type Error = ConvertError;
 
     fn try_from(wire: &pb::Owner) -> Result<Self, ConvertError> {
-        let post = Post::try_from(wire.post.as_ref().required("post")?)
-            .map_err(|error| error.under("post"))?;
-        Ok(Self {
-            post,
-            persons: wire.persons.clone(),
-        })
+        let post = Post::try_from(wire.post.as_ref().required("post")?).map_err(|error| error.under("post"))?;
+        Ok(Self { post, persons: wire.persons.clone() })
     }
 }
 
 impl From<&Owner> for pb::Owner {
     fn from(owner: &Owner) -> Self {
-        Self {
-            post: Some((&owner.post).into()),
-            persons: owner.persons.clone(),
-        }
+        Self { post: Some((&owner.post).into()), persons: owner.persons.clone() }
     }
 }
 
@@ -262,10 +230,7 @@ impl TryFrom<&pb::Position> for Position {
 
 impl From<&Position> for pb::Position {
     fn from(position: &Position) -> Self {
-        Self {
-            latitude_e7: position.lat_e7(),
-            longitude_e7: position.lon_e7(),
-        }
+        Self { latitude_e7: position.lat_e7(), longitude_e7: position.lon_e7() }
     }
 }
 
@@ -319,23 +284,17 @@ fn den_subject(wire: &pb::Den) -> Result<Subject, ConvertError> {
 impl From<&Subject> for pb::Subject {
     fn from(subject: &Subject) -> Self {
         let kind = match subject {
-            Subject::Enterprise {
-                credit_code,
-                name,
-                regulator,
-                industry,
-            } => pb::subject::Kind::Enterprise(pb::Enterprise {
-                credit_code: credit_code.to_string(),
-                name: name.clone(),
-                industry: industry.code().to_owned(),
-                regulator: regulator
-                    .map(|agency| agency.code().to_owned())
-                    .unwrap_or_default(),
-            }),
-            Subject::Den { place, position } => pb::subject::Kind::Den(pb::Den {
-                place: place.clone(),
-                position: position.as_ref().map(Into::into),
-            }),
+            Subject::Enterprise { credit_code, name, regulator, industry } => {
+                pb::subject::Kind::Enterprise(pb::Enterprise {
+                    credit_code: credit_code.to_string(),
+                    name: name.clone(),
+                    industry: industry.code().to_owned(),
+                    regulator: regulator.map(|agency| agency.code().to_owned()).unwrap_or_default(),
+                })
+            }
+            Subject::Den { place, position } => {
+                pb::subject::Kind::Den(pb::Den { place: place.clone(), position: position.as_ref().map(Into::into) })
+            }
         };
         Self { kind: Some(kind) }
     }
@@ -347,11 +306,7 @@ impl From<&Subject> for pb::Subject {
 /// `REQUIRED` when blank, `TOO_LONG` over the limit, `INVALID` with a control character other than tab and line feeds.
 pub fn bounded(field: &str, text: &str, max: usize) -> Result<String, ConvertError> {
     let text = optional_text(field, text, max)?;
-    if text.is_empty() {
-        Err(ConvertError::required(field))
-    } else {
-        Ok(text)
-    }
+    if text.is_empty() { Err(ConvertError::required(field)) } else { Ok(text) }
 }
 
 /// A text that may be empty and has at most `max` characters.
@@ -368,10 +323,7 @@ pub fn optional_text(field: &str, text: &str, max: usize) -> Result<String, Conv
             description_zh: format!("超过{max}个字"),
         });
     }
-    if text
-        .chars()
-        .any(|c| c.is_control() && !matches!(c, '\n' | '\r' | '\t'))
-    {
+    if text.chars().any(|c| c.is_control() && !matches!(c, '\n' | '\r' | '\t')) {
         return Err(ConvertError::invalid(field, "has control characters"));
     }
     Ok(text.to_owned())

@@ -13,12 +13,7 @@ macro_rules! package {
     };
 }
 
-package!(
-    types,
-    "Shared messages.",
-    "dafei.types.v1.rs",
-    "dafei.types.v1.serde.rs"
-);
+package!(types, "Shared messages.", "dafei.types.v1.rs", "dafei.types.v1.serde.rs");
 package!(
     events,
     "The events of the bus.",

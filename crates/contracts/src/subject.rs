@@ -12,46 +12,22 @@ pub const PREFIX: &str = "dafei.v1";
 
 /// A subject of the catalogue.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-#[allow(
-    missing_docs,
-    reason = "the fields are the tokens of the pattern above them"
-)]
+#[allow(missing_docs, reason = "the fields are the tokens of the pattern above them")]
 pub enum Subject {
     /// `roster.<county|_>.<township|_>.<fact>`
-    Roster {
-        county: Option<String>,
-        township: Option<String>,
-        fact: String,
-    },
+    Roster { county: Option<String>, township: Option<String>, fact: String },
     /// `village.<county>.<township>.<village>.<fact>`
-    Village {
-        county: String,
-        township: String,
-        village: String,
-        fact: String,
-    },
+    Village { county: String, township: String, village: String, fact: String },
     /// `township.<county>.<township>.<fact>`
-    Township {
-        county: String,
-        township: String,
-        fact: String,
-    },
+    Township { county: String, township: String, fact: String },
     /// `county.<county>.<fact>`
     County { county: String, fact: String },
     /// `city.<city>.<fact>`
     City { city: String, fact: String },
     /// `agency.<agency>.<level>.<region>.<instruction|receipt>`
-    Agency {
-        agency: Agency,
-        region: Region,
-        fact: String,
-    },
+    Agency { agency: Agency, region: Region, fact: String },
     /// `feedback.<agency>.<level>.<region>.<kind>`
-    Feedback {
-        agency: Agency,
-        region: Region,
-        kind: String,
-    },
+    Feedback { agency: Agency, region: Region, kind: String },
     /// `sla.<tier>.<county|_>.<township|_>.<village|_>.<clock>.<fact>`
     Sla {
         tier: String,
@@ -112,10 +88,7 @@ impl Subject {
     /// # Errors
     /// When the path lacks the county.
     pub fn county(path: &RegionPath, fact: &str) -> Result<Self, SubjectError> {
-        Ok(Self::County {
-            county: need(path, Level::County)?,
-            fact: fact.to_owned(),
-        })
+        Ok(Self::County { county: need(path, Level::County)?, fact: fact.to_owned() })
     }
 
     /// The subject of a city tier's fact.
@@ -123,20 +96,13 @@ impl Subject {
     /// # Errors
     /// When the path lacks the city.
     pub fn city(path: &RegionPath, fact: &str) -> Result<Self, SubjectError> {
-        Ok(Self::City {
-            city: need(path, Level::City)?,
-            fact: fact.to_owned(),
-        })
+        Ok(Self::City { city: need(path, Level::City)?, fact: fact.to_owned() })
     }
 
     /// The subject of a roster fact.
     #[must_use]
     pub fn roster(path: &RegionPath, fact: &str) -> Self {
-        Self::Roster {
-            county: code(path, Level::County),
-            township: code(path, Level::Township),
-            fact: fact.to_owned(),
-        }
+        Self::Roster { county: code(path, Level::County), township: code(path, Level::Township), fact: fact.to_owned() }
     }
 
     /// The subject of an SLA fact; the tier is the level of the clock's owner.
@@ -174,10 +140,7 @@ fn code(path: &RegionPath, level: Level) -> Option<String> {
 }
 
 fn need(path: &RegionPath, level: Level) -> Result<String, SubjectError> {
-    code(path, level).ok_or_else(|| SubjectError::MissingLevel {
-        path: path.to_string(),
-        level,
-    })
+    code(path, level).ok_or_else(|| SubjectError::MissingLevel { path: path.to_string(), level })
 }
 
 fn or_blank(token: Option<&str>) -> &str {
@@ -192,67 +155,22 @@ impl fmt::Display for Subject {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{PREFIX}.")?;
         match self {
-            Self::Roster {
-                county,
-                township,
-                fact,
-            } => {
-                write!(
-                    f,
-                    "roster.{}.{}.{fact}",
-                    or_blank(county.as_deref()),
-                    or_blank(township.as_deref())
-                )
+            Self::Roster { county, township, fact } => {
+                write!(f, "roster.{}.{}.{fact}", or_blank(county.as_deref()), or_blank(township.as_deref()))
             }
-            Self::Village {
-                county,
-                township,
-                village,
-                fact,
-            } => {
+            Self::Village { county, township, village, fact } => {
                 write!(f, "village.{county}.{township}.{village}.{fact}")
             }
-            Self::Township {
-                county,
-                township,
-                fact,
-            } => write!(f, "township.{county}.{township}.{fact}"),
+            Self::Township { county, township, fact } => write!(f, "township.{county}.{township}.{fact}"),
             Self::County { county, fact } => write!(f, "county.{county}.{fact}"),
             Self::City { city, fact } => write!(f, "city.{city}.{fact}"),
-            Self::Agency {
-                agency,
-                region,
-                fact,
-            } => {
-                write!(
-                    f,
-                    "agency.{}.{}.{}.{fact}",
-                    agency.code(),
-                    region.level().code(),
-                    region.code()
-                )
+            Self::Agency { agency, region, fact } => {
+                write!(f, "agency.{}.{}.{}.{fact}", agency.code(), region.level().code(), region.code())
             }
-            Self::Feedback {
-                agency,
-                region,
-                kind,
-            } => {
-                write!(
-                    f,
-                    "feedback.{}.{}.{}.{kind}",
-                    agency.code(),
-                    region.level().code(),
-                    region.code()
-                )
+            Self::Feedback { agency, region, kind } => {
+                write!(f, "feedback.{}.{}.{}.{kind}", agency.code(), region.level().code(), region.code())
             }
-            Self::Sla {
-                tier,
-                county,
-                township,
-                village,
-                clock,
-                fact,
-            } => write!(
+            Self::Sla { tier, county, township, village, clock, fact } => write!(
                 f,
                 "sla.{tier}.{}.{}.{}.{clock}.{fact}",
                 or_blank(county.as_deref()),
@@ -269,20 +187,15 @@ impl FromStr for Subject {
 
     fn from_str(text: &str) -> Result<Self, SubjectError> {
         let unknown = || SubjectError::Unknown(text.to_owned());
-        let rest = text
-            .strip_prefix(PREFIX)
-            .and_then(|rest| rest.strip_prefix('.'))
-            .ok_or_else(unknown)?;
+        let rest = text.strip_prefix(PREFIX).and_then(|rest| rest.strip_prefix('.')).ok_or_else(unknown)?;
         let tokens: Vec<&str> = rest.split('.').collect();
         if tokens.iter().any(|token| token.is_empty()) {
             return Err(unknown());
         }
         match tokens.as_slice() {
-            ["roster", county, township, fact] => Ok(Self::Roster {
-                county: blank_or(county),
-                township: blank_or(township),
-                fact: (*fact).to_owned(),
-            }),
+            ["roster", county, township, fact] => {
+                Ok(Self::Roster { county: blank_or(county), township: blank_or(township), fact: (*fact).to_owned() })
+            }
             ["village", county, township, village, fact] => Ok(Self::Village {
                 county: (*county).to_owned(),
                 township: (*township).to_owned(),
@@ -294,14 +207,8 @@ impl FromStr for Subject {
                 township: (*township).to_owned(),
                 fact: (*fact).to_owned(),
             }),
-            ["county", county, fact] => Ok(Self::County {
-                county: (*county).to_owned(),
-                fact: (*fact).to_owned(),
-            }),
-            ["city", city, fact] => Ok(Self::City {
-                city: (*city).to_owned(),
-                fact: (*fact).to_owned(),
-            }),
+            ["county", county, fact] => Ok(Self::County { county: (*county).to_owned(), fact: (*fact).to_owned() }),
+            ["city", city, fact] => Ok(Self::City { city: (*city).to_owned(), fact: (*fact).to_owned() }),
             ["agency", agency, level, region, fact] => Ok(Self::Agency {
                 agency: agency.parse().map_err(|_| unknown())?,
                 region: parse_region(level, region).ok_or_else(unknown)?,
@@ -320,9 +227,7 @@ impl FromStr for Subject {
                 clock: (*clock).to_owned(),
                 fact: (*fact).to_owned(),
             }),
-            ["watermark", service] => Ok(Self::Watermark {
-                service: (*service).to_owned(),
-            }),
+            ["watermark", service] => Ok(Self::Watermark { service: (*service).to_owned() }),
             _ => Err(unknown()),
         }
     }
@@ -351,19 +256,9 @@ mod tests {
         };
         let maybe = || proptest::option::of(token());
         prop_oneof![
-            (maybe(), maybe(), token()).prop_map(|(county, township, fact)| Subject::Roster {
-                county,
-                township,
-                fact
-            }),
-            (token(), token(), token(), token()).prop_map(|(county, township, village, fact)| {
-                Subject::Village {
-                    county,
-                    township,
-                    village,
-                    fact,
-                }
-            }),
+            (maybe(), maybe(), token()).prop_map(|(county, township, fact)| Subject::Roster { county, township, fact }),
+            (token(), token(), token(), token())
+                .prop_map(|(county, township, village, fact)| { Subject::Village { county, township, village, fact } }),
             (token(), token(), token()).prop_map(|(county, township, fact)| Subject::Township {
                 county,
                 township,
@@ -371,16 +266,8 @@ mod tests {
             }),
             (token(), token()).prop_map(|(county, fact)| Subject::County { county, fact }),
             (token(), token()).prop_map(|(city, fact)| Subject::City { city, fact }),
-            (agency(), region(), token()).prop_map(|(agency, region, fact)| Subject::Agency {
-                agency,
-                region,
-                fact
-            }),
-            (agency(), region(), token()).prop_map(|(agency, region, kind)| Subject::Feedback {
-                agency,
-                region,
-                kind
-            }),
+            (agency(), region(), token()).prop_map(|(agency, region, fact)| Subject::Agency { agency, region, fact }),
+            (agency(), region(), token()).prop_map(|(agency, region, kind)| Subject::Feedback { agency, region, kind }),
             (token(), maybe(), maybe(), maybe(), token(), token()).prop_map(
                 |(tier, county, township, village, clock, fact)| Subject::Sla {
                     tier,
@@ -410,25 +297,9 @@ mod tests {
 
     #[test]
     fn an_agency_that_is_none_of_the_14_is_no_subject() {
-        assert!(
-            "dafei.v1.feedback.fire-rescue.county.371302.result"
-                .parse::<Subject>()
-                .is_ok()
-        );
-        assert!(
-            "dafei.v1.feedback.fire-brigade.county.371302.result"
-                .parse::<Subject>()
-                .is_err()
-        );
-        assert!(
-            "dafei.v1.feedback.fire-rescue.county.37130.result"
-                .parse::<Subject>()
-                .is_err()
-        );
-        assert!(
-            "dafei.v1.feedback.fire-rescue.county.371302"
-                .parse::<Subject>()
-                .is_err()
-        );
+        assert!("dafei.v1.feedback.fire-rescue.county.371302.result".parse::<Subject>().is_ok());
+        assert!("dafei.v1.feedback.fire-brigade.county.371302.result".parse::<Subject>().is_err());
+        assert!("dafei.v1.feedback.fire-rescue.county.37130.result".parse::<Subject>().is_err());
+        assert!("dafei.v1.feedback.fire-rescue.county.371302".parse::<Subject>().is_err());
     }
 }

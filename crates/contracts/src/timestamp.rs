@@ -38,9 +38,7 @@ impl TryFrom<Timestamp> for Instant {
         if !(0..1_000_000_000).contains(&wire.nanos) {
             return Err(TimestampError);
         }
-        Instant::new(wire.seconds, wire.nanos)
-            .map(truncate_micros)
-            .map_err(|_| TimestampError)
+        Instant::new(wire.seconds, wire.nanos).map(truncate_micros).map_err(|_| TimestampError)
     }
 }
 

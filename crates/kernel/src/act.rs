@@ -37,9 +37,7 @@ impl Act {
 
     /// All acts, sector by sector in the document's order; each sector ends with its "other".
     pub fn all() -> impl Iterator<Item = Self> {
-        (0..ACTS.len())
-            .filter_map(|at| u8::try_from(at).ok())
-            .map(Self)
+        (0..ACTS.len()).filter_map(|at| u8::try_from(at).ok()).map(Self)
     }
 
     fn entry(self) -> &'static ActEntry {
@@ -88,8 +86,7 @@ impl Act {
 /// starting again after a close-down, waste hazardous chemicals. They always go up.
 #[must_use]
 pub fn never_by_persuasion_default(act: Act) -> bool {
-    act.sector() == Sector::CivilExplosives
-        || matches!(act.code(), "FW-1" | "HC-2" | "HC-8" | "HC-13")
+    act.sector() == Sector::CivilExplosives || matches!(act.code(), "FW-1" | "HC-2" | "HC-8" | "HC-13")
 }
 
 impl fmt::Display for Act {
@@ -143,12 +140,7 @@ const ACTS: &[ActEntry] = &[
         name_zh: "出租、出借、转让、买卖烟花爆竹经营许可证",
         name_en: "letting, lending, passing on or trading a fireworks licence",
     },
-    ActEntry {
-        code: "FW-99",
-        sector: Sector::Fireworks,
-        name_zh: "其他",
-        name_en: "other",
-    },
+    ActEntry { code: "FW-99", sector: Sector::Fireworks, name_zh: "其他", name_en: "other" },
     ActEntry {
         code: "HC-1",
         sector: Sector::HazardousChemicals,
@@ -233,12 +225,7 @@ const ACTS: &[ActEntry] = &[
         name_zh: "无证或超许可范围储存危化品",
         name_en: "storing hazardous chemicals without or beyond a licence",
     },
-    ActEntry {
-        code: "HC-99",
-        sector: Sector::HazardousChemicals,
-        name_zh: "其他",
-        name_en: "other",
-    },
+    ActEntry { code: "HC-99", sector: Sector::HazardousChemicals, name_zh: "其他", name_en: "other" },
     ActEntry {
         code: "CE-1",
         sector: Sector::CivilExplosives,
@@ -263,18 +250,8 @@ const ACTS: &[ActEntry] = &[
         name_zh: "无证或超许可范围储存民用爆炸物品",
         name_en: "storing civil explosives without or beyond a licence",
     },
-    ActEntry {
-        code: "CE-99",
-        sector: Sector::CivilExplosives,
-        name_zh: "其他",
-        name_en: "other",
-    },
-    ActEntry {
-        code: "MI-1",
-        sector: Sector::Mines,
-        name_zh: "无证开采",
-        name_en: "mining without a licence",
-    },
+    ActEntry { code: "CE-99", sector: Sector::CivilExplosives, name_zh: "其他", name_en: "other" },
+    ActEntry { code: "MI-1", sector: Sector::Mines, name_zh: "无证开采", name_en: "mining without a licence" },
     ActEntry {
         code: "MI-2",
         sector: Sector::Mines,
@@ -317,12 +294,7 @@ const ACTS: &[ActEntry] = &[
         name_zh: "无安全生产许可证非法生产",
         name_en: "production without a work-safety licence",
     },
-    ActEntry {
-        code: "MI-99",
-        sector: Sector::Mines,
-        name_zh: "其他",
-        name_en: "other",
-    },
+    ActEntry { code: "MI-99", sector: Sector::Mines, name_zh: "其他", name_en: "other" },
     ActEntry {
         code: "FS-1",
         sector: Sector::FireSafety,
@@ -335,24 +307,9 @@ const ACTS: &[ActEntry] = &[
         name_zh: "违规占用疏散通道和安全出口",
         name_en: "blocking escape routes and exits",
     },
-    ActEntry {
-        code: "FS-99",
-        sector: Sector::FireSafety,
-        name_zh: "其他",
-        name_en: "other",
-    },
-    ActEntry {
-        code: "RT-1",
-        sector: Sector::RoadTraffic,
-        name_zh: "车辆超员",
-        name_en: "overcrowded vehicle",
-    },
-    ActEntry {
-        code: "RT-2",
-        sector: Sector::RoadTraffic,
-        name_zh: "车辆超速",
-        name_en: "speeding",
-    },
+    ActEntry { code: "FS-99", sector: Sector::FireSafety, name_zh: "其他", name_en: "other" },
+    ActEntry { code: "RT-1", sector: Sector::RoadTraffic, name_zh: "车辆超员", name_en: "overcrowded vehicle" },
+    ActEntry { code: "RT-2", sector: Sector::RoadTraffic, name_zh: "车辆超速", name_en: "speeding" },
     ActEntry {
         code: "RT-3",
         sector: Sector::RoadTraffic,
@@ -371,12 +328,7 @@ const ACTS: &[ActEntry] = &[
         name_zh: "运输介质与核定介质不符",
         name_en: "carrying another medium than approved",
     },
-    ActEntry {
-        code: "RT-99",
-        sector: Sector::RoadTraffic,
-        name_zh: "其他",
-        name_en: "other",
-    },
+    ActEntry { code: "RT-99", sector: Sector::RoadTraffic, name_zh: "其他", name_en: "other" },
     ActEntry {
         code: "CO-1",
         sector: Sector::Construction,
@@ -395,12 +347,7 @@ const ACTS: &[ActEntry] = &[
         name_zh: "违法发包、转包、违法分包、挂靠",
         name_en: "unlawful contracting, subcontracting or use of another's qualification",
     },
-    ActEntry {
-        code: "CO-99",
-        sector: Sector::Construction,
-        name_zh: "其他",
-        name_en: "other",
-    },
+    ActEntry { code: "CO-99", sector: Sector::Construction, name_zh: "其他", name_en: "other" },
     ActEntry {
         code: "SE-1",
         sector: Sector::SpecialEquipment,
@@ -419,12 +366,7 @@ const ACTS: &[ActEntry] = &[
         name_zh: "移动式压力容器和气瓶充装单位未经许可充装",
         name_en: "filling mobile pressure vessels or cylinders without a permit",
     },
-    ActEntry {
-        code: "SE-99",
-        sector: Sector::SpecialEquipment,
-        name_zh: "其他",
-        name_en: "other",
-    },
+    ActEntry { code: "SE-99", sector: Sector::SpecialEquipment, name_zh: "其他", name_en: "other" },
 ];
 
 #[cfg(test)]
@@ -437,11 +379,7 @@ mod tests {
         for sector in Sector::ALL {
             let acts: Vec<Act> = Act::all().filter(|act| act.sector() == *sector).collect();
             assert!(acts.len() > 2, "{sector}");
-            assert_eq!(
-                acts.iter().filter(|act| act.is_other()).count(),
-                1,
-                "{sector}"
-            );
+            assert_eq!(acts.iter().filter(|act| act.is_other()).count(), 1, "{sector}");
             assert!(acts.last().expect("some").is_other(), "{sector}");
         }
         assert_eq!(Act::all().count(), 51);
@@ -458,15 +396,7 @@ mod tests {
 
     #[test]
     fn the_acts_that_always_go_up_are_those_of_clause_c3() {
-        let codes: Vec<&str> = Act::all()
-            .filter(|act| never_by_persuasion_default(*act))
-            .map(Act::code)
-            .collect();
-        assert_eq!(
-            codes,
-            [
-                "FW-1", "HC-2", "HC-8", "HC-13", "CE-1", "CE-2", "CE-3", "CE-4", "CE-99"
-            ]
-        );
+        let codes: Vec<&str> = Act::all().filter(|act| never_by_persuasion_default(*act)).map(Act::code).collect();
+        assert_eq!(codes, ["FW-1", "HC-2", "HC-8", "HC-13", "CE-1", "CE-2", "CE-3", "CE-4", "CE-99"]);
     }
 }

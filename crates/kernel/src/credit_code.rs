@@ -16,10 +16,7 @@ pub struct CreditCode(String);
 pub struct CreditCodeError;
 
 fn value(byte: u8) -> Option<u32> {
-    ALPHABET
-        .iter()
-        .position(|&known| known == byte)
-        .and_then(|at| u32::try_from(at).ok())
+    ALPHABET.iter().position(|&known| known == byte).and_then(|at| u32::try_from(at).ok())
 }
 
 impl CreditCode {
@@ -89,16 +86,8 @@ mod tests {
     #[test]
     fn the_check_character_of_a_real_code_fits_and_a_changed_digit_is_seen() {
         assert!(CreditCode::parse("91350100M000100Y4").is_err());
-        assert!(
-            CreditCode::parse("91350100M000100Y43")
-                .expect("form")
-                .checksum_ok()
-        );
-        assert!(
-            !CreditCode::parse("91350100M000100Y44")
-                .expect("form")
-                .checksum_ok()
-        );
+        assert!(CreditCode::parse("91350100M000100Y43").expect("form").checksum_ok());
+        assert!(!CreditCode::parse("91350100M000100Y44").expect("form").checksum_ok());
         assert!(CreditCode::parse("91350100m000100y43 ").is_ok());
         assert!(CreditCode::parse("91350100I000100Y43").is_err());
     }

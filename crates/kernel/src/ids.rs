@@ -25,10 +25,7 @@ impl IdSource for SystemIds {
         Uuid::new_v7(Timestamp::from_unix(NoContext, seconds, nanos))
     }
 
-    #[allow(
-        clippy::disallowed_methods,
-        reason = "the one place that makes random ids"
-    )]
+    #[allow(clippy::disallowed_methods, reason = "the one place that makes random ids")]
     fn random(&self) -> Uuid {
         Uuid::new_v4()
     }

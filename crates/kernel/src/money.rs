@@ -5,9 +5,7 @@ use std::iter::Sum;
 use serde::{Deserialize, Serialize};
 
 /// An amount of money in fen (分), never below zero.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Serialize, Deserialize,
-)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Serialize, Deserialize)]
 #[serde(try_from = "i64", into = "i64")]
 pub struct Fen(i64);
 
@@ -22,11 +20,7 @@ impl Fen {
     /// # Errors
     /// When it is below zero.
     pub const fn new(fen: i64) -> Result<Self, FenError> {
-        if fen < 0 {
-            Err(FenError)
-        } else {
-            Ok(Self(fen))
-        }
+        if fen < 0 { Err(FenError) } else { Ok(Self(fen)) }
     }
 
     /// The amount in fen.

@@ -50,10 +50,7 @@ impl RegionCode {
     /// # Errors
     /// When the code does not have the form of the level.
     pub fn parse(level: Level, text: &str) -> Result<Self, RegionError> {
-        let wrong = || RegionError::Code {
-            level,
-            code: text.chars().take(40).collect(),
-        };
+        let wrong = || RegionError::Code { level, code: text.chars().take(40).collect() };
         let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
         let length = match level {
             Level::City | Level::County => 6,
@@ -62,9 +59,7 @@ impl RegionCode {
             Level::WorkArea => {
                 let (township, name) = text.split_once('-').ok_or_else(wrong)?;
                 let named = (1..=8).contains(&name.len())
-                    && name
-                        .bytes()
-                        .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());
+                    && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());
                 return if township.len() == 9 && digits(township) && named {
                     Ok(Self(text.into()))
                 } else {
@@ -110,10 +105,7 @@ impl Region {
     /// # Errors
     /// When the code does not have the form of the level.
     pub fn new(level: Level, code: &str) -> Result<Self, RegionError> {
-        Ok(Self {
-            level,
-            code: RegionCode::parse(level, code)?,
-        })
+        Ok(Self { level, code: RegionCode::parse(level, code)? })
     }
 
     /// Its level.

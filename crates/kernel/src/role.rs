@@ -47,12 +47,8 @@ impl Role {
         match self {
             Self::GridMember | Self::VillageSecretary => Some(Level::Village),
             Self::WorkAreaSecretary => Some(Level::WorkArea),
-            Self::TownshipCentre | Self::TownshipAgency | Self::TownshipPrincipal => {
-                Some(Level::Township)
-            }
-            Self::CountyOffice | Self::CountyDepartment | Self::CountyCommander => {
-                Some(Level::County)
-            }
+            Self::TownshipCentre | Self::TownshipAgency | Self::TownshipPrincipal => Some(Level::Township),
+            Self::CountyOffice | Self::CountyDepartment | Self::CountyCommander => Some(Level::County),
             Self::CityOffice | Self::CityDepartment => Some(Level::City),
             Self::Bank | Self::HotlineClerk | Self::Auditor | Self::Service | Self::Admin => None,
         }
@@ -61,9 +57,6 @@ impl Role {
     /// Whether a post of this role names one of the 14 agencies.
     #[must_use]
     pub const fn needs_agency(self) -> bool {
-        matches!(
-            self,
-            Self::TownshipAgency | Self::CountyDepartment | Self::CityDepartment
-        )
+        matches!(self, Self::TownshipAgency | Self::CountyDepartment | Self::CityDepartment)
     }
 }

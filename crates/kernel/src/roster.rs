@@ -131,25 +131,16 @@ impl RosterIndex {
             None if entry.region.level() == Level::City => {}
             None => return Err(RosterError::NoParent(entry.region)),
             Some(parent) if !fits(entry.region.level(), parent.level()) => {
-                return Err(RosterError::WrongLevel {
-                    region: entry.region,
-                    parent: parent.clone(),
-                });
+                return Err(RosterError::WrongLevel { region: entry.region, parent: parent.clone() });
             }
             Some(parent) if !self.regions.contains_key(parent) => {
-                return Err(RosterError::UnknownParent {
-                    region: entry.region,
-                    parent: parent.clone(),
-                });
+                return Err(RosterError::UnknownParent { region: entry.region, parent: parent.clone() });
             }
             Some(_) => {}
         }
         self.remove_region(&entry.region);
         if let Some(parent) = &entry.parent {
-            self.children
-                .entry(parent.clone())
-                .or_default()
-                .insert(entry.region.clone(), ());
+            self.children.entry(parent.clone()).or_default().insert(entry.region.clone(), ());
         }
         self.regions.insert(entry.region.clone(), entry);
         Ok(())
@@ -176,8 +167,7 @@ impl RosterIndex {
 
     /// Adds or changes an enterprise.
     pub fn upsert_enterprise(&mut self, enterprise: Enterprise) {
-        self.enterprises
-            .insert(enterprise.credit_code.clone(), enterprise);
+        self.enterprises.insert(enterprise.credit_code.clone(), enterprise);
     }
 
     /// A region.
@@ -214,17 +204,12 @@ impl RosterIndex {
 
     /// The regions directly below one, in the order of their codes.
     pub fn children<'a>(&'a self, region: &Region) -> impl Iterator<Item = &'a Region> + use<'a> {
-        self.children
-            .get(region)
-            .into_iter()
-            .flat_map(BTreeMap::keys)
+        self.children.get(region).into_iter().flat_map(BTreeMap::keys)
     }
 
     /// All regions of a level, in no order.
     pub fn of_level(&self, level: Level) -> impl Iterator<Item = &RegionEntry> {
-        self.regions
-            .values()
-            .filter(move |entry| entry.region.level() == level)
+        self.regions.values().filter(move |entry| entry.region.level() == level)
     }
 
     /// All holders of posts of a region, whenever they held them.
@@ -235,19 +220,11 @@ impl RosterIndex {
 
     /// Who held a post at an instant.
     #[must_use]
-    pub fn holders_at(
-        &self,
-        role: Role,
-        region: &Region,
-        agency: Option<Agency>,
-        at: Instant,
-    ) -> Vec<&Holder> {
+    pub fn holders_at(&self, role: Role, region: &Region, agency: Option<Agency>, at: Instant) -> Vec<&Holder> {
         self.holders(region)
             .iter()
             .filter(|holder| holder.role == role && holder.agency == agency)
-            .filter(|holder| {
-                holder.valid_from <= at && holder.valid_until.is_none_or(|until| at < until)
-            })
+            .filter(|holder| holder.valid_from <= at && holder.valid_until.is_none_or(|until| at < until))
             .collect()
     }
 
@@ -260,10 +237,7 @@ impl RosterIndex {
             .map(|holder| holder.person.clone())
             .collect();
         persons.sort();
-        Owner {
-            post: post.clone(),
-            persons,
-        }
+        Owner { post: post.clone(), persons }
     }
 
     /// An enterprise.
@@ -291,12 +265,7 @@ mod tests {
         text.parse().expect("a region")
     }
 
-    fn add(
-        index: &mut RosterIndex,
-        text: &str,
-        parent: Option<&str>,
-        area: Option<&str>,
-    ) -> Result<(), RosterError> {
+    fn add(index: &mut RosterIndex, text: &str, parent: Option<&str>, area: Option<&str>) -> Result<(), RosterError> {
         index.upsert_region(RegionEntry {
             region: region(text),
             name: text.to_owned(),
@@ -311,34 +280,11 @@ mod tests {
         add(&mut index, "county:371302", Some("city:371300"), None).expect("fits");
         add(&mut index, "county:371371", Some("city:371300"), None).expect("fits");
         // Coded under 371302, administered by the development zone.
-        add(
-            &mut index,
-            "township:371302099",
-            Some("county:371371"),
-            None,
-        )
-        .expect("fits");
-        add(
-            &mut index,
-            "work-area:371302099-east",
-            Some("township:371302099"),
-            None,
-        )
-        .expect("fits");
-        add(
-            &mut index,
-            "village:371302099001",
-            Some("township:371302099"),
-            Some("work-area:371302099-east"),
-        )
-        .expect("fits");
-        add(
-            &mut index,
-            "village:371302099002",
-            Some("township:371302099"),
-            None,
-        )
-        .expect("fits");
+        add(&mut index, "township:371302099", Some("county:371371"), None).expect("fits");
+        add(&mut index, "work-area:371302099-east", Some("township:371302099"), None).expect("fits");
+        add(&mut index, "village:371302099001", Some("township:371302099"), Some("work-area:371302099-east"))
+            .expect("fits");
+        add(&mut index, "village:371302099002", Some("township:371302099"), None).expect("fits");
         index
     }
 
@@ -365,27 +311,14 @@ mod tests {
     fn a_region_without_a_fitting_parent_is_refused() {
         let mut index = linyi();
         assert!(matches!(
-            add(
-                &mut index,
-                "township:371311001",
-                Some("county:371311"),
-                None
-            ),
+            add(&mut index, "township:371311001", Some("county:371311"), None),
             Err(RosterError::UnknownParent { .. })
         ));
         assert!(matches!(
-            add(
-                &mut index,
-                "village:371302001001",
-                Some("county:371302"),
-                None
-            ),
+            add(&mut index, "village:371302001001", Some("county:371302"), None),
             Err(RosterError::WrongLevel { .. })
         ));
-        assert!(matches!(
-            add(&mut index, "county:371311", None, None),
-            Err(RosterError::NoParent(_))
-        ));
+        assert!(matches!(add(&mut index, "county:371311", None, None), Err(RosterError::NoParent(_))));
     }
 
     #[test]

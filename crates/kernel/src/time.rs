@@ -32,26 +32,19 @@ pub fn civil_date(at: Instant) -> Date {
 /// 00:00 of a civil date.
 #[must_use]
 pub fn start_of_day(date: Date) -> Instant {
-    OFFSET
-        .to_timestamp(date.to_datetime(Time::midnight()))
-        .unwrap_or(Instant::MAX)
+    OFFSET.to_timestamp(date.to_datetime(Time::midnight())).unwrap_or(Instant::MAX)
 }
 
 /// 24:00 of a civil date: the next midnight.
 #[must_use]
 pub fn end_of_day(date: Date) -> Instant {
-    start_of_day(date)
-        .checked_add(SignedDuration::from_hours(24))
-        .unwrap_or(Instant::MAX)
+    start_of_day(date).checked_add(SignedDuration::from_hours(24)).unwrap_or(Instant::MAX)
 }
 
 /// An instant as a clerk reads it, in Asia/Shanghai: `2026-11-23 20:15:03`.
 #[must_use]
 pub fn format_local(at: Instant) -> String {
-    OFFSET
-        .to_datetime(at)
-        .strftime("%Y-%m-%d %H:%M:%S")
-        .to_string()
+    OFFSET.to_datetime(at).strftime("%Y-%m-%d %H:%M:%S").to_string()
 }
 
 /// A civil month in Asia/Shanghai.
@@ -82,10 +75,7 @@ impl Month {
     #[must_use]
     pub fn of(at: Instant) -> Self {
         let date = civil_date(at);
-        Self {
-            year: date.year(),
-            month: date.month(),
-        }
+        Self { year: date.year(), month: date.month() }
     }
 
     /// The year.
@@ -116,15 +106,9 @@ impl Month {
     #[must_use]
     pub const fn next(self) -> Self {
         if self.month == 12 {
-            Self {
-                year: self.year + 1,
-                month: 1,
-            }
+            Self { year: self.year + 1, month: 1 }
         } else {
-            Self {
-                year: self.year,
-                month: self.month + 1,
-            }
+            Self { year: self.year, month: self.month + 1 }
         }
     }
 
@@ -132,15 +116,9 @@ impl Month {
     #[must_use]
     pub const fn prev(self) -> Self {
         if self.month == 1 {
-            Self {
-                year: self.year - 1,
-                month: 12,
-            }
+            Self { year: self.year - 1, month: 12 }
         } else {
-            Self {
-                year: self.year,
-                month: self.month - 1,
-            }
+            Self { year: self.year, month: self.month - 1 }
         }
     }
 }
@@ -157,17 +135,10 @@ impl FromStr for Month {
     fn from_str(text: &str) -> Result<Self, MonthError> {
         let wrong = || MonthError(text.to_owned());
         let (year, month) = text.split_once('-').ok_or_else(wrong)?;
-        if year.len() != 4
-            || month.len() != 2
-            || !text.bytes().all(|b| b.is_ascii_digit() || b == b'-')
-        {
+        if year.len() != 4 || month.len() != 2 || !text.bytes().all(|b| b.is_ascii_digit() || b == b'-') {
             return Err(wrong());
         }
-        Self::new(
-            year.parse().map_err(|_| wrong())?,
-            month.parse().map_err(|_| wrong())?,
-        )
-        .map_err(|_| wrong())
+        Self::new(year.parse().map_err(|_| wrong())?, month.parse().map_err(|_| wrong())?).map_err(|_| wrong())
     }
 }
 
@@ -179,8 +150,6 @@ impl Serialize for Month {
 
 impl<'de> Deserialize<'de> for Month {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?
-            .parse()
-            .map_err(serde::de::Error::custom)
+        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
     }
 }

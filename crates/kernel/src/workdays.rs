@@ -69,22 +69,15 @@ impl Calendar {
         let mut last_line = 0;
         for (at, line) in text.lines().enumerate() {
             let line_no = at + 1;
-            let wrong = |reason: &str| CalendarError {
-                line: line_no,
-                reason: reason.to_owned(),
-            };
+            let wrong = |reason: &str| CalendarError { line: line_no, reason: reason.to_owned() };
             last_line = line_no;
             let line = line.trim();
             if let Some(head) = line.strip_prefix('#') {
                 if let Some(value) = head.trim().strip_prefix("version:") {
                     version = Some(value.trim().to_owned());
                 } else if let Some(value) = head.trim().strip_prefix("covered_through:") {
-                    covered_through = Some(
-                        value
-                            .trim()
-                            .parse::<Date>()
-                            .map_err(|_| wrong("covered_through is no date"))?,
-                    );
+                    covered_through =
+                        Some(value.trim().parse::<Date>().map_err(|_| wrong("covered_through is no date"))?);
                 }
             } else if !line.is_empty() && line != "date,kind,festival" {
                 let (date, day) = parse_day(line).map_err(|reason| wrong(&reason))?;
@@ -93,28 +86,16 @@ impl Calendar {
                 }
             }
         }
-        let missing = |what: &str| CalendarError {
-            line: last_line,
-            reason: format!("no {what} line"),
-        };
-        let version = version
-            .filter(|version| !version.is_empty())
-            .ok_or_else(|| missing("version"))?;
+        let missing = |what: &str| CalendarError { line: last_line, reason: format!("no {what} line") };
+        let version = version.filter(|version| !version.is_empty()).ok_or_else(|| missing("version"))?;
         let covered_through = covered_through.ok_or_else(|| missing("covered_through"))?;
-        if days
-            .last_key_value()
-            .is_some_and(|(last, _)| *last > covered_through)
-        {
+        if days.last_key_value().is_some_and(|(last, _)| *last > covered_through) {
             return Err(CalendarError {
                 line: last_line,
                 reason: "covered_through is before the last day named".to_owned(),
             });
         }
-        Ok(Self {
-            version,
-            covered_through,
-            days,
-        })
+        Ok(Self { version, covered_through, days })
     }
 
     /// The calendar that is shipped with the suite.
@@ -169,12 +150,7 @@ impl Calendar {
                 Some(reason) => skipped.push(Skipped { date, reason }),
             }
         }
-        WorkdayDeadline {
-            due: end_of_day(date),
-            counted,
-            skipped,
-            provisional: date > self.covered_through,
-        }
+        WorkdayDeadline { due: end_of_day(date), counted, skipped, provisional: date > self.covered_through }
     }
 }
 
@@ -192,9 +168,7 @@ fn parse_day(line: &str) -> Result<(Date, (Kind, String)), String> {
         "off" => Kind::Off,
         "work" if is_weekend(date) => Kind::Work,
         "work" => {
-            return Err(format!(
-                "{date} is a weekday: it cannot be a make-up workday"
-            ));
+            return Err(format!("{date} is a weekday: it cannot be a make-up workday"));
         }
         other => return Err(format!("{other:?} is neither off nor work")),
     };
@@ -213,14 +187,9 @@ mod tests {
     use crate::time::{end_of_day, start_of_day};
 
     fn due(start: Date, days: u32) -> Date {
-        let noon = start_of_day(start)
-            .checked_add(SignedDuration::from_hours(12))
-            .expect("in range");
+        let noon = start_of_day(start).checked_add(SignedDuration::from_hours(12)).expect("in range");
         let deadline = Calendar::builtin().deadline_after(noon, days);
-        assert_eq!(
-            deadline.due,
-            end_of_day(*deadline.counted.last().expect("counted"))
-        );
+        assert_eq!(deadline.due, end_of_day(*deadline.counted.last().expect("counted")));
         *deadline.counted.last().expect("counted")
     }
 
@@ -247,18 +216,13 @@ mod tests {
     fn beyond_the_coverage_a_deadline_is_provisional() {
         let late = start_of_day(date(2026, 12, 30));
         assert!(Calendar::builtin().deadline_after(late, 5).provisional);
-        assert!(
-            !Calendar::builtin()
-                .deadline_after(start_of_day(date(2026, 12, 20)), 5)
-                .provisional
-        );
+        assert!(!Calendar::builtin().deadline_after(start_of_day(date(2026, 12, 20)), 5).provisional);
     }
 
     #[test]
     fn a_bad_file_is_refused_with_its_line() {
         let head = "# version: t\n# covered_through: 2026-12-31\ndate,kind,festival\n";
-        let line =
-            |rest: &str| Calendar::parse(&format!("{head}{rest}")).map_err(|error| error.line);
+        let line = |rest: &str| Calendar::parse(&format!("{head}{rest}")).map_err(|error| error.line);
         assert_eq!(line("2026-01-01,off,元旦\n2026-01-01,off,元旦"), Err(5));
         assert_eq!(line("2026-01-05,work,元旦"), Err(4));
         assert_eq!(line("2026-01-05,maybe,元旦"), Err(4));

@@ -20,24 +20,13 @@ const RETRY_AFTER: Duration = Duration::from_secs(2);
 /// A field of the request that is missing or malformed.
 #[must_use]
 pub fn convert(error: ConvertError) -> Fault {
-    Fault::field(
-        error.field,
-        error.reason,
-        error.description,
-        error.description_zh,
-    )
+    Fault::field(error.field, error.reason, error.description, error.description_zh)
 }
 
 /// What PostgreSQL answered: away is `UNAVAILABLE` with a hint when to retry, anything else a fault of ours.
 #[must_use]
 pub fn database(error: sqlx::Error) -> Fault {
-    if is_away(&error) {
-        Fault::Unavailable {
-            retry_after: RETRY_AFTER,
-        }
-    } else {
-        Fault::internal(error)
-    }
+    if is_away(&error) { Fault::Unavailable { retry_after: RETRY_AFTER } } else { Fault::internal(error) }
 }
 
 /// Whether the error means that PostgreSQL cannot be reached (or is going down or starting), not that a statement is wrong.
@@ -50,9 +39,9 @@ pub fn is_away(error: &sqlx::Error) -> bool {
         | sqlx::Error::PoolClosed
         | sqlx::Error::WorkerCrashed => true,
         // Class 57P: operator intervention (shutdown, starting up); 08: connection; 53: out of connections.
-        sqlx::Error::Database(database) => database.code().is_some_and(|code| {
-            code.starts_with("57P") || code.starts_with("08") || code.starts_with("53")
-        }),
+        sqlx::Error::Database(database) => database
+            .code()
+            .is_some_and(|code| code.starts_with("57P") || code.starts_with("08") || code.starts_with("53")),
         _ => false,
     }
 }
@@ -62,16 +51,11 @@ pub fn is_away(error: &sqlx::Error) -> bool {
 pub fn submit<E: Into<Fault> + std::fmt::Debug>(error: SubmitError<E>) -> Fault {
     match error {
         SubmitError::Overloaded { retry_after } => Fault::ResourceExhausted { retry_after },
-        SubmitError::Unavailable {
-            retry_after,
-            reason,
-        } => {
+        SubmitError::Unavailable { retry_after, reason } => {
             tracing::warn!(%reason, "the database is away");
             Fault::Unavailable { retry_after }
         }
-        SubmitError::Closed => Fault::Unavailable {
-            retry_after: RETRY_AFTER,
-        },
+        SubmitError::Closed => Fault::Unavailable { retry_after: RETRY_AFTER },
         error @ SubmitError::Broken(_) => Fault::internal(error.to_string()),
         SubmitError::Data(error) => Fault::internal(error.to_string()),
         SubmitError::Rejected(error) => error.into(),

@@ -50,32 +50,21 @@ impl ConsumerPart {
             })
         });
         let replay: Replay = Arc::new(move |ids| {
-            let (pool, clock, handler, config) =
-                (pool.clone(), clock.clone(), handler.clone(), config.clone());
+            let (pool, clock, handler, config) = (pool.clone(), clock.clone(), handler.clone(), config.clone());
             Box::pin(async move {
-                let results = dead_letters::replay(&pool, &clock, handler, &config, &ids)
-                    .await
-                    .map_err(replay_fault)?;
+                let results =
+                    dead_letters::replay(&pool, &clock, handler, &config, &ids).await.map_err(replay_fault)?;
                 let done = results
                     .iter()
                     .filter(|(_, outcome)| {
-                        matches!(
-                            outcome,
-                            dead_letters::Replay::Done | dead_letters::Replay::AlreadyDone
-                        )
+                        matches!(outcome, dead_letters::Replay::Done | dead_letters::Replay::AlreadyDone)
                     })
                     .count();
                 let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
                 Ok((count(done), count(results.len() - done)))
             })
         });
-        Self {
-            name,
-            handle,
-            stream,
-            run: Some(run),
-            replay,
-        }
+        Self { name, handle, stream, run: Some(run), replay }
     }
 
     pub(crate) fn take_run(&mut self) -> Option<Run> {
@@ -126,12 +115,7 @@ pub struct Ops {
 }
 
 impl Ops {
-    pub(crate) fn new(
-        common: &Common,
-        pool: PgPool,
-        clock: SharedClock,
-        mode_clock: ModeClock,
-    ) -> Self {
+    pub(crate) fn new(common: &Common, pool: PgPool, clock: SharedClock, mode_clock: ModeClock) -> Self {
         Self {
             service: common.service.name(),
             pool,
@@ -143,12 +127,7 @@ impl Ops {
         }
     }
 
-    pub(crate) fn with_parts(
-        mut self,
-        relay: RelayHandle,
-        parts: &[ConsumerPart],
-        progress: Progress,
-    ) -> Self {
+    pub(crate) fn with_parts(mut self, relay: RelayHandle, parts: &[ConsumerPart], progress: Progress) -> Self {
         self.relay = Some(relay);
         self.consumers = parts
             .iter()
@@ -169,18 +148,10 @@ impl Ops {
 
     async fn status(&self) -> Result<pb::GetStatusResponse, Fault> {
         let mut conn = self.pool.acquire().await.map_err(faults::database)?;
-        let counts = dead_letters::counts(&mut conn)
-            .await
-            .map_err(faults::database)?;
-        let pending = dafei_messaging::log::pending(&mut conn)
-            .await
-            .map_err(faults::database)?;
+        let counts = dead_letters::counts(&mut conn).await.map_err(faults::database)?;
+        let pending = dafei_messaging::log::pending(&mut conn).await.map_err(faults::database)?;
         drop(conn);
-        let relay = self
-            .relay
-            .as_ref()
-            .map(RelayHandle::status)
-            .unwrap_or_default();
+        let relay = self.relay.as_ref().map(RelayHandle::status).unwrap_or_default();
         Ok(pb::GetStatusResponse {
             service: self.service.to_owned(),
             now: Some(self.clock.now().into()),
@@ -196,16 +167,13 @@ impl Ops {
                         consumer: watched.name.to_owned(),
                         stream: watched.stream.clone(),
                         lag: watched.handle.status().lag,
-                        dead_letters: count
-                            .map_or(0, |count| u64::try_from(count.open).unwrap_or(0)),
+                        dead_letters: count.map_or(0, |count| u64::try_from(count.open).unwrap_or(0)),
                         parked: count.map_or(0, |count| u64::try_from(count.parked).unwrap_or(0)),
                     }
                 })
                 .collect(),
             next_due: ask(self.progress.next_due.as_ref()).await?.map(Into::into),
-            done_through: ask(self.progress.done_through.as_ref())
-                .await?
-                .map(Into::into),
+            done_through: ask(self.progress.done_through.as_ref()).await?.map(Into::into),
             wiped_streams: relay.wiped,
         })
     }
@@ -221,21 +189,12 @@ impl Ops {
         };
         let now = self.clock.now();
         if to < now {
-            return Err(Fault::field(
-                "now",
-                "CLOCK_BACKWARDS",
-                format!("is before {now}"),
-                "演练时钟不能倒退",
-            ));
+            return Err(Fault::field("now", "CLOCK_BACKWARDS", format!("is before {now}"), "演练时钟不能倒退"));
         }
         let mut conn = self.pool.acquire().await.map_err(faults::database)?;
         // First to disk, then to memory: a restart in between goes on with the new time, never with an older one.
-        exercise::store(&mut conn, to)
-            .await
-            .map_err(faults::database)?;
-        dafei_messaging::ensure_partitions(&self.pool, to, 2)
-            .await
-            .map_err(faults::database)?;
+        exercise::store(&mut conn, to).await.map_err(faults::database)?;
+        dafei_messaging::ensure_partitions(&self.pool, to, 2).await.map_err(faults::database)?;
         clock.set(to);
         if let Some(relay) = &self.relay {
             relay.prod();
@@ -266,18 +225,12 @@ impl Ops {
         let mut after = 0;
         let mut wanted = Vec::new();
         loop {
-            let page = dead_letters::list(&mut conn, consumer, after, 500)
-                .await
-                .map_err(faults::database)?;
+            let page = dead_letters::list(&mut conn, consumer, after, 500).await.map_err(faults::database)?;
             let Some(last) = page.last() else {
                 return Ok(wanted);
             };
             after = last.id;
-            wanted.extend(
-                page.iter()
-                    .map(|letter| letter.id)
-                    .filter(|id| ids.is_empty() || ids.contains(id)),
-            );
+            wanted.extend(page.iter().map(|letter| letter.id).filter(|id| ids.is_empty() || ids.contains(id)));
         }
     }
 }
@@ -308,10 +261,7 @@ fn wire(letter: DeadLetter) -> pb::DeadLetter {
 }
 
 fn admin<T>(request: &Request<T>) -> Result<(), Status> {
-    Ok(scope::require(
-        identity::principal(request)?,
-        &[Role::Admin],
-    )?)
+    Ok(scope::require(identity::principal(request)?, &[Role::Admin])?)
 }
 
 #[tonic::async_trait]
@@ -324,16 +274,11 @@ impl pb::ops_service_server::OpsService for Ops {
         Ok(Response::new(self.status().await?))
     }
 
-    async fn set_clock(
-        &self,
-        request: Request<pb::SetClockRequest>,
-    ) -> Result<Response<pb::SetClockResponse>, Status> {
+    async fn set_clock(&self, request: Request<pb::SetClockRequest>) -> Result<Response<pb::SetClockResponse>, Status> {
         admin(&request)?;
         let to = convert::instant("now", request.get_ref().now).map_err(faults::convert)?;
         let now = self.set_clock(to).await?;
-        Ok(Response::new(pb::SetClockResponse {
-            now: Some(now.into()),
-        }))
+        Ok(Response::new(pb::SetClockResponse { now: Some(now.into()) }))
     }
 
     async fn list_dead_letters(
@@ -345,8 +290,7 @@ impl pb::ops_service_server::OpsService for Ops {
         let filter = pb::ListDeadLettersRequest::default();
         let size = paging::page_size(request.page_size, 50, 500)?;
         // The cursor walks the consumers in their order, each by id.
-        let (mut at, mut after): (usize, i64) =
-            paging::decode(&request.page_token, &filter)?.unwrap_or((0, 0));
+        let (mut at, mut after): (usize, i64) = paging::decode(&request.page_token, &filter)?.unwrap_or((0, 0));
         let mut letters = Vec::new();
         let mut conn = self.pool.acquire().await.map_err(faults::database)?;
         while let Some(watched) = self.consumers.get(at) {
@@ -354,9 +298,7 @@ impl pb::ops_service_server::OpsService for Ops {
             if room == 0 {
                 break;
             }
-            let page = dead_letters::list(&mut conn, watched.name, after, room)
-                .await
-                .map_err(faults::database)?;
+            let page = dead_letters::list(&mut conn, watched.name, after, room).await.map_err(faults::database)?;
             if let Some(last) = page.last() {
                 after = last.id;
             }
@@ -365,15 +307,9 @@ impl pb::ops_service_server::OpsService for Ops {
             }
             letters.extend(page.into_iter().map(wire));
         }
-        let next_page_token = if at < self.consumers.len() {
-            paging::encode(&(at, after), &filter)
-        } else {
-            String::new()
-        };
-        Ok(Response::new(pb::ListDeadLettersResponse {
-            dead_letters: letters,
-            next_page_token,
-        }))
+        let next_page_token =
+            if at < self.consumers.len() { paging::encode(&(at, after), &filter) } else { String::new() };
+        Ok(Response::new(pb::ListDeadLettersResponse { dead_letters: letters, next_page_token }))
     }
 
     async fn replay_dead_letters(
@@ -386,14 +322,8 @@ impl pb::ops_service_server::OpsService for Ops {
             .dead_letter_ids
             .iter()
             .map(|id| {
-                id.parse::<i64>().map_err(|_| {
-                    Fault::field(
-                        "dead_letter_ids",
-                        "INVALID",
-                        "is no id of a dead letter",
-                        "编号有误",
-                    )
-                })
+                id.parse::<i64>()
+                    .map_err(|_| Fault::field("dead_letter_ids", "INVALID", "is no id of a dead letter", "编号有误"))
             })
             .collect::<Result<Vec<_>, _>>()?;
         Ok(Response::new(self.replay(&ids).await?))

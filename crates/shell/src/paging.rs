@@ -16,12 +16,7 @@ struct Token<T> {
 /// A token that goes on after `cursor`. `filter` is the request without its page fields.
 #[must_use]
 pub fn encode<T: Serialize>(cursor: &T, filter: &impl Message) -> String {
-    serde_json::to_vec(&Token {
-        f: fingerprint(filter),
-        c: cursor,
-    })
-    .map(|json| hex(&json))
-    .unwrap_or_default()
+    serde_json::to_vec(&Token { f: fingerprint(filter), c: cursor }).map(|json| hex(&json)).unwrap_or_default()
 }
 
 /// The cursor of a token; `None` for the first page.
@@ -33,17 +28,14 @@ pub fn decode<T: DeserializeOwned>(token: &str, filter: &impl Message) -> Result
         return Ok(None);
     }
     let token: Option<Token<T>> = unhex(token).and_then(|json| serde_json::from_slice(&json).ok());
-    token
-        .filter(|token| token.f == fingerprint(filter))
-        .map(|token| Some(token.c))
-        .ok_or_else(|| {
-            Fault::field(
-                "page_token",
-                "INVALID_PAGE_TOKEN",
-                "is not a token of this list and filter",
-                "翻页标记与本次查询不符，请从第一页重新查询",
-            )
-        })
+    token.filter(|token| token.f == fingerprint(filter)).map(|token| Some(token.c)).ok_or_else(|| {
+        Fault::field(
+            "page_token",
+            "INVALID_PAGE_TOKEN",
+            "is not a token of this list and filter",
+            "翻页标记与本次查询不符，请从第一页重新查询",
+        )
+    })
 }
 
 /// The size of a page: the default for 0, at most `max`.
@@ -54,12 +46,7 @@ pub fn page_size(requested: i32, default: i64, max: i64) -> Result<i64, Fault> {
     match i64::from(requested) {
         0 => Ok(default),
         size if size > 0 => Ok(size.min(max)),
-        _ => Err(Fault::field(
-            "page_size",
-            "INVALID_PAGE_SIZE",
-            "is below zero",
-            "每页条数不能为负",
-        )),
+        _ => Err(Fault::field("page_size", "INVALID_PAGE_SIZE", "is below zero", "每页条数不能为负")),
     }
 }
 
@@ -72,12 +59,8 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 fn unhex(text: &str) -> Option<Vec<u8>> {
-    (text.is_ascii() && text.len().is_multiple_of(2)).then(|| {
-        (0..text.len())
-            .step_by(2)
-            .map(|at| u8::from_str_radix(&text[at..at + 2], 16).ok())
-            .collect()
-    })?
+    (text.is_ascii() && text.len().is_multiple_of(2))
+        .then(|| (0..text.len()).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16).ok()).collect())?
 }
 
 #[cfg(test)]
@@ -87,19 +70,13 @@ mod tests {
     use super::{decode, encode, page_size};
 
     fn filter(code: &str) -> Region {
-        Region {
-            level: "county".to_owned(),
-            code: code.to_owned(),
-        }
+        Region { level: "county".to_owned(), code: code.to_owned() }
     }
 
     #[test]
     fn a_token_leads_back_to_its_cursor_but_only_with_its_filter() {
         let token = encode(&(7_i64, "b".to_owned()), &filter("371302"));
-        assert_eq!(
-            decode::<(i64, String)>(&token, &filter("371302")).expect("ours"),
-            Some((7, "b".to_owned()))
-        );
+        assert_eq!(decode::<(i64, String)>(&token, &filter("371302")).expect("ours"), Some((7, "b".to_owned())));
         assert!(decode::<(i64, String)>(&token, &filter("371311")).is_err());
         assert!(decode::<(i64, String)>("zz", &filter("371302")).is_err());
         assert!(decode::<(i64, String)>("é", &filter("371302")).is_err());

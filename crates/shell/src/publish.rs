@@ -34,11 +34,7 @@ pub fn encode(service: &str, outgoing: &Outgoing) -> Result<NewEvent, EventError
 ///
 /// # Errors
 /// When the event does not carry what the catalogue needs for its subject.
-pub fn encode_traced(
-    service: &str,
-    outgoing: &Outgoing,
-    traceparent: Option<String>,
-) -> Result<NewEvent, EventError> {
+pub fn encode_traced(service: &str, outgoing: &Outgoing, traceparent: Option<String>) -> Result<NewEvent, EventError> {
     let kind = outgoing.event.kind();
     Ok(NewEvent {
         stream: kind.stream.name(),

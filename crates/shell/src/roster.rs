@@ -43,17 +43,13 @@ impl RosterView {
     /// # Errors
     /// When PostgreSQL is away or the rows make no roster.
     pub async fn load(pool: &PgPool) -> Result<Self, RosterError> {
-        Ok(Self {
-            index: Arc::new(ArcSwap::from_pointee(store::read(pool).await?)),
-        })
+        Ok(Self { index: Arc::new(ArcSwap::from_pointee(store::read(pool).await?)) })
     }
 
     /// A view of a given roster, for tests.
     #[must_use]
     pub fn for_test(index: RosterIndex) -> Self {
-        Self {
-            index: Arc::new(ArcSwap::from_pointee(index)),
-        }
+        Self { index: Arc::new(ArcSwap::from_pointee(index)) }
     }
 
     /// The roster of now.
@@ -76,18 +72,11 @@ impl RosterView {
     ///
     /// # Errors
     /// When a snapshot is malformed or PostgreSQL refuses.
-    pub async fn apply(
-        &self,
-        conn: &mut PgConnection,
-        snapshots: &[&pb::RosterSnapshot],
-    ) -> Result<(), RosterError> {
+    pub async fn apply(&self, conn: &mut PgConnection, snapshots: &[&pb::RosterSnapshot]) -> Result<(), RosterError> {
         if snapshots.is_empty() {
             return Ok(());
         }
-        let parts = snapshots
-            .iter()
-            .map(|snapshot| RosterPart::try_from(*snapshot))
-            .collect::<Result<Vec<_>, _>>()?;
+        let parts = snapshots.iter().map(|snapshot| RosterPart::try_from(*snapshot)).collect::<Result<Vec<_>, _>>()?;
         store::replace(conn, &parts).await?;
         let mut index = (*self.current()).clone();
         index::apply(&mut index, &parts);

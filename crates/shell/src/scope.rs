@@ -47,18 +47,9 @@ pub fn require_region(
     region: &Region,
 ) -> Result<RegionPath, Fault> {
     let path = roster.path(region).ok_or_else(|| {
-        Fault::field(
-            field,
-            "UNKNOWN_REGION",
-            format!("{region} is not in the roster"),
-            "没有这个行政区划",
-        )
+        Fault::field(field, "UNKNOWN_REGION", format!("{region} is not in the roster"), "没有这个行政区划")
     })?;
-    if contains(principal, roster, region) {
-        Ok(path)
-    } else {
-        Err(out_of_scope())
-    }
+    if contains(principal, roster, region) { Ok(path) } else { Err(out_of_scope()) }
 }
 
 /// What is asked for lies outside the caller's region.
@@ -70,9 +61,5 @@ pub fn out_of_scope() -> Fault {
 /// The caller's post, as events name the actor.
 #[must_use]
 pub fn post(principal: &Principal) -> Post {
-    Post {
-        role: principal.role,
-        region: principal.region.clone(),
-        agency: principal.agency,
-    }
+    Post { role: principal.role, region: principal.region.clone(), agency: principal.agency }
 }

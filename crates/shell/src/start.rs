@@ -10,7 +10,7 @@ use dafei_kernel::{
     ids::{IdSource, SystemIds},
 };
 use dafei_messaging::{
-    consumer::{ConsumerConfig, ConsumerLoop, Handler},
+    consumer::{ConsumerConfig, ConsumerHandle, ConsumerLoop, Handler},
     relay::{Relay, RelayConfig},
     streams::{self, StreamSpec},
 };
@@ -71,16 +71,10 @@ pub fn migrators(own: &'static Migrator) -> [&'static Migrator; 3] {
 ///
 /// # Errors
 /// When PostgreSQL stays away, a migration fails, or the token keys cannot be read. NATS may be away.
-pub async fn start(
-    common: Common,
-    telemetry: Telemetry,
-    own: &'static Migrator,
-) -> anyhow::Result<Started> {
+pub async fn start(common: Common, telemetry: Telemetry, own: &'static Migrator) -> anyhow::Result<Started> {
     let lifecycle = Lifecycle::new(&common, telemetry);
     let pool = connect_database(&common).await?;
-    dafei_messaging::migrate(&pool, &migrators(own))
-        .await
-        .context("migrations")?;
+    dafei_messaging::migrate(&pool, &migrators(own)).await.context("migrations")?;
     let nats = connect_bus(&common).await.context("the address of NATS")?;
     let js = jetstream::new(nats.clone());
     let persisted = {
@@ -142,14 +136,10 @@ async fn connect_bus(common: &Common) -> anyhow::Result<async_nats::Client> {
         .retry_on_initial_connect()
         .max_reconnects(None)
         .request_timeout(Some(Duration::from_secs(5)))
-        .reconnect_delay_callback(|attempt| {
-            Duration::from_millis(100 * u64::try_from(attempt.min(20)).unwrap_or(20))
-        });
+        .reconnect_delay_callback(|attempt| Duration::from_millis(100 * u64::try_from(attempt.min(20)).unwrap_or(20)));
     let options = match &common.nats.auth {
         NatsAuth::None => options,
-        NatsAuth::Password { user, password } => {
-            options.user_and_password(user.clone(), password.expose().to_owned())
-        }
+        NatsAuth::Password { user, password } => options.user_and_password(user.clone(), password.expose().to_owned()),
         NatsAuth::Creds(path) => options.credentials_file(path).await?,
     };
     Ok(options.connect(&common.nats.url).await?)
@@ -158,20 +148,9 @@ async fn connect_bus(common: &Common) -> anyhow::Result<async_nats::Client> {
 impl Started {
     /// Adds a consumer; it runs from [`Started::run`] on.
     pub fn consume<H: Handler>(&mut self, handler: Arc<H>, config: ConsumerConfig) {
-        let consumer = ConsumerLoop::new(
-            self.pool.clone(),
-            self.js.clone(),
-            self.clock.clone(),
-            handler.clone(),
-            config.clone(),
-        );
-        self.consumers.push(ConsumerPart::new(
-            consumer,
-            handler,
-            config,
-            self.pool.clone(),
-            self.clock.clone(),
-        ));
+        let consumer =
+            ConsumerLoop::new(self.pool.clone(), self.js.clone(), self.clock.clone(), handler.clone(), config.clone());
+        self.consumers.push(ConsumerPart::new(consumer, handler, config, self.pool.clone(), self.clock.clone()));
     }
 
     /// As [`Started::consume`], for events that reach the suite from outside: the service's watermark never passes what of them has
@@ -179,9 +158,7 @@ impl Started {
     pub fn consume_from_outside<H: Handler>(&mut self, handler: Arc<H>, config: ConsumerConfig) {
         self.consume(handler, config);
         if let Some(part) = self.consumers.last() {
-            let handle = part.handle.clone();
-            self.floors
-                .push(Arc::new(move || handle.status().caught_up_through));
+            self.floors.push(caught_up(part.handle.clone(), self.clock.clone()));
         }
     }
 
@@ -208,27 +185,23 @@ impl Started {
         let verifier = Verifier::load(&self.common.identity).await?;
         self.keep_streams_there();
         let relay = self.spawn_relay();
-        let ops = Ops::new(
-            &self.common,
-            self.pool.clone(),
-            self.clock.clone(),
-            self.mode_clock.clone(),
-        )
-        .with_parts(relay, &self.consumers, self.progress.clone());
+        let ops = Ops::new(&self.common, self.pool.clone(), self.clock.clone(), self.mode_clock.clone()).with_parts(
+            relay,
+            &self.consumers,
+            self.progress.clone(),
+        );
         for part in &mut self.consumers {
             let token = self.lifecycle.token(Stage::Consumer);
             if let Some(run) = part.take_run() {
-                self.lifecycle
-                    .spawn_stage(Stage::Consumer, part.name, run(token));
+                self.lifecycle.spawn_stage(Stage::Consumer, part.name, run(token));
             }
         }
         self.follow_roster();
         let pool = self.pool.clone();
-        self.lifecycle
-            .readiness_probe(Duration::from_secs(2), move || {
-                let pool = pool.clone();
-                async move { sqlx::query("SELECT 1").execute(&pool).await.is_ok() }
-            });
+        self.lifecycle.readiness_probe(Duration::from_secs(2), move || {
+            let pool = pool.clone();
+            async move { sqlx::query("SELECT 1").execute(&pool).await.is_ok() }
+        });
         let routes = ops.add_to(routes);
         let bound = self.lifecycle.bind().await?;
         tracing::info!(address = %bound.local_addr(), "serving");
@@ -254,25 +227,20 @@ impl Started {
         if self.kept.is_empty() {
             return;
         }
-        let (js, specs, token) = (
-            self.js.clone(),
-            self.kept.clone(),
-            self.lifecycle.token(Stage::Relay),
-        );
-        self.lifecycle
-            .spawn_stage(Stage::Relay, "streams", async move {
-                while !token.is_cancelled() {
-                    let pause = match streams::ensure_streams(&js, &specs).await {
-                        Ok(()) => Duration::from_secs(10),
-                        Err(error) => {
-                            tracing::warn!(%error, "the streams cannot be made yet");
-                            Duration::from_secs(1)
-                        }
-                    };
-                    let _ = tokio::time::timeout(pause, token.cancelled()).await;
-                }
-                Ok::<(), sqlx::Error>(())
-            });
+        let (js, specs, token) = (self.js.clone(), self.kept.clone(), self.lifecycle.token(Stage::Relay));
+        self.lifecycle.spawn_stage(Stage::Relay, "streams", async move {
+            while !token.is_cancelled() {
+                let pause = match streams::ensure_streams(&js, &specs).await {
+                    Ok(()) => Duration::from_secs(10),
+                    Err(error) => {
+                        tracing::warn!(%error, "the streams cannot be made yet");
+                        Duration::from_secs(1)
+                    }
+                };
+                let _ = tokio::time::timeout(pause, token.cancelled()).await;
+            }
+            Ok::<(), sqlx::Error>(())
+        });
     }
 
     fn spawn_relay(&mut self) -> dafei_messaging::relay::RelayHandle {
@@ -282,45 +250,46 @@ impl Started {
         let floors = std::mem::take(&mut self.floors);
         if !floors.is_empty() {
             // None of a floor: nothing is known yet, so the watermark must not move at all.
-            config.floor = Some(Arc::new(move || {
-                floors.iter().map(|floor| floor()).min().flatten()
-            }));
+            config.floor = Some(Arc::new(move || floors.iter().map(|floor| floor()).min().flatten()));
         }
-        let relay = Relay::new(
-            self.pool.clone(),
-            self.js.clone(),
-            self.clock.clone(),
-            config,
-        );
+        let relay = Relay::new(self.pool.clone(), self.js.clone(), self.clock.clone(), config);
         let handle = relay.handle();
         let token = self.lifecycle.token(Stage::Relay);
-        self.lifecycle
-            .spawn_stage(Stage::Relay, "relay", async move {
-                relay.run(token).await;
-                Ok::<(), sqlx::Error>(())
-            });
+        self.lifecycle.spawn_stage(Stage::Relay, "relay", async move {
+            relay.run(token).await;
+            Ok::<(), sqlx::Error>(())
+        });
         handle
     }
 
     /// Another replica, or an import, has changed the roster.
     fn follow_roster(&mut self) {
-        let (pool, roster, token) = (
-            self.pool.clone(),
-            self.roster.clone(),
-            self.lifecycle.token(Stage::Consumer),
-        );
-        self.lifecycle
-            .spawn_stage(Stage::Consumer, "roster", async move {
-                while !token.is_cancelled() {
-                    if let Err(error) = listen_roster(&pool, &roster, &token).await {
-                        tracing::warn!(%error, "the roster cannot be followed, trying again");
-                        let _ =
-                            tokio::time::timeout(Duration::from_secs(1), token.cancelled()).await;
-                    }
+        let (pool, roster, token) = (self.pool.clone(), self.roster.clone(), self.lifecycle.token(Stage::Consumer));
+        self.lifecycle.spawn_stage(Stage::Consumer, "roster", async move {
+            while !token.is_cancelled() {
+                if let Err(error) = listen_roster(&pool, &roster, &token).await {
+                    tracing::warn!(%error, "the roster cannot be followed, trying again");
+                    let _ = tokio::time::timeout(Duration::from_secs(1), token.cancelled()).await;
                 }
-                Ok::<(), sqlx::Error>(())
-            });
+            }
+            Ok::<(), sqlx::Error>(())
+        });
     }
+}
+
+/// The last instant at which a consumer had taken all that was there; nothing before it was once so.
+fn caught_up(handle: ConsumerHandle, clock: SharedClock) -> Floor {
+    let last = std::sync::Mutex::new(None);
+    Arc::new(move || {
+        // The clock first: what comes between the two readings is later than what is promised.
+        let now = clock.now();
+        let status = handle.status();
+        let mut last = last.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if status.active && status.lag == 0 && status.last_error.is_none() {
+            *last = Some(now);
+        }
+        *last
+    })
 }
 
 async fn listen_roster(

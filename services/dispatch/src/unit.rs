@@ -23,6 +23,11 @@ impl Unit {
         Some(Self { agency: agency.parse().ok()?, region: Region::new(level, region).ok()? })
     }
 
+    /// Its place in the order of all units.
+    pub(crate) fn key(&self) -> (String, String, String) {
+        (self.agency.code().to_owned(), self.region.level().code().to_owned(), self.region.code().to_string())
+    }
+
     /// The unit of a post; none for posts without an agency.
     pub(crate) fn of_post(post: &Post) -> Option<Self> {
         post.agency.map(|agency| Self { agency, region: post.region.clone() })

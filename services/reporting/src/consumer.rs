@@ -133,8 +133,9 @@ impl Handler for IntakeRoster {
 /// When PostgreSQL refuses or is away; then nothing is forgotten.
 pub async fn rebuild(pool: &PgPool) -> sqlx::Result<()> {
     let mut tx = pool.begin().await?;
-    store::clear(&mut tx).await?;
+    // The consumers' positions first: a running batch ends before the tables are touched, and none begins.
     rebuild::reset_consumer(&mut tx, DispatchFacts::NAME, Stream::Dispatch.name()).await?;
     rebuild::reset_consumer(&mut tx, IntakeRoster::NAME, Stream::Intake.name()).await?;
+    store::clear(&mut tx).await?;
     tx.commit().await
 }

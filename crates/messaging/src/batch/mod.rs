@@ -40,5 +40,8 @@ pub trait BatchExecutor: Send + Sync + 'static {
     fn execute(
         &self,
         batch: &[Self::Command],
-    ) -> impl Future<Output = Result<Vec<Result<Self::Answer, Self::Error>>, BatchFailure>> + Send;
+    ) -> impl Future<Output = Result<Answers<Self>, BatchFailure>> + Send;
 }
+
+/// The answers to a batch: what each caller gets, or why its command is rejected.
+pub type Answers<E> = Vec<Result<<E as BatchExecutor>::Answer, <E as BatchExecutor>::Error>>;

@@ -12,7 +12,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    BatchCommand, BatchExecutor, BatchFailure,
+    Answers, BatchCommand, BatchExecutor, BatchFailure,
     queue::{BatchOptions, Job, Reply, SubmitError},
 };
 use crate::backoff::Backoff;
@@ -32,8 +32,6 @@ enum Failed {
     Unavailable(sqlx::Error),
     Broken(String),
 }
-
-type Answers<E> = Vec<Result<<E as BatchExecutor>::Answer, <E as BatchExecutor>::Error>>;
 
 impl<E: BatchExecutor> std::fmt::Debug for BatchWriter<E> {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

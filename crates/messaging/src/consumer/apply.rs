@@ -29,7 +29,7 @@ pub(crate) struct Batch {
 #[derive(Debug)]
 pub(crate) enum Note {
     Watermark { service: String, through: Instant },
-    Unreadable { message: Delivered, reason: String },
+    Unreadable { message: Box<Delivered>, reason: String },
 }
 
 impl Batch {
@@ -44,7 +44,7 @@ impl Batch {
         let index = self.events.len();
         let note = match item {
             Item::Event(event) => return self.events.push(event),
-            Item::Unreadable { message, reason } => Note::Unreadable { message, reason },
+            Item::Unreadable { message, reason } => Note::Unreadable { message: Box::new(message), reason },
             Item::Watermark { service, through } => {
                 if let Some((at, Note::Watermark { service: last, through: earlier })) = self.notes.last_mut()
                     && *at == index

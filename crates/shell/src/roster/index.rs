@@ -46,11 +46,7 @@ impl TryFrom<&pb::RosterSnapshot> for RosterPart {
             region: convert::region("region", wire.region.as_ref())?,
             regions: wire.regions.iter().map(region).collect::<Result<_, _>>()?,
             holders: wire.holders.iter().map(holder).collect::<Result<_, _>>()?,
-            enterprises: wire
-                .enterprises
-                .iter()
-                .map(enterprise)
-                .collect::<Result<_, _>>()?,
+            enterprises: wire.enterprises.iter().map(enterprise).collect::<Result<_, _>>()?,
         })
     }
 }
@@ -66,11 +62,7 @@ fn region(wire: &pb::RosterRegion) -> Result<RosterRegion, ConvertError> {
     Ok(RosterRegion {
         region: convert::region("regions.region", wire.region.as_ref())?,
         name: wire.name.clone(),
-        parent: wire
-            .parent
-            .as_ref()
-            .map(|parent| convert::region("regions.parent", Some(parent)))
-            .transpose()?,
+        parent: wire.parent.as_ref().map(|parent| convert::region("regions.parent", Some(parent))).transpose()?,
         work_area,
     })
 }
@@ -88,14 +80,10 @@ fn holder(wire: &pb::RosterHolder) -> Result<Holder, ConvertError> {
 }
 
 fn enterprise(wire: &pb::RosterEnterprise) -> Result<Enterprise, ConvertError> {
-    let entry = wire
-        .enterprise
-        .as_ref()
-        .required("enterprises.enterprise")?;
+    let entry = wire.enterprise.as_ref().required("enterprises.enterprise")?;
     Ok(Enterprise {
-        credit_code: dafei_kernel::credit_code::CreditCode::parse(&entry.credit_code).map_err(
-            |error| ConvertError::invalid("enterprises.credit_code", &error.to_string()),
-        )?,
+        credit_code: dafei_kernel::credit_code::CreditCode::parse(&entry.credit_code)
+            .map_err(|error| ConvertError::invalid("enterprises.credit_code", &error.to_string()))?,
         name: entry.name.clone(),
         industry: convert::industry("enterprises.industry", &entry.industry)?,
         regulator: convert::optional_agency("enterprises.regulator", &entry.regulator)?,
@@ -121,20 +109,12 @@ fn wire_region(region: &RosterRegion) -> pb::RosterRegion {
         region: Some((&region.region).into()),
         name: region.name.clone(),
         parent: region.parent.as_ref().map(Into::into),
-        work_area: region
-            .work_area
-            .as_ref()
-            .map(|area| area.code().to_string())
-            .unwrap_or_default(),
+        work_area: region.work_area.as_ref().map(|area| area.code().to_string()).unwrap_or_default(),
     }
 }
 
 fn wire_holder(holder: &Holder) -> pb::RosterHolder {
-    let post = Post {
-        role: holder.role,
-        region: holder.region.clone(),
-        agency: holder.agency,
-    };
+    let post = Post { role: holder.role, region: holder.region.clone(), agency: holder.agency };
     pb::RosterHolder {
         post: Some((&post).into()),
         person: holder.person.clone(),
@@ -149,10 +129,7 @@ fn wire_enterprise(enterprise: &Enterprise) -> pb::RosterEnterprise {
             credit_code: enterprise.credit_code.to_string(),
             name: enterprise.name.clone(),
             industry: enterprise.industry.code().to_owned(),
-            regulator: enterprise
-                .regulator
-                .map(|agency| agency.code().to_owned())
-                .unwrap_or_default(),
+            regulator: enterprise.regulator.map(|agency| agency.code().to_owned()).unwrap_or_default(),
         }),
         region: Some((&enterprise.region).into()),
         employees: enterprise.employees,
@@ -212,10 +189,7 @@ fn put(index: &mut RosterIndex, entry: RosterRegion) {
 fn put_holders(index: &mut RosterIndex, holders: &[Holder]) {
     let mut by_region: HashMap<&Region, Vec<Holder>> = HashMap::new();
     for holder in holders {
-        by_region
-            .entry(&holder.region)
-            .or_default()
-            .push(holder.clone());
+        by_region.entry(&holder.region).or_default().push(holder.clone());
     }
     for (region, holders) in by_region {
         index.replace_holders(region, holders);

@@ -21,8 +21,7 @@ pub static MIGRATOR: Migrator = sqlx::migrate!("./migrations");
 pub(super) async fn read(pool: &PgPool) -> Result<RosterIndex, RosterError> {
     let parts = RosterPart {
         // Only the regions' own parents count when an index is filled.
-        region: Region::new(Level::City, "000000")
-            .map_err(|error| RosterError::Index(error.to_string()))?,
+        region: Region::new(Level::City, "000000").map_err(|error| RosterError::Index(error.to_string()))?,
         regions: regions(pool).await?,
         holders: holders(pool).await?,
         enterprises: enterprises(pool).await?,
@@ -39,28 +38,19 @@ fn region(level: &str, code: &str) -> Result<Region, RosterError> {
 }
 
 async fn regions(pool: &PgPool) -> Result<Vec<RosterRegion>, RosterError> {
-    sqlx::query!(
-        "SELECT level, code, name, parent_level, parent_code, work_area FROM roster_region"
-    )
-    .fetch_all(pool)
-    .await?
-    .into_iter()
-    .map(|row| {
-        Ok(RosterRegion {
-            region: region(&row.level, &row.code)?,
-            name: row.name,
-            parent: row
-                .parent_level
-                .zip(row.parent_code)
-                .map(|(level, code)| region(&level, &code))
-                .transpose()?,
-            work_area: row
-                .work_area
-                .map(|code| region(Level::WorkArea.code(), &code))
-                .transpose()?,
+    sqlx::query!("SELECT level, code, name, parent_level, parent_code, work_area FROM roster_region")
+        .fetch_all(pool)
+        .await?
+        .into_iter()
+        .map(|row| {
+            Ok(RosterRegion {
+                region: region(&row.level, &row.code)?,
+                name: row.name,
+                parent: row.parent_level.zip(row.parent_code).map(|(level, code)| region(&level, &code)).transpose()?,
+                work_area: row.work_area.map(|code| region(Level::WorkArea.code(), &code)).transpose()?,
+            })
         })
-    })
-    .collect()
+        .collect()
 }
 
 async fn holders(pool: &PgPool) -> Result<Vec<Holder>, RosterError> {
@@ -104,43 +94,28 @@ async fn enterprises(pool: &PgPool) -> Result<Vec<Enterprise>, RosterError> {
 }
 
 fn agency(code: &str) -> Result<Option<dafei_kernel::agency::Agency>, RosterError> {
-    if code.is_empty() {
-        Ok(None)
-    } else {
-        parsed(code.parse()).map(Some)
-    }
+    if code.is_empty() { Ok(None) } else { parsed(code.parse()).map(Some) }
 }
 
 /// Replaces parts: what a part no longer names is gone.
-pub(super) async fn replace(
-    conn: &mut PgConnection,
-    parts: &[RosterPart],
-) -> Result<(), RosterError> {
+pub(super) async fn replace(conn: &mut PgConnection, parts: &[RosterPart]) -> Result<(), RosterError> {
     delete(conn, parts).await?;
     insert_regions(conn, parts).await?;
     insert_holders(conn, parts).await?;
     insert_enterprises(conn, parts).await?;
-    sqlx::query!("SELECT pg_notify($1, '')", CHANNEL)
-        .execute(conn)
-        .await?;
+    sqlx::query!("SELECT pg_notify($1, '')", CHANNEL).execute(conn).await?;
     Ok(())
 }
 
 /// Levels and codes of regions, for UNNEST.
 fn keys<'a>(regions: impl Iterator<Item = &'a Region>) -> (Vec<String>, Vec<String>) {
-    regions
-        .map(|region| (region.level().code().to_owned(), region.code().to_string()))
-        .unzip()
+    regions.map(|region| (region.level().code().to_owned(), region.code().to_string())).unzip()
 }
 
 /// The part's region, what lay below a township before, and what the part names now.
 async fn delete(conn: &mut PgConnection, parts: &[RosterPart]) -> Result<(), RosterError> {
-    let (levels, codes) = keys(parts.iter().flat_map(|part| {
-        part.regions
-            .iter()
-            .map(|entry| &entry.region)
-            .chain([&part.region])
-    }));
+    let (levels, codes) =
+        keys(parts.iter().flat_map(|part| part.regions.iter().map(|entry| &entry.region).chain([&part.region])));
     let townships: Vec<String> = parts
         .iter()
         .filter(|part| part.region.level() == Level::Township)
@@ -170,28 +145,12 @@ async fn insert_regions(conn: &mut PgConnection, parts: &[RosterPart]) -> Result
     let rows: Vec<&RosterRegion> = parts.iter().flat_map(|part| &part.regions).collect();
     let (levels, codes) = keys(rows.iter().map(|entry| &entry.region));
     let names: Vec<String> = rows.iter().map(|entry| entry.name.clone()).collect();
-    let parent_levels: Vec<Option<String>> = rows
-        .iter()
-        .map(|entry| {
-            entry
-                .parent
-                .as_ref()
-                .map(|parent| parent.level().code().to_owned())
-        })
-        .collect();
-    let parent_codes: Vec<Option<String>> = rows
-        .iter()
-        .map(|entry| {
-            entry
-                .parent
-                .as_ref()
-                .map(|parent| parent.code().to_string())
-        })
-        .collect();
-    let work_areas: Vec<Option<String>> = rows
-        .iter()
-        .map(|entry| entry.work_area.as_ref().map(|area| area.code().to_string()))
-        .collect();
+    let parent_levels: Vec<Option<String>> =
+        rows.iter().map(|entry| entry.parent.as_ref().map(|parent| parent.level().code().to_owned())).collect();
+    let parent_codes: Vec<Option<String>> =
+        rows.iter().map(|entry| entry.parent.as_ref().map(|parent| parent.code().to_string())).collect();
+    let work_areas: Vec<Option<String>> =
+        rows.iter().map(|entry| entry.work_area.as_ref().map(|area| area.code().to_string())).collect();
     sqlx::query!(
         "INSERT INTO roster_region (level, code, name, parent_level, parent_code, work_area)
          SELECT * FROM UNNEST($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[])",
@@ -210,25 +169,12 @@ async fn insert_regions(conn: &mut PgConnection, parts: &[RosterPart]) -> Result
 async fn insert_holders(conn: &mut PgConnection, parts: &[RosterPart]) -> Result<(), RosterError> {
     let rows: Vec<&Holder> = parts.iter().flat_map(|part| &part.holders).collect();
     let (levels, codes) = keys(rows.iter().map(|holder| &holder.region));
-    let roles: Vec<String> = rows
-        .iter()
-        .map(|holder| holder.role.code().to_owned())
-        .collect();
-    let agencies: Vec<String> = rows
-        .iter()
-        .map(|holder| {
-            holder
-                .agency
-                .map(|agency| agency.code().to_owned())
-                .unwrap_or_default()
-        })
-        .collect();
+    let roles: Vec<String> = rows.iter().map(|holder| holder.role.code().to_owned()).collect();
+    let agencies: Vec<String> =
+        rows.iter().map(|holder| holder.agency.map(|agency| agency.code().to_owned()).unwrap_or_default()).collect();
     let persons: Vec<String> = rows.iter().map(|holder| holder.person.clone()).collect();
     let from: Vec<PgInstant> = rows.iter().map(|holder| holder.valid_from.into()).collect();
-    let until: Vec<Option<PgInstant>> = rows
-        .iter()
-        .map(|holder| holder.valid_until.map(Into::into))
-        .collect();
+    let until: Vec<Option<PgInstant>> = rows.iter().map(|holder| holder.valid_until.map(Into::into)).collect();
     sqlx::query!(
         "INSERT INTO roster_holder (level, code, role, agency, person, valid_from, valid_until)
          SELECT * FROM UNNEST($1::text[], $2::text[], $3::text[], $4::text[], $5::text[],
@@ -247,37 +193,18 @@ async fn insert_holders(conn: &mut PgConnection, parts: &[RosterPart]) -> Result
     Ok(())
 }
 
-async fn insert_enterprises(
-    conn: &mut PgConnection,
-    parts: &[RosterPart],
-) -> Result<(), RosterError> {
+async fn insert_enterprises(conn: &mut PgConnection, parts: &[RosterPart]) -> Result<(), RosterError> {
     let rows: Vec<&Enterprise> = parts.iter().flat_map(|part| &part.enterprises).collect();
     let (levels, codes) = keys(rows.iter().map(|enterprise| &enterprise.region));
-    let credit_codes: Vec<String> = rows
-        .iter()
-        .map(|enterprise| enterprise.credit_code.to_string())
-        .collect();
-    let names: Vec<String> = rows
-        .iter()
-        .map(|enterprise| enterprise.name.clone())
-        .collect();
-    let industries: Vec<String> = rows
-        .iter()
-        .map(|enterprise| enterprise.industry.code().to_owned())
-        .collect();
+    let credit_codes: Vec<String> = rows.iter().map(|enterprise| enterprise.credit_code.to_string()).collect();
+    let names: Vec<String> = rows.iter().map(|enterprise| enterprise.name.clone()).collect();
+    let industries: Vec<String> = rows.iter().map(|enterprise| enterprise.industry.code().to_owned()).collect();
     let regulators: Vec<String> = rows
         .iter()
-        .map(|enterprise| {
-            enterprise
-                .regulator
-                .map(|agency| agency.code().to_owned())
-                .unwrap_or_default()
-        })
+        .map(|enterprise| enterprise.regulator.map(|agency| agency.code().to_owned()).unwrap_or_default())
         .collect();
-    let employees: Vec<i32> = rows
-        .iter()
-        .map(|enterprise| i32::try_from(enterprise.employees).unwrap_or(i32::MAX))
-        .collect();
+    let employees: Vec<i32> =
+        rows.iter().map(|enterprise| i32::try_from(enterprise.employees).unwrap_or(i32::MAX)).collect();
     sqlx::query!(
         "INSERT INTO roster_enterprise (credit_code, name, industry, regulator, level, code, employees)
          SELECT * FROM UNNEST($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::int[])

@@ -102,7 +102,7 @@ pub(crate) async fn inbox(
     after: Option<(Instant, Uuid)>,
     limit: i64,
 ) -> sqlx::Result<Vec<(Uuid, Case)>> {
-    let (at, id) = after.unwrap_or((Instant::MIN, Uuid::nil()));
+    let (at, id) = after.unwrap_or((Instant::UNIX_EPOCH, Uuid::nil()));
     let rows = sqlx::query!(
         r#"SELECT i.id, c.body AS "body: Json<Case>"
            FROM (SELECT id, case_id, issued_at FROM instruction

@@ -1,0 +1,254 @@
+//! Group commit: one transaction for what arrived together, each caller its own answer, nothing twice.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Duration,
+};
+
+use dafei_messaging::{
+    MIGRATOR,
+    batch::{Answers, BatchCommand, BatchExecutor, BatchFailure, BatchOptions, BatchQueue, SubmitError, group_commit},
+    requests::{self, RequestKey, StoredRequest},
+    tx,
+};
+use dafei_testkit::TestDb;
+use sqlx::PgPool;
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+
+use crate::support::{Running, start_of_tests};
+
+/// Adds a number to the ledger; -1 is rejected by the rules, 13 by the database, 99 makes the executor panic.
+struct Add {
+    number: i32,
+    key: RequestKey,
+}
+
+impl BatchCommand for Add {
+    fn request_key(&self) -> Option<&RequestKey> {
+        Some(&self.key)
+    }
+}
+
+fn add(number: i32, request_id: &str) -> Add {
+    let key = RequestKey { subject: "me".to_owned(), method: "Add".to_owned(), request_id: request_id.to_owned() };
+    Add { number, key }
+}
+
+struct Ledger {
+    pool: PgPool,
+    gate: Arc<Semaphore>,
+    transactions: Arc<AtomicU32>,
+    /// So many commits are reported as lost although they happened.
+    lost: AtomicU32,
+}
+
+impl BatchExecutor for Ledger {
+    type Command = Add;
+    type Answer = i32;
+    type Error = &'static str;
+
+    async fn execute(&self, batch: &[Add]) -> Result<Answers<Self>, BatchFailure> {
+        let _permit = self.gate.acquire().await.map_err(|_| BatchFailure::Unavailable(sqlx::Error::PoolClosed))?;
+        let mut tx = tx::begin_write(&self.pool).await?;
+        let keys: Vec<RequestKey> = batch.iter().map(|command| command.key.clone()).collect();
+        let known = requests::find(&mut tx, &keys).await?;
+        let mut answers = Vec::new();
+        let mut stored = Vec::new();
+        for command in batch {
+            assert!(command.number != 99, "told to panic");
+            if let Some(answer) = known.get(&command.key) {
+                answers.push(Ok(i32::from(answer.answer[0])));
+                continue;
+            }
+            if command.number == -1 {
+                answers.push(Err("no negative numbers"));
+                continue;
+            }
+            let place: i32 = sqlx::query_scalar("INSERT INTO ledger (number) VALUES ($1) RETURNING place")
+                .bind(command.number)
+                .fetch_one(&mut *tx)
+                .await?;
+            answers.push(Ok(place));
+            let answer = vec![u8::try_from(place).expect("a small ledger")];
+            stored.push(StoredRequest {
+                key: command.key.clone(),
+                payload_hash: Vec::new(),
+                answer,
+                recorded_at: start_of_tests(),
+            });
+        }
+        requests::store(&mut tx, &stored).await?;
+        tx::commit(tx).await?;
+        self.transactions.fetch_add(1, Ordering::SeqCst);
+        let lost = self.lost.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok();
+        if lost {
+            return Err(BatchFailure::at_commit(sqlx::Error::Io(std::io::ErrorKind::ConnectionReset.into())));
+        }
+        Ok(answers)
+    }
+}
+
+struct Bench {
+    db: TestDb,
+    queue: BatchQueue<Ledger>,
+    writer: Running<()>,
+    gate: Arc<Semaphore>,
+    transactions: Arc<AtomicU32>,
+}
+
+async fn bench(permits: usize, lost: u32, options: BatchOptions) -> Bench {
+    let db = TestDb::new(&[&MIGRATOR]).await;
+    sqlx::raw_sql("CREATE TABLE ledger (place serial PRIMARY KEY, number int NOT NULL CHECK (number <> 13))")
+        .execute(&db.pool)
+        .await
+        .expect("a ledger");
+    let gate = Arc::new(Semaphore::new(permits));
+    let transactions = Arc::new(AtomicU32::new(0));
+    let ledger = Ledger {
+        pool: db.pool.clone(),
+        gate: Arc::clone(&gate),
+        transactions: Arc::clone(&transactions),
+        lost: AtomicU32::new(lost),
+    };
+    let (queue, writer) = group_commit(ledger, options);
+    let writer = Running::spawn((), |token: CancellationToken| writer.run(token));
+    Bench { db, queue, writer, gate, transactions }
+}
+
+impl Bench {
+    async fn numbers(&self) -> Vec<i32> {
+        sqlx::query_scalar("SELECT number FROM ledger ORDER BY place").fetch_all(&self.db.pool).await.expect("the ledger")
+    }
+
+    /// Submits all, and opens the gate once the first is being written and the others wait.
+    async fn together(&self, commands: Vec<Add>) -> Vec<Result<i32, SubmitError<&'static str>>> {
+        let waiting = commands.len() - 1;
+        let tasks: Vec<_> = commands
+            .into_iter()
+            .map(|command| {
+                let queue = self.queue.clone();
+                async move { queue.submit(command).await }
+            })
+            .collect();
+        let opened = async {
+            dafei_testkit::eventually(Duration::from_secs(10), "the others wait", async || {
+                (self.queue.depth() == waiting).then_some(())
+            })
+            .await;
+            self.gate.add_permits(1);
+        };
+        let all = async {
+            let mut tasks = tasks.into_iter();
+            // The first alone, so that it is the batch that holds up the others.
+            let first = tokio::spawn(tasks.next().expect("a first"));
+            dafei_testkit::eventually(Duration::from_secs(10), "the first is taken", async || {
+                (self.queue.depth() == 0).then_some(())
+            })
+            .await;
+            let rest = futures::future::join_all(tasks).await;
+            let mut answers = vec![first.await.expect("no panic")];
+            answers.extend(rest);
+            answers
+        };
+        tokio::join!(all, opened).0
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_arrives_together_is_written_together_and_each_caller_gets_its_own_answer() {
+    let bench = bench(0, 0, BatchOptions::default()).await;
+    let commands = (1..=10).map(|number| add(if number == 5 { -1 } else { number }, &number.to_string())).collect();
+    let answers = bench.together(commands).await;
+    assert_eq!(bench.transactions.load(Ordering::SeqCst), 2, "the first alone, the others with each other");
+    assert_eq!(bench.numbers().await, [1, 2, 3, 4, 6, 7, 8, 9, 10]);
+    assert!(matches!(answers[4], Err(SubmitError::Rejected("no negative numbers"))));
+    assert_eq!(answers.iter().filter(|answer| answer.is_ok()).count(), 9);
+    assert!(matches!(answers[9], Ok(9)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_that_comes_again_gets_the_first_answer_also_within_one_batch() {
+    let bench = bench(0, 0, BatchOptions::default()).await;
+    let commands = vec![add(1, "a"), add(2, "b"), add(2, "b"), add(2, "b"), add(3, "c")];
+    let answers: Vec<i32> = bench.together(commands).await.into_iter().map(|answer| answer.expect("an answer")).collect();
+    assert_eq!(answers[1], answers[2]);
+    assert_eq!(answers[2], answers[3]);
+    assert_eq!(bench.numbers().await, [1, 2, 3]);
+    assert_eq!(bench.queue.submit(add(1, "a")).await.expect("an answer"), answers[0]);
+    assert_eq!(bench.numbers().await, [1, 2, 3]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_command_that_the_database_refuses_falls_out_alone() {
+    let bench = bench(0, 0, BatchOptions::default()).await;
+    let answers = bench.together(vec![add(1, "a"), add(2, "b"), add(13, "c"), add(99, "d"), add(4, "e")]).await;
+    assert!(answers[1].is_ok() && answers[4].is_ok());
+    assert!(matches!(answers[2], Err(SubmitError::Data(_))), "{:?}", answers[2]);
+    assert!(matches!(answers[3], Err(SubmitError::Broken(_))), "{:?}", answers[3]);
+    assert_eq!(bench.numbers().await, [1, 2, 4]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_commit_whose_answer_was_lost_is_looked_up_and_not_repeated() {
+    let bench = bench(1, 1, BatchOptions::default()).await;
+    let answer = bench.queue.submit(add(7, "a")).await.expect("an answer");
+    assert_eq!(answer, 1);
+    assert_eq!(bench.numbers().await, [7]);
+    assert_eq!(bench.transactions.load(Ordering::SeqCst), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_queue_refuses_at_once() {
+    let bench = bench(0, 0, BatchOptions { queue: 2, ..BatchOptions::default() }).await;
+    let waiting: Vec<_> = (0..3)
+        .map(|number| {
+            let queue = bench.queue.clone();
+            tokio::spawn(async move { queue.submit(add(number, &number.to_string())).await })
+        })
+        .collect();
+    dafei_testkit::eventually(Duration::from_secs(10), "the queue is full", async || (bench.queue.depth() == 2).then_some(())).await;
+    // One is with the writer, two wait; or the writer took the first two together and one more fits.
+    let refused = loop {
+        let queue = bench.queue.clone();
+        let task = tokio::spawn(async move { queue.submit(add(50, "x")).await });
+        if bench.queue.depth() == 2 && let Ok(Err(error)) = task.await {
+            break error;
+        }
+    };
+    assert!(matches!(refused, SubmitError::Overloaded { .. }), "{refused:?}");
+    bench.gate.add_permits(1);
+    for task in waiting {
+        let answer = task.await.expect("no panic");
+        assert!(answer.is_ok() || matches!(answer, Err(SubmitError::Overloaded { .. })));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_is_away_is_said_and_nothing_is_written() {
+    let bench = bench(1, 0, BatchOptions::default()).await;
+    bench.db.pool.close().await;
+    let refused = bench.queue.submit(add(1, "a")).await;
+    assert!(matches!(refused, Err(SubmitError::Unavailable { .. })), "{refused:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_shutdown_writes_what_was_accepted_and_takes_no_more() {
+    let bench = bench(0, 0, BatchOptions::default()).await;
+    let accepted: Vec<_> = (0..5)
+        .map(|number| {
+            let queue = bench.queue.clone();
+            tokio::spawn(async move { queue.submit(add(number, &number.to_string())).await })
+        })
+        .collect();
+    dafei_testkit::eventually(Duration::from_secs(10), "all wait", async || (bench.queue.depth() >= 4).then_some(())).await;
+    bench.gate.add_permits(1);
+    bench.writer.stop().await;
+    for task in accepted {
+        let _ = task.await.expect("no panic").expect("written");
+    }
+    assert!(matches!(bench.queue.submit(add(9, "z")).await, Err(SubmitError::Closed)));
+}

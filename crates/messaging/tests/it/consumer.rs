@@ -1,0 +1,193 @@
+//! The consumer loop: each event takes effect once, in order, whatever is delivered and whatever fails.
+
+use std::{sync::atomic::Ordering, time::Duration};
+
+use async_nats::HeaderMap;
+use dafei_messaging::consumer::ConsumerConfig;
+use dafei_testkit::eventually;
+
+use crate::support::{Bus, PATIENCE, Recorder, STREAM, by_aggregate, headers, start_of_tests};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_event_takes_effect_once_and_the_consumer_knows_how_far_it_has_come() {
+    let bus = Bus::start().await;
+    let relay = bus.relay();
+    let recorder = Recorder::new();
+    let consumer = bus.consume(&recorder);
+    let written: Vec<(u128, i64)> = (1..=300).map(|sequence| (1, sequence)).collect();
+    for chunk in written.chunks(7) {
+        bus.write(chunk).await;
+    }
+    assert_eq!(bus.effects_of(300).await, written);
+    let later = start_of_tests() + Duration::from_secs(60);
+    bus.clock.set(later);
+    relay.handle.prod();
+    let mut status = consumer.handle.watch();
+    let status = status.wait_for(|status| status.caught_up_through == Some(later) && status.lag == 0).await.expect("it runs");
+    assert!(status.active && status.last_sequence > 300 && status.parked == 0);
+    assert_eq!(*recorder.committed.lock().expect("a lock"), written);
+    let heard: String = sqlx::query_scalar("SELECT service || ' ' || through FROM heard ORDER BY place DESC LIMIT 1")
+        .fetch_one(&bus.db.pool)
+        .await
+        .expect("a watermark");
+    assert_eq!(heard, format!("intake {later}"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_event_that_is_published_twice_takes_effect_once() {
+    let bus = Bus::start().await;
+    bus.make_stream().await;
+    for sequence in [1, 2, 1, 2, 2, 3] {
+        bus.publish(1, sequence).await;
+    }
+    let consumer = bus.consume(&Recorder::new());
+    consumer.handle.watch().wait_for(|status| status.last_sequence == 6).await.expect("it runs");
+    assert_eq!(bus.effects().await, [(1, 1), (1, 2), (1, 3)]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_follows_a_gap_waits_and_takes_effect_when_the_gap_is_filled() {
+    let bus = Bus::start().await;
+    bus.make_stream().await;
+    let consumer = bus.consume(&Recorder::new());
+    for sequence in [1, 3, 4] {
+        bus.publish(1, sequence).await;
+    }
+    bus.publish(2, 1).await;
+    consumer.handle.watch().wait_for(|status| status.last_sequence == 4 && status.parked == 1).await.expect("it runs");
+    assert_eq!(bus.effects().await, [(1, 1), (2, 1)]);
+    // Also after a restart.
+    consumer.stop().await;
+    let consumer = bus.consume(&Recorder::new());
+    bus.publish(1, 2).await;
+    bus.publish(1, 5).await;
+    consumer.handle.watch().wait_for(|status| status.last_sequence == 6).await.expect("it runs");
+    assert_eq!(by_aggregate(&bus.effects().await)[&1], [1, 2, 3, 4, 5]);
+    let parked: i64 = sqlx::query_scalar("SELECT count(*) FROM parked_event").fetch_one(&bus.db.pool).await.expect("a count");
+    assert_eq!(parked, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_handler_that_is_not_ready_is_asked_again_until_it_is() {
+    let bus = Bus::start().await;
+    bus.make_stream().await;
+    let recorder = Recorder::new();
+    *recorder.busy.lock().expect("a lock") = 4;
+    let _consumer = bus.consume(&recorder);
+    bus.publish(1, 1).await;
+    assert_eq!(bus.effects_of(1).await, [(1, 1)]);
+    assert!(*recorder.calls.lock().expect("a lock") >= 5);
+    let letters: i64 = sqlx::query_scalar("SELECT count(*) FROM dead_letter").fetch_one(&bus.db.pool).await.expect("a count");
+    assert_eq!(letters, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_consumer_goes_on_after_its_database_connections_were_cut() {
+    let bus = Bus::start().await;
+    bus.make_stream().await;
+    let _consumer = bus.consume(&Recorder::new());
+    bus.publish(1, 1).await;
+    bus.effects_of(1).await;
+    bus.db.cut_connections().await;
+    bus.publish(1, 2).await;
+    assert_eq!(bus.effects_of(2).await, [(1, 1), (1, 2)]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_consumer_goes_on_after_nats_was_killed() {
+    let mut bus = Bus::start().await;
+    let _relay = bus.relay();
+    let _consumer = bus.consume(&Recorder::new());
+    for sequence in 1..=50 {
+        bus.write(&[(1, sequence)]).await;
+        if sequence == 25 {
+            bus.nats.restart().await;
+        }
+    }
+    let expected: Vec<(u128, i64)> = (1..=50).map(|sequence| (1, sequence)).collect();
+    assert_eq!(bus.effects_of(50).await, expected);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_consumer_killed_in_the_middle_of_a_batch_loses_and_doubles_nothing() {
+    let bus = Bus::start().await;
+    bus.make_stream().await;
+    let stuck = Recorder::new();
+    let permits = stuck.gate.available_permits();
+    stuck.gate.forget_permits(permits);
+    let consumer = bus.consume(&stuck);
+    for sequence in 1..=5 {
+        bus.publish(1, sequence).await;
+    }
+    eventually(PATIENCE, "the handler is at work", async || (*stuck.calls.lock().expect("a lock") > 0).then_some(())).await;
+    consumer.kill().await;
+    let _consumer = bus.consume(&Recorder::new());
+    bus.publish(1, 6).await;
+    assert_eq!(bus.effects_of(6).await, [(1, 1), (1, 2), (1, 3), (1, 4), (1, 5), (1, 6)]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_long_batch_is_reported_as_in_progress_and_not_offered_again() {
+    let bus = Bus::start().await;
+    bus.make_stream().await;
+    let slow = Recorder::new();
+    let permits = slow.gate.available_permits();
+    slow.gate.forget_permits(permits);
+    let config = ConsumerConfig { ack_wait: Duration::from_millis(600), ..ConsumerConfig::ordered(STREAM) };
+    let _consumer = bus.consume_with(&slow, config);
+    let beats = std::sync::Arc::new(std::sync::atomic::AtomicU32::new(0));
+    let counted = std::sync::Arc::clone(&beats);
+    let mut progress = bus.nats.client().await.subscribe(format!("$JS.ACK.{STREAM}.>")).await.expect("subscribed");
+    tokio::spawn(async move {
+        while let Some(message) = futures::StreamExt::next(&mut progress).await {
+            if message.payload.as_ref() == b"+WPI" {
+                counted.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+    });
+    bus.publish(1, 1).await;
+    eventually(PATIENCE, "heartbeats", async || (beats.load(Ordering::Relaxed) >= 6).then_some(())).await;
+    slow.gate.add_permits(1);
+    assert_eq!(bus.effects_of(1).await, [(1, 1)]);
+    let stream = bus.js.get_stream(STREAM).await.expect("the stream");
+    let info = stream.consumer_info("recorder").await.expect("the durable");
+    assert_eq!(info.delivered.consumer_sequence, 1, "delivered once");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_server_shows_what_took_effect() {
+    let bus = Bus::start().await;
+    bus.make_stream().await;
+    let _consumer = bus.consume(&Recorder::new());
+    for sequence in 1..=3 {
+        bus.publish(1, sequence).await;
+    }
+    bus.effects_of(3).await;
+    let stream = bus.js.get_stream(STREAM).await.expect("the stream");
+    eventually(PATIENCE, "the acknowledgement", async || {
+        let info = stream.consumer_info("recorder").await.ok()?;
+        (info.ack_floor.stream_sequence == 3 && info.num_ack_pending == 0).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn messages_of_outsiders_come_raw_and_once() {
+    let bus = Bus::start().await;
+    bus.make_stream().await;
+    let recorder = Recorder::new();
+    let consumer = bus.consume_with(&recorder, ConsumerConfig::raw(STREAM));
+    bus.publish_headers(HeaderMap::new(), "one".to_owned()).await;
+    bus.publish_headers(HeaderMap::new(), "poison".to_owned()).await;
+    bus.publish_headers(headers(1, 1), "two".to_owned()).await;
+    consumer.handle.watch().wait_for(|status| status.last_sequence == 3).await.expect("it runs");
+    let payloads: Vec<String> =
+        sqlx::query_scalar("SELECT payload FROM effect ORDER BY place").fetch_all(&bus.db.pool).await.expect("effects");
+    assert_eq!(payloads, ["one", "two"]);
+    assert_eq!(consumer.handle.status().dead_letters, 1);
+    consumer.stop().await;
+    let consumer = bus.consume_with(&recorder, ConsumerConfig::raw(STREAM));
+    bus.publish_headers(HeaderMap::new(), "three".to_owned()).await;
+    consumer.handle.watch().wait_for(|status| status.last_sequence == 4).await.expect("it runs");
+    assert_eq!(bus.effects().await.len(), 3, "a restart offers nothing again");
+}

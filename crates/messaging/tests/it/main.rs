@@ -1,0 +1,13 @@
+//! Messaging against a real PostgreSQL and a real NATS server.
+
+mod batch;
+mod consumer;
+mod dead_letters;
+mod log;
+mod rebuild;
+mod relay;
+mod replicas;
+mod streams;
+mod support;
+mod watermark;
+mod wiped;

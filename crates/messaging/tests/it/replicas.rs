@@ -1,0 +1,149 @@
+//! Several replicas: one works, and one that lost its lock without knowing it is refused.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use dafei_messaging::relay::Relay;
+use dafei_testkit::eventually;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+    sync::watch,
+};
+
+use crate::support::{Bus, PATIENCE, Recorder, Running, config};
+
+/// A way to the NATS server on which what the client sends can be held back.
+struct HeldWay {
+    url: String,
+    open: watch::Sender<bool>,
+    held: Arc<AtomicBool>,
+}
+
+impl HeldWay {
+    async fn to(server: &str) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let url = format!("nats://{}", listener.local_addr().expect("an address"));
+        let server = server.trim_start_matches("nats://").to_owned();
+        let (open, gate) = watch::channel(true);
+        let held = Arc::new(AtomicBool::new(false));
+        let seen = Arc::clone(&held);
+        tokio::spawn(async move {
+            while let Ok((client, _)) = listener.accept().await {
+                let Ok(upstream) = TcpStream::connect(&server).await else { continue };
+                let (mut from_client, mut to_client) = client.into_split();
+                let (mut from_server, mut to_server) = upstream.into_split();
+                let (mut gate, seen) = (gate.clone(), Arc::clone(&seen));
+                tokio::spawn(async move { tokio::io::copy(&mut from_server, &mut to_client).await });
+                tokio::spawn(async move {
+                    let mut buffer = vec![0; 64 * 1024];
+                    while let Ok(count @ 1..) = from_client.read(&mut buffer).await {
+                        let text = String::from_utf8_lossy(&buffer[..count]);
+                        if !*gate.borrow() && text.contains("HPUB t.intake") {
+                            seen.store(true, Ordering::SeqCst);
+                        }
+                        if gate.wait_for(|open| *open).await.is_err() || to_server.write_all(&buffer[..count]).await.is_err() {
+                            return;
+                        }
+                    }
+                });
+            }
+        });
+        Self { url, open, held }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_relay_that_lost_its_lock_is_refused_by_the_fence() {
+    let bus = Bus::start().await;
+    let way = HeldWay::to(&bus.nats.url()).await;
+    let js = async_nats::jetstream::new(async_nats::connect(&way.url).await.expect("a connection"));
+    let stale = Relay::new(bus.db.pool.clone(), js, bus.shared_clock(), config());
+    let stale_handle = stale.handle();
+    let stale = Running::spawn(stale_handle, |token| stale.run(token));
+    bus.write(&[(1, 1)]).await;
+    bus.drained().await;
+    // The first relay has read its batch and is held up on the way to NATS; then it loses its session.
+    way.open.send_replace(false);
+    bus.write(&[(1, 2), (1, 3)]).await;
+    eventually(PATIENCE, "the batch is on its way", async || way.held.load(Ordering::SeqCst).then_some(())).await;
+    let next = bus.relay();
+    sqlx::query("SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND granted AND database =
+                 (SELECT oid FROM pg_database WHERE datname = current_database())")
+        .execute(&bus.db.pool)
+        .await
+        .expect("the session of the first relay ends");
+    eventually(PATIENCE, "the next relay has published", async || (bus.stored().await.len() == 3).then_some(())).await;
+    bus.drained().await;
+    // What the first one sent arrives only now.
+    way.open.send_replace(true);
+    stale.handle.watch().wait_for(|status| status.last_error.is_some()).await.expect("it is refused");
+    stale.stop().await;
+    bus.write(&[(1, 4)]).await;
+    bus.drained().await;
+    assert_eq!(bus.stored().await, [(1, 1), (1, 2), (1, 3), (1, 4)]);
+    next.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_two_relays_one_stands_by_and_takes_over() {
+    let bus = Bus::start().await;
+    let first = bus.relay();
+    first.handle.watch().wait_for(|status| status.active).await.expect("it runs");
+    let second = bus.relay();
+    bus.write(&[(1, 1)]).await;
+    bus.drained().await;
+    assert!(!second.handle.status().active);
+    first.stop().await;
+    bus.write(&[(1, 2)]).await;
+    bus.drained().await;
+    second.handle.watch().wait_for(|status| status.active && status.published == 1).await.expect("it takes over");
+    assert_eq!(bus.stored().await, [(1, 1), (1, 2)]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_two_consumers_one_stands_by_and_takes_over_where_the_first_ended() {
+    let bus = Bus::start().await;
+    bus.make_stream().await;
+    let first = bus.consume(&Recorder::new());
+    first.handle.watch().wait_for(|status| status.active).await.expect("it runs");
+    let second = bus.consume(&Recorder::new());
+    bus.publish(1, 1).await;
+    first.handle.watch().wait_for(|status| status.last_sequence == 1).await.expect("it reads");
+    assert!(!second.handle.status().active);
+    first.stop().await;
+    bus.publish(1, 2).await;
+    second.handle.watch().wait_for(|status| status.last_sequence == 2).await.expect("it takes over");
+    assert_eq!(bus.effects().await, [(1, 1), (1, 2)]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_consumer_that_lost_its_lock_in_the_middle_of_a_batch_cannot_commit_it_a_second_time() {
+    let bus = Bus::start().await;
+    bus.make_stream().await;
+    let recorder = Recorder::new();
+    let stale = bus.consume(&recorder);
+    bus.publish(1, 1).await;
+    stale.handle.watch().wait_for(|status| status.last_sequence == 1).await.expect("it reads");
+    // The lock goes, the consumer does not notice; another takes over and reads on.
+    sqlx::query("SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND granted AND database =
+                 (SELECT oid FROM pg_database WHERE datname = current_database())")
+        .execute(&bus.db.pool)
+        .await
+        .expect("the session that holds the lock ends");
+    let second = bus.consume(&Recorder::new());
+    second.handle.watch().wait_for(|status| status.active).await.expect("it takes over");
+    for sequence in 2..=20 {
+        bus.publish(1, sequence).await;
+    }
+    let expected: Vec<(u128, i64)> = (1..=20).map(|sequence| (1, sequence)).collect();
+    assert_eq!(bus.effects_of(20).await, expected);
+    tokio::time::timeout(Duration::from_secs(5), second.stop()).await.expect("it ends");
+    bus.publish(1, 21).await;
+    assert_eq!(bus.effects_of(21).await.len(), 21);
+}

@@ -1,0 +1,43 @@
+//! The streams and the server are as the suite relies on.
+
+use async_nats::jetstream::stream::{DiscardPolicy, RetentionPolicy, StorageType};
+use dafei_messaging::streams::{ServerError, StreamSpec, check_server, ensure_streams};
+use dafei_testkit::{TestNats, TestNatsOptions};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn streams_are_made_once_and_brought_in_line() {
+    let nats = TestNats::start().await;
+    let js = nats.jetstream().await;
+    let spec = StreamSpec::new("S", ["s.>"]);
+    ensure_streams(&js, &[spec.clone(), StreamSpec::untrusted("U", ["u.>"])]).await.expect("made");
+    ensure_streams(&js, &[spec.clone()]).await.expect("there already");
+    let wider = StreamSpec { subjects: vec!["s.>".to_owned(), "t.>".to_owned()], ..spec };
+    ensure_streams(&js, &[wider]).await.expect("brought in line");
+    let stream = js.get_stream("S").await.expect("the stream");
+    let config = &stream.cached_info().config;
+    assert_eq!(config.subjects, ["s.>", "t.>"]);
+    assert_eq!(config.storage, StorageType::File);
+    assert_eq!(config.retention, RetentionPolicy::Limits);
+    assert_eq!(config.discard, DiscardPolicy::New);
+    assert!(config.deny_delete && config.deny_purge && config.allow_atomic_publish);
+    let untrusted = js.get_stream("U").await.expect("the stream");
+    assert!(!untrusted.cached_info().config.allow_atomic_publish);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_acknowledges_before_it_syncs_is_refused() {
+    let synced = TestNats::start().await;
+    check_server(&synced.client().await, Some(&synced.monitoring_url())).await.expect("a good server");
+    let lax = TestNats::with(TestNatsOptions { sync_always: false, extra: String::new() }).await;
+    let refused = check_server(&lax.client().await, Some(&lax.monitoring_url())).await;
+    assert!(matches!(refused, Err(ServerError::NotSynced)), "{refused:?}");
+    check_server(&lax.client().await, None).await.expect("unknown without the monitoring pages");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_account_without_jetstream_is_refused() {
+    let extra = "accounts { A { users: [{user: a, password: a}] } }\nno_auth_user: a\n".to_owned();
+    let nats = TestNats::with(TestNatsOptions { sync_always: true, extra }).await;
+    let refused = check_server(&nats.client().await, None).await;
+    assert!(matches!(refused, Err(ServerError::NoJetStream { .. })), "{refused:?}");
+}

@@ -1,0 +1,68 @@
+//! The watermark: never past what may still come, and at once when the clock is moved.
+
+use std::{sync::Arc, time::Duration};
+
+use dafei_kernel::time::Instant;
+use dafei_messaging::{log, relay::RelayConfig, tx};
+
+use crate::support::{Bus, at, config, event, is_watermark, start_of_tests};
+
+fn through(message: &async_nats::jetstream::message::StreamMessage) -> Instant {
+    let json: serde_json::Value = serde_json::from_slice(&message.payload).expect("JSON");
+    at(json["through"].as_str().expect("an instant"))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_watermark_never_passes_a_transaction_that_is_not_committed() {
+    let bus = Bus::start().await;
+    let relay = bus.relay();
+    let mut slow = tx::begin_write(&bus.db.pool).await.expect("a transaction");
+    let early = start_of_tests();
+    log::append(&mut slow, &[event(1, 1, early)]).await.expect("appended");
+    // The clock goes on, others commit, and the relay is asked for a watermark again and again.
+    for round in 1..=10_i64 {
+        bus.clock.set(early + Duration::from_secs(round.unsigned_abs()));
+        bus.write(&[(2, round)]).await;
+        relay.handle.prod();
+        let published = round.unsigned_abs();
+        relay.handle.watch().wait_for(|status| status.published >= published).await.expect("the relay runs");
+    }
+    assert!(relay.handle.status().through.is_none_or(|through| through <= early), "{:?}", relay.handle.status());
+    tx::commit(slow).await.expect("committed");
+    relay.handle.watch().wait_for(|status| status.through > Some(early)).await.expect("the relay runs");
+    let messages = bus.messages().await;
+    let place = messages.iter().position(|message| crate::support::named(message) == (1, 1)).expect("the slow event");
+    let passed = messages.iter().position(|message| is_watermark(message) && through(message) > early).expect("a watermark");
+    assert!(place < passed, "the event of {early} stands behind a watermark past it");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_moved_clock_is_told_at_once_and_a_standing_one_only_once() {
+    let bus = Bus::start().await;
+    let slow = RelayConfig {
+        watermark_interval: Duration::from_secs(3_600),
+        idle_watermark_interval: Duration::from_secs(3_600),
+        ..config()
+    };
+    let relay = bus.relay_with(slow);
+    let mut status = relay.handle.watch();
+    status.wait_for(|status| status.through == Some(start_of_tests())).await.expect("the first watermark");
+    for _ in 0..3 {
+        relay.handle.prod();
+    }
+    let later = at("2026-03-07T08:00:00Z");
+    bus.clock.set(later);
+    relay.handle.prod();
+    status.wait_for(|status| status.through == Some(later)).await.expect("the next watermark");
+    let told: Vec<Instant> = bus.messages().await.iter().filter(|message| is_watermark(message)).map(through).collect();
+    assert_eq!(told, [start_of_tests(), later]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_watermark_does_not_pass_the_floor_of_what_was_consumed() {
+    let bus = Bus::start().await;
+    let floor = at("2026-03-01T00:00:00Z");
+    let relay = bus.relay_with(RelayConfig { floor: Some(Arc::new(move || Some(floor))), ..config() });
+    relay.handle.watch().wait_for(|status| status.through.is_some()).await.expect("a watermark");
+    assert_eq!(relay.handle.status().through, Some(floor));
+}

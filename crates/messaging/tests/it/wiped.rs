@@ -1,0 +1,77 @@
+//! A NATS that lost everything: nothing goes into it until it was refilled, and then nothing is lost or doubled.
+
+use dafei_messaging::refill::{RefillError, refill};
+use dafei_testkit::eventually;
+
+use crate::support::{Bus, PATIENCE, Recorder, STREAM, spec};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wiped_stream_is_left_alone_until_it_is_refilled_and_consumers_skip_what_they_saw() {
+    let mut bus = Bus::start().await;
+    let relay = bus.relay();
+    let recorder = Recorder::new();
+    let consumer = bus.consume(&recorder);
+    for sequence in 1..=10 {
+        bus.write(&[(1, sequence)]).await;
+    }
+    bus.effects_of(10).await;
+    bus.nats.wipe().await;
+    relay.handle.prod();
+    relay.handle.watch().wait_for(|status| status.wiped == [STREAM]).await.expect("the relay sees it");
+    bus.write(&[(1, 11), (2, 1)]).await;
+
+    let done = refill(&bus.db.pool, &bus.js, &[spec()]).await.expect("refilled");
+    assert_eq!(done[0].events, 12);
+    relay.handle.watch().wait_for(|status| status.wiped.is_empty()).await.expect("the relay goes on");
+    bus.write(&[(1, 12)]).await;
+    bus.drained().await;
+    let stored = bus.stored().await;
+    let expected: Vec<(u128, i64)> = (1..=11).map(|n| (1, n)).chain([(2, 1), (1, 12)]).collect();
+    assert_eq!(stored, expected);
+    assert_eq!(bus.effects_of(13).await, expected);
+    consumer.stop().await;
+    assert_eq!(bus.effects().await.len(), 13, "what was seen before the wipe had its effect once");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_that_holds_something_is_not_refilled() {
+    let bus = Bus::start().await;
+    let relay = bus.relay();
+    bus.write(&[(1, 1)]).await;
+    bus.drained().await;
+    relay.stop().await;
+    let refused = refill(&bus.db.pool, &bus.js, &[spec()]).await;
+    assert!(matches!(refused, Err(RefillError::NotEmpty { .. })), "{refused:?}");
+    assert_eq!(bus.stored().await, [(1, 1)]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refill_that_was_broken_off_is_begun_again() {
+    let mut bus = Bus::start().await;
+    let relay = bus.relay();
+    for sequence in 1..=5 {
+        bus.write(&[(1, sequence)]).await;
+    }
+    bus.drained().await;
+    relay.stop().await;
+    bus.nats.wipe().await;
+    // As a refill leaves it that was killed after its first batch.
+    eventually(PATIENCE, "the client is back", async || {
+        dafei_messaging::streams::ensure_streams(&bus.js, &[spec()]).await.ok()
+    })
+    .await;
+    let stream = bus.js.get_stream(STREAM).await.expect("the stream");
+    let created = stream.cached_info().created.unix_timestamp_nanos() / 1_000;
+    sqlx::query(
+        "UPDATE relay_state SET refilling = true, last_sequence = 0,
+                stream_created = 'epoch'::timestamptz + $1::bigint * interval '1 microsecond'",
+    )
+    .bind(i64::try_from(created).expect("an instant"))
+    .execute(&bus.db.pool)
+    .await
+    .expect("the state of a broken refill");
+    bus.publish(1, 1).await;
+    let done = refill(&bus.db.pool, &bus.js, &[spec()]).await.expect("refilled");
+    assert_eq!(done[0].events, 5);
+    assert_eq!(bus.stored().await, [(1, 1), (1, 2), (1, 3), (1, 4), (1, 5)]);
+}

@@ -1,0 +1,49 @@
+//! What the use cases of dispatch stand on, and the use cases that are not gRPC calls.
+
+mod delivery;
+mod systems;
+mod writer;
+
+use std::sync::Arc;
+
+use dafei_dispatch_core::{authority::Authority, routing::Table};
+use dafei_kernel::{clock::SharedClock, ids::IdSource, time::Instant};
+use dafei_shell::roster::RosterView;
+use jiff::SignedDuration;
+use sqlx::PgPool;
+
+pub use delivery::AssumedDelivery;
+pub use systems::AgencySystems;
+pub(crate) use writer::{Action, Answer, Queue, Write};
+pub use writer::Writer;
+
+/// What everything in the service shares.
+pub struct App {
+    /// Its database.
+    pub pool: PgPool,
+    /// The suite's clock.
+    pub clock: SharedClock,
+    /// Whether the clock is an exercise's: then the bus's own times are of another world.
+    pub exercise: bool,
+    /// Where ids come from.
+    pub ids: Arc<dyn IdSource>,
+    /// The roster.
+    pub roster: RosterView,
+    /// The routing table in force.
+    pub routing: Table,
+    /// What lies within the townships' authority.
+    pub authority: Authority,
+    /// How long after its issue an instruction counts as delivered at the latest.
+    pub assumed_after: SignedDuration,
+}
+
+impl App {
+    /// The service's name: source of its events.
+    pub const SERVICE: &str = "dispatch";
+
+    /// The instant at which something counts that JetStream dated: its own time, never ahead of the suite's. In an exercise the
+    /// suite's clock stands still until the bus has run dry, so what is on the bus is of now.
+    pub(crate) fn instant_of_bus(&self, stamped: Instant, now: Instant) -> Instant {
+        if self.exercise { now } else { stamped.min(now) }
+    }
+}

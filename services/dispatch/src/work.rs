@@ -1,0 +1,288 @@
+//! One transaction's work on cases: load under lock, decide and evolve in memory, write everything at the end.
+//!
+//! The gRPC writer, the consumers and the delivery timer all go through here, so a rule and a row are written in one place.
+
+use std::collections::{BTreeMap, HashMap};
+
+use bytes::Bytes;
+use dafei_contracts::{Event as Public, catalogue::EventError, chain};
+use dafei_dispatch_core::case::{Case, Command, Context, Event, Means, Reason, Rejection, decide, evolve};
+use dafei_kernel::{owner::Post, role::Role, time::Instant};
+use dafei_messaging::{batch::BatchFailure, event::NewEvent, log};
+use dafei_shell::publish::{self, Outgoing};
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use crate::{
+    app::App,
+    publisher::{self, Aggregate, Meta},
+    store::{
+        cases::{self, CaseRow},
+        instructions::{self, Shown},
+    },
+};
+
+/// A command on its way to a case.
+#[derive(Debug, Clone)]
+pub(crate) struct Order {
+    /// The case; none where the command names an instruction.
+    pub(crate) case: Option<Uuid>,
+    /// What is asked.
+    pub(crate) command: Command,
+    /// Who asks: named in the events. None for the system.
+    pub(crate) actor: Option<Post>,
+    /// Whether the actor must be the post whose step it is.
+    pub(crate) guarded: bool,
+    /// The instant that counts; that of the transaction when none.
+    pub(crate) at: Option<Instant>,
+    /// How the instruction arrived, where the step shows that it did.
+    pub(crate) means: Means,
+    /// W3C trace context of the cause.
+    pub(crate) traceparent: Option<String>,
+}
+
+impl Order {
+    /// Of which case, or by which instruction.
+    pub(crate) fn keys<'a>(orders: impl Iterator<Item = &'a Self>) -> (Vec<Uuid>, Vec<Uuid>) {
+        let (mut cases, mut instructions) = (Vec::new(), Vec::new());
+        for order in orders {
+            cases.extend(order.case);
+            if let (None, Command::Instruction { id, .. }) = (order.case, &order.command) {
+                instructions.push(*id);
+            }
+        }
+        (cases, instructions)
+    }
+}
+
+/// Why an order was not carried out; nothing has changed.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Refusal {
+    /// The rules stand against it.
+    #[error(transparent)]
+    Rejected(#[from] Rejection),
+    /// It is another post's step.
+    #[error("it is another post's step")]
+    OutOfScope,
+    /// The request id stands for another payload.
+    #[error("the request id was used with another payload")]
+    RequestIdReused,
+    /// An event could not be made: a bug.
+    #[error(transparent)]
+    Event(#[from] EventError),
+}
+
+/// A case in the hands of this transaction.
+struct Held {
+    case: Case,
+    chain_head: String,
+    /// How its instructions stood when they were loaded.
+    shown: HashMap<Uuid, Shown>,
+    new: bool,
+    changed: bool,
+}
+
+/// The work of one transaction.
+pub(crate) struct Work<'a> {
+    app: &'a App,
+    /// The transaction's instant: every event is recorded at it.
+    pub(crate) now: Instant,
+    held: BTreeMap<Uuid, Held>,
+    by_instruction: HashMap<Uuid, Uuid>,
+    outgoing: Vec<NewEvent>,
+}
+
+impl<'a> Work<'a> {
+    /// Loads and locks the cases that the orders concern; waits for those that another transaction has.
+    pub(crate) async fn load(
+        app: &'a App,
+        conn: &mut PgConnection,
+        now: Instant,
+        orders: impl Iterator<Item = &Order>,
+    ) -> sqlx::Result<Self> {
+        let (ids, by_instruction) = Order::keys(orders);
+        let rows = cases::lock(conn, &ids, &by_instruction).await?;
+        Ok(Self::holding(app, now, rows))
+    }
+
+    /// Loads and locks these cases but those that another transaction has.
+    pub(crate) async fn load_free(
+        app: &'a App,
+        conn: &mut PgConnection,
+        now: Instant,
+        ids: &[Uuid],
+    ) -> sqlx::Result<Self> {
+        Ok(Self::holding(app, now, cases::lock_free(conn, ids).await?))
+    }
+
+    fn holding(app: &'a App, now: Instant, rows: Vec<CaseRow>) -> Self {
+        let mut work =
+            Self { app, now, held: BTreeMap::new(), by_instruction: HashMap::new(), outgoing: Vec::new() };
+        for CaseRow { case, chain_head } in rows {
+            let shown = case.instructions.iter().map(|one| (one.id, Shown::of(one))).collect();
+            work.by_instruction.extend(case.instructions.iter().map(|one| (one.id, case.facts.id)));
+            work.held.insert(case.facts.id, Held { case, chain_head, shown, new: false, changed: false });
+        }
+        work
+    }
+
+    /// A case as it stands now.
+    pub(crate) fn case(&self, id: Uuid) -> Option<&Case> {
+        self.held.get(&id).map(|held| &held.case)
+    }
+
+    /// The case that has an instruction, as it stands now.
+    pub(crate) fn case_of(&self, instruction: Uuid) -> Option<&Case> {
+        self.by_instruction.get(&instruction).and_then(|id| self.case(*id))
+    }
+
+    /// Decides, evolves, and keeps the events for [`Work::save`]. Answers whose case it was.
+    pub(crate) fn carry_out(&mut self, order: &Order) -> Result<Uuid, Refusal> {
+        let (case, reason) = match (&order.command, order.case) {
+            (Command::Instruction { id, .. }, None) => {
+                (self.by_instruction.get(id).copied(), Reason::NoSuchInstruction)
+            }
+            (_, case) => (case, Reason::NoSuchCase),
+        };
+        let id = case.ok_or_else(|| Rejection::absent(reason))?;
+        let held = self.held.get(&id);
+        if let (true, Some(held), Some(actor)) = (order.guarded, held, &order.actor)
+            && !owns_step(actor, &held.case, &order.command)
+        {
+            return Err(Refusal::OutOfScope);
+        }
+        let context = Context {
+            at: order.at.unwrap_or(self.now),
+            now: self.now,
+            means: order.means,
+            routing: &self.app.routing,
+            authority: &self.app.authority,
+            ids: &*self.app.ids,
+        };
+        let events = decide(held.map(|held| &held.case), &order.command, &context)?;
+        if !events.is_empty() {
+            self.take(id, &events, order)?;
+        }
+        Ok(id)
+    }
+
+    /// Evolves the case by the events and makes the public ones of them; all or nothing.
+    fn take(&mut self, id: Uuid, events: &[Event], order: &Order) -> Result<(), Refusal> {
+        let held = self.held.get(&id);
+        let mut case = held.map(|held| held.case.clone());
+        let mut head = held.map(|held| held.chain_head.clone()).unwrap_or_default();
+        let mut rows = Vec::new();
+        for event in events {
+            case = evolve(case, event);
+            if let Some(case) = &case {
+                self.publish(case, event, order, &mut head, &mut rows)?;
+            }
+        }
+        let Some(case) = case else { return Ok(()) };
+        self.by_instruction.extend(case.instructions.iter().map(|one| (one.id, id)));
+        match self.held.get_mut(&id) {
+            Some(held) => {
+                held.case = case;
+                held.chain_head = head;
+                held.changed = true;
+            }
+            None => {
+                let held = Held { case, chain_head: head, shown: HashMap::new(), new: true, changed: true };
+                self.held.insert(id, held);
+            }
+        }
+        self.outgoing.extend(rows);
+        Ok(())
+    }
+
+    fn publish(
+        &self,
+        case: &Case,
+        event: &Event,
+        order: &Order,
+        head: &mut String,
+        rows: &mut Vec<NewEvent>,
+    ) -> Result<(), Refusal> {
+        for translated in publisher::translate(case, event) {
+            let (aggregate, sequence, chain_head) = match translated.of {
+                Aggregate::Case => (case.facts.id, case.sequence, head.clone()),
+                Aggregate::Instruction(id) => (id, 1, String::new()),
+            };
+            let meta = Meta {
+                aggregate,
+                sequence,
+                region_path: case.facts.path.to_string(),
+                actor: order.actor.as_ref(),
+                received_at: event.at(),
+                chain_head,
+            };
+            let row = self.row(translated.event, meta, order.traceparent.clone())?;
+            if translated.of == Aggregate::Case {
+                *head = chain::next_head(head, &row.payload);
+            }
+            rows.push(row);
+        }
+        Ok(())
+    }
+
+    /// The row of an event that is not a case's, to be written with the rest; answers its bytes, for its chain.
+    pub(crate) fn add(
+        &mut self,
+        event: Public,
+        meta: Meta<'_>,
+        traceparent: Option<String>,
+    ) -> Result<Bytes, EventError> {
+        let row = self.row(event, meta, traceparent)?;
+        let payload = row.payload.clone();
+        self.outgoing.push(row);
+        Ok(payload)
+    }
+
+    fn row(&self, mut event: Public, meta: Meta<'_>, traceparent: Option<String>) -> Result<NewEvent, EventError> {
+        let (aggregate_id, sequence) = (meta.aggregate, meta.sequence);
+        event.set_meta(meta.wire());
+        let event_id = self.app.ids.ordered(self.now);
+        let outgoing = Outgoing { event, aggregate_id, sequence, event_id, recorded_at: self.now };
+        publish::encode_traced(App::SERVICE, &outgoing, traceparent)
+    }
+
+    /// Writes all that has changed, with its events: at most five statements, whatever the number of orders.
+    pub(crate) async fn save(self, conn: &mut PgConnection) -> Result<(), BatchFailure> {
+        let changed = || self.held.values().filter(|held| held.changed);
+        let rows = |new: bool| -> Vec<(&Case, &str)> {
+            changed().filter(|held| held.new == new).map(|held| (&held.case, held.chain_head.as_str())).collect()
+        };
+        cases::insert(conn, &rows(true)).await?;
+        cases::update(conn, &rows(false)).await?;
+        let (mut issued, mut moved) = (Vec::new(), Vec::new());
+        for held in changed() {
+            for one in &held.case.instructions {
+                let shown = Shown::of(one);
+                match held.shown.get(&one.id) {
+                    None => issued.push((held.case.facts.id, one)),
+                    Some(before) if *before != shown => moved.push((one.id, shown)),
+                    Some(_) => {}
+                }
+            }
+        }
+        instructions::insert(conn, &issued, self.app.assumed_after).await?;
+        instructions::update(conn, &moved).await?;
+        log::append(conn, &self.outgoing).await?;
+        Ok(())
+    }
+}
+
+/// Whether the step is the actor's: the centre of the case's township, the office of its county, the unit of the instruction.
+fn owns_step(actor: &Post, case: &Case, command: &Command) -> bool {
+    match command {
+        Command::InstructAgency { .. } | Command::Escalate { .. } | Command::AcceptResult { .. } => {
+            actor.role == Role::TownshipCentre && actor.region == case.facts.township
+        }
+        Command::AssignDepartment { .. } | Command::FeedBack { .. } => {
+            actor.role == Role::CountyOffice && actor.region == case.facts.county
+        }
+        Command::Instruction { id, .. } => case.instruction(*id).is_some_and(|one| one.post == *actor),
+        // Not steps of a post: they come from intake's events alone.
+        Command::Open(_) | Command::Publish | Command::Withdraw => false,
+    }
+}

@@ -1,0 +1,8 @@
+//! The service against a real PostgreSQL and a real NATS: events come over the bus as dispatch and intake publish them, tables are read
+//! by gRPC with tokens.
+
+mod delivery;
+mod events;
+mod scope;
+mod table;
+mod world;
