@@ -41,7 +41,7 @@ macro_rules! coded {
             fn from_str(text: &str) -> Result<Self, $error> {
                 match text {
                     $($code => Ok(Self::$variant),)+
-                    _ => Err($error(text.to_owned())),
+                    _ => Err($error(text.chars().take(40).collect())),
                 }
             }
         }

@@ -81,7 +81,9 @@ impl<'de> Deserialize<'de> for CreditCode {
 
 #[cfg(test)]
 mod tests {
-    use super::CreditCode;
+    use proptest::prelude::*;
+
+    use super::{ALPHABET, CreditCode};
 
     #[test]
     fn the_check_character_of_a_real_code_fits_and_a_changed_digit_is_seen() {
@@ -90,5 +92,39 @@ mod tests {
         assert!(!CreditCode::parse("91350100M000100Y44").expect("form").checksum_ok());
         assert!(CreditCode::parse("91350100m000100y43 ").is_ok());
         assert!(CreditCode::parse("91350100I000100Y43").is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn exactly_one_check_character_fits_and_a_wrong_character_is_seen(
+            body in "[0-9A-HJ-NPQRTUWXY]{17}", at in 0_usize..18, other in 0_usize..31,
+        ) {
+            let fitting: Vec<CreditCode> = ALPHABET
+                .iter()
+                .filter_map(|last| CreditCode::parse(&format!("{body}{}", char::from(*last))).ok())
+                .filter(CreditCode::checksum_ok)
+                .collect();
+            prop_assert_eq!(fitting.len(), 1);
+            let code = fitting[0].as_str();
+            let mut changed = code.as_bytes().to_vec();
+            changed[at] = ALPHABET[other];
+            let changed = String::from_utf8(changed).expect("ASCII");
+            prop_assert_eq!(CreditCode::parse(&changed).expect("form").checksum_ok(), changed == code);
+        }
+
+        #[test]
+        fn a_code_is_read_back_and_folded_to_upper_case(text in "[0-9A-HJ-NPQRTUWXYa-hj-npqrtuwxy]{18}") {
+            let code = CreditCode::parse(&text).expect("form");
+            prop_assert_eq!(code.as_str(), text.to_ascii_uppercase());
+            prop_assert_eq!(code.to_string().parse::<CreditCode>().expect("form"), code);
+        }
+
+        #[test]
+        fn whatever_is_typed_is_read_or_refused(text in "\\PC{0,24}") {
+            if let Ok(code) = CreditCode::parse(&text) {
+                prop_assert_eq!(code.as_str().len(), 18);
+                let _ = code.checksum_ok();
+            }
+        }
     }
 }

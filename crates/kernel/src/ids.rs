@@ -82,3 +82,50 @@ pub fn derived(parts: &[&str]) -> Uuid {
     }
     Uuid::new_v5(&NAMESPACE, name.as_bytes())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use jiff::SignedDuration;
+
+    use super::{IdSource, SeededIds, SystemIds, derived};
+    use crate::time::Instant;
+
+    fn start() -> Instant {
+        "2026-03-02T01:00:00Z".parse().expect("an instant")
+    }
+
+    #[test]
+    fn ordered_ids_sort_by_the_given_instant_and_random_ones_carry_no_time() {
+        let sources: [&dyn IdSource; 2] = [&SystemIds, &SeededIds::new(7)];
+        for source in sources {
+            let later = source.ordered(start() + SignedDuration::from_millis(1));
+            let earlier = source.ordered(start());
+            assert!(earlier < later);
+            assert_eq!(earlier.get_version_num(), 7);
+            assert_eq!(source.random().get_version_num(), 4);
+        }
+    }
+
+    #[test]
+    fn a_seed_gives_the_same_ids_again_and_no_id_twice() {
+        let (one, same, other) = (SeededIds::new(1), SeededIds::new(1), SeededIds::new(2));
+        let mut seen = HashSet::new();
+        for _ in 0..1_000 {
+            let id = one.random();
+            assert_eq!(id, same.random());
+            assert!(seen.insert(id));
+            assert!(seen.insert(other.random()));
+        }
+    }
+
+    #[test]
+    fn a_derived_id_is_stable_and_its_parts_do_not_run_into_each_other() {
+        assert_eq!(derived(&["case", "K3"]), derived(&["case", "K3"]));
+        assert_eq!(derived(&["case", "K3"]).to_string(), "PIN");
+        assert_ne!(derived(&["ab", "c"]), derived(&["a", "bc"]));
+        assert_ne!(derived(&["a"]), derived(&["a", ""]));
+        assert_ne!(derived(&["a1:b"]), derived(&["a", "b"]));
+    }
+}

@@ -83,12 +83,23 @@ mod tests {
         assert!(Fen::new(-1).is_err());
     }
 
+    #[test]
+    fn a_sum_is_exact_and_an_overflow_is_seen() {
+        let fen = |fen| Fen::new(fen).expect("not below zero");
+        assert_eq!(fen(1).checked_add(fen(2)), Some(fen(3)));
+        assert_eq!(fen(i64::MAX).checked_add(fen(1)), None);
+        // Twice 4,999 fen is one hundredth of a wan: rounding comes last.
+        assert_eq!([fen(4_999), fen(4_999)].into_iter().sum::<Fen>().to_wan_string(), "0.01");
+    }
+
     proptest! {
         #[test]
-        fn the_text_is_never_more_than_half_a_hundredth_off(fen in 0_i64..1_000_000_000_000) {
+        fn the_text_is_never_more_than_half_a_hundredth_off(fen in 0_i64..=i64::MAX) {
             let text = Fen::new(fen).expect("not below zero").to_wan_string();
             let (whole, part) = text.split_once('.').expect("a point");
-            let shown = whole.parse::<i64>().expect("digits") * 1_000_000 + part.parse::<i64>().expect("digits") * 10_000;
+            let shown = whole.parse::<i128>().expect("digits") * 1_000_000 + part.parse::<i128>().expect("digits") * 10_000;
+            let fen = i128::from(fen);
+            prop_assert_eq!(part.len(), 2);
             prop_assert!(shown - fen <= 5_000 && fen - shown < 5_000);
         }
     }

@@ -138,17 +138,18 @@ impl FromStr for Region {
 }
 
 /// The regions from the city down to one region: `city:371300/county:371302/township:371302001`.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RegionPath(Vec<Region>);
 
 impl RegionPath {
     /// A path from its regions.
     ///
     /// # Errors
-    /// When it is empty or its levels do not go down.
+    /// When it does not begin with a city or its levels do not go down.
     pub fn new(regions: Vec<Region>) -> Result<Self, RegionError> {
+        let from_city = regions.first().is_some_and(|top| top.level == Level::City);
         let down = regions.windows(2).all(|pair| pair[0].level < pair[1].level);
-        if regions.is_empty() || !down {
+        if !from_city || !down {
             let text: Vec<String> = regions.iter().map(ToString::to_string).collect();
             return Err(RegionError::Text(text.join("/")));
         }
@@ -218,3 +219,95 @@ macro_rules! serde_by_text {
 }
 
 serde_by_text!(Region, RegionPath);
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::{Level, Region, RegionError, RegionPath};
+
+    #[test]
+    fn a_code_must_have_the_form_of_its_level() {
+        for (level, code) in [
+            (Level::City, "37130"),
+            (Level::County, "3713021"),
+            (Level::Township, "371302"),
+            (Level::Village, "371302001"),
+            (Level::Village, "37130200100１"),
+            (Level::WorkArea, "371302001"),
+            (Level::WorkArea, "371302001-"),
+            (Level::WorkArea, "371302001-East"),
+            (Level::WorkArea, "371302001-123456789"),
+            (Level::WorkArea, "371302-east"),
+        ] {
+            assert!(matches!(Region::new(level, code), Err(RegionError::Code { .. })), "{level} {code}");
+        }
+    }
+
+    #[test]
+    fn a_code_padded_to_twelve_digits_is_that_of_its_level() {
+        let padded = Region::new(Level::County, "371302000000").expect("a county");
+        assert_eq!(padded.to_string(), "county:371302");
+        assert!(Region::new(Level::County, "371302001000").is_err());
+    }
+
+    #[test]
+    fn a_path_begins_with_a_city_and_goes_down() {
+        for text in [
+            "",
+            "county:371302",
+            "city:371300/city:371300",
+            "city:371300/township:371302001/county:371302",
+            "city:371300/",
+            "city:371300//county:371302",
+            "371300",
+        ] {
+            assert!(text.parse::<RegionPath>().is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_path_lies_within_each_of_its_regions_and_no_other() {
+        let path: RegionPath = "city:371300/county:371371/township:371302099".parse().expect("a path");
+        let region = |text: &str| text.parse::<Region>().expect("a region");
+        assert_eq!(path.leaf(), &region("township:371302099"));
+        assert_eq!(path.at(Level::County), Some(&region("county:371371")));
+        assert_eq!(path.at(Level::Village), None);
+        assert!(path.is_within(&region("county:371371")));
+        assert!(path.is_within(&region("township:371302099")));
+        assert!(!path.is_within(&region("county:371302")));
+    }
+
+    fn path() -> impl Strategy<Value = RegionPath> {
+        let codes = ["[0-9]{6}", "[0-9]{6}", "[0-9]{9}", "[0-9]{9}-[a-z0-9]{1,8}", "[0-9]{12}"];
+        (codes, 1_usize..32).prop_map(|(codes, chosen)| {
+            // A city always; which of the other levels follow is in the bits of `chosen`.
+            let regions = Level::ALL
+                .iter()
+                .zip(codes)
+                .enumerate()
+                .filter(|(at, _)| *at == 0 || chosen >> at & 1 == 1)
+                .map(|(_, (level, code))| Region::new(*level, &code).expect("of its form"))
+                .collect();
+            RegionPath::new(regions).expect("from a city down")
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn a_path_is_read_back_as_it_was_written(path in path()) {
+            prop_assert_eq!(path.to_string().parse::<RegionPath>().expect("a path"), path.clone());
+            for region in path.regions() {
+                prop_assert_eq!(&region.to_string().parse::<Region>().expect("a region"), region);
+            }
+        }
+
+        #[test]
+        fn any_text_is_refused_or_read_as_it_will_be_written(text in "(city|county|village|x)?:?[0-9-]{0,13}(/county:[0-9]{5,7})?") {
+            if let Ok(path) = text.parse::<RegionPath>() {
+                let again: RegionPath = path.to_string().parse().expect("a path");
+                prop_assert_eq!(again, path);
+            }
+        }
+    }
+}

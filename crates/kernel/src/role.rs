@@ -60,3 +60,50 @@ impl Role {
         matches!(self, Self::TownshipAgency | Self::CountyDepartment | Self::CityDepartment)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Role;
+    use crate::{agency::Agency, industry::Industry, region::Level, sector::Sector};
+
+    #[test]
+    fn the_closed_lists_have_as_many_entries_as_the_document() {
+        assert_eq!(Role::ALL.len(), 16);
+        assert_eq!(Agency::ALL.len(), 14);
+        assert_eq!(Sector::ALL.len(), 8);
+        assert_eq!(Industry::ALL.len(), 9);
+        assert_eq!(Level::ALL.len(), 5);
+    }
+
+    #[test]
+    fn a_code_leads_back_to_its_entry_and_nothing_else_does() {
+        for role in Role::ALL {
+            assert_eq!(role.code().parse(), Ok(*role));
+        }
+        for agency in Agency::ALL {
+            assert_eq!(agency.code().parse(), Ok(*agency));
+        }
+        for sector in Sector::ALL {
+            assert_eq!(sector.code().parse(), Ok(*sector));
+        }
+        for industry in Industry::ALL {
+            assert_eq!(industry.code().parse(), Ok(*industry));
+        }
+        assert!("Admin".parse::<Role>().is_err());
+        assert!("".parse::<Agency>().is_err());
+    }
+
+    #[test]
+    fn an_error_does_not_carry_more_of_the_input_than_helps() {
+        let error = "x".repeat(10_000).parse::<Role>().expect_err("no role");
+        assert_eq!(error.0.len(), 40);
+    }
+
+    #[test]
+    fn departments_name_an_agency_and_offices_do_not() {
+        let with: Vec<&str> = Role::ALL.iter().filter(|role| role.needs_agency()).map(|role| role.code()).collect();
+        assert_eq!(with, ["township-agency", "county-department", "city-department"]);
+        assert_eq!(Role::WorkAreaSecretary.level(), Some(Level::WorkArea));
+        assert_eq!(Role::Bank.level(), None);
+    }
+}

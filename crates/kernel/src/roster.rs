@@ -1,7 +1,9 @@
 //! The roster in memory: who administers what, who holds which post, which enterprises there are (clause B1). Pure; services fill it from
 //! their tables.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeSet, HashMap};
+
+use serde::{Deserialize, Serialize};
 
 use crate::{
     agency::Agency,
@@ -13,8 +15,12 @@ use crate::{
     time::Instant,
 };
 
+mod builder;
+
+pub use builder::{RosterBuilder, RowError, RowFault};
+
 /// A region with its name and the region that administers it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct RegionEntry {
     /// The region.
     pub region: Region,
@@ -27,7 +33,7 @@ pub struct RegionEntry {
 }
 
 /// Someone who holds a post for a time.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Holder {
     /// Role of the post.
     pub role: Role,
@@ -44,7 +50,7 @@ pub struct Holder {
 }
 
 /// An enterprise of the roster.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Enterprise {
     /// Its credit code.
     pub credit_code: CreditCode,
@@ -88,7 +94,7 @@ pub enum RosterError {
 #[derive(Debug, Clone, Default)]
 pub struct RosterIndex {
     regions: HashMap<Region, RegionEntry>,
-    children: HashMap<Region, BTreeMap<Region, ()>>,
+    children: HashMap<Region, BTreeSet<Region>>,
     holders: HashMap<Region, Vec<Holder>>,
     enterprises: HashMap<CreditCode, Enterprise>,
 }
@@ -108,6 +114,12 @@ impl RosterIndex {
     #[must_use]
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// Collects the rows of a whole roster, in any order, to be checked together.
+    #[must_use]
+    pub fn builder() -> RosterBuilder {
+        RosterBuilder::default()
     }
 
     /// How many regions there are.
@@ -140,7 +152,7 @@ impl RosterIndex {
         }
         self.remove_region(&entry.region);
         if let Some(parent) = &entry.parent {
-            self.children.entry(parent.clone()).or_default().insert(entry.region.clone(), ());
+            self.children.entry(parent.clone()).or_default().insert(entry.region.clone());
         }
         self.regions.insert(entry.region.clone(), entry);
         Ok(())
@@ -199,12 +211,24 @@ impl RosterIndex {
         if outer.level() == Level::WorkArea && entry.work_area.as_ref() == Some(outer) {
             return true;
         }
-        self.path(inner).is_some_and(|path| path.is_within(outer))
+        // Up to the city: a region that hangs in the air lies in nothing.
+        let mut found = false;
+        let mut at = entry;
+        loop {
+            found |= at.region == *outer;
+            match &at.parent {
+                None => return found,
+                Some(parent) => match self.regions.get(parent) {
+                    Some(above) => at = above,
+                    None => return false,
+                },
+            }
+        }
     }
 
     /// The regions directly below one, in the order of their codes.
     pub fn children<'a>(&'a self, region: &Region) -> impl Iterator<Item = &'a Region> + use<'a> {
-        self.children.get(region).into_iter().flat_map(BTreeMap::keys)
+        self.children.get(region).into_iter().flatten()
     }
 
     /// All regions of a level, in no order.
@@ -253,114 +277,4 @@ impl RosterIndex {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::{Holder, RegionEntry, RosterError, RosterIndex};
-    use crate::{
-        region::{Level, Region},
-        role::Role,
-        time::Instant,
-    };
-
-    fn region(text: &str) -> Region {
-        text.parse().expect("a region")
-    }
-
-    fn add(index: &mut RosterIndex, text: &str, parent: Option<&str>, area: Option<&str>) -> Result<(), RosterError> {
-        index.upsert_region(RegionEntry {
-            region: region(text),
-            name: text.to_owned(),
-            parent: parent.map(region),
-            work_area: area.map(region),
-        })
-    }
-
-    fn linyi() -> RosterIndex {
-        let mut index = RosterIndex::new();
-        add(&mut index, "city:371300", None, None).expect("fits");
-        add(&mut index, "county:371302", Some("city:371300"), None).expect("fits");
-        add(&mut index, "county:371371", Some("city:371300"), None).expect("fits");
-        // Coded under 371302, administered by the development zone.
-        add(&mut index, "township:371302099", Some("county:371371"), None).expect("fits");
-        add(&mut index, "work-area:371302099-east", Some("township:371302099"), None).expect("fits");
-        add(&mut index, "village:371302099001", Some("township:371302099"), Some("work-area:371302099-east"))
-            .expect("fits");
-        add(&mut index, "village:371302099002", Some("township:371302099"), None).expect("fits");
-        index
-    }
-
-    #[test]
-    fn containment_goes_by_parents_and_not_by_prefixes() {
-        let index = linyi();
-        let village = region("village:371302099001");
-        assert!(index.contains(&region("county:371371"), &village));
-        assert!(!index.contains(&region("county:371302"), &village));
-        assert!(index.contains(&region("city:371300"), &village));
-        assert!(!index.contains(&region("city:371300"), &region("county:371399")));
-    }
-
-    #[test]
-    fn a_work_area_contains_its_villages_only() {
-        let index = linyi();
-        let area = region("work-area:371302099-east");
-        assert!(index.contains(&area, &region("village:371302099001")));
-        assert!(!index.contains(&area, &region("village:371302099002")));
-        assert!(!index.contains(&area, &region("township:371302099")));
-    }
-
-    #[test]
-    fn a_region_without_a_fitting_parent_is_refused() {
-        let mut index = linyi();
-        assert!(matches!(
-            add(&mut index, "township:371311001", Some("county:371311"), None),
-            Err(RosterError::UnknownParent { .. })
-        ));
-        assert!(matches!(
-            add(&mut index, "village:371302001001", Some("county:371302"), None),
-            Err(RosterError::WrongLevel { .. })
-        ));
-        assert!(matches!(add(&mut index, "county:371311", None, None), Err(RosterError::NoParent(_))));
-    }
-
-    #[test]
-    fn a_holder_answers_for_the_instants_of_his_time() {
-        let mut index = linyi();
-        let village = region("village:371302099001");
-        let at = |text: &str| text.parse::<Instant>().expect("an instant");
-        let holder = |person: &str, from: &str, until: Option<&str>| Holder {
-            role: Role::VillageSecretary,
-            region: village.clone(),
-            agency: None,
-            person: person.to_owned(),
-            valid_from: at(from),
-            valid_until: until.map(at),
-        };
-        index.replace_holders(
-            &village,
-            vec![
-                holder("王", "2026-01-01T00:00:00Z", Some("2026-06-01T00:00:00Z")),
-                holder("李", "2026-06-01T00:00:00Z", None),
-            ],
-        );
-        let who = |text: &str| {
-            index
-                .holders_at(Role::VillageSecretary, &village, None, at(text))
-                .iter()
-                .map(|h| h.person.clone())
-                .collect::<Vec<_>>()
-        };
-        assert_eq!(who("2026-05-31T23:59:59.999999Z"), ["王"]);
-        assert_eq!(who("2026-06-01T00:00:00Z"), ["李"]);
-        assert!(who("2025-12-31T00:00:00Z").is_empty());
-    }
-
-    #[test]
-    fn the_children_of_a_region_stand_in_the_order_of_their_codes() {
-        let index = linyi();
-        let villages: Vec<_> = index
-            .children(&region("township:371302099"))
-            .filter(|region| region.level() == Level::Village)
-            .map(|region| region.code().to_string())
-            .collect();
-        assert_eq!(villages, ["371302099001", "371302099002"]);
-    }
-}
+mod tests;

@@ -46,10 +46,26 @@ impl Subject {
 }
 
 /// A point on the earth, WGS 84, in 1e-7 degrees.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "Degrees")]
 pub struct Position {
     lat_e7: i32,
     lon_e7: i32,
+}
+
+/// A position as it is written, before its range is checked.
+#[derive(Deserialize)]
+struct Degrees {
+    lat_e7: i32,
+    lon_e7: i32,
+}
+
+impl TryFrom<Degrees> for Position {
+    type Error = PositionError;
+
+    fn try_from(degrees: Degrees) -> Result<Self, PositionError> {
+        Self::new(degrees.lat_e7, degrees.lon_e7)
+    }
 }
 
 /// The numbers are no point on the earth.
@@ -96,7 +112,9 @@ impl Position {
 
 #[cfg(test)]
 mod tests {
-    use super::Position;
+    use proptest::prelude::*;
+
+    use super::{Degrees, Position};
 
     #[test]
     fn a_degree_of_latitude_is_about_111_kilometres() {
@@ -105,5 +123,26 @@ mod tests {
         assert!((south.distance_m(&north) - 111_195.0).abs() < 1.0);
         assert!(south.distance_m(&south).abs() < 1e-6);
         assert!(Position::new(900_000_001, 0).is_err());
+    }
+
+    #[test]
+    fn a_stored_position_off_the_earth_is_refused_when_read() {
+        assert!(Position::try_from(Degrees { lat_e7: 0, lon_e7: 1_800_000_001 }).is_err());
+        assert!(Position::try_from(Degrees { lat_e7: i32::MIN, lon_e7: 0 }).is_err());
+        assert!(Position::try_from(Degrees { lat_e7: -900_000_000, lon_e7: 1_800_000_000 }).is_ok());
+    }
+
+    fn position() -> impl Strategy<Value = Position> {
+        (-900_000_000..=900_000_000, -1_800_000_000..=1_800_000_000)
+            .prop_map(|(lat, lon)| Position::new(lat, lon).expect("on earth"))
+    }
+
+    proptest! {
+        #[test]
+        fn a_distance_is_the_same_both_ways_and_never_beyond_the_antipodes(a in position(), b in position()) {
+            let there = a.distance_m(&b);
+            prop_assert!((0.0..20_015_200.0).contains(&there));
+            prop_assert!((there - b.distance_m(&a)).abs() < 1e-3);
+        }
     }
 }

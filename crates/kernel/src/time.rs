@@ -93,7 +93,7 @@ impl Month {
     /// 00:00 of its first day.
     #[must_use]
     pub fn first_instant(self) -> Instant {
-        start_of_day(Date::constant(self.year, self.month, 1))
+        Date::new(self.year, self.month, 1).map_or(Instant::MAX, start_of_day)
     }
 
     /// 24:00 of its last day: the first instant that is no longer in it.
@@ -151,5 +151,70 @@ impl Serialize for Month {
 impl<'de> Deserialize<'de> for Month {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::civil::date;
+    use proptest::prelude::*;
+
+    use super::{Instant, Month, civil_date, end_of_day, format_local, start_of_day, truncate_micros};
+
+    fn at(text: &str) -> Instant {
+        text.parse().expect("an instant")
+    }
+
+    #[test]
+    fn a_civil_day_begins_at_four_in_the_afternoon_of_utc() {
+        assert_eq!(civil_date(at("2026-11-23T15:59:59.999999Z")), date(2026, 11, 23));
+        assert_eq!(civil_date(at("2026-11-23T16:00:00Z")), date(2026, 11, 24));
+        assert_eq!(start_of_day(date(2026, 11, 24)), at("2026-11-23T16:00:00Z"));
+        assert_eq!(end_of_day(date(2026, 11, 24)), start_of_day(date(2026, 11, 25)));
+    }
+
+    #[test]
+    fn a_clerk_reads_local_time() {
+        assert_eq!(format_local(at("2026-11-23T12:15:03.9Z")), "2026-11-23 20:15:03");
+    }
+
+    #[test]
+    fn nothing_below_a_microsecond_is_kept() {
+        assert_eq!(truncate_micros(at("2026-11-23T12:15:03.123456789Z")), at("2026-11-23T12:15:03.123456Z"));
+    }
+
+    #[test]
+    fn a_month_ends_where_the_next_begins_also_over_new_year() {
+        let december: Month = "2026-12".parse().expect("a month");
+        assert_eq!(december.end_instant(), at("2026-12-31T16:00:00Z"));
+        assert_eq!(december.next().to_string(), "2027-01");
+        assert_eq!(december.next().prev(), december);
+        assert_eq!(Month::of(december.first_instant()), december);
+        assert_ne!(Month::of(december.end_instant()), december);
+    }
+
+    #[test]
+    fn what_is_not_written_like_a_month_is_refused() {
+        for text in ["2026-13", "2026-00", "2026-1", "26-01", "0000-01", "2026-1-", "２０２６-01", ""] {
+            assert!(text.parse::<Month>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_end_of_time_is_no_panic() {
+        assert_eq!(Month::of(Instant::MAX).end_instant(), Instant::MAX);
+        assert_eq!(end_of_day(date(9999, 12, 31)), Instant::MAX);
+    }
+
+    proptest! {
+        #[test]
+        fn every_instant_lies_in_its_day_and_month(micros in -2_000_000_000_000_000_i64..4_000_000_000_000_000) {
+            let at = Instant::from_microsecond(micros).expect("in range");
+            let day = civil_date(at);
+            prop_assert!(start_of_day(day) <= at && at < end_of_day(day));
+            let month = Month::of(at);
+            prop_assert!(month.first_instant() <= at && at < month.end_instant());
+            prop_assert_eq!(month.to_string().parse::<Month>().expect("a month"), month);
+        }
     }
 }

@@ -244,22 +244,22 @@ impl<'a> By<'a> {
 }
 
 /// What every event of a case carries.
-pub(crate) struct Meta<'a> {
+pub(crate) struct Meta {
     pub(crate) aggregate: Uuid,
     pub(crate) sequence: i64,
     pub(crate) region_path: String,
-    pub(crate) actor: Option<&'a Post>,
+    pub(crate) actor: Option<Post>,
     pub(crate) received_at: Instant,
     pub(crate) chain_head: String,
 }
 
-impl Meta<'_> {
+impl Meta {
     pub(crate) fn wire(self) -> ev::EventMeta {
         ev::EventMeta {
             aggregate_id: self.aggregate.to_string(),
             sequence: self.sequence,
             region_path: self.region_path,
-            actor: self.actor.map(Into::into),
+            actor: self.actor.as_ref().map(Into::into),
             received_at: Some(self.received_at.into()),
             claimed_at: None,
             chain_head: self.chain_head,

@@ -212,7 +212,7 @@ impl<'a> Work<'a> {
                 aggregate,
                 sequence,
                 region_path: case.facts.path.to_string(),
-                actor: order.actor.as_ref(),
+                actor: order.actor.clone(),
                 received_at: event.at(),
                 chain_head,
             };
@@ -229,7 +229,7 @@ impl<'a> Work<'a> {
     pub(crate) fn add(
         &mut self,
         event: Public,
-        meta: Meta<'_>,
+        meta: Meta,
         traceparent: Option<String>,
     ) -> Result<Bytes, EventError> {
         let row = self.row(event, meta, traceparent)?;
@@ -238,7 +238,7 @@ impl<'a> Work<'a> {
         Ok(payload)
     }
 
-    fn row(&self, mut event: Public, meta: Meta<'_>, traceparent: Option<String>) -> Result<NewEvent, EventError> {
+    fn row(&self, mut event: Public, meta: Meta, traceparent: Option<String>) -> Result<NewEvent, EventError> {
         let (aggregate_id, sequence) = (meta.aggregate, meta.sequence);
         event.set_meta(meta.wire());
         let event_id = self.app.ids.ordered(self.now);

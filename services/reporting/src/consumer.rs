@@ -34,16 +34,10 @@ impl Handler for DispatchFacts {
         Self::NAME
     }
 
-    async fn apply(
-        &self,
-        conn: &mut PgConnection,
-        events: &[Delivered],
-    ) -> Result<(), HandlerError> {
+    async fn apply(&self, conn: &mut PgConnection, events: &[Delivered]) -> Result<(), HandlerError> {
         let mut facts = Vec::new();
         for (index, delivered) in events.iter().enumerate() {
-            facts.extend(
-                facts_in(delivered).map_err(|reason| HandlerError::Reject { index, reason })?,
-            );
+            facts.extend(facts_in(delivered).map_err(|reason| HandlerError::Reject { index, reason })?);
         }
         store::take(conn, facts).await?;
         Ok(())
@@ -96,17 +90,9 @@ impl Handler for IntakeRoster {
         Self::NAME
     }
 
-    async fn apply(
-        &self,
-        conn: &mut PgConnection,
-        events: &[Delivered],
-    ) -> Result<(), HandlerError> {
+    async fn apply(&self, conn: &mut PgConnection, events: &[Delivered]) -> Result<(), HandlerError> {
         let mut snapshots = Vec::new();
-        for (index, delivered) in events
-            .iter()
-            .enumerate()
-            .filter(|(_, delivered)| delivered.event_type == SNAPSHOT)
-        {
+        for (index, delivered) in events.iter().enumerate().filter(|(_, delivered)| delivered.event_type == SNAPSHOT) {
             let reject = |reason: String| HandlerError::Reject { index, reason };
             if let Some(Event::RosterSnapshot(snapshot)) =
                 parse(delivered).map_err(|error| reject(error.to_string()))?
@@ -116,18 +102,16 @@ impl Handler for IntakeRoster {
             }
         }
         let snapshots: Vec<_> = snapshots.iter().collect();
-        self.roster
-            .apply(conn, &snapshots)
-            .await
-            .map_err(|error| match error {
-                RosterError::Sql(error) => error.into(),
-                other => HandlerError::Retry(Box::new(other)),
-            })
+        self.roster.apply(conn, &snapshots).await.map_err(|error| match error {
+            RosterError::Sql(error) => error.into(),
+            other => HandlerError::Retry(Box::new(other)),
+        })
     }
 }
 
-/// Forgets the projection and its marks in one transaction: the consumers start over and make it again from the streams. What the
-/// streams no longer hold must be refilled from the publishers' event logs first.
+/// Forgets the projection and its marks in one transaction: with the next message (a publisher's watermark is enough) or at their next
+/// start the consumers begin again at the start of their streams. Until they are through, tables show less. What the streams no longer
+/// hold must be refilled from the publishers' event logs first.
 ///
 /// # Errors
 /// When PostgreSQL refuses or is away; then nothing is forgotten.

@@ -60,11 +60,7 @@ impl MonthlyTables {
     /// Reads from `pool`; the clock says which months have begun.
     #[must_use]
     pub const fn new(pool: PgPool, roster: RosterView, clock: SharedClock) -> Self {
-        Self {
-            pool,
-            roster,
-            clock,
-        }
+        Self { pool, roster, clock }
     }
 
     fn check(
@@ -82,60 +78,34 @@ impl MonthlyTables {
     }
 
     async fn table(&self, unit: &Unit, month: Month) -> Result<Table, Fault> {
-        let units = store::unit_ids(&self.pool, unit)
-            .await
-            .map_err(faults::database)?;
-        let cells = store::cells(&self.pool, &units, month)
-            .await
-            .map_err(faults::database)?;
+        let units = store::unit_ids(&self.pool, unit).await.map_err(faults::database)?;
+        let cells = store::cells(&self.pool, &units, month).await.map_err(faults::database)?;
         let cells = cells.into_iter().map(cell).collect::<Result<Vec<_>, _>>()?;
         let table = Table::of_cells(cells);
         if table.cross_foots() {
             Ok(table)
         } else {
-            Err(Fault::internal(format!(
-                "the table of {unit} for {month} does not cross-foot"
-            )))
+            Err(Fault::internal(format!("the table of {unit} for {month} does not cross-foot")))
         }
     }
 }
 
 /// A stored cell; an unknown code is a fault of ours, never left out of a table.
-fn cell(
-    (sector, column, value): (String, i16, i64),
-) -> Result<(Option<Sector>, Column, i64), Fault> {
-    let bad = || {
-        Fault::internal(format!(
-            "no cell of the form: sector {sector:?}, column {column}"
-        ))
-    };
-    let column = u32::try_from(column)
-        .ok()
-        .and_then(Column::from_number)
-        .ok_or_else(bad)?;
-    let sector = if sector.is_empty() {
-        None
-    } else {
-        Some(sector.parse().map_err(|_| bad())?)
-    };
+fn cell((sector, column, value): (String, i16, i64)) -> Result<(Option<Sector>, Column, i64), Fault> {
+    let bad = || Fault::internal(format!("no cell of the form: sector {sector:?}, column {column}"));
+    let column = u32::try_from(column).ok().and_then(Column::from_number).ok_or_else(bad)?;
+    let sector = if sector.is_empty() { None } else { Some(sector.parse().map_err(|_| bad())?) };
     Ok((sector, column, value))
 }
 
 fn filing_unit(wire: Option<&pb::FilingUnit>) -> Result<Unit, Fault> {
     let wire = wire.ok_or_else(|| faults::convert(convert::ConvertError::required("unit")))?;
     if wire.kind.is_empty() {
-        return Err(faults::convert(convert::ConvertError::required(
-            "unit.kind",
-        )));
+        return Err(faults::convert(convert::ConvertError::required("unit.kind")));
     }
     let kind = UnitKind::from_code(&wire.kind).ok_or_else(|| {
         let kinds = UnitKind::ALL.map(UnitKind::code).join(", ");
-        Fault::field(
-            "unit.kind",
-            "UNKNOWN_UNIT_KIND",
-            format!("is none of {kinds}"),
-            "没有这种填报单位",
-        )
+        Fault::field("unit.kind", "UNKNOWN_UNIT_KIND", format!("is none of {kinds}"), "没有这种填报单位")
     })?;
     let region = convert::region("unit.region", wire.region.as_ref()).map_err(faults::convert)?;
     let agency = convert::optional_agency("unit.agency", &wire.agency).map_err(faults::convert)?;
@@ -154,20 +124,10 @@ fn checked_month(text: &str, now: Instant) -> Result<Month, Fault> {
         return Err(faults::convert(convert::ConvertError::required("month")));
     }
     let month: Month = text.parse().map_err(|error: MonthError| {
-        Fault::field(
-            "month",
-            "INVALID_MONTH",
-            error.to_string(),
-            "月份应写作“2026-11”的样子",
-        )
+        Fault::field("month", "INVALID_MONTH", error.to_string(), "月份应写作“2026-11”的样子")
     })?;
     if month > Month::of(now) {
-        return Err(Fault::field(
-            "month",
-            "MONTH_IN_FUTURE",
-            format!("{month} has not begun"),
-            "该月份还没有开始",
-        ));
+        return Err(Fault::field("month", "MONTH_IN_FUTURE", format!("{month} has not begun"), "该月份还没有开始"));
     }
     Ok(month)
 }
@@ -192,10 +152,7 @@ fn wire_unit(unit: &Unit) -> pb::FilingUnit {
     pb::FilingUnit {
         kind: unit.kind().code().to_owned(),
         region: Some(unit.region().into()),
-        agency: unit
-            .agency()
-            .map(|agency| agency.code().to_owned())
-            .unwrap_or_default(),
+        agency: unit.agency().map(|agency| agency.code().to_owned()).unwrap_or_default(),
     }
 }
 
@@ -204,10 +161,7 @@ fn wire_fact(row: store::FactRow, column: Column) -> pb::Fact {
         fact_id: row.fact_id.to_string(),
         unit: Some(pb::FilingUnit {
             kind: row.kind,
-            region: Some(WireRegion {
-                level: row.region_level,
-                code: row.region_code,
-            }),
+            region: Some(WireRegion { level: row.region_level, code: row.region_code }),
             agency: row.agency,
         }),
         sector: row.sector,
@@ -228,8 +182,7 @@ fn cursor(token: Option<PageCursor>) -> Result<store::Cursor, Fault> {
     let Some((micros, fact_id)) = token else {
         return Ok(store::Cursor::START);
     };
-    let at =
-        Instant::from_microsecond(micros).map_err(|error| Fault::internal(error.to_string()))?;
+    let at = Instant::from_microsecond(micros).map_err(|error| Fault::internal(error.to_string()))?;
     Ok(store::Cursor { at, fact_id })
 }
 
@@ -239,48 +192,23 @@ impl MonthlyTables {
         asked: &Asked,
         request: pb::ListCellFactsRequest,
     ) -> Result<pb::ListCellFactsResponse, Fault> {
-        let column = Column::from_number(request.column).ok_or_else(|| {
-            Fault::field(
-                "column",
-                "UNKNOWN_COLUMN",
-                "is none of 1 to 12",
-                "没有这一栏，应为1至12",
-            )
-        })?;
+        let column = Column::from_number(request.column)
+            .ok_or_else(|| Fault::field("column", "UNKNOWN_COLUMN", "is none of 1 to 12", "没有这一栏，应为1至12"))?;
         let sector = match request.sector.as_str() {
             "" => None,
             code => Some(code.parse::<Sector>().map_err(|_| {
-                faults::convert(convert::ConvertError::unknown(
-                    "sector",
-                    "UNKNOWN_SECTOR",
-                    code,
-                    "领域代码",
-                ))
+                faults::convert(convert::ConvertError::unknown("sector", "UNKNOWN_SECTOR", code, "领域代码"))
             })?),
         };
         let size = paging::page_size(request.page_size, 50, 500)?;
-        let filter = pb::ListCellFactsRequest {
-            page_size: 0,
-            page_token: String::new(),
-            ..request.clone()
-        };
+        let filter = pb::ListCellFactsRequest { page_size: 0, page_token: String::new(), ..request.clone() };
         let after = cursor(paging::decode(&request.page_token, &filter)?)?;
-        let units = store::unit_ids(&self.pool, &asked.unit)
-            .await
-            .map_err(faults::database)?;
+        let units = store::unit_ids(&self.pool, &asked.unit).await.map_err(faults::database)?;
         let sector = sector.map(|sector| sector.code());
         // One more than asked for says whether there is a next page.
-        let mut rows = store::facts(
-            &self.pool,
-            &units,
-            asked.month,
-            column,
-            sector,
-            after,
-            size + 1,
-        )
-        .await
-        .map_err(faults::database)?;
+        let mut rows = store::facts(&self.pool, &units, asked.month, column, sector, after, size + 1)
+            .await
+            .map_err(faults::database)?;
         let full = rows.len() > usize::try_from(size).unwrap_or(usize::MAX);
         rows.truncate(usize::try_from(size).unwrap_or(usize::MAX));
         let next_page_token = match rows.last() {
@@ -291,10 +219,7 @@ impl MonthlyTables {
             Some(_) | None => String::new(),
         };
         let facts = rows.into_iter().map(|row| wire_fact(row, column)).collect();
-        Ok(pb::ListCellFactsResponse {
-            facts,
-            next_page_token,
-        })
+        Ok(pb::ListCellFactsResponse { facts, next_page_token })
     }
 }
 
@@ -306,22 +231,13 @@ impl MonthlyTableService for MonthlyTables {
     ) -> Result<Response<pb::GetMonthlyTableResponse>, Status> {
         let roster = self.roster.current();
         let principal = identity::principal(&request)?;
-        let asked = self.check(
-            principal,
-            &roster,
-            request.get_ref().unit.as_ref(),
-            &request.get_ref().month,
-        )?;
+        let asked = self.check(principal, &roster, request.get_ref().unit.as_ref(), &request.get_ref().month)?;
         let table = self.table(&asked.unit, asked.month).await?;
         Ok(Response::new(pb::GetMonthlyTableResponse {
             unit: Some(wire_unit(&asked.unit)),
             unit_name: printed(&asked, &roster),
             month: asked.month.to_string(),
-            rows: table
-                .rows
-                .iter()
-                .map(|(sector, row)| wire_row(sector.code(), row))
-                .collect(),
+            rows: table.rows.iter().map(|(sector, row)| wire_row(sector.code(), row)).collect(),
             total: Some(wire_row("", &table.total)),
             without_sector: Some(wire_row("", &table.without_sector)),
             computed_at: Some(self.clock.now().into()),
@@ -334,14 +250,7 @@ impl MonthlyTableService for MonthlyTables {
     ) -> Result<Response<pb::ListCellFactsResponse>, Status> {
         let roster = self.roster.current();
         let principal = identity::principal(&request)?;
-        let asked = self.check(
-            principal,
-            &roster,
-            request.get_ref().unit.as_ref(),
-            &request.get_ref().month,
-        )?;
-        Ok(Response::new(
-            self.list_facts(&asked, request.into_inner()).await?,
-        ))
+        let asked = self.check(principal, &roster, request.get_ref().unit.as_ref(), &request.get_ref().month)?;
+        Ok(Response::new(self.list_facts(&asked, request.into_inner()).await?))
     }
 }

@@ -14,10 +14,7 @@ use dafei_reporting_core::{
 };
 
 /// Types of the events that count; others need not be parsed.
-pub const COUNTED: [&str; 2] = [
-    "dafei.events.v1.ActConfirmed",
-    "dafei.events.v1.MeasureRecorded",
-];
+pub const COUNTED: [&str; 2] = ["dafei.events.v1.ActConfirmed", "dafei.events.v1.MeasureRecorded"];
 
 /// What an event tells; none when the table has no column for it.
 ///
@@ -32,11 +29,7 @@ pub fn of_event(delivered: &Delivered, event: &Event) -> Result<Option<Happening
     }
 }
 
-fn act_confirmed(
-    delivered: &Delivered,
-    path: RegionPath,
-    event: &pb::ActConfirmed,
-) -> Result<Happening, ConvertError> {
+fn act_confirmed(delivered: &Delivered, path: RegionPath, event: &pb::ActConfirmed) -> Result<Happening, ConvertError> {
     let act = convert::act("act", &event.act)?;
     Ok(Happening {
         case_id: convert::uuid("case_id", &event.case_id)?,
@@ -62,11 +55,7 @@ fn measure_recorded(
         // A kind of a later version: it has no column here.
         return Ok(None);
     };
-    let act = if event.act.is_empty() {
-        None
-    } else {
-        Some(convert::act("act", &event.act)?)
-    };
+    let act = if event.act.is_empty() { None } else { Some(convert::act("act", &event.act)?) };
     Ok(Some(Happening {
         case_id: convert::uuid("case_id", &event.case_id)?,
         event_id: delivered.event_id,
@@ -88,13 +77,9 @@ fn measure_recorded(
 fn measure(kind: &Kind) -> Measure {
     match kind {
         Kind::CloseDown(types::CloseDown { .. }) => Measure::CloseDown,
-        Kind::Fine(fine) => Measure::Fine {
-            fen: fine.amount_fen,
-        },
+        Kind::Fine(fine) => Measure::Fine { fen: fine.amount_fen },
         Kind::StopProduction(types::StopProduction { .. }) => Measure::StopProduction,
-        Kind::CriminalMeasure(criminal) => Measure::CriminalMeasure {
-            persons: criminal.persons,
-        },
+        Kind::CriminalMeasure(criminal) => Measure::CriminalMeasure { persons: criminal.persons },
     }
 }
 
@@ -106,9 +91,7 @@ fn sector(code: &str) -> Result<Option<Sector>, ConvertError> {
     if code.is_empty() {
         return Ok(None);
     }
-    code.parse()
-        .map(Some)
-        .map_err(|_| ConvertError::unknown("sector", "UNKNOWN_SECTOR", code, "领域代码"))
+    code.parse().map(Some).map_err(|_| ConvertError::unknown("sector", "UNKNOWN_SECTOR", code, "领域代码"))
 }
 
 const fn source(wire: pb::CaseSource) -> Option<Source> {

@@ -1,12 +1,10 @@
 //! The reporting service. Settings come from the environment; `rebuild` as an argument forgets the projection and its marks, so that the
-//! running service makes it again from the streams.
+//! service, running or started next, makes it again from the streams.
 
 use std::{process::ExitCode, sync::Arc};
 
 use anyhow::{Context as _, bail};
-use dafei_contracts::reporting::v1::monthly_table_service_server::{
-    MonthlyTableServiceServer, SERVICE_NAME,
-};
+use dafei_contracts::reporting::v1::monthly_table_service_server::{MonthlyTableServiceServer, SERVICE_NAME};
 use dafei_reporting::{
     consumer::{self, DispatchFacts, IntakeRoster},
     grpc::MonthlyTables,
@@ -33,24 +31,15 @@ async fn main() -> anyhow::Result<ExitCode> {
 async fn serve(common: Common) -> anyhow::Result<ExitCode> {
     let telemetry = telemetry::init(&common)?;
     let mut service = dafei_shell::start::start(common, telemetry, &store::MIGRATOR).await?;
-    service.consume(
-        Arc::new(IntakeRoster::new(service.roster.clone())),
-        IntakeRoster::config(),
-    );
+    service.consume(Arc::new(IntakeRoster::new(service.roster.clone())), IntakeRoster::config());
     service.consume(Arc::new(DispatchFacts), DispatchFacts::config());
-    let tables = MonthlyTables::new(
-        service.pool.clone(),
-        service.roster.clone(),
-        service.clock.clone(),
-    );
+    let tables = MonthlyTables::new(service.pool.clone(), service.roster.clone(), service.clock.clone());
     let routes = Routes::new(MonthlyTableServiceServer::new(tables));
     service.run(routes, &[SERVICE_NAME], &[]).await
 }
 
 async fn rebuild(common: &Common) -> anyhow::Result<ExitCode> {
-    let pool = sqlx::PgPool::connect(common.database.url.expose())
-        .await
-        .context("PostgreSQL")?;
+    let pool = sqlx::PgPool::connect(common.database.url.expose()).await.context("PostgreSQL")?;
     consumer::rebuild(&pool).await?;
     Ok(ExitCode::SUCCESS)
 }

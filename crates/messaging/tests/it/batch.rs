@@ -14,9 +14,10 @@ use dafei_messaging::{
     requests::{self, RequestKey, StoredRequest},
     tx,
 };
-use dafei_testkit::TestDb;
+use dafei_testkit::{TestDb, eventually};
+use futures::future::join_all;
 use sqlx::PgPool;
-use tokio::sync::Semaphore;
+use tokio::{sync::Semaphore, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
 use crate::support::{Running, start_of_tests};
@@ -41,6 +42,8 @@ fn add(number: i32, request_id: &str) -> Add {
 struct Ledger {
     pool: PgPool,
     gate: Arc<Semaphore>,
+    /// Calls that have begun.
+    started: Arc<AtomicU32>,
     transactions: Arc<AtomicU32>,
     /// So many commits are reported as lost although they happened.
     lost: AtomicU32,
@@ -52,6 +55,7 @@ impl BatchExecutor for Ledger {
     type Error = &'static str;
 
     async fn execute(&self, batch: &[Add]) -> Result<Answers<Self>, BatchFailure> {
+        self.started.fetch_add(1, Ordering::SeqCst);
         let _permit = self.gate.acquire().await.map_err(|_| BatchFailure::Unavailable(sqlx::Error::PoolClosed))?;
         let mut tx = tx::begin_write(&self.pool).await?;
         let keys: Vec<RequestKey> = batch.iter().map(|command| command.key.clone()).collect();
@@ -97,6 +101,7 @@ struct Bench {
     queue: BatchQueue<Ledger>,
     writer: Running<()>,
     gate: Arc<Semaphore>,
+    started: Arc<AtomicU32>,
     transactions: Arc<AtomicU32>,
 }
 
@@ -107,16 +112,17 @@ async fn bench(permits: usize, lost: u32, options: BatchOptions) -> Bench {
         .await
         .expect("a ledger");
     let gate = Arc::new(Semaphore::new(permits));
-    let transactions = Arc::new(AtomicU32::new(0));
+    let (started, transactions) = (Arc::new(AtomicU32::new(0)), Arc::new(AtomicU32::new(0)));
     let ledger = Ledger {
         pool: db.pool.clone(),
         gate: Arc::clone(&gate),
+        started: Arc::clone(&started),
         transactions: Arc::clone(&transactions),
         lost: AtomicU32::new(lost),
     };
     let (queue, writer) = group_commit(ledger, options);
     let writer = Running::spawn((), |token: CancellationToken| writer.run(token));
-    Bench { db, queue, writer, gate, transactions }
+    Bench { db, queue, writer, gate, started, transactions }
 }
 
 impl Bench {
@@ -124,37 +130,26 @@ impl Bench {
         sqlx::query_scalar("SELECT number FROM ledger ORDER BY place").fetch_all(&self.db.pool).await.expect("the ledger")
     }
 
-    /// Submits all, and opens the gate once the first is being written and the others wait.
+    /// Submits the first, which then holds up the writer, and the others behind it.
+    async fn submitted(&self, commands: Vec<Add>) -> Vec<JoinHandle<Result<i32, SubmitError<&'static str>>>> {
+        let mut tasks = Vec::new();
+        for command in commands {
+            let queue = self.queue.clone();
+            tasks.push(tokio::spawn(async move { queue.submit(command).await }));
+            let behind = tasks.len() - 1;
+            eventually(Duration::from_secs(10), "the command is taken or waits", async || {
+                (self.started.load(Ordering::SeqCst) == 1 && self.queue.depth() == behind).then_some(())
+            })
+            .await;
+        }
+        tasks
+    }
+
+    /// All their answers, once the writer is let go.
     async fn together(&self, commands: Vec<Add>) -> Vec<Result<i32, SubmitError<&'static str>>> {
-        let waiting = commands.len() - 1;
-        let tasks: Vec<_> = commands
-            .into_iter()
-            .map(|command| {
-                let queue = self.queue.clone();
-                async move { queue.submit(command).await }
-            })
-            .collect();
-        let opened = async {
-            dafei_testkit::eventually(Duration::from_secs(10), "the others wait", async || {
-                (self.queue.depth() == waiting).then_some(())
-            })
-            .await;
-            self.gate.add_permits(1);
-        };
-        let all = async {
-            let mut tasks = tasks.into_iter();
-            // The first alone, so that it is the batch that holds up the others.
-            let first = tokio::spawn(tasks.next().expect("a first"));
-            dafei_testkit::eventually(Duration::from_secs(10), "the first is taken", async || {
-                (self.queue.depth() == 0).then_some(())
-            })
-            .await;
-            let rest = futures::future::join_all(tasks).await;
-            let mut answers = vec![first.await.expect("no panic")];
-            answers.extend(rest);
-            answers
-        };
-        tokio::join!(all, opened).0
+        let tasks = self.submitted(commands).await;
+        self.gate.add_permits(1);
+        join_all(tasks).await.into_iter().map(|answer| answer.expect("no panic")).collect()
     }
 }
 
@@ -204,27 +199,14 @@ async fn a_commit_whose_answer_was_lost_is_looked_up_and_not_repeated() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_full_queue_refuses_at_once() {
     let bench = bench(0, 0, BatchOptions { queue: 2, ..BatchOptions::default() }).await;
-    let waiting: Vec<_> = (0..3)
-        .map(|number| {
-            let queue = bench.queue.clone();
-            tokio::spawn(async move { queue.submit(add(number, &number.to_string())).await })
-        })
-        .collect();
-    dafei_testkit::eventually(Duration::from_secs(10), "the queue is full", async || (bench.queue.depth() == 2).then_some(())).await;
-    // One is with the writer, two wait; or the writer took the first two together and one more fits.
-    let refused = loop {
-        let queue = bench.queue.clone();
-        let task = tokio::spawn(async move { queue.submit(add(50, "x")).await });
-        if bench.queue.depth() == 2 && let Ok(Err(error)) = task.await {
-            break error;
-        }
-    };
-    assert!(matches!(refused, SubmitError::Overloaded { .. }), "{refused:?}");
+    let accepted = bench.submitted(vec![add(1, "a"), add(2, "b"), add(3, "c")]).await;
+    let refused = bench.queue.submit(add(4, "d")).await;
+    assert!(matches!(refused, Err(SubmitError::Overloaded { .. })), "{refused:?}");
     bench.gate.add_permits(1);
-    for task in waiting {
-        let answer = task.await.expect("no panic");
-        assert!(answer.is_ok() || matches!(answer, Err(SubmitError::Overloaded { .. })));
+    for task in accepted {
+        task.await.expect("no panic").expect("written");
     }
+    assert_eq!(bench.numbers().await, [1, 2, 3]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -238,17 +220,11 @@ async fn a_database_that_is_away_is_said_and_nothing_is_written() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_shutdown_writes_what_was_accepted_and_takes_no_more() {
     let bench = bench(0, 0, BatchOptions::default()).await;
-    let accepted: Vec<_> = (0..5)
-        .map(|number| {
-            let queue = bench.queue.clone();
-            tokio::spawn(async move { queue.submit(add(number, &number.to_string())).await })
-        })
-        .collect();
-    dafei_testkit::eventually(Duration::from_secs(10), "all wait", async || (bench.queue.depth() >= 4).then_some(())).await;
+    let accepted = bench.submitted((0..5).map(|number| add(number, &number.to_string())).collect()).await;
     bench.gate.add_permits(1);
     bench.writer.stop().await;
     for task in accepted {
-        let _ = task.await.expect("no panic").expect("written");
+        task.await.expect("no panic").expect("written");
     }
     assert!(matches!(bench.queue.submit(add(9, "z")).await, Err(SubmitError::Closed)));
 }

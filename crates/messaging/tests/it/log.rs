@@ -77,7 +77,8 @@ async fn months_get_partitions_once_and_never_one_over_rows_that_are_there() {
 #[tokio::test(flavor = "multi_thread")]
 async fn migrations_may_be_run_by_several_replicas_and_again() {
     let db = TestDb::new(&[]).await;
-    let (first, second) = tokio::join!(migrate(&db.pool, &[&MIGRATOR]), migrate(&db.pool, &[&MIGRATOR]));
+    let migrators = [&MIGRATOR];
+    let (first, second) = tokio::join!(migrate(&db.pool, &migrators), migrate(&db.pool, &migrators));
     first.expect("migrated");
     second.expect("migrated");
     migrate(&db.pool, &[&MIGRATOR]).await.expect("migrated again");

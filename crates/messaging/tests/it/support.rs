@@ -56,7 +56,8 @@ pub(crate) struct Bus {
 
 impl Bus {
     pub(crate) async fn start() -> Self {
-        let (db, nats) = tokio::join!(TestDb::new(&[&MIGRATOR]), TestNats::start());
+        let migrators = [&MIGRATOR];
+        let (db, nats) = tokio::join!(TestDb::new(&migrators), TestNats::start());
         sqlx::raw_sql(
             "CREATE TABLE effect (place bigserial PRIMARY KEY, aggregate uuid NOT NULL, sequence bigint NOT NULL, payload text NOT NULL);
              CREATE TABLE heard (place bigserial PRIMARY KEY, service text NOT NULL, through text NOT NULL)",
@@ -338,7 +339,9 @@ impl Handler for Recorder {
         }
         let busy = {
             let mut busy = self.busy.lock().expect("a lock");
-            std::mem::replace(&mut *busy, busy.saturating_sub(1)) > 0
+            let now = *busy > 0;
+            *busy = busy.saturating_sub(1);
+            now
         };
         if busy {
             return Err(HandlerError::Retry("not yet".into()));

@@ -35,7 +35,5 @@ fn month(month: Month) -> i32 {
 }
 
 fn code(region: Option<&Region>) -> String {
-    region
-        .map(|region| region.code().to_string())
-        .unwrap_or_default()
+    region.map(|region| region.code().to_string()).unwrap_or_default()
 }

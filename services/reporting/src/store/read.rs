@@ -19,10 +19,7 @@ pub struct Cursor {
 
 impl Cursor {
     /// Before the first fact: no month is before 2000.
-    pub const START: Self = Self {
-        at: Instant::UNIX_EPOCH,
-        fact_id: Uuid::nil(),
-    };
+    pub const START: Self = Self { at: Instant::UNIX_EPOCH, fact_id: Uuid::nil() };
 }
 
 /// A fact with its leaf unit, as codes.
@@ -52,14 +49,10 @@ pub async fn unit_ids(pool: &PgPool, unit: &Unit) -> sqlx::Result<Vec<Uuid>> {
     let region = code(Some(unit.region()));
     match unit.kind() {
         UnitKind::CountyOffice => {
-            sqlx::query_scalar!("SELECT unit_id FROM unit WHERE county = $1", region)
-                .fetch_all(pool)
-                .await
+            sqlx::query_scalar!("SELECT unit_id FROM unit WHERE county = $1", region).fetch_all(pool).await
         }
         UnitKind::CityOffice => {
-            sqlx::query_scalar!("SELECT unit_id FROM unit WHERE city = $1", region)
-                .fetch_all(pool)
-                .await
+            sqlx::query_scalar!("SELECT unit_id FROM unit WHERE city = $1", region).fetch_all(pool).await
         }
         UnitKind::Township | UnitKind::CountyDepartment | UnitKind::CityDepartment => {
             let agency = unit.agency().map_or("", |agency| agency.code());
@@ -79,11 +72,7 @@ pub async fn unit_ids(pool: &PgPool, unit: &Unit) -> sqlx::Result<Vec<Uuid>> {
 ///
 /// # Errors
 /// When PostgreSQL is away.
-pub async fn cells(
-    pool: &PgPool,
-    units: &[Uuid],
-    month: Month,
-) -> sqlx::Result<Vec<(String, i16, i64)>> {
+pub async fn cells(pool: &PgPool, units: &[Uuid], month: Month) -> sqlx::Result<Vec<(String, i16, i64)>> {
     let rows = sqlx::query!(
         r#"SELECT sector, col, sum(value)::bigint AS "value!"
            FROM cell WHERE unit_id = ANY($1) AND month = $2
@@ -93,10 +82,7 @@ pub async fn cells(
     )
     .fetch_all(pool)
     .await?;
-    Ok(rows
-        .into_iter()
-        .map(|row| (row.sector, row.col, row.value))
-        .collect())
+    Ok(rows.into_iter().map(|row| (row.sector, row.col, row.value)).collect())
 }
 
 /// The facts of a column after `cursor`, oldest first, at most `limit`; of one sector when given.

@@ -28,10 +28,7 @@ pub async fn take(conn: &mut PgConnection, facts: Vec<Fact>) -> sqlx::Result<()>
     let facts: Vec<Fact> = batch.into_values().collect();
     insert_units(conn, &facts).await?;
     let fresh = insert_facts(conn, &facts).await?;
-    let fresh: Vec<&Fact> = facts
-        .iter()
-        .filter(|fact| fresh.contains(&fact.fact_id))
-        .collect();
+    let fresh: Vec<&Fact> = facts.iter().filter(|fact| fresh.contains(&fact.fact_id)).collect();
     let mut new_keys = insert_keys(conn, &fresh).await?;
     let mut increments = Increments::default();
     for fact in fresh {
@@ -52,37 +49,19 @@ fn column(fact: &Fact) -> i16 {
 
 fn key(fact: &Fact) -> Option<Key> {
     let distinct = fact.distinct_key.clone()?;
-    Some((
-        unit_id(&fact.leaf),
-        month(fact.month),
-        sector(fact).to_owned(),
-        column(fact),
-        distinct,
-    ))
+    Some((unit_id(&fact.leaf), month(fact.month), sector(fact).to_owned(), column(fact), distinct))
 }
 
 async fn insert_units(conn: &mut PgConnection, facts: &[Fact]) -> sqlx::Result<()> {
-    let leaves: BTreeMap<Uuid, _> = facts
-        .iter()
-        .map(|fact| (unit_id(&fact.leaf), &fact.leaf))
-        .collect();
+    let leaves: BTreeMap<Uuid, _> = facts.iter().map(|fact| (unit_id(&fact.leaf), &fact.leaf)).collect();
     let ids: Vec<Uuid> = leaves.keys().copied().collect();
     let units: Vec<_> = leaves.values().map(|leaf| leaf.unit()).collect();
     let kinds: Vec<&str> = units.iter().map(|unit| unit.kind().code()).collect();
-    let levels: Vec<&str> = units
-        .iter()
-        .map(|unit| unit.region().level().code())
-        .collect();
+    let levels: Vec<&str> = units.iter().map(|unit| unit.region().level().code()).collect();
     let codes: Vec<String> = units.iter().map(|unit| code(Some(unit.region()))).collect();
-    let agencies: Vec<&str> = units
-        .iter()
-        .map(|unit| unit.agency().map_or("", |agency| agency.code()))
-        .collect();
+    let agencies: Vec<&str> = units.iter().map(|unit| unit.agency().map_or("", |agency| agency.code())).collect();
     let counties: Vec<String> = leaves.values().map(|leaf| code(leaf.county())).collect();
-    let cities: Vec<String> = leaves
-        .values()
-        .map(|leaf| code(Some(leaf.city())))
-        .collect();
+    let cities: Vec<String> = leaves.values().map(|leaf| code(Some(leaf.city()))).collect();
     sqlx::query!(
         "INSERT INTO unit (unit_id, kind, region_level, region_code, agency, county, city)
          SELECT * FROM UNNEST($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[])
@@ -106,14 +85,8 @@ async fn insert_facts(conn: &mut PgConnection, facts: &[Fact]) -> sqlx::Result<H
     let units: Vec<Uuid> = facts.iter().map(|fact| unit_id(&fact.leaf)).collect();
     let months: Vec<i32> = facts.iter().map(|fact| month(fact.month)).collect();
     let sectors: Vec<&str> = facts.iter().map(sector).collect();
-    let acts: Vec<&str> = facts
-        .iter()
-        .map(|fact| fact.act.map_or("", |act| act.code()))
-        .collect();
-    let sources: Vec<&str> = facts
-        .iter()
-        .map(|fact| fact.source.map_or("", |source| source.code()))
-        .collect();
+    let acts: Vec<&str> = facts.iter().map(|fact| fact.act.map_or("", |act| act.code())).collect();
+    let sources: Vec<&str> = facts.iter().map(|fact| fact.source.map_or("", |source| source.code())).collect();
     let columns: Vec<i16> = facts.iter().map(column).collect();
     let amounts: Vec<i64> = facts.iter().map(|fact| fact.amount).collect();
     let keys: Vec<Option<String>> = facts.iter().map(|fact| fact.distinct_key.clone()).collect();
@@ -173,31 +146,14 @@ async fn insert_keys(conn: &mut PgConnection, facts: &[&Fact]) -> sqlx::Result<H
     )
     .fetch_all(conn)
     .await?;
-    Ok(rows
-        .into_iter()
-        .map(|row| {
-            (
-                row.unit_id,
-                row.month,
-                row.sector,
-                row.col,
-                row.distinct_key,
-            )
-        })
-        .collect())
+    Ok(rows.into_iter().map(|row| (row.unit_id, row.month, row.sector, row.col, row.distinct_key)).collect())
 }
 
 async fn add_to_cells(conn: &mut PgConnection, cells: BTreeMap<Cell, i64>) -> sqlx::Result<()> {
     let units: Vec<Uuid> = cells.keys().map(|cell| unit_id(&cell.leaf)).collect();
     let months: Vec<i32> = cells.keys().map(|cell| month(cell.month)).collect();
-    let sectors: Vec<&str> = cells
-        .keys()
-        .map(|cell| cell.sector.map_or("", |sector| sector.code()))
-        .collect();
-    let columns: Vec<i16> = cells
-        .keys()
-        .map(|cell| i16::from(cell.column.number()))
-        .collect();
+    let sectors: Vec<&str> = cells.keys().map(|cell| cell.sector.map_or("", |sector| sector.code())).collect();
+    let columns: Vec<i16> = cells.keys().map(|cell| i16::from(cell.column.number())).collect();
     let values: Vec<i64> = cells.values().copied().collect();
     sqlx::query!(
         "INSERT INTO cell (unit_id, month, sector, col, value)

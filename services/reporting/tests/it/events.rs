@@ -21,50 +21,17 @@ pub(crate) struct Told {
 /// 371302 with two townships, 371371 with a township that is coded under 371311.
 const REGIONS: [(&str, &str, Option<&str>, &str); 7] = [
     ("city:371300", "临沂市", None, "city:371300"),
-    (
-        "county:371302",
-        "兰山区",
-        Some("city:371300"),
-        "city:371300/county:371302",
-    ),
-    (
-        "county:371311",
-        "罗庄区",
-        Some("city:371300"),
-        "city:371300/county:371311",
-    ),
-    (
-        "county:371371",
-        "高新区",
-        Some("city:371300"),
-        "city:371300/county:371371",
-    ),
-    (
-        "township:371302001",
-        "兰山街道",
-        Some("county:371302"),
-        "city:371300/county:371302/township:371302001",
-    ),
-    (
-        "township:371302002",
-        "银雀山街道",
-        Some("county:371302"),
-        "city:371300/county:371302/township:371302002",
-    ),
-    (
-        "township:371311004",
-        "罗西街道",
-        Some("county:371371"),
-        "city:371300/county:371371/township:371311004",
-    ),
+    ("county:371302", "兰山区", Some("city:371300"), "city:371300/county:371302"),
+    ("county:371311", "罗庄区", Some("city:371300"), "city:371300/county:371311"),
+    ("county:371371", "高新区", Some("city:371300"), "city:371300/county:371371"),
+    ("township:371302001", "兰山街道", Some("county:371302"), "city:371300/county:371302/township:371302001"),
+    ("township:371302002", "银雀山街道", Some("county:371302"), "city:371300/county:371302/township:371302002"),
+    ("township:371311004", "罗西街道", Some("county:371371"), "city:371300/county:371371/township:371311004"),
 ];
 
 /// The snapshots of the roster.
 pub(crate) fn roster() -> Vec<Told> {
-    REGIONS
-        .iter()
-        .map(|(code, name, parent, path)| snapshot(code, name, *parent, path))
-        .collect()
+    REGIONS.iter().map(|(code, name, parent, path)| snapshot(code, name, *parent, path)).collect()
 }
 
 fn snapshot(code: &str, name: &str, parent: Option<&str>, path: &str) -> Told {
@@ -86,13 +53,7 @@ fn snapshot(code: &str, name: &str, parent: Option<&str>, path: &str) -> Told {
 
 fn told(service: &'static str, aggregate: Uuid, sequence: i64, event: Event) -> Told {
     let event_id = ids::derived(&["event", &aggregate.to_string(), &sequence.to_string()]);
-    Told {
-        service,
-        aggregate,
-        sequence,
-        event_id,
-        event,
-    }
+    Told { service, aggregate, sequence, event_id, event }
 }
 
 fn meta(aggregate: Uuid, sequence: i64, path: &str) -> pb::EventMeta {
@@ -109,10 +70,7 @@ fn meta(aggregate: Uuid, sequence: i64, path: &str) -> pb::EventMeta {
 
 fn region(text: &str) -> types::Region {
     let (level, code) = text.split_once(':').expect("level:code");
-    types::Region {
-        level: level.to_owned(),
-        code: code.to_owned(),
-    }
+    types::Region { level: level.to_owned(), code: code.to_owned() }
 }
 
 fn at(text: &str) -> Instant {
@@ -134,8 +92,7 @@ pub(crate) struct Case {
 pub(crate) struct By(&'static str, &'static str, &'static str);
 
 /// A township's police station.
-pub(crate) const POLICE_STATION: By =
-    By("township-agency", "township:371302001", "public-security");
+pub(crate) const POLICE_STATION: By = By("township-agency", "township:371302001", "public-security");
 /// 兰山区应急管理.
 pub(crate) const EMERGENCY: By = By("county-department", "county:371302", "emergency-management");
 /// 兰山区公安.
@@ -157,14 +114,7 @@ impl Case {
     pub(crate) fn open_in(number: u32, act: &str, path: &str) -> Self {
         let id = ids::derived(&["case", &number.to_string()]);
         let act = act.parse().expect("an act");
-        let mut case = Self {
-            id,
-            act,
-            path: path.to_owned(),
-            enterprise: None,
-            sequence: 0,
-            told: Vec::new(),
-        };
+        let mut case = Self { id, act, path: path.to_owned(), enterprise: None, sequence: 0, told: Vec::new() };
         let township = path.rsplit('/').next().expect("a township");
         case.tell(pb::CaseOpened {
             meta: None,
@@ -195,10 +145,7 @@ impl Case {
                 name: "临沂某厂".to_owned(),
                 ..types::Enterprise::default()
             }),
-            None => types::subject::Kind::Den(types::Den {
-                place: "村东头".to_owned(),
-                position: None,
-            }),
+            None => types::subject::Kind::Den(types::Den { place: "村东头".to_owned(), position: None }),
         };
         types::Subject { kind: Some(kind) }
     }
@@ -207,8 +154,7 @@ impl Case {
         self.sequence += 1;
         let mut event = event.into();
         event.set_meta(meta(self.id, self.sequence, &self.path));
-        self.told
-            .push(told("dispatch", self.id, self.sequence, event));
+        self.told.push(told("dispatch", self.id, self.sequence, event));
     }
 
     /// 查出非法行为.
@@ -230,11 +176,7 @@ impl Case {
         self.tell(pb::MeasureRecorded {
             meta: None,
             case_id: self.id.to_string(),
-            measure: Some(Measure {
-                measure_id: id.to_owned(),
-                decided_at: Some(at(when).into()),
-                kind: Some(kind),
-            }),
+            measure: Some(Measure { measure_id: id.to_owned(), decided_at: Some(at(when).into()), kind: Some(kind) }),
             by: Some(post(by)),
             sector: self.act.sector().code().to_owned(),
             act: self.act.code().to_owned(),
@@ -246,19 +188,12 @@ impl Case {
 }
 
 fn post(By(role, of, agency): By) -> types::Post {
-    types::Post {
-        role: role.to_owned(),
-        region: Some(region(of)),
-        agency: agency.to_owned(),
-    }
+    types::Post { role: role.to_owned(), region: Some(region(of)), agency: agency.to_owned() }
 }
 
 /// 行政处罚.
 pub(crate) fn fine(amount_fen: i64) -> Kind {
-    Kind::Fine(types::Fine {
-        amount_fen,
-        ..types::Fine::default()
-    })
+    Kind::Fine(types::Fine { amount_fen, ..types::Fine::default() })
 }
 
 /// 停产整顿.

@@ -4,8 +4,7 @@ use dafei_contracts::reporting::v1::ListCellFactsRequest;
 
 use crate::{
     events::{
-        CITY_EMERGENCY, Case, EMERGENCY, OFFICE, POLICE, POLICE_STATION, ZONE_STATION, close,
-        criminal, fine, stop,
+        CITY_EMERGENCY, Case, EMERGENCY, OFFICE, POLICE, POLICE_STATION, ZONE_STATION, close, criminal, fine, stop,
     },
     world::{World, row, total, unit, value},
 };
@@ -35,135 +34,65 @@ async fn each_tier_files_what_it_did_and_the_tiers_above_are_sums() {
     let world = World::start().await;
     let own = Case::open(1, "FS-2")
         .confirmed(POLICE_STATION, NOON)
-        .measure(POLICE_STATION, "m1", NOON, fine(5_000_00))
+        .measure(POLICE_STATION, "m1", NOON, fine(500_000))
         .measure(POLICE_STATION, "m2", NOON, close());
     let handed_up = Case::open(2, "HC-2")
         .confirmed(EMERGENCY, NOON)
-        .measure(EMERGENCY, "m1", NOON, fine(123_456_78))
+        .measure(EMERGENCY, "m1", NOON, fine(12_345_678))
         .measure(POLICE, "m2", NOON, criminal(3))
         .measure(EMERGENCY, "m3", NOON, close());
     let of_the_office = Case::open(3, "MI-1").confirmed(OFFICE, NOON);
     let of_the_city = Case::open(4, "HC-2").confirmed(CITY_EMERGENCY, NOON);
-    let in_the_zone = Case::open_in(5, "CE-1", "city:371300/county:371371/township:371311004")
-        .confirmed(ZONE_STATION, NOON);
+    let in_the_zone =
+        Case::open_in(5, "CE-1", "city:371300/county:371371/township:371311004").confirmed(ZONE_STATION, NOON);
     for case in [own, handed_up, of_the_office, of_the_city, in_the_zone] {
         world.tell(&case.told).await;
     }
 
     let table = world.table(township(), NOVEMBER).await;
     assert_eq!(table.unit_name, "兰山区兰山街道");
-    assert_eq!(
-        [total(&table, 2), total(&table, 4), total(&table, 7)],
-        [1, 500_000, 1]
-    );
+    assert_eq!([total(&table, 2), total(&table, 4), total(&table, 7)], [1, 500_000, 1]);
     assert_eq!(value(row(&table, "fire-safety"), 2), 1);
 
-    let table = world
-        .table(department("emergency-management"), NOVEMBER)
-        .await;
+    let table = world.table(department("emergency-management"), NOVEMBER).await;
     assert_eq!(table.unit_name, "兰山区应急管理部门");
-    assert_eq!(
-        [
-            total(&table, 2),
-            total(&table, 4),
-            total(&table, 5),
-            total(&table, 7)
-        ],
-        [1, 12_345_678, 0, 1]
-    );
+    assert_eq!([total(&table, 2), total(&table, 4), total(&table, 5), total(&table, 7)], [1, 12_345_678, 0, 1]);
     assert_eq!(row(&table, "hazardous-chemicals").texts[3], "12.35");
-    assert_eq!(
-        total(
-            &world.table(department("public-security"), NOVEMBER).await,
-            5
-        ),
-        3
-    );
+    assert_eq!(total(&world.table(department("public-security"), NOVEMBER).await, 5), 3);
 
     let table = world.table(county("371302"), NOVEMBER).await;
     assert_eq!(table.unit_name, "兰山区安委会办公室");
-    assert_eq!(
-        [2, 4, 5, 7].map(|column| total(&table, column)),
-        [3, 12_845_678, 3, 2]
-    );
+    assert_eq!([2, 4, 5, 7].map(|column| total(&table, column)), [3, 12_845_678, 3, 2]);
     // The development zone's township, whatever its code says.
     assert_eq!(total(&world.table(county("371371"), NOVEMBER).await, 2), 1);
     assert_eq!(total(&world.table(county("371311"), NOVEMBER).await, 2), 0);
 
     let table = world.table(city(), NOVEMBER).await;
     assert_eq!(table.unit_name, "临沂市安委会办公室");
-    assert_eq!(
-        [2, 4, 5, 7].map(|column| total(&table, column)),
-        [5, 12_845_678, 3, 2]
-    );
+    assert_eq!([2, 4, 5, 7].map(|column| total(&table, column)), [5, 12_845_678, 3, 2]);
     let names: Vec<&str> = table.rows.iter().map(|row| row.name.as_str()).collect();
-    assert_eq!(
-        names,
-        [
-            "烟花爆竹",
-            "危险化学品",
-            "民用爆炸物品",
-            "矿山",
-            "消防",
-            "道路交通",
-            "建筑施工",
-            "特种设备"
-        ]
-    );
+    assert_eq!(names, ["烟花爆竹", "危险化学品", "民用爆炸物品", "矿山", "消防", "道路交通", "建筑施工", "特种设备"]);
     for column in 1..=12 {
         let rows: i64 = table.rows.iter().map(|row| value(row, column)).sum();
-        assert_eq!(
-            rows + value(table.without_sector.as_ref().expect("a note"), column),
-            total(&table, column)
-        );
+        assert_eq!(rows + value(table.without_sector.as_ref().expect("a note"), column), total(&table, column));
     }
 }
 
 #[tokio::test]
 async fn an_enterprise_counts_once_in_a_unit_sector_and_month_and_the_fact_not_counted_says_so() {
     let world = World::start().await;
-    let first = Case::open(1, "HC-2").of_enterprise(FACTORY).measure(
-        EMERGENCY,
-        "a",
-        "2026-11-20T00:00:00+08:00",
-        stop(),
-    );
-    let again = Case::open(2, "HC-2").of_enterprise(FACTORY).measure(
-        EMERGENCY,
-        "a",
-        "2026-11-05T00:00:00+08:00",
-        stop(),
-    );
-    let next_month = Case::open(3, "HC-2").of_enterprise(FACTORY).measure(
-        EMERGENCY,
-        "a",
-        "2026-10-05T00:00:00+08:00",
-        stop(),
-    );
-    let by_others = Case::open(4, "HC-2")
-        .of_enterprise(FACTORY)
-        .measure(POLICE, "a", NOON, stop());
+    let first =
+        Case::open(1, "HC-2").of_enterprise(FACTORY).measure(EMERGENCY, "a", "2026-11-20T00:00:00+08:00", stop());
+    let again =
+        Case::open(2, "HC-2").of_enterprise(FACTORY).measure(EMERGENCY, "a", "2026-11-05T00:00:00+08:00", stop());
+    let next_month =
+        Case::open(3, "HC-2").of_enterprise(FACTORY).measure(EMERGENCY, "a", "2026-10-05T00:00:00+08:00", stop());
+    let by_others = Case::open(4, "HC-2").of_enterprise(FACTORY).measure(POLICE, "a", NOON, stop());
     for case in [first, again, next_month, by_others] {
         world.tell(&case.told).await;
     }
-    assert_eq!(
-        total(
-            &world
-                .table(department("emergency-management"), NOVEMBER)
-                .await,
-            3
-        ),
-        1
-    );
-    assert_eq!(
-        total(
-            &world
-                .table(department("emergency-management"), "2026-10")
-                .await,
-            3
-        ),
-        1
-    );
+    assert_eq!(total(&world.table(department("emergency-management"), NOVEMBER).await, 3), 1);
+    assert_eq!(total(&world.table(department("emergency-management"), "2026-10").await, 3), 1);
     // Above the leaf units figures are summed.
     assert_eq!(total(&world.table(county("371302"), NOVEMBER).await, 3), 2);
 
@@ -177,10 +106,7 @@ async fn an_enterprise_counts_once_in_a_unit_sector_and_month_and_the_fact_not_c
     let facts = world.facts(request).await.expect("facts").facts;
     let counted: Vec<bool> = facts.iter().map(|fact| fact.counted).collect();
     assert_eq!(counted, [true, false]);
-    assert_eq!(
-        facts[0].unit.as_ref().map(|unit| unit.agency.as_str()),
-        Some("emergency-management")
-    );
+    assert_eq!(facts[0].unit.as_ref().map(|unit| unit.agency.as_str()), Some("emergency-management"));
 }
 
 #[tokio::test]
@@ -216,10 +142,7 @@ async fn a_cell_opens_page_by_page_to_the_facts_that_made_it() {
         request.page_token = page.next_page_token;
     }
     assert_eq!(facts.len(), 5);
-    assert!(
-        facts.windows(2).all(|pair| pair[0].at <= pair[1].at),
-        "oldest first"
-    );
+    assert!(facts.windows(2).all(|pair| pair[0].at <= pair[1].at), "oldest first");
     assert_eq!(facts.iter().map(|fact| fact.amount).sum::<i64>(), fines);
     assert_eq!(total(&world.table(city(), NOVEMBER).await, 4), fines);
 }
@@ -227,26 +150,13 @@ async fn a_cell_opens_page_by_page_to_the_facts_that_made_it() {
 #[tokio::test]
 async fn the_month_turns_at_midnight_in_shanghai() {
     let world = World::start().await;
-    let case = Case::open(1, "HC-2")
-        .measure(
-            EMERGENCY,
-            "last",
-            "2026-10-31T23:59:59.999+08:00",
-            fine(100),
-        )
-        .measure(
-            EMERGENCY,
-            "first",
-            "2026-11-01T00:00:00+08:00",
-            fine(10_000),
-        );
+    let case = Case::open(1, "HC-2").measure(EMERGENCY, "last", "2026-10-31T23:59:59.999+08:00", fine(100)).measure(
+        EMERGENCY,
+        "first",
+        "2026-11-01T00:00:00+08:00",
+        fine(10_000),
+    );
     world.tell(&case.told).await;
-    assert_eq!(
-        total(&world.table(county("371302"), "2026-10").await, 4),
-        100
-    );
-    assert_eq!(
-        total(&world.table(county("371302"), NOVEMBER).await, 4),
-        10_000
-    );
+    assert_eq!(total(&world.table(county("371302"), "2026-10").await, 4), 100);
+    assert_eq!(total(&world.table(county("371302"), NOVEMBER).await, 4), 10_000);
 }

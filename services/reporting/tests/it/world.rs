@@ -6,8 +6,8 @@ use async_nats::{HeaderMap, jetstream};
 use dafei_contracts::{
     Event, Stream,
     reporting::v1::{
-        FilingUnit, GetMonthlyTableRequest, GetMonthlyTableResponse, ListCellFactsRequest,
-        ListCellFactsResponse, TableRow, monthly_table_service_client::MonthlyTableServiceClient,
+        FilingUnit, GetMonthlyTableRequest, GetMonthlyTableResponse, ListCellFactsRequest, ListCellFactsResponse,
+        TableRow, monthly_table_service_client::MonthlyTableServiceClient,
         monthly_table_service_server::MonthlyTableServiceServer,
     },
     types::v1::Region as WireRegion,
@@ -28,9 +28,10 @@ use dafei_reporting::{
     store,
 };
 use dafei_runtime::identity::{
-    AuthLayer, Paths, Verifier,
+    AuthLayer, Verifier,
     mint::{Minter, TokenRequest},
 };
+use dafei_runtime::paths::Paths;
 use dafei_shell::{roster::RosterView, start};
 use dafei_testkit::{TestDb, TestNats, eventually};
 use jiff::SignedDuration;
@@ -67,9 +68,7 @@ impl World {
         let specs: Vec<StreamSpec> = [Stream::Intake, Stream::Dispatch]
             .map(|stream| StreamSpec::new(stream.name(), stream.subjects().iter().copied()))
             .into();
-        ensure_streams(&js, &specs)
-            .await
-            .expect("the streams can be made");
+        ensure_streams(&js, &specs).await.expect("the streams can be made");
         let clock = ControlledClock::new("2026-11-30T12:00:00+08:00".parse().expect("an instant"));
         let roster = RosterView::load(&db.pool).await.expect("an empty roster");
         let stop = CancellationToken::new();
@@ -90,23 +89,10 @@ impl World {
             Arc::new(DispatchFacts),
             DispatchFacts::config(),
         );
-        let consumers = vec![
-            (Stream::Intake.name(), intake.handle()),
-            (Stream::Dispatch.name(), dispatch.handle()),
-        ];
+        let consumers = vec![(Stream::Intake.name(), intake.handle()), (Stream::Dispatch.name(), dispatch.handle())];
         tokio::spawn(intake.run(stop.clone()));
         tokio::spawn(dispatch.run(stop.clone()));
-        let world = Self {
-            db,
-            clock,
-            client,
-            minter,
-            js,
-            consumers,
-            stop,
-            server,
-            _nats: nats,
-        };
+        let world = Self { db, clock, client, minter, js, consumers, stop, server, _nats: nats };
         for told in events::roster() {
             world.publish(&told).await;
         }
@@ -116,13 +102,8 @@ impl World {
 
     /// Publishes an event as its service's relay does, except for the message id: a test may tell it twice.
     pub(crate) async fn publish(&self, told: &Told) {
-        let subject = told
-            .event
-            .subject()
-            .expect("a subject of the catalogue")
-            .to_string();
-        self.publish_bytes(told, subject, told.event.to_json().expect("JSON"))
-            .await;
+        let subject = told.event.subject().expect("a subject of the catalogue").to_string();
+        self.publish_bytes(told, subject, told.event.to_json().expect("JSON")).await;
     }
 
     /// Publishes any bytes under the headers of an event.
@@ -136,11 +117,7 @@ impl World {
         headers.insert("ce-subject", told.aggregate.to_string());
         headers.insert("ce-sequence", told.sequence.to_string());
         headers.insert("content-type", "application/json");
-        let ack = self
-            .js
-            .publish_with_headers(subject, headers, payload.into())
-            .await
-            .expect("NATS takes it");
+        let ack = self.js.publish_with_headers(subject, headers, payload.into()).await.expect("NATS takes it");
         ack.await.expect("JetStream stores it");
     }
 
@@ -155,53 +132,39 @@ impl World {
     /// Waits until the consumers have read all that is in their streams.
     pub(crate) async fn caught_up(&self) {
         for (stream, consumer) in &self.consumers {
-            let last = self
-                .js
-                .get_stream(*stream)
-                .await
-                .expect("the stream")
-                .cached_info()
-                .state
-                .last_sequence;
-            eventually(SOON, stream, || async {
-                (consumer.status().last_sequence >= last).then_some(())
-            })
-            .await;
+            let last = self.js.get_stream(*stream).await.expect("the stream").cached_info().state.last_sequence;
+            eventually(SOON, stream, || async { (consumer.status().last_sequence >= last).then_some(()) }).await;
         }
     }
 
     /// Events that wait behind a gap.
     pub(crate) async fn parked(&self) -> i64 {
-        sqlx::query_scalar("SELECT count(*) FROM parked_event")
-            .fetch_one(&self.db.pool)
-            .await
-            .expect("a count")
+        sqlx::query_scalar("SELECT count(*) FROM parked_event").fetch_one(&self.db.pool).await.expect("a count")
+    }
+
+    /// Both publishers' relays say how far they are, as they do again and again.
+    pub(crate) async fn watermarks(&self) {
+        for service in ["intake", "dispatch"] {
+            let payload = format!("{{\"through\":\"{}\"}}", self.clock.now());
+            let subject = format!("dafei.v1.watermark.{service}");
+            let ack = self.js.publish(subject, payload.into()).await.expect("NATS takes it");
+            ack.await.expect("JetStream stores it");
+        }
     }
 
     /// Waits until the consumers, which were told to start over, have read their streams to the end again.
     pub(crate) async fn read_again(&self) {
         for (stream, consumer) in &self.consumers {
-            let last = self
-                .js
-                .get_stream(*stream)
-                .await
-                .expect("the stream")
-                .cached_info()
-                .state
-                .last_sequence;
+            let last = self.js.get_stream(*stream).await.expect("the stream").cached_info().state.last_sequence;
             let last = i64::try_from(last).expect("a small stream");
-            let what = format!(
-                "{stream} read again up to {last} (status {:?})",
-                consumer.status()
-            );
+            let what = format!("{stream} read again up to {last} (status {:?})", consumer.status());
             eventually(SOON, &what, || async {
-                let at: Option<i64> = sqlx::query_scalar(
-                    "SELECT last_sequence FROM consumer_position WHERE consumer LIKE '%/' || $1",
-                )
-                .bind(*stream)
-                .fetch_optional(&self.db.pool)
-                .await
-                .expect("a position");
+                let at: Option<i64> =
+                    sqlx::query_scalar("SELECT last_sequence FROM consumer_position WHERE consumer LIKE '%/' || $1")
+                        .bind(*stream)
+                        .fetch_optional(&self.db.pool)
+                        .await
+                        .expect("a position");
                 at.filter(|at| *at >= last)
             })
             .await;
@@ -227,9 +190,7 @@ impl World {
     fn request<T>(&self, caller: Caller<'_>, message: T) -> Request<T> {
         let mut request = Request::new(message);
         let token = format!("Bearer {}", self.token(caller.0, caller.1, caller.2));
-        request
-            .metadata_mut()
-            .insert("authorization", token.parse().expect("a header"));
+        request.metadata_mut().insert("authorization", token.parse().expect("a header"));
         request
     }
 
@@ -240,54 +201,25 @@ impl World {
         unit: FilingUnit,
         month: &str,
     ) -> Result<GetMonthlyTableResponse, Status> {
-        let message = GetMonthlyTableRequest {
-            unit: Some(unit),
-            month: month.to_owned(),
-        };
-        let answer = self
-            .client
-            .clone()
-            .get_monthly_table(self.request(caller, message))
-            .await?;
+        let message = GetMonthlyTableRequest { unit: Some(unit), month: month.to_owned() };
+        let answer = self.client.clone().get_monthly_table(self.request(caller, message)).await?;
         Ok(answer.into_inner())
     }
 
     /// The table of a unit, as the city office sees it.
     pub(crate) async fn table(&self, unit: FilingUnit, month: &str) -> GetMonthlyTableResponse {
-        self.try_table(CITY_OFFICE, unit, month)
-            .await
-            .expect("a table")
+        self.try_table(CITY_OFFICE, unit, month).await.expect("a table")
     }
 
     /// `ListCellFacts` as the city office.
-    pub(crate) async fn facts(
-        &self,
-        request: ListCellFactsRequest,
-    ) -> Result<ListCellFactsResponse, Status> {
-        Ok(self
-            .client
-            .clone()
-            .list_cell_facts(self.request(CITY_OFFICE, request))
-            .await?
-            .into_inner())
+    pub(crate) async fn facts(&self, request: ListCellFactsRequest) -> Result<ListCellFactsResponse, Status> {
+        Ok(self.client.clone().list_cell_facts(self.request(CITY_OFFICE, request)).await?.into_inner())
     }
 
     /// Without a token at all.
-    pub(crate) async fn anonymous(
-        &self,
-        unit: FilingUnit,
-        month: &str,
-    ) -> Result<GetMonthlyTableResponse, Status> {
-        let message = GetMonthlyTableRequest {
-            unit: Some(unit),
-            month: month.to_owned(),
-        };
-        Ok(self
-            .client
-            .clone()
-            .get_monthly_table(message)
-            .await?
-            .into_inner())
+    pub(crate) async fn anonymous(&self, unit: FilingUnit, month: &str) -> Result<GetMonthlyTableResponse, Status> {
+        let message = GetMonthlyTableRequest { unit: Some(unit), month: month.to_owned() };
+        Ok(self.client.clone().get_monthly_table(message).await?.into_inner())
     }
 }
 
@@ -298,10 +230,7 @@ impl Drop for World {
     }
 }
 
-async fn serve(
-    tables: MonthlyTables,
-    minter: &Minter,
-) -> (MonthlyTableServiceClient<Channel>, JoinHandle<()>) {
+async fn serve(tables: MonthlyTables, minter: &Minter) -> (MonthlyTableServiceClient<Channel>, JoinHandle<()>) {
     let verifier = Verifier::from_jwks(&minter.jwks(), ISSUER, ISSUER).expect("keys");
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let address = format!("http://{}", listener.local_addr().expect("an address"));
@@ -309,14 +238,9 @@ async fn serve(
         .layer(AuthLayer::new(verifier, &Paths::none()))
         .add_service(MonthlyTableServiceServer::new(tables))
         .serve_with_incoming(TcpListenerStream::new(listener));
-    let server =
-        tokio::spawn(async move { serving.await.expect("the server runs until it is stopped") });
-    (
-        MonthlyTableServiceClient::connect(address)
-            .await
-            .expect("the server answers"),
-        server,
-    )
+    let server = tokio::spawn(async move { serving.await.expect("the server runs until it is stopped") });
+    let channel = Channel::from_shared(address).expect("an address").connect_lazy();
+    (MonthlyTableServiceClient::new(channel), server)
 }
 
 /// Role, region, agency.
@@ -330,10 +254,7 @@ pub(crate) fn unit(kind: &str, region: &str, agency: &str) -> FilingUnit {
     let (level, code) = region.split_once(':').expect("level:code");
     FilingUnit {
         kind: kind.to_owned(),
-        region: Some(WireRegion {
-            level: level.to_owned(),
-            code: code.to_owned(),
-        }),
+        region: Some(WireRegion { level: level.to_owned(), code: code.to_owned() }),
         agency: agency.to_owned(),
     }
 }
@@ -350,11 +271,7 @@ pub(crate) fn value(row: &TableRow, column: usize) -> i64 {
 
 /// The row of a sector.
 pub(crate) fn row<'a>(table: &'a GetMonthlyTableResponse, sector: &str) -> &'a TableRow {
-    table
-        .rows
-        .iter()
-        .find(|row| row.sector == sector)
-        .expect("a row per sector")
+    table.rows.iter().find(|row| row.sector == sector).expect("a row per sector")
 }
 
 /// The event of a told one, for tests that look into it.

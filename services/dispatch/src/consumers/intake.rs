@@ -1,0 +1,164 @@
+//! Intake's events: a report that went up becomes a case, a publication closes it, a snapshot renews the roster.
+
+use std::{collections::HashMap, sync::Arc};
+
+use dafei_contracts::{
+    Event,
+    catalogue::EventError,
+    convert::{self, ConvertError, Field},
+    events::v1 as ev,
+};
+use dafei_dispatch_core::case::{Command, Facts, Means, Source};
+use dafei_kernel::{
+    owner::Post,
+    region::{Level, RegionPath},
+    time::Instant,
+};
+use dafei_messaging::consumer::{Delivered, Handler, HandlerError};
+use dafei_shell::roster::{RosterError, RosterPart};
+use sqlx::PgConnection;
+
+use crate::{
+    app::App,
+    consumers::{NAME, retry},
+    work::{Order, Work},
+};
+
+/// Takes DAFEI_INTAKE.
+pub struct IntakeHandler {
+    app: Arc<App>,
+}
+
+impl IntakeHandler {
+    /// The service's handler.
+    #[must_use]
+    pub fn new(app: Arc<App>) -> Self {
+        Self { app }
+    }
+}
+
+/// What an event of intake is to dispatch.
+enum Meaning {
+    Order(Box<Order>),
+    Snapshot(Box<ev::RosterSnapshot>),
+    Nothing,
+}
+
+impl Handler for IntakeHandler {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    async fn apply(&self, conn: &mut PgConnection, events: &[Delivered]) -> Result<(), HandlerError> {
+        let (mut orders, mut snapshots) = (Vec::new(), Vec::new());
+        for (index, event) in events.iter().enumerate() {
+            match meaning(event).map_err(|error| reject(index, &error))? {
+                Meaning::Order(order) => orders.push((index, order)),
+                Meaning::Snapshot(snapshot) => snapshots.push((index, snapshot)),
+                Meaning::Nothing => {}
+            }
+        }
+        self.renew(conn, &snapshots).await?;
+        if orders.is_empty() {
+            return Ok(());
+        }
+        let now = self.app.clock.now();
+        let mut work = Work::load(&self.app, conn, now, orders.iter().map(|(_, order)| &**order)).await?;
+        for (index, order) in &orders {
+            work.carry_out(order).map_err(|refusal| reject(*index, &refusal))?;
+        }
+        work.save(conn).await.map_err(retry)
+    }
+}
+
+impl IntakeHandler {
+    async fn renew(
+        &self,
+        conn: &mut PgConnection,
+        snapshots: &[(usize, Box<ev::RosterSnapshot>)],
+    ) -> Result<(), HandlerError> {
+        // A snapshot says all of its region: of several of one region the last counts.
+        let mut last = HashMap::new();
+        for (index, snapshot) in snapshots {
+            let part = RosterPart::try_from(&**snapshot).map_err(|error| reject(*index, &error))?;
+            last.insert(part.region, *index);
+        }
+        let chosen: Vec<&ev::RosterSnapshot> = snapshots
+            .iter()
+            .filter(|(index, _)| last.values().any(|kept| kept == index))
+            .map(|(_, snapshot)| &**snapshot)
+            .collect();
+        self.app.roster.apply(conn, &chosen).await.map_err(|error| match error {
+            RosterError::Sql(error) => error.into(),
+            error => HandlerError::Retry(Box::new(error)),
+        })
+    }
+}
+
+fn reject(index: usize, error: &dyn std::error::Error) -> HandlerError {
+    HandlerError::Reject { index, reason: error.to_string() }
+}
+
+fn meaning(delivered: &Delivered) -> Result<Meaning, EventError> {
+    let Some(event) = Event::from_json(&delivered.event_type, &delivered.payload)? else {
+        return Ok(Meaning::Nothing);
+    };
+    let trace = delivered.traceparent.clone();
+    Ok(match &event {
+        Event::ReportedUp(report) => order(report.meta.as_ref(), &report.case_id, opening(report)?, trace)?,
+        Event::ResultPublished(event) => order(event.meta.as_ref(), &event.case_id, Command::Publish, trace)?,
+        Event::ReportWithdrawn(event) => order(event.meta.as_ref(), &event.case_id, Command::Withdraw, trace)?,
+        Event::RosterSnapshot(_) => match event {
+            Event::RosterSnapshot(snapshot) => Meaning::Snapshot(Box::new(snapshot)),
+            _ => Meaning::Nothing,
+        },
+        // The rest of the catalogue is not for dispatch.
+        _ => Meaning::Nothing,
+    })
+}
+
+fn order(
+    meta: Option<&ev::EventMeta>,
+    case_id: &str,
+    command: Command,
+    traceparent: Option<String>,
+) -> Result<Meaning, ConvertError> {
+    let meta = meta.required("meta")?;
+    Ok(Meaning::Order(Box::new(Order {
+        case: Some(convert::uuid("case_id", case_id)?),
+        command,
+        actor: meta.actor.as_ref().map(Post::try_from).transpose()?,
+        guarded: false,
+        at: Some(received_at(meta)?),
+        means: Means::Rpc,
+        traceparent,
+    })))
+}
+
+fn received_at(meta: &ev::EventMeta) -> Result<Instant, ConvertError> {
+    convert::instant("meta.received_at", meta.received_at)
+}
+
+/// The case that a report opens; its regions are those of the event's own path.
+fn opening(report: &ev::ReportedUp) -> Result<Command, ConvertError> {
+    let meta = report.meta.as_ref().required("meta")?;
+    let path: RegionPath = meta
+        .region_path
+        .parse()
+        .map_err(|_| ConvertError::invalid("meta.region_path", "is no region path"))?;
+    let at = |level| path.at(level).cloned().required("meta.region_path");
+    Ok(Command::Open(Box::new(Facts {
+        id: convert::uuid("case_id", &report.case_id)?,
+        source: Source::GridReport,
+        act: convert::act("act", &report.act)?,
+        act_text: report.act_text.clone(),
+        subject: convert::subject("subject", report.subject.as_ref())?,
+        village: report.village.as_ref().map(|village| convert::region("village", Some(village))).transpose()?,
+        township: at(Level::Township)?,
+        county: at(Level::County)?,
+        path: path.clone(),
+        description: report.description.clone(),
+        found_at: convert::instant("found_at", report.found_at)?,
+        reached_at: received_at(meta)?,
+    })))
+}

@@ -1,0 +1,314 @@
+//! 反馈 as the agencies' systems send it: read strictly, because nobody at the other end can be asked. Whatever is wrong becomes a
+//! reason that its receipt names; nothing here can stop the consumer.
+
+use dafei_contracts::{
+    convert::{self, ConvertError},
+    events::v1::{self as ev, feedback::Body},
+    subject::Subject,
+};
+use dafei_dispatch_core::case::Step;
+use dafei_kernel::region::Region;
+use dafei_shell::faults;
+use serde_json::Value;
+use uuid::Uuid;
+
+use crate::{unit::Unit, wire};
+
+/// Longest id of a feedback, in characters.
+const ID: usize = 64;
+/// The fields of a measure, in both spellings of proto JSON: the shared message itself lets later versions' fields pass.
+const MEASURE_FIELDS: &[&str] = &[
+    "measureId",
+    "measure_id",
+    "decidedAt",
+    "decided_at",
+    "closeDown",
+    "close_down",
+    "fine",
+    "stopProduction",
+    "stop_production",
+    "criminalMeasure",
+    "criminal_measure",
+];
+/// The fields of the kinds of measure.
+const KIND_FIELDS: &[&str] = &[
+    "note",
+    "amountFen",
+    "amount_fen",
+    "decisionNumber",
+    "decision_number",
+    "mitigation",
+    "orderNumber",
+    "order_number",
+    "persons",
+];
+
+/// A feedback as it came.
+#[derive(Debug)]
+pub(crate) struct Letter {
+    /// Who sent it, by the subject that only it may publish to.
+    pub(crate) unit: Unit,
+    /// Its id, where it could be read.
+    pub(crate) feedback_id: Option<String>,
+    /// The instruction that it names, as it was written; empty where it could not be read.
+    pub(crate) instruction_id: String,
+    /// What it says, or what is wrong with it.
+    pub(crate) said: Result<Said, Wrong>,
+}
+
+/// A feedback that can be taken.
+#[derive(Debug)]
+pub(crate) struct Said {
+    pub(crate) instruction: Uuid,
+    pub(crate) step: Step,
+    /// SHA-256 of its content, however it was spelt.
+    pub(crate) hash: [u8; 32],
+    /// Name of its body: the fields of a rejection stand below it.
+    pub(crate) body: &'static str,
+}
+
+/// Why a feedback is rejected.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Wrong {
+    /// Stable reason.
+    pub(crate) reason: String,
+    /// The field at fault; empty when none.
+    pub(crate) field: String,
+    /// For a clerk.
+    pub(crate) message: String,
+}
+
+impl Wrong {
+    pub(crate) fn new(reason: &str, field: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { reason: reason.to_owned(), field: field.into(), message: message.into() }
+    }
+}
+
+impl From<ConvertError> for Wrong {
+    fn from(error: ConvertError) -> Self {
+        Self::new(error.reason, error.field, error.description_zh)
+    }
+}
+
+/// Reads a message of DAFEI_FEEDBACK. None when its subject names no unit: then nobody can be answered.
+pub(crate) fn read(subject: &str, payload: &[u8]) -> Option<Letter> {
+    let Ok(Subject::Feedback { agency, region, kind }) = subject.parse() else { return None };
+    let unit = Unit { agency, region };
+    unit.post()?;
+    let (feedback_id, instruction_id, said) = match serde_json::from_slice::<Value>(payload) {
+        Ok(value) => {
+            let text = |names: [&str; 2]| names.iter().find_map(|name| value.get(name)?.as_str()).unwrap_or_default();
+            let feedback_id = text(["feedbackId", "feedback_id"]);
+            let feedback_id = convert::bounded("feedback_id", feedback_id, ID).ok();
+            let instruction_id = text(["instructionId", "instruction_id"]).chars().take(ID).collect();
+            (feedback_id, instruction_id, check(&unit, &kind, value))
+        }
+        Err(error) => {
+            let wrong = Wrong::new("BROKEN_JSON", "", format!("不是有效的JSON（第{}行第{}列）", error.line(), error.column()));
+            (None, String::new(), Err(wrong))
+        }
+    };
+    Some(Letter { unit, feedback_id, instruction_id, said })
+}
+
+fn check(unit: &Unit, kind: &str, value: Value) -> Result<Said, Wrong> {
+    let stray = unknown_measure_field(&value);
+    let message: ev::Feedback = serde_json::from_value(value).map_err(|error| malformed(&error.to_string()))?;
+    if let Some(field) = stray {
+        return Err(unknown_field(field));
+    }
+    convert::bounded("feedback_id", &message.feedback_id, ID)?;
+    same_unit(unit, &message)?;
+    let body = message.body.as_ref().ok_or_else(|| Wrong::from(ConvertError::required("body")))?;
+    let (name, step) = step(body)?;
+    if name != kind {
+        return Err(Wrong::new("KIND_MISMATCH", name, format!("主题的类别是{kind}，内容却是{name}")));
+    }
+    let instruction = convert::uuid("instruction_id", &message.instruction_id)?;
+    let hash = faults::payload_hash(&message);
+    Ok(Said { instruction, step, hash, body: name })
+}
+
+/// The subject and the content name the same unit: the account holds the subject, this holds the content.
+fn same_unit(unit: &Unit, message: &ev::Feedback) -> Result<(), Wrong> {
+    let foreign = |field| Wrong::new("FOREIGN_SUBJECT", field, "内容中的单位与发送主题不符");
+    if convert::agency("agency", &message.agency)? != unit.agency {
+        return Err(foreign("agency"));
+    }
+    let region: Region = convert::region("region", message.region.as_ref())?;
+    if region == unit.region { Ok(()) } else { Err(foreign("region")) }
+}
+
+fn step(body: &Body) -> Result<(&'static str, Step), Wrong> {
+    let under = |name: &'static str| move |error: ConvertError| Wrong::from(error.under(name));
+    match body {
+        Body::Accepted(accepted) => {
+            convert::optional_text("by", &accepted.by, wire::REASON).map_err(under("accepted"))?;
+            Ok(("accepted", Step::Accept))
+        }
+        Body::Response(response) => {
+            let plan = convert::bounded("plan", &response.plan, wire::TEXT).map_err(under("response"))?;
+            Ok(("response", Step::Respond { plan }))
+        }
+        Body::Result(result) => {
+            let report = wire::result_report(result.kind, &result.text, &result.confirmed_acts, &result.measures);
+            Ok(("result", Step::SubmitResult(report.map_err(under("result"))?)))
+        }
+        Body::Declined(declined) => {
+            let reason = convert::bounded("reason", &declined.reason, wire::REASON).map_err(under("declined"))?;
+            let legal_basis = convert::optional_text("legal_basis", &declined.legal_basis, wire::REASON)
+                .map_err(under("declined"))?;
+            Ok(("declined", Step::Decline { reason, legal_basis }))
+        }
+    }
+}
+
+/// What the parser says of a message that is JSON and no feedback. It names the field in back quotes.
+fn malformed(error: &str) -> Wrong {
+    let quoted = || error.split('`').nth(1).unwrap_or_default().to_owned();
+    if error.starts_with("unknown field") {
+        return unknown_field(quoted());
+    }
+    if error.starts_with("duplicate field") {
+        return Wrong::new("DUPLICATE_FIELD", quoted(), format!("字段重复：{}", quoted()));
+    }
+    Wrong::new("INVALID_FORMAT", "", format!("内容格式不符合要求：{}", error.chars().take(200).collect::<String>()))
+}
+
+fn unknown_field(field: String) -> Wrong {
+    let message = format!("没有这个字段：{field}");
+    Wrong::new("UNKNOWN_FIELD", field, message)
+}
+
+/// A field of a measure that is none.
+fn unknown_measure_field(value: &Value) -> Option<String> {
+    let measures = value.get("result")?.get("measures")?.as_array()?;
+    for (place, measure) in measures.iter().enumerate() {
+        for (name, kind) in measure.as_object()? {
+            if !MEASURE_FIELDS.contains(&name.as_str()) {
+                return Some(format!("result.measures[{place}].{name}"));
+            }
+            let stray = kind.as_object().and_then(|kind| kind.keys().find(|key| !KIND_FIELDS.contains(&key.as_str())));
+            if let Some(stray) = stray {
+                return Some(format!("result.measures[{place}].{name}.{stray}"));
+            }
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use dafei_dispatch_core::case::Step;
+    use serde_json::{Value, json};
+
+    use super::{Letter, read};
+
+    const SUBJECT: &str = "dafei.v1.feedback.energy.county.371302";
+    const INSTRUCTION: &str = "019c0000-0000-7000-8000-000000000001";
+
+    fn letter(kind: &str, payload: &Value) -> Letter {
+        read(&format!("{SUBJECT}.{kind}"), payload.to_string().as_bytes()).expect("a unit's subject")
+    }
+
+    fn feedback(kind: &str, body: Value) -> Value {
+        let mut value = json!({
+            "feedbackId": "F-1", "instructionId": INSTRUCTION, "agency": "energy",
+            "region": {"level": "county", "code": "371302"},
+        });
+        value[kind] = body;
+        value
+    }
+
+    fn wrong(kind: &str, payload: &Value) -> (String, String) {
+        let wrong = letter(kind, payload).said.expect_err("wrong");
+        assert!(!wrong.message.is_empty());
+        (wrong.reason, wrong.field)
+    }
+
+    #[test]
+    fn every_kind_is_read_in_both_spellings_of_proto_json() {
+        let accepted = letter("accepted", &feedback("accepted", json!({"by": "张三"})));
+        assert_eq!(accepted.feedback_id.as_deref(), Some("F-1"));
+        assert_eq!(accepted.said.expect("good").step, Step::Accept);
+        let snake = json!({"feedback_id": "F-2", "instruction_id": INSTRUCTION, "agency": "energy",
+            "region": {"level": "county", "code": "371302"}, "declined": {"reason": "不属职责", "legal_basis": "规定"}});
+        let declined = letter("declined", &snake);
+        assert_eq!(declined.instruction_id, INSTRUCTION);
+        assert!(matches!(declined.said.expect("good").step, Step::Decline { .. }));
+        let result = json!({"kind": "RESULT_KIND_INTERIM", "text": "已查封", "confirmedActs": ["HC-3"], "measures": [
+            {"measureId": "1", "decidedAt": "2026-03-02T01:00:00Z", "fine": {"amountFen": "100"}}]});
+        assert!(letter("result", &feedback("result", result)).said.is_ok());
+    }
+
+    #[test]
+    fn the_same_content_has_the_same_hash_however_it_is_spelt() {
+        let camel = letter("response", &feedback("response", json!({"plan": "到场"}))).said.expect("good").hash;
+        let snake = json!({"response": {"plan": "到场"}, "region": {"code": "371302", "level": "county"},
+            "agency": "energy", "instruction_id": INSTRUCTION, "feedback_id": "F-1"});
+        assert_eq!(letter("response", &snake).said.expect("good").hash, camel);
+        let other = letter("response", &feedback("response", json!({"plan": "明日到场"}))).said.expect("good").hash;
+        assert_ne!(other, camel);
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        let broken = read(&format!("{SUBJECT}.result"), b"{\"feedbackId\": ").expect("a unit's subject");
+        assert_eq!(broken.said.expect_err("wrong").reason, "BROKEN_JSON");
+        let pair = |reason: &str, field: &str| (reason.to_owned(), field.to_owned());
+        let with = |name: &str, value: Value| {
+            let mut payload = feedback("response", json!({"plan": "到场"}));
+            payload[name] = value;
+            payload
+        };
+        assert_eq!(wrong("response", &with("urgent", json!(true))), pair("UNKNOWN_FIELD", "urgent"));
+        assert_eq!(wrong("response", &with("feedbackId", json!(""))), pair("REQUIRED", "feedback_id"));
+        assert_eq!(wrong("response", &with("feedbackId", json!("x".repeat(65)))), pair("TOO_LONG", "feedback_id"));
+        assert_eq!(wrong("response", &with("agency", json!("postal"))), pair("FOREIGN_SUBJECT", "agency"));
+        assert_eq!(wrong("response", &with("agency", json!("police"))), pair("UNKNOWN_AGENCY", "agency"));
+        let elsewhere = json!({"level": "county", "code": "371311"});
+        assert_eq!(wrong("response", &with("region", elsewhere)), pair("FOREIGN_SUBJECT", "region"));
+        assert_eq!(wrong("response", &with("instructionId", json!("7"))), pair("INVALID", "instruction_id"));
+        assert_eq!(wrong("result", &with("agency", json!("energy"))), pair("KIND_MISMATCH", "response"));
+        assert_eq!(wrong("response", &with("feedbackId", json!(7))).0, "INVALID_FORMAT");
+        assert_eq!(wrong("response", &json!([1])).0, "INVALID_FORMAT");
+        assert_eq!(wrong("response", &feedback("response", json!({"plan": " "}))), pair("REQUIRED", "response.plan"));
+        let nobody = json!({"feedbackId": "F-1", "instructionId": INSTRUCTION, "agency": "energy",
+            "region": {"level": "county", "code": "371302"}});
+        assert_eq!(wrong("response", &nobody), pair("REQUIRED", "body"));
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_result_is_named_down_to_the_measure() {
+        let result = |acts: Value, measure: Value| {
+            feedback("result", json!({"kind": "RESULT_KIND_FINAL", "text": "已罚", "confirmedActs": acts, "measures": [measure]}))
+        };
+        let pair = |reason: &str, field: &str| (reason.to_owned(), field.to_owned());
+        let good = json!({"measureId": "1", "decidedAt": "2026-03-02T01:00:00Z", "closeDown": {}});
+        assert_eq!(wrong("result", &result(json!(["XX-1"]), good.clone())), pair("UNKNOWN_ACT", "result.confirmed_acts[0]"));
+        let with = |name: &str, value: Value| {
+            let mut measure = good.clone();
+            measure[name] = value;
+            result(json!([]), measure)
+        };
+        assert_eq!(wrong("result", &with("decidedAt", Value::Null)), pair("REQUIRED", "result.measures[0].decided_at"));
+        assert_eq!(wrong("result", &with("closeDown", Value::Null)), pair("REQUIRED", "result.measures[0].kind"));
+        assert_eq!(wrong("result", &with("colour", json!("red"))), pair("UNKNOWN_FIELD", "result.measures[0].colour"));
+        assert_eq!(
+            wrong("result", &with("closeDown", json!({"why": "x"}))),
+            pair("UNKNOWN_FIELD", "result.measures[0].closeDown.why")
+        );
+        let mut fine = with("fine", json!({"amountFen": "-5"}));
+        fine["result"]["measures"][0].as_object_mut().expect("an object").remove("closeDown");
+        assert_eq!(wrong("result", &fine), pair("FINE_NOT_POSITIVE", "result.measures[0].fine.amount_fen"));
+        let unspecified = feedback("result", json!({"text": "已罚"}));
+        assert_eq!(wrong("result", &unspecified), pair("REQUIRED", "result.kind"));
+    }
+
+    #[test]
+    fn a_subject_without_a_unit_cannot_be_answered() {
+        assert!(read("dafei.v1.feedback.police.county.371302.result", b"{}").is_none());
+        assert!(read("dafei.v1.feedback.energy.village.371302001001.result", b"{}").is_none());
+        assert!(read("dafei.v1.feedback.energy.county", b"{}").is_none());
+    }
+}

@@ -1,0 +1,383 @@
+//! What happened to a case, as far as clocks are concerned: a set of facts, each known by its publisher and sequence, so that a fact that
+//! comes twice is one.
+
+use std::collections::BTreeMap;
+
+use dafei_kernel::{
+    owner::Post,
+    region::{Level, RegionPath},
+    sector::Sector,
+    time::Instant,
+};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+/// Who published a fact. Sequences are counted per publisher and case.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Source {
+    /// The village's steps.
+    Intake,
+    /// The case from the township centre up.
+    Dispatch,
+}
+
+impl Source {
+    /// Stable code, which is the service's name.
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Intake => "intake",
+            Self::Dispatch => "dispatch",
+        }
+    }
+
+    /// The source of a code.
+    #[must_use]
+    pub fn from_code(code: &str) -> Option<Self> {
+        [Self::Intake, Self::Dispatch]
+            .into_iter()
+            .find(|source| source.code() == code)
+    }
+}
+
+/// An instruction as facts name it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Assignment {
+    /// Its id.
+    pub instruction: Uuid,
+    /// To whom.
+    pub post: Post,
+    /// 牵头 or 配合.
+    pub lead: bool,
+    /// Number of the assignment within the case: a lead and its co-handlers share it.
+    pub leg: u32,
+}
+
+/// Tier of an instruction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Tier {
+    /// Township centre and its agencies.
+    Township,
+    /// County office and departments.
+    County,
+}
+
+/// What happened.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "fact", rename_all = "kebab-case")]
+pub enum What {
+    /// A suspected act was found; the fact's instant is the finding.
+    SuspicionRecorded {
+        /// The post that found it.
+        finder: Option<Post>,
+        /// Sector of the act.
+        sector: Option<Sector>,
+        /// The device's clock was off beyond the tolerance.
+        skewed: bool,
+    },
+    /// The secretary was told.
+    SecretaryNotified,
+    /// Persuasion ended.
+    PersuasionRecorded {
+        /// 听劝 or 不听劝.
+        heeded: bool,
+    },
+    /// The re-visit.
+    RevisitRecorded,
+    /// The report reached the centre.
+    ReportedUp,
+    /// The report was withdrawn.
+    ReportWithdrawn,
+    /// The result hangs on the notice board.
+    ResultPublished,
+    /// The report is a case; the fact's instant is when it reached the centre.
+    CaseOpened {
+        /// Sector of the act.
+        sector: Option<Sector>,
+    },
+    /// The centre instructed a township agency.
+    AgencyInstructed,
+    /// An instruction was delivered.
+    InstructionDelivered {
+        /// Whose.
+        tier: Tier,
+        /// Which.
+        assignment: Assignment,
+    },
+    /// A result came in: 先期处置 or 最终查处.
+    ResultSubmitted {
+        /// Whose.
+        tier: Tier,
+        /// Of which instruction.
+        assignment: Assignment,
+    },
+    /// The township agency lacks the authority.
+    AuthorityDeclined {
+        /// Which instruction.
+        assignment: Assignment,
+    },
+    /// The case went to the county office.
+    Escalated,
+    /// The office assigned departments.
+    DepartmentInstructed,
+    /// A department responded.
+    DepartmentResponded {
+        /// To which instruction.
+        assignment: Assignment,
+    },
+    /// A department returned the assignment.
+    AssignmentReturned {
+        /// Which instruction.
+        assignment: Assignment,
+    },
+    /// The office told the centre the result.
+    FedBack {
+        /// Of which assignment.
+        leg: u32,
+    },
+    /// The outcome is there.
+    OutcomeAvailable {
+        /// A village is to publish it.
+        village: bool,
+    },
+    /// The case is closed.
+    CaseClosed,
+}
+
+impl What {
+    /// The instruction it is about.
+    #[must_use]
+    pub const fn assignment(&self) -> Option<&Assignment> {
+        match self {
+            Self::InstructionDelivered { assignment, .. }
+            | Self::ResultSubmitted { assignment, .. }
+            | Self::AuthorityDeclined { assignment }
+            | Self::DepartmentResponded { assignment }
+            | Self::AssignmentReturned { assignment } => Some(assignment),
+            Self::SuspicionRecorded { .. }
+            | Self::SecretaryNotified
+            | Self::PersuasionRecorded { .. }
+            | Self::RevisitRecorded
+            | Self::ReportedUp
+            | Self::ReportWithdrawn
+            | Self::ResultPublished
+            | Self::CaseOpened { .. }
+            | Self::AgencyInstructed
+            | Self::Escalated
+            | Self::DepartmentInstructed
+            | Self::FedBack { .. }
+            | Self::OutcomeAvailable { .. }
+            | Self::CaseClosed => None,
+        }
+    }
+
+    /// The lowest region that its region path must name, so that every owner of a clock it starts can be told.
+    #[must_use]
+    pub const fn level(&self) -> Level {
+        match self {
+            Self::SuspicionRecorded { .. }
+            | Self::SecretaryNotified
+            | Self::PersuasionRecorded { .. }
+            | Self::RevisitRecorded
+            | Self::ReportedUp
+            | Self::ReportWithdrawn
+            | Self::ResultPublished
+            | Self::OutcomeAvailable { village: true } => Level::Village,
+            Self::CaseOpened { .. }
+            | Self::AgencyInstructed
+            | Self::AuthorityDeclined { .. }
+            | Self::OutcomeAvailable { village: false }
+            | Self::InstructionDelivered { tier: Tier::Township, .. }
+            | Self::ResultSubmitted { tier: Tier::Township, .. } => Level::Township,
+            Self::InstructionDelivered { tier: Tier::County, .. }
+            | Self::ResultSubmitted { tier: Tier::County, .. }
+            | Self::Escalated
+            | Self::DepartmentInstructed
+            | Self::DepartmentResponded { .. }
+            | Self::AssignmentReturned { .. }
+            | Self::FedBack { .. }
+            | Self::CaseClosed => Level::County,
+        }
+    }
+}
+
+macro_rules! kinds {
+    ($($(#[$doc:meta])* $name:ident = $code:literal, $zh:literal, $($pattern:pat_param)|+ $(if $guard:expr)?;)+) => {
+        /// A kind of fact as the rules name it. One fact may be of several kinds: a lead's result is a county result, too.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub enum FactKind { $($(#[$doc])* $name,)+ }
+
+        impl FactKind {
+            /// All kinds.
+            pub const ALL: &'static [Self] = &[$(Self::$name,)+];
+
+            /// Its code in the rules.
+            #[must_use]
+            pub const fn code(self) -> &'static str {
+                match self { $(Self::$name => $code,)+ }
+            }
+
+            /// Its name for clerks.
+            #[must_use]
+            pub const fn name_zh(self) -> &'static str {
+                match self { $(Self::$name => $zh,)+ }
+            }
+
+            /// Whether something is of this kind.
+            #[must_use]
+            pub const fn is(self, what: &What) -> bool {
+                match self { $(Self::$name => matches!(what, $($pattern)|+ $(if $guard)?),)+ }
+            }
+        }
+    };
+}
+
+kinds! {
+    /// V1 starts.
+    SuspicionRecorded = "suspicion-recorded", "发现疑似非法行为", What::SuspicionRecorded { .. };
+    /// The secretary was told.
+    SecretaryNotified = "secretary-notified", "村支部书记接到告知", What::SecretaryNotified;
+    /// 听劝.
+    PersuasionHeeded = "persuasion-heeded", "劝导听劝", What::PersuasionRecorded { heeded: true };
+    /// 不听劝.
+    PersuasionRefused = "persuasion-refused", "劝导不听劝", What::PersuasionRecorded { heeded: false };
+    /// 回访.
+    RevisitRecorded = "revisit-recorded", "已回访", What::RevisitRecorded;
+    /// 上报乡镇.
+    ReportedUp = "reported-up", "已上报乡镇中心", What::ReportedUp;
+    /// 撤回.
+    ReportWithdrawn = "report-withdrawn", "报告已撤回", What::ReportWithdrawn;
+    /// 村居公开.
+    ResultPublished = "result-published", "结果已在村居公开", What::ResultPublished;
+    /// The centre has it.
+    CaseOpened = "case-opened", "报告到达乡镇中心", What::CaseOpened { .. };
+    /// 指令到站所.
+    AgencyInstructed = "agency-instructed", "已指令乡镇机构", What::AgencyInstructed;
+    /// T2 starts.
+    TownshipInstructionDelivered = "township-instruction-delivered", "指令送达乡镇机构", What::InstructionDelivered { tier: Tier::Township, .. };
+    /// T2 stops.
+    TownshipResultSubmitted = "township-result-submitted", "乡镇机构已报结果", What::ResultSubmitted { tier: Tier::Township, .. };
+    /// 超出权限退回.
+    AuthorityDeclined = "authority-declined", "乡镇机构以超出权限退回", What::AuthorityDeclined { .. };
+    /// 上报县区.
+    Escalated = "escalated", "已上报县区办公室", What::Escalated;
+    /// 派单.
+    DepartmentInstructed = "department-instructed", "已派单到部门", What::DepartmentInstructed;
+    /// K2 and K3 start.
+    CountyInstructionDelivered = "county-instruction-delivered", "指令送达部门", What::InstructionDelivered { tier: Tier::County, .. };
+    /// 响应.
+    DepartmentResponded = "department-responded", "部门已响应", What::DepartmentResponded { .. };
+    /// K3 stops.
+    CountyResultSubmitted = "county-result-submitted", "部门已报结果", What::ResultSubmitted { tier: Tier::County, .. };
+    /// K4 starts.
+    LeadResultSubmitted = "lead-result-submitted", "牵头部门已报结果",
+        What::ResultSubmitted { tier: Tier::County, assignment: Assignment { lead: true, .. } };
+    /// 退回.
+    AssignmentReturned = "assignment-returned", "部门退回派单", What::AssignmentReturned { .. };
+    /// The lead's return sends the case back to the office.
+    LeadAssignmentReturned = "lead-assignment-returned", "牵头部门退回派单",
+        What::AssignmentReturned { assignment: Assignment { lead: true, .. } };
+    /// 反馈乡镇.
+    FedBack = "fed-back", "结果已反馈乡镇中心", What::FedBack { .. };
+    /// P1 starts.
+    VillageOutcomeAvailable = "village-outcome-available", "结果到达村居", What::OutcomeAvailable { village: true };
+    /// 办结.
+    Closed = "closed", "已办结", What::CaseClosed;
+}
+
+impl FactKind {
+    /// The kind of a code.
+    #[must_use]
+    pub fn from_code(code: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|kind| kind.code() == code)
+    }
+}
+
+/// Something that happened to a case.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fact {
+    /// Who published it.
+    pub source: Source,
+    /// Its number within (source, case).
+    pub sequence: i64,
+    /// The instant that counts for the clocks.
+    pub at: Instant,
+    /// Regions from the city down.
+    pub path: RegionPath,
+    /// What happened.
+    #[serde(flatten)]
+    pub what: What,
+}
+
+/// A fact whose region path does not name the level that its owners need.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the region path {path} names no {level}")]
+pub struct PathError {
+    /// The path.
+    pub path: RegionPath,
+    /// The level that is missing.
+    pub level: Level,
+}
+
+impl Fact {
+    /// Says whether the ledger can use it.
+    ///
+    /// # Errors
+    /// When its region path does not go down to the level of the posts concerned.
+    pub fn check(&self) -> Result<(), PathError> {
+        let level = self.what.level();
+        if self.path.at(level).is_some() {
+            Ok(())
+        } else {
+            Err(PathError { path: self.path.clone(), level })
+        }
+    }
+}
+
+/// The facts of one case. A set: order and repetition of what is added do not matter.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CaseFacts {
+    case: Uuid,
+    facts: BTreeMap<(Source, i64), Fact>,
+}
+
+impl CaseFacts {
+    /// A case of which nothing is known yet.
+    #[must_use]
+    pub const fn new(case: Uuid) -> Self {
+        Self { case, facts: BTreeMap::new() }
+    }
+
+    /// Adds a fact; says whether it is new.
+    pub fn add(&mut self, fact: Fact) -> bool {
+        let key = (fact.source, fact.sequence);
+        match self.facts.entry(key) {
+            std::collections::btree_map::Entry::Vacant(entry) => {
+                entry.insert(fact);
+                true
+            }
+            std::collections::btree_map::Entry::Occupied(_) => false,
+        }
+    }
+
+    /// The case.
+    #[must_use]
+    pub const fn case(&self) -> Uuid {
+        self.case
+    }
+
+    /// All facts, by source and sequence.
+    pub fn iter(&self) -> impl Iterator<Item = &Fact> {
+        self.facts.values()
+    }
+
+    /// Sector of the case: the township's word before the finder's.
+    #[must_use]
+    pub fn sector(&self) -> Option<Sector> {
+        let of = |pick: fn(&What) -> Option<Sector>| self.iter().find_map(|fact| pick(&fact.what));
+        of(|what| if let What::CaseOpened { sector } = what { *sector } else { None })
+            .or_else(|| of(|what| if let What::SuspicionRecorded { sector, .. } = what { *sector } else { None }))
+    }
+}

@@ -1,0 +1,107 @@
+"""./dev test: everything that CI asks, in the order in which it fails soonest."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+from . import processes, provision, servers, suite
+from .home import ROOT, TOOLS, Home
+from .say import Stop, line, step
+
+BUF_VERSION = "1.75.0"
+
+
+def cargo(*arguments: str, **env: str) -> None:
+    full = {**os.environ, "SQLX_OFFLINE": "true", "CARGO_TERM_COLOR": "never", **env}
+    if subprocess.run([provision.cargo(), *arguments], cwd=ROOT, env=full).returncode != 0:
+        raise Stop(f"cargo {' '.join(arguments[:2])} failed")
+
+
+def test(filter_: list[str]) -> None:
+    """All checks and tests; with a filter only the tests whose names contain it."""
+    provision.everything()
+    if not filter_:
+        static_checks()
+    tests(filter_)
+    black_box(filter_)
+    line("all checks and tests passed")
+
+
+def static_checks() -> None:
+    with step("format"):
+        cargo("fmt", "--all", "--check")
+    with step("proto lint"):
+        buf_lint()
+    with step("clippy, warnings denied"):
+        cargo("clippy", "--locked", "--workspace", "--all-targets", "--", "-D", "warnings")
+    suite.build()
+    with step("layering, generated documents"):
+        for command in (["layering", "--root", str(ROOT)], ["asyncapi", "--check", "--root", str(ROOT)]):
+            if subprocess.run([suite.binary("dafei"), *command]).returncode != 0:
+                raise Stop(f"dafei {command[0]} found a fault")
+
+
+def buf_lint() -> None:
+    npm = shutil.which("npm")
+    if npm is None:
+        line("    SKIPPED: proto lint needs npm")
+        return
+    folder = TOOLS / "buf"
+    binary = folder / "node_modules/.bin/buf"
+    if not binary.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        provision.run([npm, "install", "--silent", "--no-audit", "--no-fund", "--prefix", str(folder),
+                       f"@bufbuild/buf@{BUF_VERSION}"], "npm install of buf")
+    provision.run([str(binary), "lint"], "buf lint", cwd=ROOT / "proto")
+
+
+def runner() -> list[str]:
+    """cargo-nextest where it is installed, else cargo test."""
+    found = subprocess.run([provision.cargo(), "nextest", "--version"], capture_output=True).returncode == 0
+    return ["nextest", "run", "--no-fail-fast", "--no-tests=pass"] if found else ["test", "--no-fail-fast"]
+
+
+def tests(filter_: list[str]) -> None:
+    home = Home(TOOLS / "test-servers")
+    try:
+        servers.start_postgres(home, durable=False)
+        with step("unit and integration tests"):
+            cargo(*runner(), "--locked", "--workspace", "--exclude", "dafei-tests", *filter_,
+                  DAFEI_TEST_DATABASE_URL=servers.admin_url(home), DAFEI_NATS_SERVER_BIN=str(provision.nats_server()))
+    finally:
+        servers.stop_postgres(home)
+
+
+def black_box(filter_: list[str]) -> None:
+    """The running suite, seen from outside. The second target moves the clock and ends processes, so it runs alone and serially."""
+    suite.build()
+    for target, threads in (("shared", "4"), ("serial", "1")):
+        home = fresh_home(TOOLS / f"suite-{target}")
+        try:
+            with step(f"black-box tests: {target}"):
+                suite.start(home, "exercise", durable=target == "serial")
+                env = {**suite.run_env(home), "DAFEI_PYTHON": str(provision.venv()), "DAFEI_DEV": str(ROOT / "dev"),
+                       "DAFEI_ROOT": str(ROOT), "DAFEI_TOOL": suite.binary("dafei")}
+                cargo("test", "--locked", "-p", "dafei-tests", "--test", target, "--", f"--test-threads={threads}", *filter_, **env)
+        except Stop:
+            show_logs(home)
+            raise
+        finally:
+            suite.stop(home)
+
+
+def fresh_home(path: Path) -> Home:
+    """A home without anything from the last time."""
+    old = Home(path)
+    suite.stop(old)
+    shutil.rmtree(old.postgres_dir().parent if os.geteuid() == 0 else old.postgres_dir(), ignore_errors=True)
+    shutil.rmtree(path, ignore_errors=True)
+    return Home(path)
+
+
+def show_logs(home: Home) -> None:
+    for name in ("intake", "dispatch", "sla-monitor", "reporting"):
+        line(f"--- the end of {name}'s log\n{processes.tail(home, name, 12)}")

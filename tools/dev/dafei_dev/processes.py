@@ -1,0 +1,96 @@
+"""Processes that ./dev starts: each has a file run/<name>.json with its pid, and is ended by that pid alone."""
+
+import json
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+from typing import Any, Optional
+
+from .home import Home
+from .say import Stop
+
+
+def _file(home: Home, name: str) -> Path:
+    return home.dir("run") / f"{name}.json"
+
+
+def _started_at(pid: int) -> Optional[str]:
+    """The kernel's start time of a process: a pid that was given to another process since is not ours."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return None
+    fields = stat.rsplit(")", 1)[1].split()
+    return None if fields[0] == "Z" else fields[19]
+
+
+def read(home: Home, name: str) -> Optional["dict[str, Any]"]:
+    file = _file(home, name)
+    return json.loads(file.read_text()) if file.exists() else None
+
+
+def running(home: Home, name: str) -> Optional[int]:
+    """The pid, if the process that ./dev started still runs."""
+    known = read(home, name)
+    if known is None or _started_at(known["pid"]) != known["started_at"]:
+        return None
+    return int(known["pid"])
+
+
+def log_path(home: Home, name: str) -> Path:
+    return home.dir("logs") / f"{name}.log"
+
+
+def start(home: Home, name: str, argv: "list[str]", env: "dict[str, str]", user: Optional[str] = None) -> int:
+    """Starts a process in a session of its own, its output to logs/<name>.log. What runs already is left alone."""
+    pid = running(home, name)
+    if pid is not None:
+        return pid
+    with log_path(home, name).open("ab") as log:
+        process = subprocess.Popen(
+            argv, env=env, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
+            cwd="/" if user else None, user=user, group=user, extra_groups=[] if user else None,
+        )
+    _file(home, name).write_text(json.dumps({
+        "pid": process.pid, "started_at": _started_at(process.pid), "argv": argv, "env": env, "user": user,
+    }, indent=1))
+    _file(home, name).chmod(0o600)
+    return process.pid
+
+
+def start_again(home: Home, name: str) -> int:
+    """Starts a part with the same command and environment as the last time."""
+    known = read(home, name)
+    if known is None:
+        raise Stop(f"{name} has never been started here")
+    return start(home, name, known["argv"], known["env"], known["user"])
+
+
+def end(home: Home, name: str, how: signal.Signals = signal.SIGTERM, patience: float = 20.0) -> bool:
+    """Ends a process by its pid; kills it when it does not end in time. False when it does not run."""
+    pid = running(home, name)
+    if pid is None:
+        return False
+    os.kill(pid, how)
+    deadline = time.monotonic() + patience
+    while running(home, name) is not None:
+        _reap(pid)
+        if time.monotonic() > deadline:
+            os.kill(pid, signal.SIGKILL)
+            deadline = float("inf")
+        time.sleep(0.02)
+    return True
+
+
+def _reap(pid: int) -> None:
+    try:
+        os.waitpid(pid, os.WNOHANG)
+    except ChildProcessError:
+        pass  # Started by an earlier ./dev: init reaps it.
+
+
+def tail(home: Home, name: str, lines: int = 15) -> str:
+    path = log_path(home, name)
+    return "\n".join(path.read_text(errors="replace").splitlines()[-lines:]) if path.exists() else ""

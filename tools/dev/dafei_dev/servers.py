@@ -1,0 +1,150 @@
+"""A private PostgreSQL and NATS of a home, on free loopback ports; never a server that happens to run."""
+
+from __future__ import annotations
+
+import json
+import os
+import pwd
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+from . import processes, provision
+from .home import SERVICES, Home
+from .say import Stop, step
+
+SUITE_USER = "suite"
+
+
+def _wait_for_port(home: Home, name: str, port: int, patience: float = 60.0) -> None:
+    deadline = time.monotonic() + patience
+    while True:
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        if processes.running(home, name) is None:
+            raise Stop(f"{name} did not start:\n{processes.tail(home, name)}")
+        if time.monotonic() > deadline:
+            raise Stop(f"{name} does not listen after {patience:.0f} s:\n{processes.tail(home, name)}")
+        time.sleep(0.05)
+
+
+# ---- PostgreSQL
+
+def database_name(service: str) -> str:
+    return "dafei_" + service.replace("-", "_")
+
+
+def database_url(home: Home, service: str) -> str:
+    name = database_name(service)
+    port = home.state["ports"]["postgres"]
+    return f"postgres://{name}:{home.secret(name)}@127.0.0.1:{port}/{name}"
+
+
+def admin_url(home: Home) -> str:
+    return f"postgres://postgres:{home.secret('postgres')}@127.0.0.1:{home.state['ports']['postgres']}/postgres"
+
+
+def start_postgres(home: Home, durable: bool = True) -> None:
+    pid = processes.running(home, "postgres")
+    port = home.port("postgres", running=pid is not None)
+    if pid is not None:
+        return
+    place = provision.postgres_bin()
+    user = provision.postgres_user()
+    data = home.postgres_dir() / "data"
+    if not (data / "PG_VERSION").exists():
+        with step("PostgreSQL: a private cluster with a database and a role for each service"):
+            _make_cluster(home, place, data, user)
+    options = {
+        "port": port, "listen_addresses": "127.0.0.1", "unix_socket_directories": "", "max_connections": 300,
+        "shared_buffers": "256MB", "max_wal_size": "4GB", "log_min_messages": "warning",
+        "synchronous_commit": "on", "fsync": "on" if durable else "off",
+    }
+    argv = [str(place / "postgres"), "-D", str(data)]
+    for key, value in options.items():
+        argv += ["-c", f"{key}={value}"]
+    processes.start(home, "postgres", argv, _plain_env(), user)
+    _wait_for_port(home, "postgres", port)
+
+
+def _plain_env() -> dict[str, str]:
+    return {"PATH": os.environ.get("PATH", "/usr/bin:/bin"), "LC_ALL": "C", "LANG": "C"}
+
+
+def _make_cluster(home: Home, place: Path, data: Path, user: str | None) -> None:
+    data.parent.mkdir(parents=True, exist_ok=True)
+    if user:
+        account = pwd.getpwnam(user)
+        os.chown(data.parent, account.pw_uid, account.pw_gid)
+        data.parent.chmod(0o700)
+    as_user = {"user": user, "group": user, "extra_groups": [], "cwd": "/"} if user else {}
+    with tempfile.NamedTemporaryFile("w", dir=data.parent) as secret:
+        secret.write(home.secret("postgres"))
+        secret.flush()
+        if user:
+            os.chown(secret.name, account.pw_uid, account.pw_gid)
+        provision.run(
+            [str(place / "initdb"), "-D", str(data), "-U", "postgres", "-E", "UTF8", "--locale=C",
+             "--auth=scram-sha-256", f"--pwfile={secret.name}"],
+            "initdb", env=_plain_env(), **as_user,
+        )
+    # Single-user mode needs no client program, which a registry's package may lack.
+    sql = "".join(
+        f"CREATE ROLE {database_name(service)} LOGIN PASSWORD '{home.secret(database_name(service))}';\n"
+        f"CREATE DATABASE {database_name(service)} OWNER {database_name(service)};\n"
+        f"REVOKE CONNECT ON DATABASE {database_name(service)} FROM PUBLIC;\n"
+        for service in SERVICES
+    )
+    done = subprocess.run(
+        [str(place / "postgres"), "--single", "-D", str(data), "postgres"], input=sql, text=True,
+        capture_output=True, env=_plain_env(), **as_user,  # type: ignore[call-overload]
+    )
+    if done.returncode != 0 or "ERROR" in done.stderr:
+        raise Stop(f"the databases could not be made:\n{done.stderr[-2000:]}")
+
+
+def stop_postgres(home: Home) -> None:
+    # SIGINT is PostgreSQL's fast shutdown: it does not wait for clients.
+    processes.end(home, "postgres", signal.SIGINT)
+
+
+# ---- NATS
+
+def start_nats(home: Home) -> None:
+    pid = processes.running(home, "nats")
+    port = home.port("nats", running=pid is not None)
+    monitor = home.port("nats-monitor", running=pid is not None)
+    if pid is not None:
+        return
+    folder = home.dir("nats")
+    (folder / "nats.conf").write_text(NATS_CONF.format(
+        port=port, monitor=monitor, pid_file=json.dumps(str(folder / "nats.pid")), store=json.dumps(str(folder / "store")),
+    ))
+    accounts = folder / "accounts.conf"
+    if not accounts.exists():
+        accounts.write_text(ACCOUNTS_CONF.format(user=SUITE_USER, password=home.secret("nats"), system=home.secret("nats-system")))
+        accounts.chmod(0o600)
+    binary = provision.nats_server()
+    processes.start(home, "nats", [str(binary), "-c", str(folder / "nats.conf")], _plain_env())
+    _wait_for_port(home, "nats", port)
+
+
+NATS_CONF = """# Written by ./dev. Each publish is on disk before it is acknowledged.
+listen: "127.0.0.1:{port}"
+http: "127.0.0.1:{monitor}"
+pid_file: {pid_file}
+jetstream {{ store_dir: {store}, sync_interval: always, max_file_store: 20GB }}
+include "accounts.conf"
+"""
+
+ACCOUNTS_CONF = """# The suite's account and the server's own. `dafei agency-creds` writes this file anew with an account for each agency's system.
+accounts {{
+  SUITE {{ jetstream: enabled, users: [ {{ user: "{user}", password: "{password}" }} ] }}
+  SYS {{ users: [ {{ user: "system", password: "{system}" }} ] }}
+}}
+system_account: SYS
+"""

@@ -1,0 +1,135 @@
+"""The running suite: its environment, the four services, the roster and the demo."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+
+from . import processes, provision, servers
+from .home import ROOT, SERVICES, Home
+from .say import Stop, line, step
+
+CITY = "371300"
+ROSTER = ROOT / "data/regions/linyi.csv"
+ISSUER = "dafei-dev"
+AUDIENCE = "dafei"
+
+
+def profile() -> str:
+    """The cargo profile: dev builds quickly, release runs quickly. DAFEI_PROFILE=release ./dev up."""
+    return os.environ.get("DAFEI_PROFILE", "dev")
+
+
+def binary(name: str) -> str:
+    folder = "debug" if profile() == "dev" else profile()
+    target = os.environ.get("CARGO_TARGET_DIR", str(ROOT / "target"))
+    return f"{target}/{folder}/{name}"
+
+
+def build() -> None:
+    with step(f"build ({profile()} profile; the first time takes some minutes)"):
+        argv = [provision.cargo(), "build", "--locked", "--profile", profile(), "--workspace", "--bins"]
+        if subprocess.run(argv, cwd=ROOT, env={**os.environ, "SQLX_OFFLINE": "true"}).returncode != 0:
+            raise Stop("the build failed")
+
+
+def key(service: str) -> str:
+    return service.upper().replace("-", "_")
+
+
+def run_env(home: Home) -> dict[str, str]:
+    """What a client of the suite needs; written to run.env."""
+    ports = home.state["ports"]
+    env = {
+        "DAFEI_NATS_URL": f"nats://127.0.0.1:{ports['nats']}",
+        "DAFEI_NATS_MONITOR_URL": f"http://127.0.0.1:{ports['nats-monitor']}",
+        "DAFEI_NATS_USER": servers.SUITE_USER,
+        "DAFEI_NATS_PASSWORD": home.secret("nats"),
+        "DAFEI_NATS_DIR": str(home.path / "nats"),
+        "DAFEI_KEYS_DIR": str(home.path / "keys"),
+        "DAFEI_JWKS": str(home.path / "keys/jwks.json"),
+        "DAFEI_JWT_ISSUER": ISSUER,
+        "DAFEI_JWT_AUDIENCE": AUDIENCE,
+        "DAFEI_CITY": CITY,
+        "DAFEI_MODE": home.state.get("mode", "exercise"),
+        "DAFEI_HOME": str(home.path),
+    }
+    for service in SERVICES:
+        env[f"DAFEI_{key(service)}_ADDR"] = f"http://127.0.0.1:{ports[service]}"
+        env[f"DAFEI_{key(service)}_DATABASE_URL"] = servers.database_url(home, service)
+    return env
+
+
+def write_run_env(home: Home) -> None:
+    file = home.path / "run.env"
+    file.write_text("".join(f"export {name}='{value}'\n" for name, value in run_env(home).items()))
+    file.chmod(0o600)
+
+
+def service_env(home: Home, service: str) -> dict[str, str]:
+    """Only what the service knows: it refuses a DAFEI_ key that it does not."""
+    shared = ("DAFEI_NATS_URL", "DAFEI_NATS_USER", "DAFEI_NATS_PASSWORD", "DAFEI_JWKS", "DAFEI_JWT_ISSUER",
+              "DAFEI_JWT_AUDIENCE", "DAFEI_MODE", f"DAFEI_{key(service)}_DATABASE_URL")
+    known = run_env(home)
+    env = {name: known[name] for name in shared}
+    env["DAFEI_ENVIRONMENT"] = "development"
+    env["DAFEI_LOG_FORMAT"] = "human"
+    env[f"DAFEI_{key(service)}_LISTEN"] = f"127.0.0.1:{home.state['ports'][service]}"
+    env["PATH"] = os.environ.get("PATH", "/usr/bin:/bin")
+    env["RUST_BACKTRACE"] = "1"
+    for name in ("DAFEI_LOG", "DAFEI_OTLP_ENDPOINT", "DAFEI_DATABASE_POOL"):
+        if name in os.environ:
+            env[name] = os.environ[name]
+    return env
+
+
+def tool(home: Home, *arguments: str, quiet: bool = False) -> str:
+    """Runs the command-line tool against the suite of a home."""
+    env = {**os.environ, **run_env(home)}
+    done = subprocess.run([binary("dafei"), *arguments], env=env, stdout=subprocess.PIPE if quiet else None, text=True)
+    if done.returncode != 0:
+        raise Stop(f"dafei {' '.join(arguments)} failed (exit status {done.returncode})")
+    return done.stdout or ""
+
+
+def start(home: Home, mode: str, durable: bool = True, roster: bool = True) -> None:
+    """Everything up to the loaded roster. What runs already is left alone."""
+    known = home.state.get("mode")
+    up = any(processes.running(home, service) for service in SERVICES)
+    if up and known != mode:
+        raise Stop(f"the suite runs in {known} mode; ./dev down first")
+    home.state["mode"] = mode
+    home.save()
+    with step("PostgreSQL and NATS"):
+        servers.start_postgres(home, durable)
+        servers.start_nats(home)
+    for service in SERVICES:
+        home.port(service, running=processes.running(home, service) is not None)
+    write_run_env(home)
+    tool(home, "keys", "init", "--dir", str(home.dir("keys")), quiet=True)
+    with step("the four services"):
+        start_services(home)
+    if roster and not home.state.get("roster"):
+        with step(f"roster ({ROSTER.name})"):
+            tool(home, "roster", "load", str(ROSTER), quiet=True)
+        home.state["roster"] = True
+        home.save()
+
+
+def start_services(home: Home) -> None:
+    for service in SERVICES:
+        processes.start(home, service, [binary(f"dafei-{service}")], service_env(home, service))
+    try:
+        tool(home, "health", "--wait", "60s", quiet=True)
+    except Stop:
+        for service in SERVICES:
+            if processes.running(home, service) is None:
+                line(f"--- {service} has ended:\n{processes.tail(home, service)}")
+        raise
+
+
+def stop(home: Home) -> None:
+    for service in SERVICES:
+        processes.end(home, service)
+    processes.end(home, "nats")
+    servers.stop_postgres(home)

@@ -1,0 +1,237 @@
+"""What `deploy/nats/accounts.example.conf` promises, shown on a real NATS server: an agency's system reaches its own queue, its own
+acknowledgements and its own feedback subject, and nothing else.
+
+Run by `./dev test` with the interpreter of `.dev/venv`; needs DAFEI_NATS_SERVER_BIN.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import unittest
+from pathlib import Path
+from typing import Any, Awaitable, Callable
+
+import nats
+from nats.errors import Error as NatsError, NoRespondersError, TimeoutError as NatsTimeout
+from nats.js.api import AckPolicy, ConsumerConfig
+
+EXAMPLE = Path(__file__).resolve().parents[3] / "deploy" / "nats" / "accounts.example.conf"
+FIRE, POSTAL = "fire-rescue.county.371302", "postal.county.371302"
+FIRE_DURABLE, POSTAL_DURABLE = "A_fire-rescue_county_371302", "A_postal_county_371302"
+SUITE = ("suite", "suite-password")
+FIRE_LOGIN = ("fire-rescue_county_371302", "fire-password")
+POSTAL_LOGIN = ("postal_county_371302", "postal-password")
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class Server:
+    """A NATS server with the accounts of the example."""
+
+    def __init__(self) -> None:
+        self.dir = Path(tempfile.mkdtemp())
+        self.port = free_port()
+        self.accounts = self.dir / "accounts.conf"
+        shutil.copy(EXAMPLE, self.accounts)
+        config = self.dir / "nats.conf"
+        config.write_text(
+            f"listen: 127.0.0.1:{self.port}\n"
+            f'jetstream {{ store_dir: "{self.dir}/store", sync_interval: always }}\n'
+            "include accounts.conf\n"
+        )
+        self.log = open(self.dir / "log", "wb")
+        binary = os.environ["DAFEI_NATS_SERVER_BIN"]
+        self.process = subprocess.Popen([binary, "-c", str(config)], stderr=self.log, stdout=self.log)
+
+    def reload(self) -> None:
+        self.process.send_signal(signal.SIGHUP)
+
+    def stop(self) -> None:
+        self.process.terminate()
+        self.process.wait()
+        self.log.close()
+        shutil.rmtree(self.dir)
+
+
+class ExampleAccounts(unittest.IsolatedAsyncioTestCase):
+    async def asyncSetUp(self) -> None:
+        self.server = Server()
+        self.clients: list[nats.NATS] = []
+        self.disconnected: list[str] = []
+        self.suite = await self.connect(SUITE)
+        js = self.suite.jetstream()
+        await js.add_stream(name="DAFEI_AGENCY", subjects=["dafei.v1.agency.>"])
+        await js.add_stream(name="DAFEI_FEEDBACK", subjects=["dafei.v1.feedback.>"])
+        for durable, unit in ((FIRE_DURABLE, FIRE), (POSTAL_DURABLE, POSTAL)):
+            config = ConsumerConfig(
+                durable_name=durable,
+                filter_subject=f"dafei.v1.agency.{unit}.>",
+                ack_policy=AckPolicy.EXPLICIT,
+            )
+            await js.add_consumer("DAFEI_AGENCY", config)
+            await js.publish(f"dafei.v1.agency.{unit}.instruction", unit.encode())
+        self.js = js
+        self.fire = await self.connect(FIRE_LOGIN)
+
+    async def asyncTearDown(self) -> None:
+        for client in self.clients:
+            await client.close()
+        self.server.stop()
+
+    async def connect(self, login: tuple[str, str]) -> nats.NATS:
+        user, password = login
+
+        async def lost() -> None:
+            self.disconnected.append(user)
+
+        async def quiet(_: Exception) -> None:
+            return None
+
+        client = await nats.connect(
+            f"nats://127.0.0.1:{self.server.port}",
+            user=user,
+            password=password,
+            connect_timeout=2,
+            max_reconnect_attempts=100,
+            reconnect_time_wait=0.1,
+            disconnected_cb=lost,
+            error_cb=quiet,
+        )
+        self.clients.append(client)
+        return client
+
+    async def until(self, condition: Callable[[], Awaitable[bool]]) -> None:
+        for _ in range(100):
+            if await condition():
+                return
+            await asyncio.sleep(0.05)
+        self.fail("not within five seconds")
+
+    async def own_queue(self, client: nats.NATS, durable: str) -> Any:
+        return await client.jetstream(prefix="DAFEI.API").pull_subscribe_bind(durable, stream="DAFEI_AGENCY")
+
+    async def refused(self, client: nats.NATS, subject: str, payload: bytes = b"") -> None:
+        """No answer comes from the suite's account."""
+        with self.assertRaises((NoRespondersError, NatsTimeout)):
+            answer = await client.request(subject, payload, timeout=0.5)
+            # An account without JetStream may answer for itself; that is no answer of the suite.
+            if answer.data and "JetStream not enabled" in answer.data.decode():
+                raise NoRespondersError
+            self.fail(f"{subject} was answered: {answer.data!r}")
+
+    async def feedback_subjects(self) -> dict[str, int]:
+        info = await self.js.stream_info("DAFEI_FEEDBACK", subjects_filter=">")
+        return dict(info.state.subjects or {})
+
+    async def test_an_agency_takes_and_acknowledges_its_own_instructions(self) -> None:
+        queue = await self.own_queue(self.fire, FIRE_DURABLE)
+        (message,) = await queue.fetch(1, timeout=3)
+        self.assertEqual(message.data, FIRE.encode())
+        self.assertEqual(message.subject, f"dafei.v1.agency.{FIRE}.instruction")
+        await message.ack_sync(timeout=2)
+        info = await self.js.consumer_info("DAFEI_AGENCY", FIRE_DURABLE)
+        self.assertEqual((info.num_ack_pending, info.num_pending), (0, 0))
+
+    async def test_a_plain_acknowledgement_and_a_negative_one_reach_the_consumer(self) -> None:
+        queue = await self.own_queue(self.fire, FIRE_DURABLE)
+        (message,) = await queue.fetch(1, timeout=3)
+        await message.nak()
+        (again,) = await queue.fetch(1, timeout=3)
+        self.assertEqual(again.metadata.num_delivered, 2)
+        await again.ack()
+
+        async def acknowledged() -> bool:
+            return (await self.js.consumer_info("DAFEI_AGENCY", FIRE_DURABLE)).num_ack_pending == 0
+
+        await self.until(acknowledged)
+
+    async def test_own_feedback_is_stored_and_answered_with_the_stream_s_acknowledgement(self) -> None:
+        answer = await self.fire.request(f"dafei.v1.feedback.{FIRE}.result", b"{}", timeout=2)
+        ack = json.loads(answer.data)
+        self.assertEqual((ack["stream"], ack["seq"]), ("DAFEI_FEEDBACK", 1))
+
+    async def test_another_agency_s_queue_feedback_and_acknowledgements_are_out_of_reach(self) -> None:
+        await self.refused(self.fire, f"dafei.v1.feedback.{POSTAL}.result", b"{}")
+        for call in ("INFO", "MSG.NEXT"):
+            await self.refused(self.fire, f"DAFEI.API.CONSUMER.{call}.DAFEI_AGENCY.{POSTAL_DURABLE}")
+            await self.refused(self.fire, f"$JS.API.CONSUMER.{call}.DAFEI_AGENCY.{POSTAL_DURABLE}")
+        postal = await self.own_queue(await self.connect(POSTAL_LOGIN), POSTAL_DURABLE)
+        (message,) = await postal.fetch(1, timeout=3)
+        await self.refused(self.fire, message.reply, b"+ACK")
+        info = await self.js.consumer_info("DAFEI_AGENCY", POSTAL_DURABLE)
+        self.assertEqual(info.num_ack_pending, 1)
+
+    async def test_the_jetstream_api_of_the_suite_is_out_of_reach(self) -> None:
+        for subject in (
+            "STREAM.INFO.DAFEI_AGENCY",
+            "STREAM.PURGE.DAFEI_AGENCY",
+            "STREAM.MSG.GET.DAFEI_AGENCY",
+            f"CONSUMER.DELETE.DAFEI_AGENCY.{FIRE_DURABLE}",
+            "CONSUMER.CREATE.DAFEI_AGENCY",
+        ):
+            await self.refused(self.fire, f"$JS.API.{subject}")
+            await self.refused(self.fire, f"DAFEI.API.{subject}")
+
+    async def test_a_forged_reply_subject_stores_nothing_under_another_agency_s_name(self) -> None:
+        forged = f"dafei.v1.feedback.{POSTAL}.result"
+        await self.fire.publish(
+            f"DAFEI.API.CONSUMER.MSG.NEXT.DAFEI_AGENCY.{FIRE_DURABLE}", b'{"batch":1}', reply=forged
+        )
+        await self.fire.publish(f"dafei.v1.feedback.{FIRE}.result", b"{}", reply=forged)
+        await self.fire.request(f"dafei.v1.feedback.{FIRE}.accepted", b"{}", timeout=2)
+        self.assertNotIn(forged, await self.feedback_subjects())
+
+    async def test_what_an_agency_hears_on_any_subject_is_only_its_own(self) -> None:
+        heard: list[str] = []
+
+        async def listen(message: Any) -> None:
+            heard.append(message.subject)
+
+        spy = await self.connect(POSTAL_LOGIN)
+        await spy.subscribe(">", cb=listen)
+        await spy.flush()
+        await self.js.publish(f"dafei.v1.agency.{FIRE}.instruction", b"secret")
+        await self.fire.request(f"dafei.v1.feedback.{FIRE}.accepted", b"{}", timeout=2)
+        # The spy's own round trip: whatever was sent to it before has arrived now.
+        await spy.request(f"dafei.v1.feedback.{POSTAL}.accepted", b"{}", timeout=2)
+        self.assertEqual([subject for subject in heard if "fire" in subject], [])
+
+    async def test_a_reload_that_adds_an_agency_leaves_the_others_connected(self) -> None:
+        text = EXAMPLE.read_text()
+        added = text.replace("fire-rescue", "police").replace("371302", "371311")
+        exports = added.split("exports: [")[1].split("]\n  }")[0]
+        account = '  "AG_police' + added.split('  "AG_police')[1].split('\n  "AG_postal')[0] + "\n"
+        exports = exports.split("# postal")[0]
+        changed = text.replace("exports: [", f"exports: [{exports}", 1).replace("  SYS {", f"{account}  SYS {{")
+        self.server.accounts.write_text(changed)
+        self.server.reload()
+        login = ("police_county_371311", "fire-password")
+
+        async def applied() -> bool:
+            try:
+                police = await self.connect(login)
+                answer = await police.request("dafei.v1.feedback.police.county.371311.accepted", b"{}", timeout=1)
+            except (NatsError, NatsTimeout):
+                return False
+            return bool(json.loads(answer.data)["stream"] == "DAFEI_FEEDBACK")
+
+        await self.until(applied)
+        queue = await self.own_queue(self.fire, FIRE_DURABLE)
+        (message,) = await queue.fetch(1, timeout=3)
+        await message.ack_sync(timeout=2)
+        self.assertEqual(self.disconnected, [])
+
+
+if __name__ == "__main__":
+    unittest.main()
