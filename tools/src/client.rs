@@ -50,12 +50,7 @@ pub enum Service {
 
 impl Service {
     /// All four.
-    pub const ALL: [Self; 4] = [
-        Self::Intake,
-        Self::Dispatch,
-        Self::SlaMonitor,
-        Self::Reporting,
-    ];
+    pub const ALL: [Self; 4] = [Self::Intake, Self::Dispatch, Self::SlaMonitor, Self::Reporting];
 
     /// Its name.
     #[must_use]
@@ -114,22 +109,11 @@ impl Suite {
         let channel = |service: Service| {
             let key = service.key(ServiceKey::Addr);
             let address = setting(key)?;
-            let address = if address.contains("://") {
-                address
-            } else {
-                format!("http://{address}")
-            };
+            let address = if address.contains("://") { address } else { format!("http://{address}") };
             connect(&address).with_context(|| key.to_owned())
         };
         let [intake, dispatch, sla, reporting] = Service::ALL;
-        Ok(Self {
-            channels: [
-                channel(intake)?,
-                channel(dispatch)?,
-                channel(sla)?,
-                channel(reporting)?,
-            ],
-        })
+        Ok(Self { channels: [channel(intake)?, channel(dispatch)?, channel(sla)?, channel(reporting)?] })
     }
 
     /// The channel without a token: health, reflection, public reads.
@@ -176,17 +160,13 @@ impl Bearer {
     /// # Errors
     /// When it cannot stand in a header.
     pub fn new(token: &str) -> Result<Self> {
-        Ok(Self(
-            format!("Bearer {token}").parse().context("the token")?,
-        ))
+        Ok(Self(format!("Bearer {token}").parse().context("the token")?))
     }
 }
 
 impl Interceptor for Bearer {
     fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
-        request
-            .metadata_mut()
-            .insert("authorization", self.0.clone());
+        request.metadata_mut().insert("authorization", self.0.clone());
         Ok(request)
     }
 }
@@ -208,12 +188,7 @@ impl Caller {
     /// A post without agency and work area.
     #[must_use]
     pub const fn new(role: Role, region: Region) -> Self {
-        Self {
-            role,
-            region,
-            agency: None,
-            work_area: None,
-        }
+        Self { role, region, agency: None, work_area: None }
     }
 
     /// The same post of an agency.
@@ -233,15 +208,8 @@ impl Caller {
     /// Stable subject of its tokens; request ids are unique per subject.
     #[must_use]
     pub fn subject(&self) -> String {
-        let agency = self
-            .agency
-            .map(|agency| format!("-{}", agency.code()))
-            .unwrap_or_default();
-        let area = self
-            .work_area
-            .as_deref()
-            .map(|area| format!("-{area}"))
-            .unwrap_or_default();
+        let agency = self.agency.map(|agency| format!("-{}", agency.code())).unwrap_or_default();
+        let area = self.work_area.as_deref().map(|area| format!("-{area}")).unwrap_or_default();
         format!("{}{agency}@{}{area}", self.role.code(), self.region)
     }
 }
@@ -260,8 +228,7 @@ impl Keys {
     /// When one is missing or the private key cannot be read.
     pub fn from_env() -> Result<Self> {
         let path = PathBuf::from(setting("DAFEI_KEYS_DIR")?).join(PRIVATE_KEY);
-        let pem = std::fs::read_to_string(&path)
-            .with_context(|| format!("{} (`dafei keys init`)", path.display()))?;
+        let pem = std::fs::read_to_string(&path).with_context(|| format!("{} (`dafei keys init`)", path.display()))?;
         Ok(Self {
             minter: Minter::from_pem(&pem).with_context(|| path.display().to_string())?,
             issuer: setting("DAFEI_JWT_ISSUER")?,
@@ -283,10 +250,7 @@ impl Keys {
             work_area: caller.work_area.clone(),
             issuer: self.issuer.clone(),
             audience: self.audience.clone(),
-            expires: SystemClock
-                .now()
-                .checked_add(ttl)
-                .context("the token's end")?,
+            expires: SystemClock.now().checked_add(ttl).context("the token's end")?,
         })?)
     }
 

@@ -23,10 +23,7 @@ pub fn parse(text: &str) -> Result<Duration, String> {
     } else {
         return Err(fault());
     };
-    number
-        .checked_mul(seconds)
-        .map(Duration::from_secs)
-        .ok_or_else(fault)
+    number.checked_mul(seconds).map(Duration::from_secs).ok_or_else(fault)
 }
 
 #[cfg(test)]
@@ -39,17 +36,7 @@ mod tests {
     fn a_number_with_a_unit_is_a_length_of_time() {
         assert_eq!(parse("+5d"), Ok(Duration::from_secs(5 * 86_400)));
         assert_eq!(parse("90m"), Ok(Duration::from_secs(5_400)));
-        for text in [
-            "",
-            "5",
-            "d",
-            "-5d",
-            "++5d",
-            "5w",
-            "5.5h",
-            "99999999999999999999d",
-            "五天",
-        ] {
+        for text in ["", "5", "d", "-5d", "++5d", "5w", "5.5h", "99999999999999999999d", "五天"] {
             assert!(parse(text).is_err(), "{text}");
         }
     }

@@ -6,12 +6,8 @@ use std::time::{Duration, Instant as Monotonic};
 
 use anyhow::{Context as _, Result, bail};
 use dafei_contracts::{
-    ops::v1::{
-        GetStatusRequest, GetStatusResponse, SetClockRequest, ops_service_client::OpsServiceClient,
-    },
-    sla::v1::{
-        WatchBreachesRequest, WatchBreachesResponse, breach_service_client::BreachServiceClient,
-    },
+    ops::v1::{GetStatusRequest, GetStatusResponse, SetClockRequest, ops_service_client::OpsServiceClient},
+    sla::v1::{WatchBreachesRequest, WatchBreachesResponse, breach_service_client::BreachServiceClient},
 };
 use dafei_kernel::{
     role::Role,
@@ -49,13 +45,9 @@ pub enum Target {
 /// When it is neither.
 pub fn target(words: &[String]) -> Result<Target> {
     match words {
-        [by] if by.starts_with('+') => Ok(Target::By(
-            crate::duration::parse(by).map_err(anyhow::Error::msg)?,
-        )),
+        [by] if by.starts_with('+') => Ok(Target::By(crate::duration::parse(by).map_err(anyhow::Error::msg)?)),
         [set, at] if set == "set" => {
-            Ok(Target::At(at.parse().with_context(|| {
-                format!("{at:?} is no instant like 2026-11-23T08:00:00+08:00")
-            })?))
+            Ok(Target::At(at.parse().with_context(|| format!("{at:?} is no instant like 2026-11-23T08:00:00+08:00"))?))
         }
         _ => bail!("say how far (+5d, +3h, +30m) or `set INSTANT`"),
     }
@@ -87,6 +79,35 @@ pub async fn run(suite: &Suite, keys: &Keys, target: Target) -> Result<Instant> 
     Ok(now)
 }
 
+/// The suite's clock.
+///
+/// # Errors
+/// When intake does not answer.
+pub async fn now(suite: &Suite, keys: &Keys) -> Result<Instant> {
+    let mut client = OpsServiceClient::new(suite.with(Service::Intake, &keys.admin()?));
+    let status = client.get_status(GetStatusRequest {}).await.map_err(refusal)?.into_inner();
+    instant(Service::Intake, status.now)
+}
+
+/// Whether the suite is in exercise mode.
+///
+/// # Errors
+/// When intake does not answer.
+pub async fn is_on(suite: &Suite, keys: &Keys) -> Result<bool> {
+    let mut client = OpsServiceClient::new(suite.with(Service::Intake, &keys.admin()?));
+    Ok(client.get_status(GetStatusRequest {}).await.map_err(refusal)?.into_inner().exercise)
+}
+
+/// Waits until all four services have taken into effect what has happened so far.
+///
+/// # Errors
+/// When a service is away or does not run dry.
+pub async fn settle(suite: &Suite, keys: &Keys) -> Result<()> {
+    let now = now(suite, keys).await?;
+    Mover::new(suite, keys)?.dry(now).await?;
+    Ok(())
+}
+
 /// The clocks of the four services.
 struct Mover {
     services: Vec<(Service, OpsServiceClient<Authed>)>,
@@ -95,25 +116,16 @@ struct Mover {
 impl Mover {
     fn new(suite: &Suite, keys: &Keys) -> Result<Self> {
         let admin = keys.admin()?;
-        let services = Service::ALL
-            .map(|service| (service, OpsServiceClient::new(suite.with(service, &admin))));
-        Ok(Self {
-            services: services.to_vec(),
-        })
+        let services = Service::ALL.map(|service| (service, OpsServiceClient::new(suite.with(service, &admin))));
+        Ok(Self { services: services.to_vec() })
     }
 
     async fn statuses(&self) -> Result<Vec<(Service, GetStatusResponse)>> {
         try_join_all(self.services.iter().map(|(service, client)| {
             let mut client = client.clone();
             async move {
-                let status = client
-                    .get_status(GetStatusRequest {})
-                    .await
-                    .map_err(refusal);
-                Ok((
-                    *service,
-                    status.with_context(|| service.name())?.into_inner(),
-                ))
+                let status = client.get_status(GetStatusRequest {}).await.map_err(refusal);
+                Ok((*service, status.with_context(|| service.name())?.into_inner()))
             }
         }))
         .await
@@ -124,10 +136,7 @@ impl Mover {
         let mut latest = None;
         for (service, status) in self.statuses().await? {
             if !status.exercise {
-                bail!(
-                    "{} has the system clock; only an exercise clock is moved",
-                    service.name()
-                );
+                bail!("{} has the system clock; only an exercise clock is moved", service.name());
             }
             latest = latest.max(Some(instant(service, status.now)?));
         }
@@ -141,21 +150,9 @@ impl Mover {
         try_join_all(self.services.iter().map(|(service, client)| {
             let mut client = client.clone();
             async move {
-                let answer = client
-                    .set_clock(SetClockRequest {
-                        now: Some(to.into()),
-                    })
-                    .await
-                    .map_err(refusal);
-                let shown = instant(
-                    *service,
-                    answer.with_context(|| service.name())?.into_inner().now,
-                )?;
-                if shown == to {
-                    Ok(())
-                } else {
-                    bail!("{} shows {shown} instead of {to}", service.name())
-                }
+                let answer = client.set_clock(SetClockRequest { now: Some(to.into()) }).await.map_err(refusal);
+                let shown = instant(*service, answer.with_context(|| service.name())?.into_inner().now)?;
+                if shown == to { Ok(()) } else { bail!("{} shows {shown} instead of {to}", service.name()) }
             }
         }))
         .await?;
@@ -168,27 +165,18 @@ impl Mover {
         let mut calm = 0;
         loop {
             let statuses = self.statuses().await?;
-            let wet: Vec<String> = statuses
-                .iter()
-                .filter_map(|(service, status)| wet(*service, status, now))
-                .collect();
+            let wet: Vec<String> = statuses.iter().filter_map(|(service, status)| wet(*service, status, now)).collect();
             if wet.is_empty() {
                 calm += 1;
             } else {
                 calm = 0;
             }
             if calm == CALM {
-                let dues = statuses
-                    .iter()
-                    .filter_map(|(_, status)| Instant::try_from(status.next_due?).ok());
+                let dues = statuses.iter().filter_map(|(_, status)| Instant::try_from(status.next_due?).ok());
                 return Ok(dues.filter(|due| *due > now).min());
             }
             if Monotonic::now() >= end {
-                bail!(
-                    "not at rest within {} s:\n  {}",
-                    DRY.as_secs(),
-                    wet.join("\n  ")
-                );
+                bail!("not at rest within {} s:\n  {}", DRY.as_secs(), wet.join("\n  "));
             }
             tokio::time::sleep(PAUSE).await;
         }
@@ -197,18 +185,13 @@ impl Mover {
 
 /// What a service has still to do at `now`.
 fn wet(service: Service, status: &GetStatusResponse, now: Instant) -> Option<String> {
-    let reached = |at: Option<dafei_contracts::timestamp::Timestamp>| {
-        at.and_then(|at| Instant::try_from(at).ok())
-    };
+    let reached = |at: Option<dafei_contracts::timestamp::Timestamp>| at.and_then(|at| Instant::try_from(at).ok());
     let mut left = Vec::new();
     if status.outbox_pending > 0 {
         left.push(format!("{} events to publish", status.outbox_pending));
     }
     for consumer in status.consumers.iter().filter(|consumer| consumer.lag > 0) {
-        left.push(format!(
-            "{} messages of {} to take",
-            consumer.lag, consumer.stream
-        ));
+        left.push(format!("{} messages of {} to take", consumer.lag, consumer.stream));
     }
     if reached(status.published_through).is_none_or(|through| through < now) {
         left.push("published_through behind".to_owned());
@@ -217,10 +200,7 @@ fn wet(service: Service, status: &GetStatusResponse, now: Instant) -> Option<Str
         left.push("done_through behind".to_owned());
     }
     if !status.wiped_streams.is_empty() {
-        left.push(format!(
-            "{} wait for a refill",
-            status.wiped_streams.join(", ")
-        ));
+        left.push(format!("{} wait for a refill", status.wiped_streams.join(", ")));
     }
     (!left.is_empty()).then(|| format!("{}: {}", service.name(), left.join("; ")))
 }
@@ -240,17 +220,8 @@ impl Lights {
         let city = client::city()?;
         let bearer = keys.bearer(&Caller::new(Role::CityOffice, city.clone()))?;
         let mut client = BreachServiceClient::new(suite.with(Service::SlaMonitor, &bearer));
-        let request = WatchBreachesRequest {
-            region: Some((&city).into()),
-            resume_token: String::new(),
-        };
-        Ok(Self {
-            stream: client
-                .watch_breaches(request)
-                .await
-                .map_err(refusal)?
-                .into_inner(),
-        })
+        let request = WatchBreachesRequest { region: Some((&city).into()), resume_token: String::new() };
+        Ok(Self { stream: client.watch_breaches(request).await.map_err(refusal)?.into_inner() })
     }
 
     /// Prints what has come and is about to come, in the order of the lights.
@@ -267,11 +238,7 @@ impl Lights {
 
 /// A light as a clerk reads it.
 fn sentence(light: &WatchBreachesResponse) -> String {
-    let at = light
-        .at
-        .and_then(|at| Instant::try_from(at).ok())
-        .map(format_local)
-        .unwrap_or_default();
+    let at = light.at.and_then(|at| Instant::try_from(at).ok()).map(format_local).unwrap_or_default();
     let what = match light.fact.as_str() {
         "warned" => "黄灯",
         "breached" => "红灯",
@@ -289,38 +256,14 @@ fn sentence(light: &WatchBreachesResponse) -> String {
         let Some(post) = post else {
             return "（无）".to_owned();
         };
-        let role = post
-            .role
-            .parse::<Role>()
-            .map_or_else(|_| post.role.clone(), |role| role.name_zh().to_owned());
-        let region = post
-            .region
-            .as_ref()
-            .map(|region| region.code.as_str())
-            .unwrap_or_default();
-        let persons = owner
-            .as_ref()
-            .map(|owner| owner.persons.join("、"))
-            .unwrap_or_default();
-        let agency = post
-            .agency
-            .parse::<dafei_kernel::agency::Agency>()
-            .map(|agency| agency.name_zh())
-            .unwrap_or_default();
-        format!(
-            "{region}{agency}{role}{}",
-            if persons.is_empty() {
-                String::new()
-            } else {
-                format!("（{persons}）")
-            }
-        )
+        let role = post.role.parse::<Role>().map_or_else(|_| post.role.clone(), |role| role.name_zh().to_owned());
+        let region = post.region.as_ref().map(|region| region.code.as_str()).unwrap_or_default();
+        let persons = owner.as_ref().map(|owner| owner.persons.join("、")).unwrap_or_default();
+        let agency =
+            post.agency.parse::<dafei_kernel::agency::Agency>().map(|agency| agency.name_zh()).unwrap_or_default();
+        format!("{region}{agency}{role}{}", if persons.is_empty() { String::new() } else { format!("（{persons}）") })
     };
-    let due = obligation
-        .due
-        .and_then(|due| Instant::try_from(due).ok())
-        .map(format_local)
-        .unwrap_or_default();
+    let due = obligation.due.and_then(|due| Instant::try_from(due).ok()).map(format_local).unwrap_or_default();
     format!(
         "{at} {what} {} 第{}轮，时限 {due}，直接责任：{}，闭环责任：{}，案件 {}",
         obligation.clock,
@@ -338,26 +281,14 @@ mod tests {
     use super::{Target, target};
 
     fn read(words: &[&str]) -> Option<Target> {
-        target(
-            &words
-                .iter()
-                .map(|word| (*word).to_owned())
-                .collect::<Vec<_>>(),
-        )
-        .ok()
+        target(&words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>()).ok()
     }
 
     #[test]
     fn a_target_is_a_way_forward_or_an_instant() {
-        assert_eq!(
-            read(&["+3h"]),
-            Some(Target::By(Duration::from_secs(10_800)))
-        );
+        assert_eq!(read(&["+3h"]), Some(Target::By(Duration::from_secs(10_800))));
         let at = "2026-11-23T00:00:00Z".parse().expect("an instant");
-        assert_eq!(
-            read(&["set", "2026-11-23T08:00:00+08:00"]),
-            Some(Target::At(at))
-        );
+        assert_eq!(read(&["set", "2026-11-23T08:00:00+08:00"]), Some(Target::At(at)));
         for words in [&["3h"][..], &["-3h"], &["set"], &["set", "tomorrow"], &[]] {
             assert_eq!(read(words), None, "{words:?}");
         }

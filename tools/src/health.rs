@@ -3,9 +3,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
-use tonic_health::pb::{
-    HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
-};
+use tonic_health::pb::{HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient};
 
 use crate::client::{Service, Suite};
 
@@ -33,10 +31,7 @@ pub async fn run(suite: &Suite, wait: Duration) -> Result<()> {
             return Ok(());
         }
         if Instant::now() >= end {
-            let list: Vec<String> = away
-                .iter()
-                .map(|(service, why)| format!("{}: {why}", service.name()))
-                .collect();
+            let list: Vec<String> = away.iter().map(|(service, why)| format!("{}: {why}", service.name())).collect();
             bail!("not serving:\n  {}", list.join("\n  "));
         }
         waiting = away.into_iter().map(|(service, _)| service).collect();
@@ -46,9 +41,7 @@ pub async fn run(suite: &Suite, wait: Duration) -> Result<()> {
 
 async fn look(suite: &Suite, service: Service) -> Result<(), String> {
     let mut client = HealthClient::new(suite.anonymous(service));
-    let mut request = tonic::Request::new(HealthCheckRequest {
-        service: String::new(),
-    });
+    let mut request = tonic::Request::new(HealthCheckRequest { service: String::new() });
     request.set_timeout(LOOK);
     match client.check(request).await {
         Ok(answer) if answer.get_ref().status() == ServingStatus::Serving => Ok(()),

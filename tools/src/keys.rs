@@ -36,11 +36,8 @@ pub fn write_private(path: &Path, text: &str) -> Result<()> {
     use std::{io::Write as _, os::unix::fs::OpenOptionsExt as _};
     let mut options = fs::OpenOptions::new();
     options.write(true).create(true).truncate(true).mode(0o600);
-    let mut file = options
-        .open(path)
-        .with_context(|| path.display().to_string())?;
-    file.write_all(text.as_bytes())
-        .with_context(|| path.display().to_string())
+    let mut file = options.open(path).with_context(|| path.display().to_string())?;
+    file.write_all(text.as_bytes()).with_context(|| path.display().to_string())
 }
 
 /// Prints a token.
@@ -62,10 +59,7 @@ fn check(caller: &Caller) -> Result<()> {
     if let Some(level) = role.level()
         && level != caller.region.level()
     {
-        bail!(
-            "the role {role} needs a --region of level {level}, not {}",
-            caller.region
-        );
+        bail!("the role {role} needs a --region of level {level}, not {}", caller.region);
     }
     Ok(())
 }

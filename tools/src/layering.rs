@@ -44,13 +44,7 @@ enum Rule {
     Free,
 }
 
-const BESIDE: &[&str] = &[
-    "dafei-kernel",
-    "dafei-contracts",
-    "dafei-messaging",
-    "dafei-runtime",
-    "dafei-shell",
-];
+const BESIDE: &[&str] = &["dafei-kernel", "dafei-contracts", "dafei-messaging", "dafei-runtime", "dafei-shell"];
 
 fn rule(package: &str) -> Rule {
     match package {
@@ -60,18 +54,8 @@ fn rule(package: &str) -> Rule {
         "dafei-runtime" => Rule::Without(&["dafei-kernel"], &["sqlx", "async-nats"]),
         "dafei-messaging" => Rule::Without(&["dafei-kernel", "dafei-contracts"], &["tonic"]),
         "dafei-testkit" => Rule::Without(&["dafei-kernel"], &["tonic"]),
-        "dafei-shell" => Rule::Without(
-            &[
-                "dafei-kernel",
-                "dafei-contracts",
-                "dafei-messaging",
-                "dafei-runtime",
-            ],
-            &[],
-        ),
-        "dafei-intake" | "dafei-dispatch" | "dafei-sla-monitor" | "dafei-reporting" => {
-            Rule::Without(BESIDE, &[])
-        }
+        "dafei-shell" => Rule::Without(&["dafei-kernel", "dafei-contracts", "dafei-messaging", "dafei-runtime"], &[]),
+        "dafei-intake" | "dafei-dispatch" | "dafei-sla-monitor" | "dafei-reporting" => Rule::Without(BESIDE, &[]),
         // The tool and the black-box tests stand outside.
         _ => Rule::Free,
     }
@@ -91,21 +75,14 @@ fn core_of(package: &str) -> Option<&'static str> {
 /// Every edge that points the wrong way, as a sentence.
 #[must_use]
 pub fn faults(metadata: &Metadata) -> Vec<String> {
-    let by_id: BTreeMap<&str, &Package> = metadata
-        .packages
-        .iter()
-        .map(|package| (package.id.as_str(), package))
-        .collect();
-    let members = metadata
-        .workspace_members
-        .iter()
-        .filter_map(|id| by_id.get(id.as_str()));
+    let by_id: BTreeMap<&str, &Package> =
+        metadata.packages.iter().map(|package| (package.id.as_str(), package)).collect();
+    let members = metadata.workspace_members.iter().filter_map(|id| by_id.get(id.as_str()));
     members
         .flat_map(|package| {
             let edges = package.dependencies.iter();
             edges.filter_map(|edge| {
-                fault(&package.name, edge)
-                    .map(|why| format!("{} -> {}: {why}", package.name, edge.name))
+                fault(&package.name, edge).map(|why| format!("{} -> {}: {why}", package.name, edge.name))
             })
         })
         .collect()
@@ -123,13 +100,11 @@ fn fault(package: &str, edge: &Dependency) -> Option<String> {
         Rule::Free => None,
         Rule::Pure(crates) if own => (!crates.contains(&edge.name.as_str())).then(|| only(crates)),
         Rule::Pure(_) => {
-            let allowed = PURE.contains(&edge.name.as_str())
-                || (dev && PURE_DEV.contains(&edge.name.as_str()));
+            let allowed = PURE.contains(&edge.name.as_str()) || (dev && PURE_DEV.contains(&edge.name.as_str()));
             (!allowed).then(|| format!("a pure crate uses only {}", PURE.join(", ")))
         }
         Rule::Without(crates, _) if own => {
-            let allowed = crates.contains(&edge.name.as_str())
-                || core_of(package) == Some(edge.name.as_str());
+            let allowed = crates.contains(&edge.name.as_str()) || core_of(package) == Some(edge.name.as_str());
             (!allowed).then(|| only(crates))
         }
         Rule::Without(_, forbidden) => (!dev && !build && forbidden.contains(&edge.name.as_str()))
@@ -152,21 +127,12 @@ fn only(crates: &[&str]) -> String {
 pub fn metadata(root: &Path) -> Result<Metadata> {
     let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
     let output = Command::new(cargo)
-        .args([
-            "metadata",
-            "--format-version",
-            "1",
-            "--offline",
-            "--manifest-path",
-        ])
+        .args(["metadata", "--format-version", "1", "--no-deps", "--offline", "--manifest-path"])
         .arg(root.join("Cargo.toml"))
         .output()
         .context("cargo metadata")?;
     if !output.status.success() {
-        bail!(
-            "cargo metadata: {}",
-            String::from_utf8_lossy(&output.stderr)
-        );
+        bail!("cargo metadata: {}", String::from_utf8_lossy(&output.stderr));
     }
     serde_json::from_slice(&output.stdout).context("cargo metadata")
 }
@@ -178,10 +144,7 @@ pub fn metadata(root: &Path) -> Result<Metadata> {
 pub fn check(root: &Path) -> Result<()> {
     let faults = faults(&metadata(root)?);
     if !faults.is_empty() {
-        bail!(
-            "dependencies that point the wrong way:\n  {}",
-            faults.join("\n  ")
-        );
+        bail!("dependencies that point the wrong way:\n  {}", faults.join("\n  "));
     }
     println!("layering: every dependency points the right way");
     Ok(())
@@ -203,10 +166,7 @@ mod tests {
     fn a_core_that_imports_sqlx_is_named() {
         let faults = workspace("dafei-intake-core", "sqlx", None);
         assert_eq!(faults.len(), 1, "{faults:?}");
-        assert!(
-            faults[0].starts_with("dafei-intake-core -> sqlx"),
-            "{faults:?}"
-        );
+        assert!(faults[0].starts_with("dafei-intake-core -> sqlx"), "{faults:?}");
     }
 
     #[test]
@@ -228,11 +188,7 @@ mod tests {
             ("dafei-shell", "dafei-intake", None),
             ("dafei-shell", "dafei-testkit", None),
         ] {
-            assert_eq!(
-                workspace(package, dependency, kind).len(),
-                1,
-                "{package} -> {dependency}"
-            );
+            assert_eq!(workspace(package, dependency, kind).len(), 1, "{package} -> {dependency}");
         }
     }
 
@@ -247,11 +203,7 @@ mod tests {
             ("dafei-dispatch", "dafei-testkit", Some("dev")),
             ("dafei-tools", "dafei-messaging", None),
         ] {
-            assert_eq!(
-                workspace(package, dependency, kind),
-                Vec::<String>::new(),
-                "{package} -> {dependency}"
-            );
+            assert_eq!(workspace(package, dependency, kind), Vec::<String>::new(), "{package} -> {dependency}");
         }
     }
 }

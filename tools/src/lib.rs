@@ -3,8 +3,11 @@
 use tonic::Status;
 use tonic_types::StatusExt as _;
 
+pub mod accounts;
+pub mod agency;
 pub mod asyncapi;
 pub mod client;
+pub mod demo;
 pub mod duration;
 pub mod exercise;
 pub mod health;
@@ -17,13 +20,8 @@ pub mod roster;
 #[must_use]
 pub fn refusal(status: Status) -> anyhow::Error {
     let details = status.get_error_details();
-    let sentence = details
-        .localized_message()
-        .map_or_else(|| status.message().to_owned(), |text| text.message.clone());
-    let reason = details
-        .error_info()
-        .map(|info| format!(" [{}]", info.reason))
-        .unwrap_or_default();
+    let sentence = details.localized_message().map_or_else(|| status.message().to_owned(), |text| text.message.clone());
+    let reason = details.error_info().map(|info| format!(" [{}]", info.reason)).unwrap_or_default();
     let fields: Vec<String> = details
         .bad_request()
         .into_iter()

@@ -3,11 +3,15 @@
 use std::{path::PathBuf, process::ExitCode, time::Duration};
 
 use clap::{Parser, Subcommand};
-use dafei_kernel::{agency::Agency, region::Region, role::Role};
+use dafei_kernel::{
+    agency::Agency,
+    region::{Level, Region},
+    role::Role,
+};
 use dafei_tools::{
-    asyncapi,
+    agency, asyncapi,
     client::{Caller, Keys, Suite},
-    duration, exercise, health, keys, layering, refill, roster,
+    demo, duration, exercise, health, keys, layering, refill, roster,
 };
 
 #[derive(Debug, Parser)]
@@ -61,6 +65,23 @@ enum Command {
         /// How far, or `set` and an RFC 3339 instant.
         #[arg(required = true, num_args = 1..=2, allow_hyphen_values = true)]
         target: Vec<String>,
+    },
+    /// Plays the loop in all its branches on the running suite, tells it in Chinese and checks it.
+    Demo,
+    /// Registers an agency's own system and prints its credentials as JSON.
+    AgencyCreds {
+        /// Agency code, for example fire-rescue.
+        agency: Agency,
+        /// Level of its region: city, county or township.
+        level: Level,
+        /// Code of its region.
+        region: String,
+    },
+    /// Writes accounts.conf for the NATS server from what is registered.
+    NatsAccounts {
+        /// Directory of agencies.json and accounts.conf.
+        #[arg(long)]
+        dir: PathBuf,
     },
     /// Fills a wiped NATS again from the event logs of these services; of all four when none is named.
     Refill {
@@ -119,35 +140,23 @@ async fn main() -> ExitCode {
 
 async fn run(command: Command) -> anyhow::Result<()> {
     match command {
-        Command::Keys {
-            command: KeysCommand::Init { dir },
-        } => keys::init(&dir),
-        Command::Token {
-            role,
-            region,
-            agency,
-            work_area,
-            ttl,
-        } => keys::token(
-            &Caller {
-                role,
-                region,
-                agency,
-                work_area,
-            },
-            ttl,
-        ),
+        Command::Keys { command: KeysCommand::Init { dir } } => keys::init(&dir),
+        Command::Token { role, region, agency, work_area, ttl } => {
+            keys::token(&Caller { role, region, agency, work_area }, ttl)
+        }
         Command::Health { wait } => health::run(&Suite::from_env()?, wait).await,
-        Command::Roster {
-            command: RosterCommand::Load { file, kind },
-        } => roster::load(&Suite::from_env()?, &Keys::from_env()?, &file, kind).await,
-        Command::Clock { target } => exercise::run(
-            &Suite::from_env()?,
-            &Keys::from_env()?,
-            exercise::target(&target)?,
-        )
-        .await
-        .map(drop),
+        Command::Roster { command: RosterCommand::Load { file, kind } } => {
+            roster::load(&Suite::from_env()?, &Keys::from_env()?, &file, kind).await
+        }
+        Command::Clock { target } => {
+            exercise::run(&Suite::from_env()?, &Keys::from_env()?, exercise::target(&target)?).await.map(drop)
+        }
+        Command::Demo => demo::run(&Suite::from_env()?).await,
+        Command::AgencyCreds { agency, level, region } => {
+            let region = Region::new(level, &region)?;
+            agency::credentials(&Suite::from_env()?, &Keys::from_env()?, agency, &region).await
+        }
+        Command::NatsAccounts { dir } => agency::write_accounts(&dir),
         Command::Refill { services } => refill::run(&services).await,
         Command::Layering { root } => layering::check(&root),
         Command::Asyncapi { check, root } => asyncapi::run(&root, check),

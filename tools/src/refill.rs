@@ -18,20 +18,10 @@ pub async fn run(names: &[String]) -> Result<()> {
     let js = async_nats::jetstream::new(nats);
     for service in services {
         let url = client::setting(service.key(ServiceKey::DatabaseUrl))?;
-        let pool = PgPool::connect(&url)
-            .await
-            .with_context(|| format!("the database of {}", service.name()))?;
+        let pool = PgPool::connect(&url).await.with_context(|| format!("the database of {}", service.name()))?;
         let specs = specs(service);
-        for done in refill::refill(&pool, &js, &specs)
-            .await
-            .with_context(|| service.name().to_owned())?
-        {
-            println!(
-                "{}: {} 条事件已重新写入 {}",
-                service.name(),
-                done.events,
-                done.stream
-            );
+        for done in refill::refill(&pool, &js, &specs).await.with_context(|| service.name().to_owned())? {
+            println!("{}: {} 条事件已重新写入 {}", service.name(), done.events, done.stream);
         }
         pool.close().await;
     }
@@ -45,12 +35,8 @@ fn chosen(names: &[String]) -> Result<Vec<Service>> {
     names
         .iter()
         .map(|name| {
-            Service::from_name(name).with_context(|| {
-                format!(
-                    "{name:?} is no service: {}",
-                    Service::ALL.map(Service::name).join(", ")
-                )
-            })
+            Service::from_name(name)
+                .with_context(|| format!("{name:?} is no service: {}", Service::ALL.map(Service::name).join(", ")))
         })
         .collect()
 }
@@ -75,15 +61,10 @@ pub async fn connect_bus() -> Result<async_nats::Client> {
         client::setting("DAFEI_NATS_PASSWORD"),
         client::setting("DAFEI_NATS_CREDS"),
     ) {
-        (Ok(user), Ok(password), _) => {
-            async_nats::ConnectOptions::with_user_and_password(user, password)
-        }
+        (Ok(user), Ok(password), _) => async_nats::ConnectOptions::with_user_and_password(user, password),
         (_, _, Ok(creds)) => async_nats::ConnectOptions::with_credentials_file(creds).await?,
         (Ok(_), Err(_), Err(_)) => bail!("DAFEI_NATS_USER needs DAFEI_NATS_PASSWORD"),
         (Err(_), _, Err(_)) => async_nats::ConnectOptions::new(),
     };
-    options
-        .connect(&url)
-        .await
-        .with_context(|| format!("NATS at {url}"))
+    options.connect(&url).await.with_context(|| format!("NATS at {url}"))
 }

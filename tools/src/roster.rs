@@ -4,9 +4,7 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result, bail};
 use clap::ValueEnum;
-use dafei_contracts::intake::v1::{
-    ImportRosterRequest, RosterFile, roster_service_client::RosterServiceClient,
-};
+use dafei_contracts::intake::v1::{ImportRosterRequest, RosterFile, roster_service_client::RosterServiceClient};
 use dafei_kernel::{
     clock::{Clock as _, SystemClock},
     ids::{IdSource as _, SystemIds},
@@ -41,10 +39,7 @@ impl Kind {
 
     /// By the columns that a file names.
     fn of_head(head: &csv::StringRecord) -> Result<Self> {
-        let has = |name: &str| {
-            head.iter()
-                .any(|column| column.trim_start_matches('\u{feff}') == name)
-        };
+        let has = |name: &str| head.iter().any(|column| column.trim_start_matches('\u{feff}') == name);
         if has("credit_code") {
             Ok(Self::Enterprises)
         } else if has("person") {
@@ -72,27 +67,13 @@ pub async fn load(suite: &Suite, keys: &Keys, file: &Path, kind: Option<Kind>) -
     let request_id = SystemIds.ordered(SystemClock.now()).to_string();
     let mut parts: Vec<ImportRosterRequest> = bytes
         .chunks(CHUNK)
-        .map(|chunk| ImportRosterRequest {
-            chunk: chunk.to_vec().into(),
-            ..ImportRosterRequest::default()
-        })
+        .map(|chunk| ImportRosterRequest { chunk: chunk.to_vec().into(), ..ImportRosterRequest::default() })
         .collect();
-    let Some(first) = parts.first_mut() else {
-        bail!("{} is empty", file.display())
-    };
+    let Some(first) = parts.first_mut() else { bail!("{} is empty", file.display()) };
     first.request_id = request_id;
     first.set_file(kind.wire());
-    let answer = intake
-        .import_roster(tokio_stream::iter(parts))
-        .await
-        .map_err(crate::refusal)?
-        .into_inner();
-    println!(
-        "{}: {} 行，新增或变更 {} 项",
-        file.display(),
-        answer.rows,
-        answer.changed
-    );
+    let answer = intake.import_roster(tokio_stream::iter(parts)).await.map_err(crate::refusal)?.into_inner();
+    println!("{}: {} 行，新增或变更 {} 项", file.display(), answer.rows, answer.changed);
     for warning in answer.warnings {
         println!("  提示：{warning}");
     }
@@ -109,18 +90,12 @@ fn city(bytes: &[u8], kind: Kind) -> Result<Region> {
     }
     let mut reader = csv::Reader::from_reader(bytes);
     let head = reader.headers()?.clone();
-    let at = |name: &str| {
-        head.iter()
-            .position(|column| column.trim_start_matches('\u{feff}') == name)
-    };
-    let (Some(level), Some(code)) = (at("level"), at("code")) else {
-        bail!("the file has no columns level and code")
-    };
+    let at = |name: &str| head.iter().position(|column| column.trim_start_matches('\u{feff}') == name);
+    let (Some(level), Some(code)) = (at("level"), at("code")) else { bail!("the file has no columns level and code") };
     for row in reader.records() {
         let row = row?;
         if row.get(level) == Some(Level::City.code()) {
-            return Region::new(Level::City, row.get(code).unwrap_or_default())
-                .context("the file's city");
+            return Region::new(Level::City, row.get(code).unwrap_or_default()).context("the file's city");
         }
     }
     bail!("the file names no city; set DAFEI_CITY")

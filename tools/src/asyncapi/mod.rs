@@ -25,9 +25,7 @@ pub fn run(root: &Path, check: bool) -> Result<()> {
     }
     let standing = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
     if let Some((number, line)) = drift(&standing, &generated) {
-        bail!(
-            "{PATH} is not what the catalogue says from line {number} on ({line:?}); run `dafei asyncapi`"
-        );
+        bail!("{PATH} is not what the catalogue says from line {number} on ({line:?}); run `dafei asyncapi`");
     }
     println!("{PATH} is what the catalogue says");
     Ok(())
@@ -38,15 +36,9 @@ fn drift(standing: &str, generated: &str) -> Option<(usize, String)> {
     if standing == generated {
         return None;
     }
-    let differs = standing
-        .lines()
-        .zip(generated.lines())
-        .position(|(a, b)| a != b);
+    let differs = standing.lines().zip(generated.lines()).position(|(a, b)| a != b);
     let at = differs.unwrap_or_else(|| standing.lines().count().min(generated.lines().count()));
-    Some((
-        at + 1,
-        generated.lines().nth(at).unwrap_or_default().to_owned(),
-    ))
+    Some((at + 1, generated.lines().nth(at).unwrap_or_default().to_owned()))
 }
 
 #[cfg(test)]

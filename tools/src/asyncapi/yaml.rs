@@ -6,8 +6,6 @@ use std::fmt::Write as _;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Node {
     Text(String),
-    Number(i64),
-    Flag(bool),
     List(Vec<Node>),
     Map(Vec<(String, Node)>),
 }
@@ -26,12 +24,7 @@ impl From<String> for Node {
 
 /// A map of entries.
 pub(super) fn map<K: Into<String>, const N: usize>(entries: [(K, Node); N]) -> Node {
-    Node::Map(
-        entries
-            .into_iter()
-            .map(|(key, node)| (key.into(), node))
-            .collect(),
-    )
+    Node::Map(entries.into_iter().map(|(key, node)| (key.into(), node)).collect())
 }
 
 /// A list of texts.
@@ -96,7 +89,7 @@ fn list_item(out: &mut String, item: &Node, depth: usize) {
             }
         }
         Node::Map(_) => out.push_str("{}\n"),
-        Node::List(_) | Node::Text(_) | Node::Number(_) | Node::Flag(_) => {
+        Node::List(_) | Node::Text(_) => {
             out.push_str(&text_of(item));
             out.push('\n');
         }
@@ -110,8 +103,6 @@ fn indent(out: &mut String, depth: usize) {
 fn text_of(node: &Node) -> String {
     match node {
         Node::Text(text) => quoted(text),
-        Node::Number(number) => number.to_string(),
-        Node::Flag(flag) => flag.to_string(),
         Node::List(_) | Node::Map(_) => String::new(),
     }
 }
@@ -119,23 +110,13 @@ fn text_of(node: &Node) -> String {
 /// Plain where YAML cannot mistake it, else in double quotes as JSON has them.
 fn quoted(text: &str) -> String {
     let plain = !text.is_empty()
-        && text
-            .chars()
-            .all(|c| c.is_ascii_alphanumeric() || "-_./ $".contains(c))
+        && text.chars().all(|c| c.is_ascii_alphanumeric() || "-_./ $".contains(c))
         && text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '$')
         && !text.ends_with(' ')
-        && !matches!(
-            text,
-            "true" | "false" | "null" | "yes" | "no" | "on" | "off"
-        );
+        && !matches!(text, "true" | "false" | "null" | "yes" | "no" | "on" | "off");
     // Versions like 3.0.0 are no numbers.
-    let version =
-        text.split('.').count() == 3 && text.split('.').all(|part| part.parse::<u32>().is_ok());
-    if plain || version {
-        text.to_owned()
-    } else {
-        serde_json::Value::from(text).to_string()
-    }
+    let version = text.split('.').count() == 3 && text.split('.').all(|part| part.parse::<u32>().is_ok());
+    if plain || version { text.to_owned() } else { serde_json::Value::from(text).to_string() }
 }
 
 #[cfg(test)]
@@ -145,14 +126,11 @@ mod tests {
     #[test]
     fn nested_maps_and_lists_are_indented() {
         let node = map([
-            ("a", map([("b", Node::Number(1)), ("c", Node::Map(vec![]))])),
+            ("a", map([("b", "1".into()), ("c", Node::Map(vec![]))])),
             ("list", texts(["x", "y: z", "true", ""])),
-            (
-                "maps",
-                Node::List(vec![map([("k", "1".into()), ("l", Node::Flag(true))])]),
-            ),
+            ("maps", Node::List(vec![map([("k", "1".into()), ("l", "yes".into())])])),
         ]);
-        let expected = "a:\n  b: 1\n  c: {}\nlist:\n  - x\n  - \"y: z\"\n  - \"true\"\n  - \"\"\nmaps:\n  - k: \"1\"\n    l: true\n";
+        let expected = "a:\n  b: \"1\"\n  c: {}\nlist:\n  - x\n  - \"y: z\"\n  - \"true\"\n  - \"\"\nmaps:\n  - k: \"1\"\n    l: \"yes\"\n";
         assert_eq!(write(&node), expected);
     }
 }

@@ -4,30 +4,38 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::{Context as _, bail};
 use dafei_contracts::{
-    dispatch::v1::{self as dispatch, Case, CaseState, agency_service_client::AgencyServiceClient,
+    dispatch::v1::{
+        self as dispatch, Case, CaseState, agency_service_client::AgencyServiceClient,
         case_service_client::CaseServiceClient, county_service_client::CountyServiceClient,
-        township_service_client::TownshipServiceClient},
+        township_service_client::TownshipServiceClient,
+    },
     events::v1::PersuasionOutcome,
-    intake::v1::{self as intake, Suspicion, evidence_service_client::EvidenceServiceClient,
-        patrol_service_client::PatrolServiceClient, suspicion_service_client::SuspicionServiceClient},
+    intake::v1::{
+        self as intake, Suspicion, evidence_service_client::EvidenceServiceClient,
+        patrol_service_client::PatrolServiceClient, suspicion_service_client::SuspicionServiceClient,
+    },
     types::v1::{Measure, Region, ResultKind, Subject},
 };
-use dafei_kernel::ids::{IdSource as _, SystemIds};
-use tonic::{Request, Status};
+use dafei_kernel::{
+    agency::Agency,
+    ids::{IdSource as _, SystemIds},
+    role::Role,
+};
+use tonic::Status;
 
-use crate::client::{Suite, with_token};
+use crate::client::{Authed, Bearer, Caller, Keys, Service, Suite};
 
 /// The smallest PNG that is one: a single grey point.
 const PHOTO: &[u8] = &[
-    0x89, b'P', b'N', b'G', 0x0d, 0x0a, 0x1a, 0x0a, 0, 0, 0, 13, b'I', b'H', b'D', b'R', 0, 0, 0, 1, 0, 0, 0, 1, 8, 0, 0,
-    0, 0, 0x3a, 0x7e, 0x9b, 0x55, 0, 0, 0, 10, b'I', b'D', b'A', b'T', 0x78, 0x9c, 0x63, 0x60, 0, 0, 0, 2, 0, 1, 0x48, 0xaf,
-    0xa4, 0x71, 0, 0, 0, 0, b'I', b'E', b'N', b'D', 0xae, 0x42, 0x60, 0x82,
+    0x89, b'P', b'N', b'G', 0x0d, 0x0a, 0x1a, 0x0a, 0, 0, 0, 13, b'I', b'H', b'D', b'R', 0, 0, 0, 1, 0, 0, 0, 1, 8, 0,
+    0, 0, 0, 0x3a, 0x7e, 0x9b, 0x55, 0, 0, 0, 10, b'I', b'D', b'A', b'T', 0x78, 0x9c, 0x63, 0x60, 0, 0, 0, 2, 0, 1,
+    0x48, 0xaf, 0xa4, 0x71, 0, 0, 0, 0, b'I', b'E', b'N', b'D', 0xae, 0x42, 0x60, 0x82,
 ];
 
 /// A post at work.
 pub(super) struct Actor<'a> {
     suite: &'a Suite,
-    token: String,
+    bearer: Bearer,
     region: Region,
 }
 
@@ -56,17 +64,30 @@ where
 }
 
 impl<'a> Actor<'a> {
-    pub(super) fn new(suite: &'a Suite, role: &str, level: &str, code: &str, agency: &str) -> anyhow::Result<Self> {
-        let agency = (!agency.is_empty()).then_some(agency);
-        Ok(Self {
-            suite,
-            token: suite.token(role, &format!("{level}:{code}"), agency)?,
-            region: Region { level: level.to_owned(), code: code.to_owned() },
-        })
+    pub(super) fn new(suite: &'a Suite, keys: &Keys, role: Role, region: &str) -> anyhow::Result<Self> {
+        Self::of(suite, keys, &Caller::new(role, region.parse()?))
     }
 
-    fn ask<T>(&self, message: T) -> anyhow::Result<Request<T>> {
-        with_token(message, &self.token)
+    pub(super) fn agency(
+        suite: &'a Suite,
+        keys: &Keys,
+        role: Role,
+        region: &str,
+        agency: Agency,
+    ) -> anyhow::Result<Self> {
+        Self::of(suite, keys, &Caller::new(role, region.parse()?).of(agency))
+    }
+
+    fn of(suite: &'a Suite, keys: &Keys, caller: &Caller) -> anyhow::Result<Self> {
+        Ok(Self { suite, bearer: keys.bearer(caller)?, region: (&caller.region).into() })
+    }
+
+    fn intake(&self) -> Authed {
+        self.suite.with(Service::Intake, &self.bearer)
+    }
+
+    fn dispatch(&self) -> Authed {
+        self.suite.with(Service::Dispatch, &self.bearer)
     }
 
     pub(super) async fn photo(&self) -> anyhow::Result<String> {
@@ -79,8 +100,8 @@ impl<'a> Actor<'a> {
             village: Some(self.region.clone()),
             chunk: bytes.into(),
         };
-        let mut client = EvidenceServiceClient::new(self.suite.intake.clone());
-        let answer = client.upload_evidence(self.ask(tokio_stream::iter([part]))?).await?;
+        let mut client = EvidenceServiceClient::new(self.intake());
+        let answer = client.upload_evidence(tokio_stream::iter([part])).await?;
         Ok(answer.into_inner().evidence_id)
     }
 
@@ -93,12 +114,12 @@ impl<'a> Actor<'a> {
             evidence_ids: vec![self.photo().await?],
             ..Default::default()
         };
-        let mut client = PatrolServiceClient::new(self.suite.intake.clone());
-        Ok(client.record_patrol(self.ask(message)?).await?.into_inner().patrols_this_week)
+        let mut client = PatrolServiceClient::new(self.intake());
+        Ok(client.record_patrol(message).await?.into_inner().patrols_this_week)
     }
 
-    fn suspicions(&self) -> SuspicionServiceClient<tonic::transport::Channel> {
-        SuspicionServiceClient::new(self.suite.intake.clone())
+    fn suspicions(&self) -> SuspicionServiceClient<Authed> {
+        SuspicionServiceClient::new(self.intake())
     }
 
     pub(super) async fn suspect(&self, act: &str, subject: Subject, seen: &str) -> anyhow::Result<Suspicion> {
@@ -111,13 +132,13 @@ impl<'a> Actor<'a> {
             evidence_ids: vec![self.photo().await?],
             ..Default::default()
         };
-        let answer = self.suspicions().record_suspicion(self.ask(message)?).await?.into_inner();
+        let answer = self.suspicions().record_suspicion(message).await?.into_inner();
         answer.suspicion.context("没有返回线索")
     }
 
     pub(super) async fn notify(&self, case_id: &str) -> anyhow::Result<()> {
         let message = intake::NotifySecretaryRequest { request_id: request_id(), case_id: case_id.to_owned() };
-        self.suspicions().notify_secretary(self.ask(message)?).await?;
+        self.suspicions().notify_secretary(message).await?;
         Ok(())
     }
 
@@ -129,7 +150,7 @@ impl<'a> Actor<'a> {
             outcome: outcome.into(),
             note: note.to_owned(),
         };
-        self.suspicions().record_persuasion(self.ask(message)?).await?;
+        self.suspicions().record_persuasion(message).await?;
         Ok(())
     }
 
@@ -141,7 +162,7 @@ impl<'a> Actor<'a> {
             note: note.to_owned(),
             evidence_ids: vec![self.photo().await?],
         };
-        self.suspicions().record_revisit(self.ask(message)?).await?;
+        self.suspicions().record_revisit(message).await?;
         Ok(())
     }
 
@@ -151,7 +172,7 @@ impl<'a> Actor<'a> {
             case_id: case_id.to_owned(),
             direct_reason: String::new(),
         };
-        self.suspicions().report_up(self.ask(message)?).await?;
+        self.suspicions().report_up(message).await?;
         Ok(())
     }
 
@@ -159,8 +180,7 @@ impl<'a> Actor<'a> {
     pub(super) async fn publish(&self, case_id: &str) -> anyhow::Result<String> {
         let text = until("村居等待查处结果", || async {
             let message = intake::GetSuspicionRequest { case_id: case_id.to_owned() };
-            let request = self.ask(message).map_err(|error| Status::internal(error.to_string()))?;
-            let answer = self.suspicions().get_suspicion(request).await?.into_inner();
+            let answer = self.suspicions().get_suspicion(message).await?.into_inner();
             Ok(answer.suspicion.map(|suspicion| suspicion.public_text).filter(|text| !text.is_empty()))
         })
         .await?;
@@ -170,7 +190,7 @@ impl<'a> Actor<'a> {
             text: text.clone(),
             evidence_ids: vec![self.photo().await?],
         };
-        self.suspicions().publish_result(self.ask(message)?).await?;
+        self.suspicions().publish_result(message).await?;
         Ok(text)
     }
 
@@ -178,20 +198,19 @@ impl<'a> Actor<'a> {
     pub(super) async fn case_in(&self, case_id: &str, state: CaseState) -> anyhow::Result<Case> {
         until(&format!("案件进入 {}", state.as_str_name()), || async {
             let message = dispatch::GetCaseRequest { case_id: case_id.to_owned() };
-            let request = self.ask(message).map_err(|error| Status::internal(error.to_string()))?;
-            let mut client = CaseServiceClient::new(self.suite.dispatch.clone());
-            let case = client.get_case(request).await?.into_inner().case;
+            let mut client = CaseServiceClient::new(self.dispatch());
+            let case = client.get_case(message).await?.into_inner().case;
             Ok(case.filter(|case| case.state() == state))
         })
         .await
     }
 
-    fn township(&self) -> TownshipServiceClient<tonic::transport::Channel> {
-        TownshipServiceClient::new(self.suite.dispatch.clone())
+    fn township(&self) -> TownshipServiceClient<Authed> {
+        TownshipServiceClient::new(self.dispatch())
     }
 
-    fn county(&self) -> CountyServiceClient<tonic::transport::Channel> {
-        CountyServiceClient::new(self.suite.dispatch.clone())
+    fn county(&self) -> CountyServiceClient<Authed> {
+        CountyServiceClient::new(self.dispatch())
     }
 
     pub(super) async fn instruct(&self, case_id: &str, agency: &str, text: &str) -> anyhow::Result<Case> {
@@ -202,7 +221,7 @@ impl<'a> Actor<'a> {
             agency: agency.to_owned(),
             text: text.to_owned(),
         };
-        let answer = self.township().instruct_agency(self.ask(message)?).await?.into_inner();
+        let answer = self.township().instruct_agency(message).await?.into_inner();
         answer.case.context("没有返回案件")
     }
 
@@ -213,7 +232,7 @@ impl<'a> Actor<'a> {
             case_id: case_id.to_owned(),
             reason: reason.to_owned(),
         };
-        self.township().escalate(self.ask(message)?).await?;
+        self.township().escalate(message).await?;
         Ok(())
     }
 
@@ -224,14 +243,14 @@ impl<'a> Actor<'a> {
             case_id: case_id.to_owned(),
             public_text: public_text.to_owned(),
         };
-        self.township().accept_result(self.ask(message)?).await?;
+        self.township().accept_result(message).await?;
         Ok(())
     }
 
     pub(super) async fn propose(&self, case_id: &str) -> anyhow::Result<dispatch::ProposeDepartmentResponse> {
         self.case_in(case_id, CaseState::AtOffice).await?;
         let message = dispatch::ProposeDepartmentRequest { case_id: case_id.to_owned() };
-        Ok(self.county().propose_department(self.ask(message)?).await?.into_inner())
+        Ok(self.county().propose_department(message).await?.into_inner())
     }
 
     pub(super) async fn assign(&self, case_id: &str, text: &str) -> anyhow::Result<Case> {
@@ -241,7 +260,7 @@ impl<'a> Actor<'a> {
             text: text.to_owned(),
             ..Default::default()
         };
-        let answer = self.county().assign_department(self.ask(message)?).await?.into_inner();
+        let answer = self.county().assign_department(message).await?.into_inner();
         answer.case.context("没有返回案件")
     }
 
@@ -253,7 +272,7 @@ impl<'a> Actor<'a> {
             text: text.to_owned(),
             public_text: public_text.to_owned(),
         };
-        self.county().feed_back(self.ask(message)?).await?;
+        self.county().feed_back(message).await?;
         Ok(())
     }
 
@@ -266,17 +285,17 @@ impl<'a> Actor<'a> {
         acts: &[&str],
         measures: Vec<Measure>,
     ) -> anyhow::Result<()> {
-        let mut client = AgencyServiceClient::new(self.suite.dispatch.clone());
+        let mut client = AgencyServiceClient::new(self.dispatch());
         let instruction_id = instruction_id.to_owned();
         let read = dispatch::ReadInstructionRequest { instruction_id: instruction_id.clone() };
-        client.read_instruction(self.ask(read)?).await?;
+        client.read_instruction(read).await?;
         if let Some(plan) = plan {
             let message = dispatch::RespondRequest {
                 request_id: request_id(),
                 instruction_id: instruction_id.clone(),
                 plan: plan.to_owned(),
             };
-            client.respond(self.ask(message)?).await?;
+            client.respond(message).await?;
         }
         let message = dispatch::SubmitResultRequest {
             request_id: request_id(),
@@ -286,7 +305,7 @@ impl<'a> Actor<'a> {
             confirmed_acts: acts.iter().map(|act| (*act).to_owned()).collect(),
             measures,
         };
-        client.submit_result(self.ask(message)?).await?;
+        client.submit_result(message).await?;
         Ok(())
     }
 }

@@ -3,8 +3,8 @@
 //! It is also the shortest complete example of a client: gRPC for people's steps, NATS alone for the agency's system.
 
 mod actors;
-mod agency;
 mod story;
+mod system;
 
 use anyhow::Context as _;
 

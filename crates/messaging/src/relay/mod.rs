@@ -45,6 +45,8 @@ pub struct RelayConfig {
     pub idle_watermark_interval: Duration,
     /// How often the outbox is looked at without being woken.
     pub poll_interval: Duration,
+    /// How often the streams are looked at, so that a wiped one is noticed also while nothing happens.
+    pub check_interval: Duration,
 }
 
 impl RelayConfig {
@@ -59,6 +61,7 @@ impl RelayConfig {
             watermark_interval: Duration::from_millis(250),
             idle_watermark_interval: Duration::from_secs(1),
             poll_interval: Duration::from_millis(500),
+            check_interval: Duration::from_secs(5),
         }
     }
 }

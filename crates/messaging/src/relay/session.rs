@@ -74,7 +74,8 @@ impl<'a> Session<'a> {
     /// One look at the outbox; says how long to wait for the next.
     async fn turn(&mut self) -> Result<Duration, RelayError> {
         let wiped = self.cursors.iter().any(|cursor| cursor.fence.is_none());
-        if self.reconcile || (wiped && self.reconciled_at.elapsed() >= WIPED_PAUSE) {
+        let pause = if wiped { WIPED_PAUSE.min(self.relay.config.check_interval) } else { self.relay.config.check_interval };
+        if self.reconcile || self.reconciled_at.elapsed() >= pause {
             self.reconcile().await?;
         }
         if self.relay.prod.watermark.swap(false, Ordering::AcqRel) {
@@ -96,9 +97,12 @@ impl<'a> Session<'a> {
 
     async fn reconcile(&mut self) -> Result<(), RelayError> {
         let mut wiped = Vec::new();
+        let mut moved = false;
         for cursor in &mut self.cursors {
-            cursor.fence = reconcile(&mut self.connection, &self.relay.js, cursor.spec).await?;
-            if cursor.fence.is_none() {
+            let fence = reconcile(&mut self.connection, &self.relay.js, cursor.spec).await?;
+            moved |= fence != cursor.fence;
+            cursor.fence = fence;
+            if fence.is_none() {
                 wiped.push(cursor.spec.name.to_owned());
             }
         }
@@ -107,7 +111,9 @@ impl<'a> Session<'a> {
             tracing::error!(%stream, "the stream was wiped; nothing is published to it until it is refilled from the event log");
         }
         self.relay.status.send_modify(|status| status.wiped = wiped);
-        self.watermark.restart();
+        if moved {
+            self.watermark.restart();
+        }
         self.reconcile = false;
         self.reconciled_at = std::time::Instant::now();
         Ok(())

@@ -6,7 +6,7 @@ use async_nats::HeaderMap;
 use dafei_messaging::consumer::ConsumerConfig;
 use dafei_testkit::eventually;
 
-use crate::support::{Bus, PATIENCE, Recorder, STREAM, by_aggregate, headers, start_of_tests};
+use crate::support::{Bus, PATIENCE, Recorder, STREAM, by_aggregate, headers, start_of_tests, Until};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_event_takes_effect_once_and_the_consumer_knows_how_far_it_has_come() {
@@ -22,8 +22,7 @@ async fn every_event_takes_effect_once_and_the_consumer_knows_how_far_it_has_com
     let later = start_of_tests() + Duration::from_secs(60);
     bus.clock.set(later);
     relay.handle.prod();
-    let mut status = consumer.handle.watch();
-    let status = status.wait_for(|status| status.caught_up_through == Some(later) && status.lag == 0).await.expect("it runs");
+    let status = consumer.handle.watch().until(|status| status.caught_up_through == Some(later) && status.lag == 0).await;
     assert!(status.active && status.last_sequence > 300 && status.parked == 0);
     assert_eq!(*recorder.committed.lock().expect("a lock"), written);
     let heard: String = sqlx::query_scalar("SELECT service || ' ' || through FROM heard ORDER BY place DESC LIMIT 1")
@@ -41,7 +40,7 @@ async fn an_event_that_is_published_twice_takes_effect_once() {
         bus.publish(1, sequence).await;
     }
     let consumer = bus.consume(&Recorder::new());
-    consumer.handle.watch().wait_for(|status| status.last_sequence == 6).await.expect("it runs");
+    consumer.handle.watch().until(|status| status.last_sequence == 6).await;
     assert_eq!(bus.effects().await, [(1, 1), (1, 2), (1, 3)]);
 }
 
@@ -54,14 +53,14 @@ async fn what_follows_a_gap_waits_and_takes_effect_when_the_gap_is_filled() {
         bus.publish(1, sequence).await;
     }
     bus.publish(2, 1).await;
-    consumer.handle.watch().wait_for(|status| status.last_sequence == 4 && status.parked == 1).await.expect("it runs");
+    consumer.handle.watch().until(|status| status.last_sequence == 4 && status.parked == 1).await;
     assert_eq!(bus.effects().await, [(1, 1), (2, 1)]);
     // Also after a restart.
     consumer.stop().await;
     let consumer = bus.consume(&Recorder::new());
     bus.publish(1, 2).await;
     bus.publish(1, 5).await;
-    consumer.handle.watch().wait_for(|status| status.last_sequence == 6).await.expect("it runs");
+    consumer.handle.watch().until(|status| status.last_sequence == 6).await;
     assert_eq!(by_aggregate(&bus.effects().await)[&1], [1, 2, 3, 4, 5]);
     let parked: i64 = sqlx::query_scalar("SELECT count(*) FROM parked_event").fetch_one(&bus.db.pool).await.expect("a count");
     assert_eq!(parked, 0);
@@ -180,7 +179,7 @@ async fn messages_of_outsiders_come_raw_and_once() {
     bus.publish_headers(HeaderMap::new(), "one".to_owned()).await;
     bus.publish_headers(HeaderMap::new(), "poison".to_owned()).await;
     bus.publish_headers(headers(1, 1), "two".to_owned()).await;
-    consumer.handle.watch().wait_for(|status| status.last_sequence == 3).await.expect("it runs");
+    consumer.handle.watch().until(|status| status.last_sequence == 3).await;
     let payloads: Vec<String> =
         sqlx::query_scalar("SELECT payload FROM effect ORDER BY place").fetch_all(&bus.db.pool).await.expect("effects");
     assert_eq!(payloads, ["one", "two"]);
@@ -188,6 +187,6 @@ async fn messages_of_outsiders_come_raw_and_once() {
     consumer.stop().await;
     let consumer = bus.consume_with(&recorder, ConsumerConfig::raw(STREAM));
     bus.publish_headers(HeaderMap::new(), "three".to_owned()).await;
-    consumer.handle.watch().wait_for(|status| status.last_sequence == 4).await.expect("it runs");
+    consumer.handle.watch().until(|status| status.last_sequence == 4).await;
     assert_eq!(bus.effects().await.len(), 3, "a restart offers nothing again");
 }

@@ -6,7 +6,7 @@ use dafei_messaging::{
     dead_letters::{self, Replay},
 };
 
-use crate::support::{Bus, Recorder, STREAM, by_aggregate};
+use crate::support::{Bus, Recorder, STREAM, by_aggregate, Until};
 
 const KEY: &str = "recorder/T_INTAKE";
 
@@ -20,7 +20,7 @@ async fn a_rejected_event_falls_out_alone_and_its_successors_wait_for_its_replay
     let recorder = Recorder::new();
     recorder.poison.lock().expect("a lock").insert((1, 2));
     let consumer = bus.consume(&recorder);
-    consumer.handle.watch().wait_for(|status| status.last_sequence == 6).await.expect("it runs");
+    consumer.handle.watch().until(|status| status.last_sequence == 6).await;
     let effects = by_aggregate(&bus.effects().await);
     assert_eq!(effects[&1], [1]);
     assert_eq!(effects[&2], [1, 2], "other aggregates are not held back");
@@ -64,7 +64,7 @@ async fn an_event_that_the_database_refuses_or_that_makes_the_handler_panic_is_a
     recorder.refused.lock().expect("a lock").insert((2, 1));
     recorder.explosive.lock().expect("a lock").insert((3, 1));
     let consumer = bus.consume(&recorder);
-    consumer.handle.watch().wait_for(|status| status.last_sequence == 4).await.expect("it runs");
+    consumer.handle.watch().until(|status| status.last_sequence == 4).await;
     assert_eq!(bus.effects().await, [(1, 1), (1, 2)]);
     assert_eq!(consumer.handle.status().dead_letters, 2);
     assert_eq!(*recorder.committed.lock().expect("a lock"), [(1, 1), (1, 2)]);
@@ -79,7 +79,7 @@ async fn a_handler_that_never_gets_ready_for_an_event_does_not_stop_the_others()
     let config = ConsumerConfig { max_attempts: 2, ..ConsumerConfig::ordered(STREAM) };
     bus.publish(1, 1).await;
     let consumer = bus.consume_with(&recorder, config);
-    consumer.handle.watch().wait_for(|status| status.dead_letters == 1).await.expect("it runs");
+    consumer.handle.watch().until(|status| status.dead_letters == 1).await;
     bus.publish(2, 1).await;
     assert_eq!(bus.effects_of(1).await, [(2, 1)]);
 }
@@ -92,7 +92,7 @@ async fn a_message_without_readable_headers_is_a_dead_letter_and_the_rest_goes_o
     bus.publish_headers(HeaderMap::new(), "who am I".to_owned()).await;
     bus.publish(1, 2).await;
     let consumer = bus.consume(&Recorder::new());
-    consumer.handle.watch().wait_for(|status| status.last_sequence == 3).await.expect("it runs");
+    consumer.handle.watch().until(|status| status.last_sequence == 3).await;
     assert_eq!(bus.effects().await, [(1, 1), (1, 2)]);
     let mut connection = bus.db.pool.acquire().await.expect("a connection");
     let letters = dead_letters::list(&mut connection, KEY, 0, 10).await.expect("the list");
@@ -110,7 +110,7 @@ async fn a_later_dead_letter_waits_for_the_earlier_one() {
     let consumer = bus.consume(&recorder);
     bus.publish(1, 1).await;
     bus.publish(1, 2).await;
-    consumer.handle.watch().wait_for(|status| status.last_sequence == 2).await.expect("it runs");
+    consumer.handle.watch().until(|status| status.last_sequence == 2).await;
     let mut connection = bus.db.pool.acquire().await.expect("a connection");
     let (config, clock) = (ConsumerConfig::ordered(STREAM), bus.shared_clock());
     let first = dead_letters::list(&mut connection, KEY, 0, 10).await.expect("the list")[0].id;

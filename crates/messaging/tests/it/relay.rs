@@ -3,7 +3,7 @@
 use dafei_messaging::{event::NewEvent, log, tx};
 use dafei_testkit::eventually;
 
-use crate::support::{Bus, PATIENCE, STREAM, TRACE, by_aggregate, event, start_of_tests};
+use crate::support::{Bus, PATIENCE, STREAM, TRACE, by_aggregate, event, start_of_tests, Until};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn events_reach_the_stream_once_and_in_the_order_of_each_aggregate() {
@@ -59,7 +59,7 @@ async fn a_batch_is_stored_whole_or_not_at_all() {
     log::append(&mut tx, &events).await.expect("appended");
     tx::commit(tx).await.expect("committed");
     let relay = bus.relay();
-    relay.handle.watch().wait_for(|status| status.last_error.is_some()).await.expect("the relay runs");
+    relay.handle.watch().until(|status| status.last_error.is_some()).await;
     assert_eq!(bus.stored().await, [], "no part of a batch that cannot be stored whole");
     let left: i64 = sqlx::query_scalar("SELECT count(*) FROM outbox").fetch_one(&bus.db.pool).await.expect("a count");
     assert_eq!(left, 3);
@@ -118,11 +118,11 @@ async fn the_relay_goes_on_after_nats_was_killed() {
     for sequence in 21..=40 {
         bus.write(&[(1, sequence)]).await;
     }
-    relay.handle.watch().wait_for(|status| status.last_error.is_some()).await.expect("the relay says so");
+    relay.handle.watch().until(|status| status.last_error.is_some()).await;
     bus.nats.restart().await;
     bus.drained().await;
     assert_eq!(by_aggregate(&bus.stored().await)[&1], (1..=40).collect::<Vec<i64>>());
-    relay.handle.watch().wait_for(|status| status.last_error.is_none()).await.expect("the relay runs");
+    relay.handle.watch().until(|status| status.last_error.is_none()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -131,7 +131,7 @@ async fn the_relay_goes_on_after_its_database_connections_were_cut() {
     let relay = bus.relay();
     bus.write(&[(1, 1)]).await;
     bus.drained().await;
-    relay.handle.watch().wait_for(|status| status.active).await.expect("the relay runs");
+    relay.handle.watch().until(|status| status.active).await;
     bus.db.cut_connections().await;
     eventually(PATIENCE, "a write goes through again", async || {
         let mut tx = tx::begin_write(&bus.db.pool).await.ok()?;

@@ -16,7 +16,7 @@ use tokio::{
     sync::watch,
 };
 
-use crate::support::{Bus, PATIENCE, Recorder, Running, config};
+use crate::support::{Bus, PATIENCE, Recorder, Running, config, Until};
 
 /// A way to the NATS server on which what the client sends can be held back.
 struct HeldWay {
@@ -82,7 +82,7 @@ async fn a_relay_that_lost_its_lock_is_refused_by_the_fence() {
     bus.drained().await;
     // What the first one sent arrives only now.
     way.open.send_replace(true);
-    stale.handle.watch().wait_for(|status| status.last_error.is_some()).await.expect("it is refused");
+    stale.handle.watch().until(|status| status.last_error.is_some()).await;
     stale.stop().await;
     bus.write(&[(1, 4)]).await;
     bus.drained().await;
@@ -94,7 +94,7 @@ async fn a_relay_that_lost_its_lock_is_refused_by_the_fence() {
 async fn of_two_relays_one_stands_by_and_takes_over() {
     let bus = Bus::start().await;
     let first = bus.relay();
-    first.handle.watch().wait_for(|status| status.active).await.expect("it runs");
+    first.handle.watch().until(|status| status.active).await;
     let second = bus.relay();
     bus.write(&[(1, 1)]).await;
     bus.drained().await;
@@ -102,7 +102,7 @@ async fn of_two_relays_one_stands_by_and_takes_over() {
     first.stop().await;
     bus.write(&[(1, 2)]).await;
     bus.drained().await;
-    second.handle.watch().wait_for(|status| status.active && status.published == 1).await.expect("it takes over");
+    second.handle.watch().until(|status| status.active && status.published == 1).await;
     assert_eq!(bus.stored().await, [(1, 1), (1, 2)]);
 }
 
@@ -111,14 +111,14 @@ async fn of_two_consumers_one_stands_by_and_takes_over_where_the_first_ended() {
     let bus = Bus::start().await;
     bus.make_stream().await;
     let first = bus.consume(&Recorder::new());
-    first.handle.watch().wait_for(|status| status.active).await.expect("it runs");
+    first.handle.watch().until(|status| status.active).await;
     let second = bus.consume(&Recorder::new());
     bus.publish(1, 1).await;
-    first.handle.watch().wait_for(|status| status.last_sequence == 1).await.expect("it reads");
+    first.handle.watch().until(|status| status.last_sequence == 1).await;
     assert!(!second.handle.status().active);
     first.stop().await;
     bus.publish(1, 2).await;
-    second.handle.watch().wait_for(|status| status.last_sequence == 2).await.expect("it takes over");
+    second.handle.watch().until(|status| status.last_sequence == 2).await;
     assert_eq!(bus.effects().await, [(1, 1), (1, 2)]);
 }
 
@@ -129,7 +129,7 @@ async fn a_consumer_that_lost_its_lock_in_the_middle_of_a_batch_cannot_commit_it
     let recorder = Recorder::new();
     let stale = bus.consume(&recorder);
     bus.publish(1, 1).await;
-    stale.handle.watch().wait_for(|status| status.last_sequence == 1).await.expect("it reads");
+    stale.handle.watch().until(|status| status.last_sequence == 1).await;
     // The lock goes, the consumer does not notice; another takes over and reads on.
     sqlx::query("SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND granted AND database =
                  (SELECT oid FROM pg_database WHERE datname = current_database())")
@@ -137,7 +137,7 @@ async fn a_consumer_that_lost_its_lock_in_the_middle_of_a_batch_cannot_commit_it
         .await
         .expect("the session that holds the lock ends");
     let second = bus.consume(&Recorder::new());
-    second.handle.watch().wait_for(|status| status.active).await.expect("it takes over");
+    second.handle.watch().until(|status| status.active).await;
     for sequence in 2..=20 {
         bus.publish(1, sequence).await;
     }

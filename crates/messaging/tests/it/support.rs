@@ -26,7 +26,10 @@ use dafei_messaging::{
 };
 use dafei_testkit::{TestDb, TestNats, eventually};
 use sqlx::{PgConnection, PgPool};
-use tokio::{sync::Semaphore, task::JoinHandle};
+use tokio::{
+    sync::{Semaphore, watch},
+    task::JoinHandle,
+};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -160,7 +163,11 @@ impl Bus {
 }
 
 pub(crate) fn config() -> RelayConfig {
-    RelayConfig { watermark_interval: Duration::from_millis(20), ..RelayConfig::new("intake", vec![spec()]) }
+    RelayConfig {
+        watermark_interval: Duration::from_millis(20),
+        check_interval: Duration::from_millis(300),
+        ..RelayConfig::new("intake", vec![spec()])
+    }
 }
 
 pub(crate) async fn effects(pool: &PgPool) -> Vec<(u128, i64)> {
@@ -228,6 +235,19 @@ pub(crate) fn by_aggregate(events: &[(u128, i64)]) -> HashMap<u128, Vec<i64>> {
         map.entry(*aggregate).or_default().push(*sequence);
     }
     map
+}
+
+/// Waiting for a status, with a deadline.
+pub(crate) trait Until<T> {
+    async fn until(self, wanted: impl FnMut(&T) -> bool) -> T;
+}
+
+impl<T: Clone + std::fmt::Debug> Until<T> for watch::Receiver<T> {
+    async fn until(mut self, wanted: impl FnMut(&T) -> bool) -> T {
+        let found = tokio::time::timeout(PATIENCE, self.wait_for(wanted)).await;
+        let found = found.ok().map(|found| found.expect("it runs").clone());
+        found.unwrap_or_else(|| panic!("not within {PATIENCE:?}: {:?}", self.borrow()))
+    }
 }
 
 /// A task that runs until it is stopped or dropped.

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use dafei_kernel::time::Instant;
 use dafei_messaging::{log, relay::RelayConfig, tx};
 
-use crate::support::{Bus, at, config, event, is_watermark, start_of_tests};
+use crate::support::{Bus, at, config, event, is_watermark, start_of_tests, Until};
 
 fn through(message: &async_nats::jetstream::message::StreamMessage) -> Instant {
     let json: serde_json::Value = serde_json::from_slice(&message.payload).expect("JSON");
@@ -25,11 +25,11 @@ async fn a_watermark_never_passes_a_transaction_that_is_not_committed() {
         bus.write(&[(2, round)]).await;
         relay.handle.prod();
         let published = round.unsigned_abs();
-        relay.handle.watch().wait_for(|status| status.published >= published).await.expect("the relay runs");
+        relay.handle.watch().until(|status| status.published >= published).await;
     }
     assert!(relay.handle.status().through.is_none_or(|through| through <= early), "{:?}", relay.handle.status());
     tx::commit(slow).await.expect("committed");
-    relay.handle.watch().wait_for(|status| status.through > Some(early)).await.expect("the relay runs");
+    relay.handle.watch().until(|status| status.through > Some(early)).await;
     let messages = bus.messages().await;
     let place = messages.iter().position(|message| crate::support::named(message) == (1, 1)).expect("the slow event");
     let passed = messages.iter().position(|message| is_watermark(message) && through(message) > early).expect("a watermark");
@@ -45,15 +45,14 @@ async fn a_moved_clock_is_told_at_once_and_a_standing_one_only_once() {
         ..config()
     };
     let relay = bus.relay_with(slow);
-    let mut status = relay.handle.watch();
-    status.wait_for(|status| status.through == Some(start_of_tests())).await.expect("the first watermark");
+    relay.handle.watch().until(|status| status.through == Some(start_of_tests())).await;
     for _ in 0..3 {
         relay.handle.prod();
     }
     let later = at("2026-03-07T08:00:00Z");
     bus.clock.set(later);
     relay.handle.prod();
-    status.wait_for(|status| status.through == Some(later)).await.expect("the next watermark");
+    relay.handle.watch().until(|status| status.through == Some(later)).await;
     let told: Vec<Instant> = bus.messages().await.iter().filter(|message| is_watermark(message)).map(through).collect();
     assert_eq!(told, [start_of_tests(), later]);
 }
@@ -63,6 +62,6 @@ async fn a_watermark_does_not_pass_the_floor_of_what_was_consumed() {
     let bus = Bus::start().await;
     let floor = at("2026-03-01T00:00:00Z");
     let relay = bus.relay_with(RelayConfig { floor: Some(Arc::new(move || Some(floor))), ..config() });
-    relay.handle.watch().wait_for(|status| status.through.is_some()).await.expect("a watermark");
+    relay.handle.watch().until(|status| status.through.is_some()).await;
     assert_eq!(relay.handle.status().through, Some(floor));
 }

@@ -3,7 +3,7 @@
 use dafei_messaging::refill::{RefillError, refill};
 use dafei_testkit::eventually;
 
-use crate::support::{Bus, PATIENCE, Recorder, STREAM, spec};
+use crate::support::{Bus, PATIENCE, Recorder, STREAM, spec, Until};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_wiped_stream_is_left_alone_until_it_is_refilled_and_consumers_skip_what_they_saw() {
@@ -17,12 +17,12 @@ async fn a_wiped_stream_is_left_alone_until_it_is_refilled_and_consumers_skip_wh
     bus.effects_of(10).await;
     bus.nats.wipe().await;
     relay.handle.prod();
-    relay.handle.watch().wait_for(|status| status.wiped == [STREAM]).await.expect("the relay sees it");
+    relay.handle.watch().until(|status| status.wiped == [STREAM]).await;
     bus.write(&[(1, 11), (2, 1)]).await;
 
     let done = refill(&bus.db.pool, &bus.js, &[spec()]).await.expect("refilled");
     assert_eq!(done[0].events, 12);
-    relay.handle.watch().wait_for(|status| status.wiped.is_empty()).await.expect("the relay goes on");
+    relay.handle.watch().until(|status| status.wiped.is_empty()).await;
     bus.write(&[(1, 12)]).await;
     bus.drained().await;
     let stored = bus.stored().await;

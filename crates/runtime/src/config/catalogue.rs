@@ -218,6 +218,22 @@ pub const KNOWN_KEYS: &[Key] = &[
         Default("30"),
         "Seconds a call may take until its response begins, 1 to 600.",
     ),
+    // Dispatch.
+    Key::new(
+        "DAFEI_ROUTING_FILE",
+        Optional,
+        "Routing table of dispatch, JSON; the built-in one when left out.",
+    ),
+    Key::new(
+        "DAFEI_AUTHORITY_FILE",
+        Optional,
+        "What lies within the townships' authority, JSON; the built-in one when left out.",
+    ),
+    Key::new(
+        "DAFEI_ASSUMED_DELIVERY_MINUTES",
+        Default("30"),
+        "Minutes after its issue at which an instruction counts as delivered at the latest, 1 to 1440.",
+    ),
     // Tests.
     Key::new(
         "DAFEI_TEST_DATABASE_URL",

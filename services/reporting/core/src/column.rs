@@ -97,9 +97,7 @@ impl Column {
     /// The column of a number, 1 to 12.
     #[must_use]
     pub fn from_number(number: u32) -> Option<Self> {
-        Self::ALL
-            .into_iter()
-            .find(|column| u32::from(column.number()) == number)
+        Self::ALL.into_iter().find(|column| u32::from(column.number()) == number)
     }
 
     /// Its place in a row, from 0.
@@ -166,10 +164,7 @@ impl Column {
     /// Whether it counts distinct things (enterprises, dens) within a leaf unit, sector and month.
     #[must_use]
     pub const fn is_distinct(self) -> bool {
-        matches!(
-            self,
-            Self::InspectedEnterprises | Self::StoppedEnterprises | Self::ClosedDens
-        )
+        matches!(self, Self::InspectedEnterprises | Self::StoppedEnterprises | Self::ClosedDens)
     }
 }
 
@@ -181,10 +176,7 @@ mod tests {
     fn numbers_are_the_form_s_order() {
         for (index, column) in Column::ALL.into_iter().enumerate() {
             assert_eq!(column.index(), index);
-            assert_eq!(
-                Column::from_number(u32::from(column.number())),
-                Some(column)
-            );
+            assert_eq!(Column::from_number(u32::from(column.number())), Some(column));
         }
         assert_eq!(Column::from_number(0), None);
         assert_eq!(Column::from_number(13), None);

@@ -81,14 +81,11 @@ pub fn facts_of(happening: &Happening) -> Result<Vec<Fact>, Uncountable> {
     let leaf = Unit::of_post(&happening.by, &happening.path)
         .and_then(|unit| LeafUnit::within(unit, &happening.path))
         .ok_or_else(|| Uncountable::NoUnit {
-            role: happening.by.role.code(),
-            region: happening.by.region.to_string(),
-            path: happening.path.to_string(),
-        })?;
-    let (case, column) = (
-        happening.case_id.to_string(),
-        counted.column.number().to_string(),
-    );
+        role: happening.by.role.code(),
+        region: happening.by.region.to_string(),
+        path: happening.path.to_string(),
+    })?;
+    let (case, column) = (happening.case_id.to_string(), counted.column.number().to_string());
     Ok(vec![Fact {
         fact_id: ids::derived(&["fact", &case, &column, counted.kind, &counted.about]),
         leaf,
@@ -125,23 +122,14 @@ fn counted(happening: &Happening) -> Option<Counted> {
             about: act.code().to_owned(),
             distinct_key: None,
         }),
-        What::Measure {
-            measure_id,
-            measure,
-            subject,
-        } => {
+        What::Measure { measure_id, measure, subject } => {
             let (column, amount) = match (measure, subject) {
                 (Measure::Fine { fen }, _) => (Column::Fines, *fen),
-                (Measure::CriminalMeasure { persons }, _) => {
-                    (Column::CriminalMeasures, i64::from(*persons))
-                }
-                (Measure::StopProduction, Subject::Enterprise { .. }) => {
-                    (Column::StoppedEnterprises, 1)
-                }
+                (Measure::CriminalMeasure { persons }, _) => (Column::CriminalMeasures, i64::from(*persons)),
+                (Measure::StopProduction, Subject::Enterprise { .. }) => (Column::StoppedEnterprises, 1),
                 (Measure::CloseDown, Subject::Den { .. }) => (Column::ClosedDens, 1),
                 // The form counts stopped enterprises (停产整顿企业) and closed dens (取缔窝点), not the other way about.
-                (Measure::StopProduction, Subject::Den { .. })
-                | (Measure::CloseDown, Subject::Enterprise { .. }) => {
+                (Measure::StopProduction, Subject::Den { .. }) | (Measure::CloseDown, Subject::Enterprise { .. }) => {
                     return None;
                 }
             };
@@ -150,13 +138,7 @@ fn counted(happening: &Happening) -> Option<Counted> {
                 // A den has no number of its own: its case stands for it.
                 Subject::Den { .. } => happening.case_id.to_string(),
             });
-            Some(Counted {
-                column,
-                amount,
-                kind: "measure",
-                about: measure_id.clone(),
-                distinct_key,
-            })
+            Some(Counted { column, amount, kind: "measure", about: measure_id.clone(), distinct_key })
         }
     }
 }

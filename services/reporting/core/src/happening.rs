@@ -1,8 +1,6 @@
 //! What was told, as far as it counts: the service makes it of the bus's events.
 
-use dafei_kernel::{
-    act::Act, owner::Post, region::RegionPath, sector::Sector, subject::Subject, time::Instant,
-};
+use dafei_kernel::{act::Act, owner::Post, region::RegionPath, sector::Sector, subject::Subject, time::Instant};
 use uuid::Uuid;
 
 /// Where a case comes from (clause C16). Figures count whatever the source; it is kept for the split by source.

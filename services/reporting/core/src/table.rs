@@ -15,10 +15,7 @@ pub struct Row {
 
 impl Row {
     const fn named(name: &'static str) -> Self {
-        Self {
-            name,
-            values: [0; Column::COUNT],
-        }
+        Self { name, values: [0; Column::COUNT] }
     }
 
     /// A figure.
@@ -30,10 +27,7 @@ impl Row {
     /// The figures as the form prints them: money in 万元 with two decimals, rounded half up only here.
     #[must_use]
     pub fn texts(&self) -> Vec<String> {
-        Column::ALL
-            .into_iter()
-            .map(|column| text(column, self.value(column)))
-            .collect()
+        Column::ALL.into_iter().map(|column| text(column, self.value(column))).collect()
     }
 }
 
@@ -44,11 +38,7 @@ pub fn text(column: Column, value: i64) -> String {
         return value.to_string();
     }
     let fen = Fen::new(value.saturating_abs()).unwrap_or_default();
-    format!(
-        "{}{}",
-        if value < 0 { "-" } else { "" },
-        fen.to_wan_string()
-    )
+    format!("{}{}", if value < 0 { "-" } else { "" }, fen.to_wan_string())
 }
 
 /// A monthly table.
@@ -67,21 +57,13 @@ impl Table {
     #[must_use]
     pub fn of_cells(cells: impl IntoIterator<Item = (Option<Sector>, Column, i64)>) -> Self {
         let mut table = Self {
-            rows: Sector::ALL
-                .iter()
-                .copied()
-                .map(|sector| (sector, Row::named(sector.name_zh())))
-                .collect(),
+            rows: Sector::ALL.iter().copied().map(|sector| (sector, Row::named(sector.name_zh()))).collect(),
             without_sector: Row::named("未分领域"),
             total: Row::named("合计"),
         };
         for (sector, column, value) in cells {
             let row = match sector {
-                Some(sector) => table
-                    .rows
-                    .iter_mut()
-                    .find(|(of, _)| *of == sector)
-                    .map(|(_, row)| row),
+                Some(sector) => table.rows.iter_mut().find(|(of, _)| *of == sector).map(|(_, row)| row),
                 None => Some(&mut table.without_sector),
             };
             if let Some(row) = row {
@@ -121,43 +103,22 @@ mod tests {
 
     #[test]
     fn the_total_is_rounded_from_the_exact_sum_and_not_added_up_from_rounded_rows() {
-        let table = Table::of_cells(
-            Sector::ALL
-                .iter()
-                .copied()
-                .map(|sector| (Some(sector), Column::Fines, 4_000)),
-        );
-        assert!(
-            table
-                .rows
-                .iter()
-                .all(|(_, row)| row.texts()[Column::Fines.index()] == "0.00")
-        );
+        let table = Table::of_cells(Sector::ALL.iter().copied().map(|sector| (Some(sector), Column::Fines, 4_000)));
+        assert!(table.rows.iter().all(|(_, row)| row.texts()[Column::Fines.index()] == "0.00"));
         assert_eq!(table.total.texts()[Column::Fines.index()], "0.03");
     }
 
     #[test]
     fn what_names_no_sector_is_in_the_total_and_in_the_note_but_in_no_row() {
-        let table = Table::of_cells([
-            (None, Column::NoticesPosted, 3),
-            (Some(Sector::ALL[0]), Column::NoticesPosted, 4),
-        ]);
+        let table =
+            Table::of_cells([(None, Column::NoticesPosted, 3), (Some(Sector::ALL[0]), Column::NoticesPosted, 4)]);
         assert_eq!(table.total.value(Column::NoticesPosted), 7);
         assert_eq!(table.without_sector.value(Column::NoticesPosted), 3);
         assert!(table.cross_foots());
         let names: Vec<&str> = table.rows.iter().map(|(_, row)| row.name).collect();
         assert_eq!(
             names,
-            [
-                "烟花爆竹",
-                "危险化学品",
-                "民用爆炸物品",
-                "矿山",
-                "消防",
-                "道路交通",
-                "建筑施工",
-                "特种设备"
-            ]
+            ["烟花爆竹", "危险化学品", "民用爆炸物品", "矿山", "消防", "道路交通", "建筑施工", "特种设备"]
         );
     }
 

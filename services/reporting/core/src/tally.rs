@@ -29,12 +29,7 @@ impl Cell {
     /// The cell in which a fact is counted.
     #[must_use]
     pub fn of(fact: &Fact) -> Self {
-        Self {
-            leaf: fact.leaf.clone(),
-            month: fact.month,
-            sector: fact.sector,
-            column: fact.column,
-        }
+        Self { leaf: fact.leaf.clone(), month: fact.month, sector: fact.sector, column: fact.column }
     }
 }
 
@@ -67,10 +62,7 @@ impl Tally {
         let mut increments = Increments::default();
         let mut keys = BTreeSet::new();
         for fact in self.facts.values() {
-            let fresh = fact
-                .distinct_key
-                .as_ref()
-                .is_none_or(|key| keys.insert((Cell::of(fact), key.clone())));
+            let fresh = fact.distinct_key.as_ref().is_none_or(|key| keys.insert((Cell::of(fact), key.clone())));
             if fresh {
                 increments.add(fact);
             }
@@ -100,11 +92,7 @@ impl Increments {
     /// Adds a fact that is new, and whose distinct key is new in its cell.
     pub fn add(&mut self, fact: &Fact) {
         // In a distinct column a fact stands for one thing, whatever its amount.
-        let amount = if fact.distinct_key.is_some() {
-            1
-        } else {
-            fact.amount
-        };
+        let amount = if fact.distinct_key.is_some() { 1 } else { fact.amount };
         *self.cells.entry(Cell::of(fact)).or_default() += amount;
     }
 

@@ -26,13 +26,8 @@ pub enum UnitKind {
 
 impl UnitKind {
     /// All kinds.
-    pub const ALL: [Self; 5] = [
-        Self::Township,
-        Self::CountyDepartment,
-        Self::CountyOffice,
-        Self::CityDepartment,
-        Self::CityOffice,
-    ];
+    pub const ALL: [Self; 5] =
+        [Self::Township, Self::CountyDepartment, Self::CountyOffice, Self::CityDepartment, Self::CityOffice];
 
     /// Stable code.
     #[must_use]
@@ -103,11 +98,7 @@ impl Unit {
         match (kind.is_department(), agency.is_some()) {
             (true, false) => Err(NoUnit::AgencyMissing(kind)),
             (false, true) => Err(NoUnit::AgencyGiven(kind)),
-            (true, true) | (false, false) => Ok(Self {
-                kind,
-                region,
-                agency,
-            }),
+            (true, true) | (false, false) => Ok(Self { kind, region, agency }),
         }
     }
 
@@ -132,18 +123,10 @@ impl Unit {
         };
         let region = match post.region.level() {
             // The township that administers the village or the work area.
-            Level::Village | Level::WorkArea if kind == UnitKind::Township => {
-                path.at(Level::Township)?.clone()
-            }
-            Level::Village | Level::WorkArea | Level::Township | Level::County | Level::City => {
-                post.region.clone()
-            }
+            Level::Village | Level::WorkArea if kind == UnitKind::Township => path.at(Level::Township)?.clone(),
+            Level::Village | Level::WorkArea | Level::Township | Level::County | Level::City => post.region.clone(),
         };
-        let agency = if kind.is_department() {
-            post.agency
-        } else {
-            None
-        };
+        let agency = if kind.is_department() { post.agency } else { None };
         Self::new(kind, region, agency).ok()
     }
 
@@ -169,9 +152,7 @@ impl Unit {
     #[must_use]
     pub fn covers(&self, leaf: &LeafUnit) -> bool {
         match self.kind {
-            UnitKind::Township | UnitKind::CountyDepartment | UnitKind::CityDepartment => {
-                leaf.unit == *self
-            }
+            UnitKind::Township | UnitKind::CountyDepartment | UnitKind::CityDepartment => leaf.unit == *self,
             UnitKind::CountyOffice => leaf.county.as_ref() == Some(&self.region),
             UnitKind::CityOffice => leaf.city == self.region,
         }
@@ -182,18 +163,13 @@ impl Unit {
     pub fn printed(&self, name: &str, above: &str) -> String {
         match (self.kind, self.agency) {
             (UnitKind::CountyOffice | UnitKind::CityOffice, _) => format!("{name}安委会办公室"),
-            (UnitKind::Township, _)
-            | (UnitKind::CountyDepartment | UnitKind::CityDepartment, None) => {
+            (UnitKind::Township, _) | (UnitKind::CountyDepartment | UnitKind::CityDepartment, None) => {
                 format!("{above}{name}")
             }
             (UnitKind::CountyDepartment | UnitKind::CityDepartment, Some(agency)) => {
                 let agency = agency.name_zh();
                 // 消防救援机构 says already what it is.
-                let suffix = if agency.ends_with("机构") {
-                    ""
-                } else {
-                    "部门"
-                };
+                let suffix = if agency.ends_with("机构") { "" } else { "部门" };
                 format!("{name}{agency}{suffix}")
             }
         }
@@ -203,8 +179,7 @@ impl Unit {
 impl fmt::Display for Unit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}", self.kind.code(), self.region.code())?;
-        self.agency
-            .map_or(Ok(()), |agency| write!(f, " {}", agency.code()))
+        self.agency.map_or(Ok(()), |agency| write!(f, " {}", agency.code()))
     }
 }
 

@@ -22,12 +22,8 @@ use proptest::prelude::*;
 use uuid::Uuid;
 
 /// Townships with the county that administers them; the last one is coded under another county (a development zone's).
-const TOWNSHIPS: [(&str, &str); 4] = [
-    ("371302", "371302001"),
-    ("371302", "371302002"),
-    ("371311", "371311001"),
-    ("371371", "371311004"),
-];
+const TOWNSHIPS: [(&str, &str); 4] =
+    [("371302", "371302001"), ("371302", "371302002"), ("371311", "371311001"), ("371371", "371311004")];
 const ACTS: [&str; 4] = ["FW-1", "HC-2", "MI-1", "SE-99"];
 const ENTERPRISES: [&str; 2] = ["91350100M000100Y43", "91371302MA3C000015"];
 
@@ -40,43 +36,29 @@ fn happening() -> impl Strategy<Value = Happening> {
         3 => (0..ACTS.len()).prop_map(Err),
         5 => (0..3_u32, measure(), any::<bool>()).prop_map(Ok),
     ];
-    (
-        0..6_u128,
-        1..20_i64,
-        0..TOWNSHIPS.len(),
-        0..7_usize,
-        0..63_i64,
-        0..ACTS.len(),
-        what,
-        any::<u64>(),
-    )
-        .prop_map(|(case, sequence, place, role, day, act, what, event)| {
+    (0..6_u128, 1..20_i64, 0..TOWNSHIPS.len(), 0..7_usize, 0..63_i64, 0..ACTS.len(), what, any::<u64>()).prop_map(
+        |(case, sequence, place, role, day, act, what, event)| {
             let (county, township) = TOWNSHIPS[place];
             let act: Act = ACTS[act].parse().expect("an act");
             Happening {
                 case_id: Uuid::from_u128(case),
                 event_id: Uuid::from_u128(u128::from(event)),
                 sequence,
-                path: format!("city:371300/county:{county}/township:{township}")
-                    .parse()
-                    .expect("a path"),
+                path: format!("city:371300/county:{county}/township:{township}").parse().expect("a path"),
                 by: post(role, county, township),
                 at: Instant::from_second(1_793_000_000 + day * 86_400).expect("an instant"),
                 sector: (day % 7 != 0).then(|| act.sector()),
                 act: Some(act),
                 source: Some(Source::GridReport),
                 what: match what {
-                    Err(act) => What::ActConfirmed {
-                        act: ACTS[act].parse().expect("an act"),
-                    },
-                    Ok((measure_id, measure, enterprise)) => What::Measure {
-                        measure_id: measure_id.to_string(),
-                        measure,
-                        subject: subject(enterprise, day),
-                    },
+                    Err(act) => What::ActConfirmed { act: ACTS[act].parse().expect("an act") },
+                    Ok((measure_id, measure, enterprise)) => {
+                        What::Measure { measure_id: measure_id.to_string(), measure, subject: subject(enterprise, day) }
+                    }
                 },
             }
-        })
+        },
+    )
 }
 
 fn measure() -> impl Strategy<Value = Measure> {
@@ -89,33 +71,18 @@ fn measure() -> impl Strategy<Value = Measure> {
 }
 
 fn post(role: usize, county: &str, township: &str) -> Post {
-    let (township, county, city) = (
-        region(Level::Township, township),
-        region(Level::County, county),
-        region(Level::City, "371300"),
-    );
+    let (township, county, city) =
+        (region(Level::Township, township), region(Level::County, county), region(Level::City, "371300"));
     let (role, region, agency) = match role {
         0 => (Role::TownshipAgency, township, Some(Agency::PublicSecurity)),
         1 => (Role::TownshipCentre, township, None),
-        2 => (
-            Role::CountyDepartment,
-            county,
-            Some(Agency::EmergencyManagement),
-        ),
+        2 => (Role::CountyDepartment, county, Some(Agency::EmergencyManagement)),
         3 => (Role::CountyDepartment, county, Some(Agency::PublicSecurity)),
         4 => (Role::CountyOffice, county, None),
-        5 => (
-            Role::CityDepartment,
-            city,
-            Some(Agency::EmergencyManagement),
-        ),
+        5 => (Role::CityDepartment, city, Some(Agency::EmergencyManagement)),
         _ => (Role::CityOffice, city, None),
     };
-    Post {
-        role,
-        region,
-        agency,
-    }
+    Post { role, region, agency }
 }
 
 fn subject(enterprise: bool, which: i64) -> Subject {
@@ -128,10 +95,7 @@ fn subject(enterprise: bool, which: i64) -> Subject {
             industry: dafei_kernel::industry::Industry::General,
         }
     } else {
-        Subject::Den {
-            place: "村东头".to_owned(),
-            position: None,
-        }
+        Subject::Den { place: "村东头".to_owned(), position: None }
     }
 }
 
@@ -159,12 +123,7 @@ fn city() -> Unit {
 
 /// Every value of a table, row by row.
 fn figures(table: &Table) -> Vec<[i64; Column::COUNT]> {
-    table
-        .rows
-        .iter()
-        .map(|(_, row)| row.values)
-        .chain([table.without_sector.values, table.total.values])
-        .collect()
+    table.rows.iter().map(|(_, row)| row.values).chain([table.without_sector.values, table.total.values]).collect()
 }
 
 fn sum(tables: impl Iterator<Item = Table>) -> Vec<[i64; Column::COUNT]> {
@@ -272,9 +231,7 @@ fn at(path: &str, role: usize, county: &str, township: &str, what: What) -> Happ
 }
 
 fn confirmed() -> What {
-    What::ActConfirmed {
-        act: "FW-1".parse().expect("an act"),
-    }
+    What::ActConfirmed { act: "FW-1".parse().expect("an act") }
 }
 
 const VILLAGE: &str = "city:371300/county:371371/township:371311004/village:371311004001";
@@ -282,8 +239,7 @@ const VILLAGE: &str = "city:371300/county:371371/township:371311004/village:3713
 #[test]
 fn a_fact_belongs_to_who_did_it_and_a_case_handed_up_to_the_county_department() {
     let unit = |role| {
-        let facts =
-            facts_of(&at(VILLAGE, role, "371371", "371311004", confirmed())).expect("countable");
+        let facts = facts_of(&at(VILLAGE, role, "371371", "371311004", confirmed())).expect("countable");
         facts[0].leaf.unit().to_string()
     };
     assert_eq!(unit(0), "township 371311004");
@@ -297,9 +253,7 @@ fn a_fact_belongs_to_who_did_it_and_a_case_handed_up_to_the_county_department() 
 #[test]
 fn a_township_coded_under_another_county_counts_in_the_county_that_administers_it() {
     let facts = facts_of(&at(VILLAGE, 0, "371371", "371311004", confirmed())).expect("countable");
-    let office = |code| {
-        Unit::new(UnitKind::CountyOffice, region(Level::County, code), None).expect("a unit")
-    };
+    let office = |code| Unit::new(UnitKind::CountyOffice, region(Level::County, code), None).expect("a unit");
     assert!(office("371371").covers(&facts[0].leaf));
     assert!(!office("371311").covers(&facts[0].leaf));
 }
@@ -315,35 +269,19 @@ fn who_does_not_lie_on_the_case_s_path_or_files_nothing_is_refused_and_not_dropp
 #[test]
 fn an_amount_that_no_fine_can_have_is_refused() {
     for fen in [0, -1, i64::MAX] {
-        let what = What::Measure {
-            measure_id: "m".to_owned(),
-            measure: Measure::Fine { fen },
-            subject: subject(false, 0),
-        };
-        assert!(
-            facts_of(&at(VILLAGE, 0, "371371", "371311004", what)).is_err(),
-            "{fen}"
-        );
+        let what =
+            What::Measure { measure_id: "m".to_owned(), measure: Measure::Fine { fen }, subject: subject(false, 0) };
+        assert!(facts_of(&at(VILLAGE, 0, "371371", "371311004", what)).is_err(), "{fen}");
     }
 }
 
 #[test]
 fn the_form_counts_stopped_enterprises_and_closed_dens_only() {
     let column = |measure, enterprise| {
-        let what = What::Measure {
-            measure_id: "m".to_owned(),
-            measure,
-            subject: subject(enterprise, 0),
-        };
-        facts_of(&at(VILLAGE, 0, "371371", "371311004", what))
-            .expect("countable")
-            .first()
-            .map(|fact| fact.column)
+        let what = What::Measure { measure_id: "m".to_owned(), measure, subject: subject(enterprise, 0) };
+        facts_of(&at(VILLAGE, 0, "371371", "371311004", what)).expect("countable").first().map(|fact| fact.column)
     };
-    assert_eq!(
-        column(Measure::StopProduction, true),
-        Some(Column::StoppedEnterprises)
-    );
+    assert_eq!(column(Measure::StopProduction, true), Some(Column::StoppedEnterprises));
     assert_eq!(column(Measure::StopProduction, false), None);
     assert_eq!(column(Measure::CloseDown, false), Some(Column::ClosedDens));
     assert_eq!(column(Measure::CloseDown, true), None);
@@ -352,21 +290,13 @@ fn the_form_counts_stopped_enterprises_and_closed_dens_only() {
 #[test]
 fn an_enterprise_stopped_twice_by_one_unit_in_a_month_counts_once_and_by_two_units_twice() {
     let stop = |id: &str, case, role, sequence| {
-        let what = What::Measure {
-            measure_id: id.to_owned(),
-            measure: Measure::StopProduction,
-            subject: subject(true, 0),
-        };
+        let what =
+            What::Measure { measure_id: id.to_owned(), measure: Measure::StopProduction, subject: subject(true, 0) };
         let mut happening = at(VILLAGE, role, "371371", "371311004", what);
         (happening.case_id, happening.sequence) = (Uuid::from_u128(case), sequence);
         happening
     };
-    let history = [
-        stop("a", 1, 2, 1),
-        stop("b", 1, 2, 2),
-        stop("c", 2, 2, 1),
-        stop("d", 3, 3, 1),
-    ];
+    let history = [stop("a", 1, 2, 1), stop("b", 1, 2, 2), stop("c", 2, 2, 1), stop("d", 3, 3, 1)];
     let table = tally(&history).table(&city(), "2026-11".parse().expect("a month"));
     assert_eq!(table.total.value(Column::StoppedEnterprises), 2);
 }

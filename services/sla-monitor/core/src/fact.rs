@@ -204,7 +204,7 @@ impl What {
 }
 
 macro_rules! kinds {
-    ($($(#[$doc:meta])* $name:ident = $code:literal, $zh:literal, $($pattern:pat_param)|+ $(if $guard:expr)?;)+) => {
+    ($($(#[$doc:meta])* $name:ident = $code:literal, $zh:literal, $pattern:pat,)+) => {
         /// A kind of fact as the rules name it. One fact may be of several kinds: a lead's result is a county result, too.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
         pub enum FactKind { $($(#[$doc])* $name,)+ }
@@ -228,7 +228,7 @@ macro_rules! kinds {
             /// Whether something is of this kind.
             #[must_use]
             pub const fn is(self, what: &What) -> bool {
-                match self { $(Self::$name => matches!(what, $($pattern)|+ $(if $guard)?),)+ }
+                match self { $(Self::$name => matches!(what, $pattern),)+ }
             }
         }
     };
@@ -236,55 +236,55 @@ macro_rules! kinds {
 
 kinds! {
     /// V1 starts.
-    SuspicionRecorded = "suspicion-recorded", "发现疑似非法行为", What::SuspicionRecorded { .. };
+    SuspicionRecorded = "suspicion-recorded", "发现疑似非法行为", What::SuspicionRecorded { .. },
     /// The secretary was told.
-    SecretaryNotified = "secretary-notified", "村支部书记接到告知", What::SecretaryNotified;
+    SecretaryNotified = "secretary-notified", "村支部书记接到告知", What::SecretaryNotified,
     /// 听劝.
-    PersuasionHeeded = "persuasion-heeded", "劝导听劝", What::PersuasionRecorded { heeded: true };
+    PersuasionHeeded = "persuasion-heeded", "劝导听劝", What::PersuasionRecorded { heeded: true },
     /// 不听劝.
-    PersuasionRefused = "persuasion-refused", "劝导不听劝", What::PersuasionRecorded { heeded: false };
+    PersuasionRefused = "persuasion-refused", "劝导不听劝", What::PersuasionRecorded { heeded: false },
     /// 回访.
-    RevisitRecorded = "revisit-recorded", "已回访", What::RevisitRecorded;
+    RevisitRecorded = "revisit-recorded", "已回访", What::RevisitRecorded,
     /// 上报乡镇.
-    ReportedUp = "reported-up", "已上报乡镇中心", What::ReportedUp;
+    ReportedUp = "reported-up", "已上报乡镇中心", What::ReportedUp,
     /// 撤回.
-    ReportWithdrawn = "report-withdrawn", "报告已撤回", What::ReportWithdrawn;
+    ReportWithdrawn = "report-withdrawn", "报告已撤回", What::ReportWithdrawn,
     /// 村居公开.
-    ResultPublished = "result-published", "结果已在村居公开", What::ResultPublished;
+    ResultPublished = "result-published", "结果已在村居公开", What::ResultPublished,
     /// The centre has it.
-    CaseOpened = "case-opened", "报告到达乡镇中心", What::CaseOpened { .. };
+    CaseOpened = "case-opened", "报告到达乡镇中心", What::CaseOpened { .. },
     /// 指令到站所.
-    AgencyInstructed = "agency-instructed", "已指令乡镇机构", What::AgencyInstructed;
+    AgencyInstructed = "agency-instructed", "已指令乡镇机构", What::AgencyInstructed,
     /// T2 starts.
-    TownshipInstructionDelivered = "township-instruction-delivered", "指令送达乡镇机构", What::InstructionDelivered { tier: Tier::Township, .. };
+    TownshipInstructionDelivered = "township-instruction-delivered", "指令送达乡镇机构", What::InstructionDelivered { tier: Tier::Township, .. },
     /// T2 stops.
-    TownshipResultSubmitted = "township-result-submitted", "乡镇机构已报结果", What::ResultSubmitted { tier: Tier::Township, .. };
+    TownshipResultSubmitted = "township-result-submitted", "乡镇机构已报结果", What::ResultSubmitted { tier: Tier::Township, .. },
     /// 超出权限退回.
-    AuthorityDeclined = "authority-declined", "乡镇机构以超出权限退回", What::AuthorityDeclined { .. };
+    AuthorityDeclined = "authority-declined", "乡镇机构以超出权限退回", What::AuthorityDeclined { .. },
     /// 上报县区.
-    Escalated = "escalated", "已上报县区办公室", What::Escalated;
+    Escalated = "escalated", "已上报县区办公室", What::Escalated,
     /// 派单.
-    DepartmentInstructed = "department-instructed", "已派单到部门", What::DepartmentInstructed;
+    DepartmentInstructed = "department-instructed", "已派单到部门", What::DepartmentInstructed,
     /// K2 and K3 start.
-    CountyInstructionDelivered = "county-instruction-delivered", "指令送达部门", What::InstructionDelivered { tier: Tier::County, .. };
+    CountyInstructionDelivered = "county-instruction-delivered", "指令送达部门", What::InstructionDelivered { tier: Tier::County, .. },
     /// 响应.
-    DepartmentResponded = "department-responded", "部门已响应", What::DepartmentResponded { .. };
+    DepartmentResponded = "department-responded", "部门已响应", What::DepartmentResponded { .. },
     /// K3 stops.
-    CountyResultSubmitted = "county-result-submitted", "部门已报结果", What::ResultSubmitted { tier: Tier::County, .. };
+    CountyResultSubmitted = "county-result-submitted", "部门已报结果", What::ResultSubmitted { tier: Tier::County, .. },
     /// K4 starts.
     LeadResultSubmitted = "lead-result-submitted", "牵头部门已报结果",
-        What::ResultSubmitted { tier: Tier::County, assignment: Assignment { lead: true, .. } };
+        What::ResultSubmitted { tier: Tier::County, assignment: Assignment { lead: true, .. } },
     /// 退回.
-    AssignmentReturned = "assignment-returned", "部门退回派单", What::AssignmentReturned { .. };
+    AssignmentReturned = "assignment-returned", "部门退回派单", What::AssignmentReturned { .. },
     /// The lead's return sends the case back to the office.
     LeadAssignmentReturned = "lead-assignment-returned", "牵头部门退回派单",
-        What::AssignmentReturned { assignment: Assignment { lead: true, .. } };
+        What::AssignmentReturned { assignment: Assignment { lead: true, .. } },
     /// 反馈乡镇.
-    FedBack = "fed-back", "结果已反馈乡镇中心", What::FedBack { .. };
+    FedBack = "fed-back", "结果已反馈乡镇中心", What::FedBack { .. },
     /// P1 starts.
-    VillageOutcomeAvailable = "village-outcome-available", "结果到达村居", What::OutcomeAvailable { village: true };
+    VillageOutcomeAvailable = "village-outcome-available", "结果到达村居", What::OutcomeAvailable { village: true },
     /// 办结.
-    Closed = "closed", "已办结", What::CaseClosed;
+    Closed = "closed", "已办结", What::CaseClosed,
 }
 
 impl FactKind {

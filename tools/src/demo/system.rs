@@ -7,7 +7,7 @@ use async_nats::jetstream::{self, AckKind, consumer::PullConsumer};
 use futures::StreamExt as _;
 use serde_json::{Value, json};
 
-use crate::agency_creds::Credentials;
+use crate::agency::{Credentials, RegionName};
 
 /// How long the system waits for what must come.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -18,22 +18,18 @@ pub(super) struct AgencySystem {
     messages: jetstream::consumer::pull::Stream,
     feedback_prefix: String,
     agency: String,
-    level: String,
-    region: String,
+    region: RegionName,
 }
 
 impl AgencySystem {
     pub(super) async fn connect(credentials: &Credentials) -> anyhow::Result<Self> {
-        let client = async_nats::ConnectOptions::with_user_and_password(
-            credentials.user.clone(),
-            credentials.password.clone(),
-        )
-        .connect(&credentials.url)
-        .await
-        .context("部门系统连接消息总线")?;
-        let context = jetstream::context::ContextBuilder::new()
-            .api_prefix(credentials.api_prefix.clone())
-            .build(client.clone());
+        let client =
+            async_nats::ConnectOptions::with_user_and_password(credentials.user.clone(), credentials.password.clone())
+                .connect(&credentials.url)
+                .await
+                .context("部门系统连接消息总线")?;
+        let context =
+            jetstream::context::ContextBuilder::new().api_prefix(credentials.api_prefix).build(client.clone());
         let consumer: PullConsumer = context
             .get_consumer_from_stream(&credentials.durable, &credentials.stream)
             .await
@@ -44,7 +40,6 @@ impl AgencySystem {
             messages,
             feedback_prefix: credentials.feedback_prefix.clone(),
             agency: credentials.agency.clone(),
-            level: credentials.level.clone(),
             region: credentials.region.clone(),
         })
     }
@@ -70,7 +65,7 @@ impl AgencySystem {
             "feedbackId": id,
             "instructionId": instruction,
             "agency": self.agency,
-            "region": {"level": self.level, "code": self.region},
+            "region": self.region,
         });
         feedback[kind] = body;
         let subject = format!("{}.{kind}", self.feedback_prefix);

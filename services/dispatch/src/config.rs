@@ -1,0 +1,91 @@
+//! The settings that only dispatch has.
+
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+use dafei_dispatch_core::{authority::Authority, routing::Table};
+use dafei_runtime::config::{ConfigError, Reader, Service, Source, parse};
+use jiff::SignedDuration;
+
+use dafei_runtime::config::Common;
+
+/// The routing table that is used where no other is given.
+const ROUTING: &str = include_str!("../../../data/routing/default.json");
+/// The townships' authority that is used where no other is given.
+const AUTHORITY: &str = include_str!("../../../data/routing/authority.json");
+
+/// Settings of dispatch.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// What every service has.
+    pub common: Common,
+    /// File of the routing table; the built-in one when none.
+    pub routing: Option<PathBuf>,
+    /// File of the townships' authority; the built-in one when none.
+    pub authority: Option<PathBuf>,
+    /// How long after its issue an instruction counts as delivered at the latest.
+    pub assumed_after: SignedDuration,
+}
+
+impl Settings {
+    /// Reads the environment.
+    ///
+    /// # Errors
+    /// All settings that are missing, malformed or unknown, a line each.
+    pub fn read(source: &dyn Source) -> Result<Self, ConfigError> {
+        let mut reader = Reader::new(source, Service::Dispatch);
+        let common = reader.common();
+        let routing = reader.optional("DAFEI_ROUTING_FILE", parse::path);
+        let authority = reader.optional("DAFEI_AUTHORITY_FILE", parse::path);
+        let minutes = reader.value("DAFEI_ASSUMED_DELIVERY_MINUTES", parse::whole(1_i64, 1_440));
+        let checked = reader.finish()?;
+        Ok(Self {
+            common: common.get(&checked),
+            routing: routing.get(&checked),
+            authority: authority.get(&checked),
+            assumed_after: SignedDuration::from_mins(minutes.get(&checked)),
+        })
+    }
+
+    /// The routing table in force.
+    ///
+    /// # Errors
+    /// When the file cannot be read, or its content fails a check: the service does not start with a table that leaves a case
+    /// without a lead.
+    pub fn routing_table(&self) -> anyhow::Result<Table> {
+        let text = read(self.routing.as_ref(), ROUTING)?;
+        Ok(Table::parse(&text)?)
+    }
+
+    /// The townships' authority in force.
+    ///
+    /// # Errors
+    /// When the file cannot be read or its content names an unknown code.
+    pub fn township_authority(&self) -> anyhow::Result<Authority> {
+        let text = read(self.authority.as_ref(), AUTHORITY)?;
+        Ok(Authority::parse(&text)?)
+    }
+}
+
+fn read(file: Option<&PathBuf>, built_in: &str) -> anyhow::Result<String> {
+    match file {
+        Some(path) => std::fs::read_to_string(path).with_context(|| path.display().to_string()),
+        None => Ok(built_in.to_owned()),
+    }
+}
+
+/// The built-in routing table.
+///
+/// # Errors
+/// Never: a test holds that it is sound.
+pub fn default_routing() -> Result<Table, dafei_dispatch_core::routing::TableError> {
+    Table::parse(ROUTING)
+}
+
+/// The built-in authority of the townships.
+///
+/// # Errors
+/// Never: a test holds that it is sound.
+pub fn default_authority() -> Result<Authority, dafei_dispatch_core::authority::AuthorityError> {
+    Authority::parse(AUTHORITY)
+}

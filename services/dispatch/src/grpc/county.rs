@@ -1,0 +1,95 @@
+//! The county office's steps.
+
+use dafei_contracts::{
+    convert::{self, ConvertError},
+    dispatch::v1::{self as api, county_service_server::CountyService},
+};
+use dafei_dispatch_core::{
+    case::{Choice, Command},
+    routing::SubjectKind,
+};
+use dafei_kernel::{agency::Agency, role::Role};
+use dafei_runtime::{identity::principal, status::Fault};
+use dafei_shell::{faults, scope};
+use tonic::{Request, Response, Status};
+
+use super::{Grpc, no_case, text, to_case, write};
+use crate::{
+    store::cases,
+    wire::{REASON, TEXT},
+};
+
+const ROLES: &[Role] = &[Role::CountyOffice];
+
+/// Most co-handlers: all agencies but the lead.
+const CO_HANDLERS: usize = 13;
+
+fn choice(body: &api::AssignDepartmentRequest) -> Result<Choice, ConvertError> {
+    if body.co_handlers.len() > CO_HANDLERS {
+        return Err(ConvertError::invalid("co_handlers", "has more than 13 entries"));
+    }
+    let co_handler = |(place, code): (usize, &String)| convert::agency(&format!("co_handlers[{place}]"), code);
+    Ok(Choice {
+        lead: convert::optional_agency("lead", &body.lead)?,
+        co_handlers: body.co_handlers.iter().enumerate().map(co_handler).collect::<Result<_, _>>()?,
+        deviation_reason: convert::optional_text("deviation_reason", &body.deviation_reason, REASON)?,
+    })
+}
+
+#[tonic::async_trait]
+impl CountyService for Grpc {
+    async fn propose_department(
+        &self,
+        request: Request<api::ProposeDepartmentRequest>,
+    ) -> Result<Response<api::ProposeDepartmentResponse>, Status> {
+        let (caller, body) = (principal(&request)?, request.get_ref());
+        scope::require(caller, ROLES)?;
+        let id = convert::uuid("case_id", &body.case_id).map_err(faults::convert)?;
+        let mut conn = self.app.pool.acquire().await.map_err(faults::database)?;
+        let case = cases::get(&mut conn, id).await.map_err(faults::database)?.ok_or_else(|| no_case(id))?;
+        if !scope::contains(caller, &self.app.roster.current(), &case.facts.county) {
+            return Err(scope::out_of_scope().into());
+        }
+        let (industry, kind) = SubjectKind::of(&case.facts.subject);
+        let proposal = self
+            .app
+            .routing
+            .propose(Some(&case.facts.county), case.facts.act, industry, kind)
+            .ok_or_else(|| Fault::internal("a checked routing table has no lead"))?;
+        Ok(Response::new(api::ProposeDepartmentResponse {
+            lead: proposal.lead.code().to_owned(),
+            co_handlers: proposal.co_handlers.iter().map(|agency: &Agency| agency.code().to_owned()).collect(),
+            rule: proposal.rule,
+            basis: proposal.basis,
+            version: proposal.version,
+        }))
+    }
+
+    async fn assign_department(
+        &self,
+        request: Request<api::AssignDepartmentRequest>,
+    ) -> Result<Response<api::AssignDepartmentResponse>, Status> {
+        let (caller, body) = (principal(&request)?, request.get_ref());
+        scope::require(caller, ROLES)?;
+        let choice = choice(body).map_err(faults::convert)?;
+        let command = Command::AssignDepartment { choice, text: text("text", &body.text, TEXT)? };
+        let action = to_case(caller, &body.case_id, command)?;
+        let case = self.write(write(caller, "AssignDepartment", &body.request_id, body, action)?).await?;
+        Ok(Response::new(api::AssignDepartmentResponse { case: Some(case) }))
+    }
+
+    async fn feed_back(
+        &self,
+        request: Request<api::FeedBackRequest>,
+    ) -> Result<Response<api::FeedBackResponse>, Status> {
+        let (caller, body) = (principal(&request)?, request.get_ref());
+        scope::require(caller, ROLES)?;
+        let command = Command::FeedBack {
+            text: text("text", &body.text, TEXT)?,
+            public_text: text("public_text", &body.public_text, TEXT)?,
+        };
+        let action = to_case(caller, &body.case_id, command)?;
+        let case = self.write(write(caller, "FeedBack", &body.request_id, body, action)?).await?;
+        Ok(Response::new(api::FeedBackResponse { case: Some(case) }))
+    }
+}

@@ -1,0 +1,89 @@
+//! The wiring of the service: what it reads, keeps and serves, on what the shell has connected.
+
+use std::{process::ExitCode, sync::Arc};
+
+use dafei_contracts::Stream;
+use dafei_messaging::{
+    batch::{BatchOptions, group_commit},
+    consumer::ConsumerConfig,
+};
+use dafei_runtime::{config::Mode, lifecycle::Stage};
+use dafei_shell::{ops::Progress, start::Started};
+
+use crate::{
+    app::{AgencySystems, App, AssumedDelivery, Writer},
+    config::Settings,
+    consumers::{ACKS_STREAM, Acks, FeedbackHandler, IntakeHandler, acks_stream, feedback_stream},
+    grpc::{Grpc, SERVICES},
+};
+
+/// Messages of one transaction of the feedback and of the acknowledgements: each may load a case.
+const BATCH: usize = 256;
+
+/// Runs dispatch until a signal or until a part fails.
+///
+/// # Errors
+/// When the routing data cannot be used, or as the shell's `run`.
+pub async fn serve(mut started: Started, settings: &Settings) -> anyhow::Result<ExitCode> {
+    let app = Arc::new(App {
+        pool: started.pool.clone(),
+        clock: started.clock.clone(),
+        exercise: settings.common.mode == Mode::Exercise,
+        ids: started.ids.clone(),
+        roster: started.roster.clone(),
+        routing: settings.routing_table()?,
+        authority: settings.township_authority()?,
+        assumed_after: settings.assumed_after,
+    });
+    started.keep_stream(feedback_stream());
+    started.keep_stream(acks_stream());
+    consume(&mut started, &app);
+    let (queue, writer) = group_commit(Writer::new(Arc::clone(&app)), BatchOptions::default());
+    let writing = started.lifecycle.token(Stage::Writer);
+    started.lifecycle.spawn_stage(Stage::Writer, "writer", async move {
+        writer.run(writing).await;
+        Ok::<(), sqlx::Error>(())
+    });
+    spawn_timer(&mut started, &app);
+    let systems = AgencySystems::new(Arc::clone(&app), started.js.clone());
+    let (keeper, keeping) = (systems.clone(), started.lifecycle.token(Stage::Consumer));
+    started.lifecycle.spawn_stage(Stage::Consumer, "agency systems", async move {
+        keeper.run(keeping).await;
+        Ok::<(), sqlx::Error>(())
+    });
+    let routes = Grpc::new(app, queue, systems).routes();
+    started.run(routes, &SERVICES, &[]).await
+}
+
+fn consume(started: &mut Started, app: &Arc<App>) {
+    let intake = Arc::new(IntakeHandler::new(Arc::clone(app)));
+    started.consume(intake, ConsumerConfig::ordered(Stream::Intake.name()));
+    let feedback = Arc::new(FeedbackHandler::new(Arc::clone(app)));
+    let config = ConsumerConfig { batch: BATCH, ..ConsumerConfig::raw(Stream::Feedback.name()) };
+    started.consume_from_outside(feedback, config);
+    let acks = Arc::new(Acks::new(Arc::clone(app), started.js.clone()));
+    let config = ConsumerConfig { batch: BATCH, ..ConsumerConfig::raw(ACKS_STREAM) };
+    started.consume_from_outside(acks, config);
+}
+
+fn spawn_timer(started: &mut Started, app: &Arc<App>) {
+    let timer = AssumedDelivery::new(Arc::clone(app), None);
+    let waker = timer.waker();
+    let (next, done) = (Arc::clone(app), Arc::clone(app));
+    started.set_progress(Progress {
+        next_due: Progress::moment(move || {
+            let app = Arc::clone(&next);
+            async move { AssumedDelivery::next_due(&app).await }
+        }),
+        done_through: Progress::moment(move || {
+            let app = Arc::clone(&done);
+            async move { AssumedDelivery::done_through(&app).await }
+        }),
+        clock_moved: Some(Arc::new(move || waker.notify_one())),
+    });
+    let token = started.lifecycle.token(Stage::Writer);
+    started.lifecycle.spawn_stage(Stage::Writer, "assumed deliveries", async move {
+        timer.run(token).await;
+        Ok::<(), sqlx::Error>(())
+    });
+}

@@ -1,0 +1,44 @@
+//! What a suspicion becomes by an event.
+
+use super::{
+    event::{Event, Outcome},
+    state::{GoneUp, State, Suspicion},
+};
+
+/// Evolves a suspicion. An event that [`super::decide`] never makes in that state leaves it as it is.
+#[must_use]
+pub fn evolve(suspicion: Option<Suspicion>, event: &Event) -> Option<Suspicion> {
+    let Some(Suspicion { facts, state, version }) = suspicion else {
+        return match event {
+            Event::Recorded(facts) => {
+                Some(Suspicion { facts: (**facts).clone(), state: State::Recorded, version: 1 })
+            }
+            _ => None,
+        };
+    };
+    Some(Suspicion { facts, state: next(state, event), version: version + 1 })
+}
+
+fn next(state: State, event: &Event) -> State {
+    match event {
+        Event::Recorded(_) => state,
+        Event::Notified => State::Notified,
+        Event::Persuaded { outcome: Outcome::Heeded, .. } => State::Heeded,
+        Event::Persuaded { outcome: Outcome::Refused, .. } | Event::Revisited { stopped: false, .. } => State::Refused,
+        Event::Revisited { stopped: true, .. } => State::ClosedAtVillage,
+        Event::ReportedUp { route, direct_reason } => {
+            State::ReportedUp { up: GoneUp { route: *route, direct_reason: direct_reason.clone() } }
+        }
+        Event::Withdrawn { reason } => State::Withdrawn { reason: reason.clone() },
+        Event::OutcomeLearned { public_text } => match state {
+            State::ReportedUp { up } | State::OutcomeAvailable { up, .. } => {
+                State::OutcomeAvailable { up, public_text: public_text.clone() }
+            }
+            other => other,
+        },
+        Event::Published { .. } => match state {
+            State::OutcomeAvailable { up, public_text } => State::Published { up, public_text },
+            other => other,
+        },
+    }
+}

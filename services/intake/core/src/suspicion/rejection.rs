@@ -1,0 +1,146 @@
+//! Why a command is refused: a stable reason for programs, a sentence for clerks, and the state that stood in the way.
+
+use super::state::StateKind;
+
+/// A stable reason; one per kind of command and class of state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Reason {
+    /// There is no such suspicion.
+    NoSuchCase,
+    /// It is recorded already.
+    AlreadyRecorded,
+    /// The result is published, or it was closed at village level.
+    CaseClosed,
+    /// It was withdrawn.
+    CaseWithdrawn,
+    /// The secretary was told already.
+    AlreadyNotified,
+    /// The secretary has not been told.
+    NotNotified,
+    /// Persuasion was tried already.
+    AlreadyPersuaded,
+    /// The act always goes up (clause C3).
+    NeverByPersuasion,
+    /// Persuasion has not been heeded: there is nothing to re-visit.
+    NotHeeded,
+    /// Persuasion was heeded: the re-visit comes first.
+    RevisitDue,
+    /// The report has reached the centre.
+    AlreadyReportedUp,
+    /// It has not gone up: no outcome can be there.
+    NotReportedUp,
+    /// There is no outcome to publish yet.
+    OutcomeNotAvailable,
+    /// An act xx-99 needs its text.
+    ActTextRequired,
+    /// Only an act xx-99 has a text.
+    ActTextNotAllowed,
+    /// A photo is needed.
+    PhotoRequired,
+    /// A direct report needs its reason.
+    DirectReasonRequired,
+}
+
+impl Reason {
+    /// All reasons.
+    pub const ALL: [Self; 17] = [
+        Self::NoSuchCase,
+        Self::AlreadyRecorded,
+        Self::CaseClosed,
+        Self::CaseWithdrawn,
+        Self::AlreadyNotified,
+        Self::NotNotified,
+        Self::AlreadyPersuaded,
+        Self::NeverByPersuasion,
+        Self::NotHeeded,
+        Self::RevisitDue,
+        Self::AlreadyReportedUp,
+        Self::NotReportedUp,
+        Self::OutcomeNotAvailable,
+        Self::ActTextRequired,
+        Self::ActTextNotAllowed,
+        Self::PhotoRequired,
+        Self::DirectReasonRequired,
+    ];
+
+    /// Stable code for programs.
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::NoSuchCase => "NO_SUCH_CASE",
+            Self::AlreadyRecorded => "ALREADY_RECORDED",
+            Self::CaseClosed => "CASE_CLOSED",
+            Self::CaseWithdrawn => "CASE_WITHDRAWN",
+            Self::AlreadyNotified => "ALREADY_NOTIFIED",
+            Self::NotNotified => "NOT_NOTIFIED",
+            Self::AlreadyPersuaded => "ALREADY_PERSUADED",
+            Self::NeverByPersuasion => "NEVER_BY_PERSUASION",
+            Self::NotHeeded => "NOT_HEEDED",
+            Self::RevisitDue => "REVISIT_DUE",
+            Self::AlreadyReportedUp => "ALREADY_REPORTED_UP",
+            Self::NotReportedUp => "NOT_REPORTED_UP",
+            Self::OutcomeNotAvailable => "OUTCOME_NOT_AVAILABLE",
+            Self::ActTextRequired => "ACT_TEXT_REQUIRED",
+            Self::ActTextNotAllowed => "ACT_TEXT_NOT_ALLOWED",
+            Self::PhotoRequired => "PHOTO_REQUIRED",
+            Self::DirectReasonRequired => "DIRECT_REASON_REQUIRED",
+        }
+    }
+
+    /// What a clerk reads.
+    #[must_use]
+    pub const fn zh(self) -> &'static str {
+        match self {
+            Self::NoSuchCase => "没有这条线索",
+            Self::AlreadyRecorded => "线索已经登记",
+            Self::CaseClosed => "线索已办结",
+            Self::CaseWithdrawn => "线索已撤回",
+            Self::AlreadyNotified => "已经告知村支部书记",
+            Self::NotNotified => "还没有告知村支部书记",
+            Self::AlreadyPersuaded => "已经登记过劝导结果",
+            Self::NeverByPersuasion => "该类行为不适用劝导结案，必须上报乡镇",
+            Self::NotHeeded => "没有听劝的记录，不需要回访",
+            Self::RevisitDue => "已听劝，请先回访",
+            Self::AlreadyReportedUp => "线索已上报乡镇",
+            Self::NotReportedUp => "线索还没有上报乡镇",
+            Self::OutcomeNotAvailable => "处理结果还没有反馈到村，不能公开",
+            Self::ActTextRequired => "选择“其他”须写明是什么行为",
+            Self::ActTextNotAllowed => "只有选择“其他”才填写行为说明",
+            Self::PhotoRequired => "至少上传一张照片",
+            Self::DirectReasonRequired => "直接上报须写明理由",
+        }
+    }
+
+    /// The field of the request that is at fault, whatever the state; none when the state is.
+    #[must_use]
+    pub const fn field(self) -> Option<&'static str> {
+        match self {
+            Self::ActTextRequired | Self::ActTextNotAllowed => Some("act_text"),
+            Self::PhotoRequired => Some("evidence_ids"),
+            Self::DirectReasonRequired => Some("direct_reason"),
+            Self::NoSuchCase
+            | Self::AlreadyRecorded
+            | Self::CaseClosed
+            | Self::CaseWithdrawn
+            | Self::AlreadyNotified
+            | Self::NotNotified
+            | Self::AlreadyPersuaded
+            | Self::NeverByPersuasion
+            | Self::NotHeeded
+            | Self::RevisitDue
+            | Self::AlreadyReportedUp
+            | Self::NotReportedUp
+            | Self::OutcomeNotAvailable => None,
+        }
+    }
+}
+
+/// A command that was refused; nothing has changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("{}{}", .reason.code(), .state.map(|state| format!(": the suspicion is {}", state.code())).unwrap_or_default())]
+pub struct Rejection {
+    /// Why.
+    pub reason: Reason,
+    /// Where the suspicion stands; none when there is no suspicion.
+    pub state: Option<StateKind>,
+}

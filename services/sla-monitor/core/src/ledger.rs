@@ -1,0 +1,154 @@
+//! From the set of a case's facts to its obligations. A function of the set alone: whatever the order, delay or repetition in which the facts
+//! came, the ledger is the same.
+//!
+//! Facts of one publisher are ordered by their sequence; the order between publishers is told by instants alone, and where these leave it
+//! open, by what favours the one who acted: a stop counts before a cancellation of the other publisher.
+
+use std::collections::BTreeMap;
+
+use dafei_kernel::{ids, workdays::Calendar};
+use uuid::Uuid;
+
+use crate::{
+    deadline,
+    fact::{CaseFacts, Fact, FactKind, What},
+    obligation::{End, EndKind, Obligation},
+    rules::{Legs, Rule, Rules},
+};
+
+/// The obligations of a case, by their starts and clocks.
+#[must_use]
+pub fn obligations(facts: &CaseFacts, rules: &Rules, calendar: &Calendar) -> Vec<Obligation> {
+    let mut all: Vec<Obligation> = rules
+        .iter()
+        .flat_map(|rule| {
+            legs(rule, facts)
+                .into_iter()
+                .zip(1_u32..)
+                .filter_map(|(leg, number)| obligation(rule, rules.version(), calendar, facts, &leg, number))
+                .collect::<Vec<_>>()
+        })
+        .collect();
+    all.sort_by_key(|one| (one.deadline.timing().started_at, one.clock, one.leg));
+    all
+}
+
+/// One running of a clock.
+struct Leg<'a> {
+    /// What tells it apart within clock and case.
+    key: String,
+    start: &'a Fact,
+    /// The start of the running before, by sequence.
+    is_first: bool,
+    /// The start of the next running, which ends this one's reach.
+    next: Option<&'a Fact>,
+}
+
+fn legs<'a>(rule: &Rule, facts: &'a CaseFacts) -> Vec<Leg<'a>> {
+    let starts: Vec<&Fact> = facts.iter().filter(|fact| is_any(&rule.start, fact)).collect();
+    match rule.legs {
+        Legs::Start => starts
+            .iter()
+            .enumerate()
+            .map(|(index, start)| Leg {
+                key: format!("{}:{}", start.source.code(), start.sequence),
+                start,
+                is_first: index == 0,
+                next: starts.get(index + 1).copied(),
+            })
+            .collect(),
+        Legs::Instruction => {
+            let mut first: BTreeMap<i64, (Uuid, &Fact)> = BTreeMap::new();
+            for start in starts {
+                let Some(assignment) = start.what.assignment() else { continue };
+                if !first.values().any(|(known, _)| *known == assignment.instruction) {
+                    first.insert(start.sequence, (assignment.instruction, start));
+                }
+            }
+            first
+                .into_values()
+                .map(|(instruction, start)| Leg {
+                    key: instruction.to_string(),
+                    start,
+                    is_first: true,
+                    next: None,
+                })
+                .collect()
+        }
+    }
+}
+
+fn is_any(kinds: &[FactKind], fact: &Fact) -> bool {
+    kinds.iter().any(|kind| kind.is(&fact.what))
+}
+
+fn obligation(
+    rule: &Rule,
+    version: &str,
+    calendar: &Calendar,
+    facts: &CaseFacts,
+    leg: &Leg<'_>,
+    number: u32,
+) -> Option<Obligation> {
+    let case = facts.case();
+    let mut deadline = deadline::of_rule(rule, version, calendar, leg.start.at);
+    deadline.inputs.skewed = matches!(leg.start.what, What::SuspicionRecorded { skewed: true, .. });
+    Some(Obligation {
+        id: ids::derived(&["obligation", &case.to_string(), rule.clock.code(), &leg.key]),
+        case_id: case,
+        clock: rule.clock,
+        leg: number,
+        tier: rule.tier,
+        path: leg.start.path.clone(),
+        direct: rule.direct.post(leg.start)?,
+        loop_owner: rule.loop_owner.post(leg.start)?,
+        sector: facts.sector(),
+        deadline,
+        end: end(rule, facts, leg),
+    })
+}
+
+/// How a running ended: by the earliest stop that no cancellation came before.
+fn end(rule: &Rule, facts: &CaseFacts, leg: &Leg<'_>) -> Option<End> {
+    let reached = |kinds: &[FactKind]| -> Vec<&Fact> {
+        facts.iter().filter(|fact| is_any(kinds, fact) && leg.reaches(fact) && leg.concerns(rule.legs, fact)).collect()
+    };
+    let earliest = |facts: Vec<&Fact>| -> Option<Fact> {
+        facts.into_iter().min_by_key(|fact| (fact.at, fact.source, fact.sequence)).cloned()
+    };
+    let mut stops = reached(&rule.stop);
+    let cancel = earliest(reached(&rule.cancel));
+    if let Some(cancel) = &cancel {
+        stops.retain(|stop| stop.source != cancel.source || stop.sequence < cancel.sequence);
+    }
+    let settled = earliest(stops).map(|stop| End { kind: EndKind::Settled, at: stop.at });
+    settled.or_else(|| cancel.map(|cancel| End { kind: EndKind::Cancelled, at: cancel.at }))
+}
+
+impl Leg<'_> {
+    /// Whether a fact lies between this start and the next.
+    fn reaches(&self, fact: &Fact) -> bool {
+        let after_start = if fact.source == self.start.source {
+            fact.sequence > self.start.sequence
+        } else {
+            // The first running takes what another publisher's clock puts before its start: there is nothing else it could mean.
+            self.is_first || fact.at >= self.start.at
+        };
+        let before_next = self.next.is_none_or(|next| {
+            if fact.source == next.source { fact.sequence < next.sequence } else { fact.at < next.at }
+        });
+        after_start && before_next
+    }
+
+    /// Whether a fact is about this running's instruction, where runnings go by instructions. The lead's return takes the whole assignment
+    /// with it.
+    fn concerns(&self, legs: Legs, fact: &Fact) -> bool {
+        let Some(own) = self.start.what.assignment().filter(|_| legs == Legs::Instruction) else { return true };
+        match (&fact.what, fact.what.assignment()) {
+            (What::AssignmentReturned { assignment }, _) if assignment.lead => assignment.leg == own.leg,
+            (_, Some(other)) => other.instruction == own.instruction,
+            (What::FedBack { leg }, None) => *leg == own.leg,
+            (_, None) => true,
+        }
+    }
+}

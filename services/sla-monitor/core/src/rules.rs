@@ -1,0 +1,216 @@
+//! The clocks as a versioned data file: limit, owners, and which facts start, stop and cancel each. The file is checked as a whole; one that
+//! has a hole or raises a limit of the document is refused.
+
+mod parse;
+
+use dafei_kernel::{
+    owner::Post,
+    region::{Level, RegionPath},
+    role::Role,
+    time::Instant,
+};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    clock::Clock,
+    fact::{Fact, FactKind, What},
+};
+
+pub use parse::RulesError;
+
+/// The rules that are shipped.
+const BUILTIN: &str = include_str!("../../../../data/clocks/default.json");
+
+/// How long a clock runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Limit {
+    /// Minutes, day and night; the limit itself is in time.
+    Minutes(u32),
+    /// Hours, day and night; the limit itself is in time.
+    Hours(u32),
+    /// Natural days: the day of the start is not counted, until 24:00 of the last (民法典 201).
+    Days(u32),
+    /// Working days of the calendar, likewise (民法典 201-203).
+    WorkingDays(u32),
+}
+
+/// When the yellow light comes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Warn {
+    /// At this percentage of the time from the start to the limit.
+    Percent(u8),
+    /// At 24:00 of this counted working day, from 1.
+    CountedDay(u32),
+}
+
+/// How a clock's runnings are told apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Legs {
+    /// Each fact that starts it begins a running, until the next one.
+    Start,
+    /// One running for each instruction.
+    Instruction,
+}
+
+/// A post as the rules name it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum OwnerRef {
+    /// The post that recorded the suspicion.
+    Finder,
+    /// The village's secretary.
+    VillageSecretary,
+    /// The township's centre.
+    TownshipCentre,
+    /// The county's office.
+    CountyOffice,
+    /// The agency or department that was instructed.
+    Assignee,
+}
+
+impl OwnerRef {
+    /// The post, as the fact that started the clock tells it. None when the region path does not go down so far.
+    #[must_use]
+    pub fn post(self, start: &Fact) -> Option<Post> {
+        let at = |level: Level, role: Role| post(&start.path, level, role);
+        match self {
+            Self::VillageSecretary => at(Level::Village, Role::VillageSecretary),
+            Self::TownshipCentre => at(Level::Township, Role::TownshipCentre),
+            Self::CountyOffice => at(Level::County, Role::CountyOffice),
+            Self::Assignee => start.what.assignment().map(|assignment| assignment.post.clone()),
+            Self::Finder => match &start.what {
+                What::SuspicionRecorded { finder: Some(finder), .. } => Some(finder.clone()),
+                _ => at(Level::Village, Role::GridMember),
+            },
+        }
+    }
+}
+
+fn post(path: &RegionPath, level: Level, role: Role) -> Option<Post> {
+    Some(Post { role, region: path.at(level)?.clone(), agency: None })
+}
+
+/// What is known of one clock.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rule {
+    /// The clock.
+    pub clock: Clock,
+    /// Its name in Chinese.
+    pub name: String,
+    /// The clause it comes from.
+    pub clause: String,
+    /// The level of its owners.
+    pub tier: Level,
+    /// How long it runs.
+    pub limit: Limit,
+    /// When it turns yellow.
+    pub warn: Warn,
+    /// The document leaves the value open; it was set locally.
+    pub local_default: bool,
+    /// 直接责任.
+    pub direct: OwnerRef,
+    /// 闭环责任 (clause C15).
+    pub loop_owner: OwnerRef,
+    /// How its runnings are told apart.
+    pub legs: Legs,
+    /// What starts it.
+    pub start: Vec<FactKind>,
+    /// What settles it.
+    pub stop: Vec<FactKind>,
+    /// What makes it fall away.
+    pub cancel: Vec<FactKind>,
+}
+
+/// All clocks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rules {
+    version: String,
+    rules: Vec<Rule>,
+}
+
+impl Rules {
+    /// Reads and checks a rules file.
+    ///
+    /// # Errors
+    /// Names the line, the clock and what is wrong; nothing of the file is used then.
+    pub fn parse(text: &str) -> Result<Self, RulesError> {
+        parse::parse(text)
+    }
+
+    /// The rules that are shipped with the suite.
+    ///
+    /// # Panics
+    /// Never: a test reads the shipped file.
+    #[must_use]
+    pub fn builtin() -> Self {
+        Self::parse(BUILTIN).expect("the shipped rules are tested")
+    }
+
+    /// Their version, kept in every obligation.
+    #[must_use]
+    pub fn version(&self) -> &str {
+        &self.version
+    }
+
+    /// The rule of a clock.
+    ///
+    /// # Panics
+    /// Never: a file without one of the clocks is refused.
+    #[must_use]
+    pub fn rule(&self, clock: Clock) -> &Rule {
+        self.rules
+            .iter()
+            .find(|rule| rule.clock == clock)
+            .expect("a rules file without a clock is refused")
+    }
+
+    /// All rules, in the order of the table.
+    pub fn iter(&self) -> impl Iterator<Item = &Rule> {
+        self.rules.iter()
+    }
+}
+
+impl Limit {
+    /// The number of its unit.
+    #[must_use]
+    pub const fn amount(self) -> u32 {
+        match self {
+            Self::Minutes(n) | Self::Hours(n) | Self::Days(n) | Self::WorkingDays(n) => n,
+        }
+    }
+
+    /// As a clerk reads it: `5个工作日`.
+    #[must_use]
+    pub fn name_zh(self) -> String {
+        let unit = match self {
+            Self::Minutes(_) => "分钟",
+            Self::Hours(_) => "小时",
+            Self::Days(_) => "日",
+            Self::WorkingDays(_) => "个工作日",
+        };
+        format!("{}{unit}", self.amount())
+    }
+
+    /// Whether an act at the very instant of the limit is in time.
+    #[must_use]
+    pub const fn is_inclusive(self) -> bool {
+        matches!(self, Self::Minutes(_) | Self::Hours(_))
+    }
+
+    /// Twice as long, in the same unit.
+    #[must_use]
+    pub const fn doubled(self) -> Self {
+        match self {
+            Self::Minutes(n) => Self::Minutes(n.saturating_mul(2)),
+            Self::Hours(n) => Self::Hours(n.saturating_mul(2)),
+            Self::Days(n) => Self::Days(n.saturating_mul(2)),
+            Self::WorkingDays(n) => Self::WorkingDays(n.saturating_mul(2)),
+        }
+    }
+}
+
+/// An instant some microseconds later; the end of time instead of an overflow.
+pub(crate) fn later(at: Instant, micros: i64) -> Instant {
+    at.checked_add(jiff::SignedDuration::from_micros(micros)).unwrap_or(Instant::MAX)
+}
