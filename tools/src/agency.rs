@@ -8,7 +8,7 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 use dafei_contracts::dispatch::v1::{
-    RegisterAgencySystemRequest, agency_system_service_client::AgencySystemServiceClient,
+    RegisterAgencySystemRequest, RegisterAgencySystemResponse, agency_system_service_client::AgencySystemServiceClient,
 };
 use dafei_kernel::{
     agency::Agency,
@@ -26,8 +26,10 @@ use crate::{
 
 /// How long the server may take to apply its new accounts.
 const RELOAD: Duration = Duration::from_secs(15);
-/// Pause between two tries to log in.
-const PAUSE: Duration = Duration::from_millis(50);
+/// Pause between two reloads: one has to be through before the next begins.
+const PAUSE: Duration = Duration::from_millis(300);
+/// How long the queue may take to answer.
+const ANSWER: Duration = Duration::from_secs(2);
 
 /// What the client of an agency's system needs.
 #[derive(Debug, Clone, Serialize)]
@@ -97,8 +99,7 @@ pub async fn issue(suite: &Suite, keys: &Keys, agency: Agency, region: &Region) 
         login: login.clone(),
     });
     register.save(&dir)?;
-    accounts::reload_server(&dir)?;
-    wait_for(&url, &login).await?;
+    apply(&dir, &url, &login, &made).await?;
     Ok(Credentials {
         url,
         user: login.user,
@@ -112,19 +113,27 @@ pub async fn issue(suite: &Suite, keys: &Keys, agency: Agency, region: &Region) 
     })
 }
 
-/// Until the server lets the new user in.
-async fn wait_for(url: &str, login: &Login) -> Result<()> {
+/// Reloads the server until it lets the new user in and its queue answers. One reload makes the account and the suite's exports, but an
+/// export that is new is bound to the account's import only by the next one (nats-server 2.15.1).
+async fn apply(dir: &Path, url: &str, login: &Login, made: &RegisterAgencySystemResponse) -> Result<()> {
     let end = Instant::now() + RELOAD;
+    let subject = format!("{API_PREFIX}.CONSUMER.INFO.{}.{}", made.stream, made.durable);
     loop {
-        let options = async_nats::ConnectOptions::with_user_and_password(login.user.clone(), login.password.clone());
-        match options.connect(url).await {
-            Ok(_) => return Ok(()),
-            Err(error) if Instant::now() >= end => {
-                return Err(error).context("the NATS server does not let the new user in");
-            }
-            Err(_) => tokio::time::sleep(PAUSE).await,
+        accounts::reload_server(dir)?;
+        let Err(error) = answers(url, login, &subject).await else { return Ok(()) };
+        if Instant::now() >= end {
+            return Err(error).context("the NATS server does not take the new account");
         }
+        tokio::time::sleep(PAUSE).await;
     }
+}
+
+/// Whether the user is let in and the queue's subject has a responder, whatever it answers.
+async fn answers(url: &str, login: &Login, subject: &str) -> Result<()> {
+    let options = async_nats::ConnectOptions::with_user_and_password(login.user.clone(), login.password.clone());
+    let client = options.request_timeout(Some(ANSWER)).connect(url).await?;
+    client.request(subject.to_owned(), Vec::new().into()).await?;
+    Ok(())
 }
 
 /// Writes the accounts file of a directory, with new passwords where there is no register yet: for the server's first start.

@@ -4,8 +4,11 @@ use tonic::Status;
 use tonic_types::StatusExt as _;
 
 pub mod accounts;
+pub mod actors;
 pub mod agency;
+pub mod agency_system;
 pub mod asyncapi;
+pub mod bench;
 pub mod client;
 pub mod demo;
 pub mod duration;

@@ -9,7 +9,7 @@ use dafei_kernel::{
     role::Role,
 };
 use dafei_tools::{
-    agency, asyncapi,
+    agency, asyncapi, bench,
     client::{Caller, Keys, Suite},
     demo, duration, exercise, health, keys, layering, refill, roster,
 };
@@ -65,6 +65,20 @@ enum Command {
         /// How far, or `set` and an RFC 3339 instant.
         #[arg(required = true, num_args = 1..=2, allow_hyphen_values = true)]
         target: Vec<String>,
+    },
+    /// Measures the running suite.
+    Bench {
+        #[command(subcommand)]
+        bench: bench::Bench,
+    },
+    /// A server that the benches hold intake against.
+    #[command(hide = true)]
+    ReferenceServer {
+        /// Which.
+        kind: bench::servers::Kind,
+        /// Address to listen on.
+        #[arg(long)]
+        listen: std::net::SocketAddr,
     },
     /// Plays the loop in all its branches on the running suite, tells it in Chinese and checks it.
     Demo,
@@ -151,6 +165,8 @@ async fn run(command: Command) -> anyhow::Result<()> {
         Command::Clock { target } => {
             exercise::run(&Suite::from_env()?, &Keys::from_env()?, exercise::target(&target)?).await.map(drop)
         }
+        Command::Bench { bench } => bench::run(&Suite::from_env()?, bench).await,
+        Command::ReferenceServer { kind, listen } => bench::servers::serve(kind, listen).await,
         Command::Demo => demo::run(&Suite::from_env()?).await,
         Command::AgencyCreds { agency, level, region } => {
             let region = Region::new(level, &region)?;

@@ -63,8 +63,18 @@ impl Role {
 
 #[cfg(test)]
 mod tests {
+    use serde::{Deserialize, de::IntoDeserializer};
+
     use super::Role;
-    use crate::{agency::Agency, industry::Industry, region::Level, sector::Sector};
+    use crate::{
+        act::Act,
+        agency::Agency,
+        credit_code::CreditCode,
+        industry::Industry,
+        region::{Level, Region, RegionPath},
+        sector::Sector,
+        time::Month,
+    };
 
     #[test]
     fn the_closed_lists_have_as_many_entries_as_the_document() {
@@ -105,5 +115,22 @@ mod tests {
         assert_eq!(with, ["township-agency", "county-department", "city-department"]);
         assert_eq!(Role::WorkAreaSecretary.level(), Some(Level::WorkArea));
         assert_eq!(Role::Bank.level(), None);
+    }
+
+    fn read<'de, T: Deserialize<'de>>(text: &'de str) -> Result<T, serde::de::value::Error> {
+        T::deserialize(text.into_deserializer())
+    }
+
+    #[test]
+    fn what_is_stored_is_read_by_its_code_and_checked_again() {
+        assert_eq!(read::<Role>("county-office"), Ok(Role::CountyOffice));
+        assert_eq!(read::<Act>("HC-2").map(Act::code), Ok("HC-2"));
+        assert_eq!(read::<Region>("county:371302").map(|region| region.level()), Ok(Level::County));
+        assert!(read::<Role>("CountyOffice").is_err());
+        assert!(read::<Act>("HC-98").is_err());
+        assert!(read::<Region>("county:371").is_err());
+        assert!(read::<RegionPath>("county:371302").is_err());
+        assert!(read::<CreditCode>("9135").is_err());
+        assert!(read::<Month>("2026-13").is_err());
     }
 }

@@ -113,8 +113,9 @@ impl Position {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use serde::{Deserialize as _, de::value::MapDeserializer};
 
-    use super::{Degrees, Position};
+    use super::Position;
 
     #[test]
     fn a_degree_of_latitude_is_about_111_kilometres() {
@@ -127,9 +128,14 @@ mod tests {
 
     #[test]
     fn a_stored_position_off_the_earth_is_refused_when_read() {
-        assert!(Position::try_from(Degrees { lat_e7: 0, lon_e7: 1_800_000_001 }).is_err());
-        assert!(Position::try_from(Degrees { lat_e7: i32::MIN, lon_e7: 0 }).is_err());
-        assert!(Position::try_from(Degrees { lat_e7: -900_000_000, lon_e7: 1_800_000_000 }).is_ok());
+        let read = |lat: i32, lon: i32| {
+            let fields = [("lat_e7", lat), ("lon_e7", lon)].into_iter();
+            Position::deserialize(MapDeserializer::<_, serde::de::value::Error>::new(fields))
+        };
+        assert!(read(0, 1_800_000_001).is_err());
+        assert!(read(i32::MIN, 0).is_err());
+        let corner = Position::new(-900_000_000, 1_800_000_000).expect("on earth");
+        assert_eq!(read(-900_000_000, 1_800_000_000), Ok(corner));
     }
 
     fn position() -> impl Strategy<Value = Position> {

@@ -80,7 +80,12 @@ pub enum Replay {
 ///
 /// # Errors
 /// When the database does not answer.
-pub async fn list(connection: &mut PgConnection, consumer: &str, after: i64, limit: i64) -> sqlx::Result<Vec<DeadLetter>> {
+pub async fn list(
+    connection: &mut PgConnection,
+    consumer: &str,
+    after: i64,
+    limit: i64,
+) -> sqlx::Result<Vec<DeadLetter>> {
     let rows = sqlx::query_as!(
         Row,
         r#"SELECT id, consumer, stream, stream_sequence, stored_at AS "stored_at: PgInstant", subject, source, event_id, aggregate_id,
@@ -125,8 +130,13 @@ pub async fn replay<H: Handler>(
     ids: &[i64],
 ) -> Result<Vec<(i64, Replay)>, ReplayError> {
     let key = config.key(handler.name());
-    let applier =
-        Applier { pool: pool.clone(), clock: Arc::clone(clock), handler: Arc::clone(&handler), config: config.clone(), key };
+    let applier = Applier {
+        pool: pool.clone(),
+        clock: Arc::clone(clock),
+        handler: Arc::clone(&handler),
+        config: config.clone(),
+        key,
+    };
     let mut tx = pool.begin().await?;
     store::ensure_position(&mut tx, &applier.key, &config.stream).await?;
     store::lock_position(&mut tx, &applier.key, &config.stream).await?;
@@ -164,7 +174,9 @@ impl From<ApplyError> for ReplayError {
     fn from(error: ApplyError) -> Self {
         match error {
             ApplyError::Sql(error) => Self::Sql(error),
-            error @ (ApplyError::Stale | ApplyError::Already | ApplyError::Handler(_)) => Self::Handler(error.to_string()),
+            error @ (ApplyError::Stale | ApplyError::Already | ApplyError::Handler(_)) => {
+                Self::Handler(error.to_string())
+            }
         }
     }
 }
@@ -196,7 +208,11 @@ async fn one<H: Handler>(
         crate::consumer::Verdict::Seen => Replay::AlreadyDone,
         crate::consumer::Verdict::Gap => Replay::Blocked,
         crate::consumer::Verdict::Ready => {
-            if singly.take(connection, &mut progress, &event).await? { Replay::Done } else { Replay::Failed }
+            if singly.take(connection, &mut progress, &event).await? {
+                Replay::Done
+            } else {
+                Replay::Failed
+            }
         }
     };
     store::save(connection, &applier.key, &applier.config.stream, &progress).await?;
@@ -219,7 +235,9 @@ async fn chosen(connection: &mut PgConnection, consumer: &str, ids: &[i64]) -> s
 }
 
 async fn close(connection: &mut PgConnection, id: i64, now: Instant) -> sqlx::Result<()> {
-    sqlx::query!("UPDATE dead_letter SET replayed_at = $2 WHERE id = $1", id, PgInstant(now) as PgInstant).execute(connection).await?;
+    sqlx::query!("UPDATE dead_letter SET replayed_at = $2 WHERE id = $1", id, PgInstant(now) as PgInstant)
+        .execute(connection)
+        .await?;
     Ok(())
 }
 

@@ -10,7 +10,8 @@ use crate::pg::PgInstant;
 /// # Errors
 /// When the database does not answer.
 pub async fn load(connection: &mut PgConnection) -> sqlx::Result<Option<Instant>> {
-    let at = sqlx::query_scalar!(r#"SELECT at AS "at: PgInstant" FROM exercise_clock"#).fetch_optional(connection).await?;
+    let at =
+        sqlx::query_scalar!(r#"SELECT at AS "at: PgInstant" FROM exercise_clock"#).fetch_optional(connection).await?;
     Ok(at.map(Instant::from))
 }
 

@@ -31,7 +31,11 @@ pub(crate) fn number(name: &str) -> i64 {
 }
 
 /// A connection of its own that holds the lock `name` as long as it lives; waits while another holds it. None when `shutdown` comes first.
-pub(crate) async fn acquire(pool: &PgPool, name: &str, shutdown: &CancellationToken) -> sqlx::Result<Option<PgConnection>> {
+pub(crate) async fn acquire(
+    pool: &PgPool,
+    name: &str,
+    shutdown: &CancellationToken,
+) -> sqlx::Result<Option<PgConnection>> {
     let mut connection = PgConnection::connect_with(&pool.connect_options()).await?;
     loop {
         if try_lock(&mut connection, number(name)).await? {

@@ -138,7 +138,12 @@ pub async fn history(
 ///
 /// # Errors
 /// When the database does not answer.
-pub async fn of_stream(connection: &mut PgConnection, stream: &str, after: i64, limit: i64) -> sqlx::Result<Vec<LoggedEvent>> {
+pub async fn of_stream(
+    connection: &mut PgConnection,
+    stream: &str,
+    after: i64,
+    limit: i64,
+) -> sqlx::Result<Vec<LoggedEvent>> {
     let rows = sqlx::query_as!(
         Row,
         r#"SELECT position, stream, subject, event_type, source, event_id, aggregate_id, sequence,
@@ -191,5 +196,7 @@ impl From<Row> for LoggedEvent {
 /// # Errors
 /// When the database does not answer.
 pub async fn pending(connection: &mut PgConnection) -> sqlx::Result<i64> {
-    sqlx::query_scalar!(r#"SELECT count(*) AS "pending!" FROM (SELECT 1 FROM outbox LIMIT 100000) o"#).fetch_one(connection).await
+    sqlx::query_scalar!(r#"SELECT count(*) AS "pending!" FROM (SELECT 1 FROM outbox LIMIT 100000) o"#)
+        .fetch_one(connection)
+        .await
 }

@@ -36,7 +36,9 @@ pub async fn reset_consumer(connection: &mut PgConnection, name: &str, stream: &
     sqlx::query!("DELETE FROM consumer_position WHERE consumer = $1", consumer).execute(&mut *connection).await?;
     sqlx::query!("DELETE FROM consumer_mark WHERE consumer = $1", consumer).execute(&mut *connection).await?;
     sqlx::query!("DELETE FROM parked_event WHERE consumer = $1", consumer).execute(&mut *connection).await?;
-    sqlx::query!("DELETE FROM dead_letter WHERE consumer = $1 AND replayed_at IS NULL", consumer).execute(connection).await?;
+    sqlx::query!("DELETE FROM dead_letter WHERE consumer = $1 AND replayed_at IS NULL", consumer)
+        .execute(connection)
+        .await?;
     Ok(())
 }
 
@@ -55,7 +57,9 @@ pub async fn from_log<H: Handler>(
     let key = config.key(handler.name());
     let never = CancellationToken::new();
     never.cancel();
-    let Some(lock) = lock::acquire(pool, &lock_name(&key), &never).await? else { return Err(RebuildError::Running(key)) };
+    let Some(lock) = lock::acquire(pool, &lock_name(&key), &never).await? else {
+        return Err(RebuildError::Running(key));
+    };
     let applier = Applier { pool: pool.clone(), clock: Arc::clone(clock), handler, config: config.clone(), key };
     let mut connection = pool.acquire().await?;
     store::ensure_position(&mut connection, &applier.key, &config.stream).await?;
@@ -89,6 +93,8 @@ async fn feed<H: Handler>(
     }
     applier.apply(&batch, parked).await.map(drop).map_err(|error| match error {
         ApplyError::Sql(error) => RebuildError::Sql(error),
-        error @ (ApplyError::Stale | ApplyError::Already | ApplyError::Handler(_)) => RebuildError::Handler(error.to_string()),
+        error @ (ApplyError::Stale | ApplyError::Already | ApplyError::Handler(_)) => {
+            RebuildError::Handler(error.to_string())
+        }
     })
 }

@@ -68,8 +68,9 @@ async fn refill_one(pool: &PgPool, js: &Context, spec: &StreamSpec) -> Result<u6
     // One snapshot for the log and the outbox: what is committed later stays in the outbox and goes out by the relay, behind all this.
     let mut reading = PgConnection::connect_with(&pool.connect_options()).await?;
     let mut snapshot = reading.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?;
-    let boxed: Vec<i64> =
-        sqlx::query_scalar!("SELECT position FROM outbox WHERE stream = $1", spec.name).fetch_all(&mut *snapshot).await?;
+    let boxed: Vec<i64> = sqlx::query_scalar!("SELECT position FROM outbox WHERE stream = $1", spec.name)
+        .fetch_all(&mut *snapshot)
+        .await?;
     let (mut fence, mut after) = (0, 0);
     loop {
         let events = log::of_stream(&mut snapshot, spec.name, after, PAGE).await?;
@@ -82,7 +83,9 @@ async fn refill_one(pool: &PgPool, js: &Context, spec: &StreamSpec) -> Result<u6
     }
     snapshot.commit().await?;
     let mut finish = connection.begin().await?;
-    sqlx::query!("DELETE FROM outbox WHERE stream = $1 AND position = ANY($2)", spec.name, &boxed).execute(&mut *finish).await?;
+    sqlx::query!("DELETE FROM outbox WHERE stream = $1 AND position = ANY($2)", spec.name, &boxed)
+        .execute(&mut *finish)
+        .await?;
     let ended = store::StreamState { created, last_sequence: fence, refilling: false };
     store::set_state(&mut finish, spec.name, &ended).await?;
     finish.commit().await?;

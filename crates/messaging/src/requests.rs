@@ -35,7 +35,10 @@ pub struct StoredRequest {
 ///
 /// # Errors
 /// When the database does not answer.
-pub async fn find(connection: &mut PgConnection, keys: &[RequestKey]) -> sqlx::Result<HashMap<RequestKey, StoredRequest>> {
+pub async fn find(
+    connection: &mut PgConnection,
+    keys: &[RequestKey],
+) -> sqlx::Result<HashMap<RequestKey, StoredRequest>> {
     if keys.is_empty() {
         return Ok(HashMap::new());
     }
@@ -100,6 +103,8 @@ pub async fn store(connection: &mut PgConnection, requests: &[StoredRequest]) ->
 /// # Errors
 /// When the database does not answer.
 pub async fn purge(pool: &PgPool, older_than: Instant) -> sqlx::Result<u64> {
-    let done = sqlx::query!("DELETE FROM request WHERE recorded_at < $1", PgInstant(older_than) as PgInstant).execute(pool).await?;
+    let done = sqlx::query!("DELETE FROM request WHERE recorded_at < $1", PgInstant(older_than) as PgInstant)
+        .execute(pool)
+        .await?;
     Ok(done.rows_affected())
 }

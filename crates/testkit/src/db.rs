@@ -50,7 +50,8 @@ impl TestDb {
         admin.close().await.expect("an idle connection closes");
         let url = with_database(&admin_url, &name);
         let options: PgConnectOptions = url.parse().expect("a URL that was just built");
-        let pool = PgPoolOptions::new().max_connections(12).connect_with(options).await.expect("the new database answers");
+        let pool =
+            PgPoolOptions::new().max_connections(12).connect_with(options).await.expect("the new database answers");
         Self { pool, url, name, admin_url }
     }
 
@@ -132,16 +133,19 @@ async fn migrate(url: &str, migrators: &[&Migrator]) {
 /// Drops the databases of test processes that are gone.
 async fn drop_leftovers(admin_url: &str) {
     let mut admin = PgConnection::connect(admin_url).await.expect("the test PostgreSQL answers");
-    let names: Vec<String> = sqlx::query_scalar("SELECT datname::text FROM pg_database WHERE starts_with(datname::text, $1)")
-        .bind(PREFIX)
-        .fetch_all(&mut admin)
-        .await
-        .expect("the catalogue answers");
+    let names: Vec<String> =
+        sqlx::query_scalar("SELECT datname::text FROM pg_database WHERE starts_with(datname::text, $1)")
+            .bind(PREFIX)
+            .fetch_all(&mut admin)
+            .await
+            .expect("the catalogue answers");
     for name in names {
         let process = name.trim_start_matches(PREFIX).split('_').next().unwrap_or_default();
         if !process.is_empty() && !std::path::Path::new("/proc").join(process).exists() {
             // Another starting process may be dropping the same one.
-            let _ = sqlx::raw_sql(AssertSqlSafe(format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)"))).execute(&mut admin).await;
+            let _ = sqlx::raw_sql(AssertSqlSafe(format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)")))
+                .execute(&mut admin)
+                .await;
         }
     }
 }

@@ -16,7 +16,8 @@ use tempfile::TempDir;
 use crate::{eventually, required_env};
 
 /// Starts the server, says its number, and kills it when the pipe closes.
-const KEEPER: &str = r#""$@" & server=$!; echo "$server"; cat >/dev/null; kill -9 "$server" 2>/dev/null; wait "$server" 2>/dev/null"#;
+const KEEPER: &str =
+    r#""$@" & server=$!; echo "$server"; cat >/dev/null; kill -9 "$server" 2>/dev/null; wait "$server" 2>/dev/null"#;
 /// How long a server may take to be ready.
 const START: Duration = Duration::from_secs(20);
 
@@ -130,7 +131,8 @@ impl TestNats {
     }
 
     fn config(&self) -> String {
-        let (port, monitoring) = self.ports.map_or((-1, -1), |(port, monitoring)| (i32::from(port), i32::from(monitoring)));
+        let (port, monitoring) =
+            self.ports.map_or((-1, -1), |(port, monitoring)| (i32::from(port), i32::from(monitoring)));
         let mut text = format!("host: 127.0.0.1\nport: {port}\nhttp: \"127.0.0.1:{monitoring}\"\nmax_pending: 256MB\n");
         let sync = if self.options.sync_always { "\n  sync_interval: always" } else { "" };
         // Writing to a String cannot fail.

@@ -12,10 +12,11 @@ use dafei_shell::roster::RosterView;
 use jiff::SignedDuration;
 use sqlx::PgPool;
 
+pub use crate::work::Refusal;
 pub use delivery::AssumedDelivery;
 pub use systems::AgencySystems;
-pub(crate) use writer::{Action, Answer, Queue, Write};
-pub use writer::Writer;
+pub(crate) use writer::Action;
+pub use writer::{Answer, Queue, Write, Writer};
 
 /// What everything in the service shares.
 pub struct App {

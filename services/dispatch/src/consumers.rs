@@ -11,7 +11,7 @@ pub use intake::IntakeHandler;
 use dafei_messaging::{batch::BatchFailure, consumer::HandlerError};
 
 /// Name of dispatch's durables and key of its marks.
-const NAME: &str = "dispatch";
+pub(crate) const NAME: &str = "dispatch";
 
 /// A batch that could not be written: the consumer loop knows by the database's error whether to try again.
 fn retry(failure: BatchFailure) -> HandlerError {

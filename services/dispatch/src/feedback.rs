@@ -104,7 +104,8 @@ pub(crate) fn read(subject: &str, payload: &[u8]) -> Option<Letter> {
             (feedback_id, instruction_id, check(&unit, &kind, value))
         }
         Err(error) => {
-            let wrong = Wrong::new("BROKEN_JSON", "", format!("不是有效的JSON（第{}行第{}列）", error.line(), error.column()));
+            let wrong =
+                Wrong::new("BROKEN_JSON", "", format!("不是有效的JSON（第{}行第{}列）", error.line(), error.column()));
             (None, String::new(), Err(wrong))
         }
     };
@@ -281,11 +282,17 @@ mod tests {
     #[test]
     fn what_is_wrong_with_a_result_is_named_down_to_the_measure() {
         let result = |acts: Value, measure: Value| {
-            feedback("result", json!({"kind": "RESULT_KIND_FINAL", "text": "已罚", "confirmedActs": acts, "measures": [measure]}))
+            feedback(
+                "result",
+                json!({"kind": "RESULT_KIND_FINAL", "text": "已罚", "confirmedActs": acts, "measures": [measure]}),
+            )
         };
         let pair = |reason: &str, field: &str| (reason.to_owned(), field.to_owned());
         let good = json!({"measureId": "1", "decidedAt": "2026-03-02T01:00:00Z", "closeDown": {}});
-        assert_eq!(wrong("result", &result(json!(["XX-1"]), good.clone())), pair("UNKNOWN_ACT", "result.confirmed_acts[0]"));
+        assert_eq!(
+            wrong("result", &result(json!(["XX-1"]), good.clone())),
+            pair("UNKNOWN_ACT", "result.confirmed_acts[0]")
+        );
         let with = |name: &str, value: Value| {
             let mut measure = good.clone();
             measure[name] = value;

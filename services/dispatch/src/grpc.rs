@@ -142,9 +142,10 @@ impl From<Refusal> for Fault {
         match refusal {
             Refusal::Rejected(rejection) => rejected(&rejection),
             Refusal::OutOfScope => scope::out_of_scope(),
-            Refusal::RequestIdReused => {
-                Self::AlreadyExists { reason: "REQUEST_ID_REUSED".into(), description_zh: "请求编号已用于另一份内容".into() }
-            }
+            Refusal::RequestIdReused => Self::AlreadyExists {
+                reason: "REQUEST_ID_REUSED".into(),
+                description_zh: "请求编号已用于另一份内容".into(),
+            },
             Refusal::Event(error) => Self::internal(error),
         }
     }

@@ -35,10 +35,7 @@ pub(crate) fn translate(case: &Case, event: &Event) -> Vec<Translated> {
         _ => &[],
     };
     events.extend(issued.iter().filter_map(|assignee| case.instruction(assignee.instruction)).map(|instruction| {
-        Translated {
-            event: instruction_event(case, instruction).into(),
-            of: Aggregate::Instruction(instruction.id),
-        }
+        Translated { event: instruction_event(case, instruction).into(), of: Aggregate::Instruction(instruction.id) }
     }));
     events
 }
@@ -104,26 +101,21 @@ fn of_case(case: &Case, event: &Event) -> Option<Public> {
             }
             .into()
         }
-        Event::Escalated { reason, .. } => ev::Escalated {
+        Event::Escalated { reason, .. } => {
+            ev::Escalated { meta: None, case_id, county: Some((&case.facts.county).into()), reason: reason.clone() }
+                .into()
+        }
+        Event::DepartmentInstructed { assignees, leg, route, deviation_reason, text, .. } => ev::DepartmentInstructed {
             meta: None,
             case_id,
-            county: Some((&case.facts.county).into()),
-            reason: reason.clone(),
+            assignees: assignees.iter().map(wire::assignee).collect(),
+            leg: *leg,
+            route_rule: route.rule.clone(),
+            route_version: route.version.clone(),
+            deviation_reason: deviation_reason.clone(),
+            text: text.clone(),
         }
         .into(),
-        Event::DepartmentInstructed { assignees, leg, route, deviation_reason, text, .. } => {
-            ev::DepartmentInstructed {
-                meta: None,
-                case_id,
-                assignees: assignees.iter().map(wire::assignee).collect(),
-                leg: *leg,
-                route_rule: route.rule.clone(),
-                route_version: route.version.clone(),
-                deviation_reason: deviation_reason.clone(),
-                text: text.clone(),
-            }
-            .into()
-        }
         Event::AssignmentReturned { instruction, reason, legal_basis, at } => {
             let by = By::of(case, *instruction);
             ev::AssignmentReturned {
@@ -137,9 +129,7 @@ fn of_case(case: &Case, event: &Event) -> Option<Public> {
             }
             .into()
         }
-        Event::FedBack { leg, text, .. } => {
-            ev::FedBack { meta: None, case_id, leg: *leg, text: text.clone() }.into()
-        }
+        Event::FedBack { leg, text, .. } => ev::FedBack { meta: None, case_id, leg: *leg, text: text.clone() }.into(),
         Event::OutcomeAvailable { public_text, .. } => ev::OutcomeAvailable {
             meta: None,
             case_id,
@@ -147,9 +137,7 @@ fn of_case(case: &Case, event: &Event) -> Option<Public> {
             public_text: public_text.clone(),
         }
         .into(),
-        Event::Closed { tier, .. } => {
-            ev::CaseClosed { meta: None, case_id, tier: wire::tier(*tier).into() }.into()
-        }
+        Event::Closed { tier, .. } => ev::CaseClosed { meta: None, case_id, tier: wire::tier(*tier).into() }.into(),
     })
 }
 

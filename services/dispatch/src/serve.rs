@@ -67,7 +67,7 @@ fn consume(started: &mut Started, app: &Arc<App>) {
 }
 
 fn spawn_timer(started: &mut Started, app: &Arc<App>) {
-    let timer = AssumedDelivery::new(Arc::clone(app), None);
+    let timer = AssumedDelivery::new(Arc::clone(app), started.js.clone());
     let waker = timer.waker();
     let (next, done) = (Arc::clone(app), Arc::clone(app));
     started.set_progress(Progress {

@@ -28,11 +28,6 @@ impl Unit {
         (self.agency.code().to_owned(), self.region.level().code().to_owned(), self.region.code().to_string())
     }
 
-    /// The unit of a post; none for posts without an agency.
-    pub(crate) fn of_post(post: &Post) -> Option<Self> {
-        post.agency.map(|agency| Self { agency, region: post.region.clone() })
-    }
-
     /// The post that acts for it; none at a level without agencies.
     pub(crate) fn post(&self) -> Option<Post> {
         let role = match self.region.level() {

@@ -7,8 +7,8 @@ use dafei_contracts::{
     types::v1 as types,
 };
 use dafei_dispatch_core::case::{
-    Assignee, Case, Instruction, InstructionState, Means, Measure, MeasureKind, Reason, ResultKind, ResultReport, Source,
-    StageKind, Tier,
+    Assignee, Case, Instruction, InstructionState, Means, Measure, MeasureKind, Reason, ResultKind, ResultReport,
+    Source, StageKind, Tier,
 };
 use dafei_kernel::money::Fen;
 

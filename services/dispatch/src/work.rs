@@ -57,7 +57,7 @@ impl Order {
 
 /// Why an order was not carried out; nothing has changed.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum Refusal {
+pub enum Refusal {
     /// The rules stand against it.
     #[error(transparent)]
     Rejected(#[from] Rejection),
@@ -116,8 +116,7 @@ impl<'a> Work<'a> {
     }
 
     fn holding(app: &'a App, now: Instant, rows: Vec<CaseRow>) -> Self {
-        let mut work =
-            Self { app, now, held: BTreeMap::new(), by_instruction: HashMap::new(), outgoing: Vec::new() };
+        let mut work = Self { app, now, held: BTreeMap::new(), by_instruction: HashMap::new(), outgoing: Vec::new() };
         for CaseRow { case, chain_head } in rows {
             let shown = case.instructions.iter().map(|one| (one.id, Shown::of(one))).collect();
             work.by_instruction.extend(case.instructions.iter().map(|one| (one.id, case.facts.id)));
@@ -129,11 +128,6 @@ impl<'a> Work<'a> {
     /// A case as it stands now.
     pub(crate) fn case(&self, id: Uuid) -> Option<&Case> {
         self.held.get(&id).map(|held| &held.case)
-    }
-
-    /// The case that has an instruction, as it stands now.
-    pub(crate) fn case_of(&self, instruction: Uuid) -> Option<&Case> {
-        self.by_instruction.get(&instruction).and_then(|id| self.case(*id))
     }
 
     /// Decides, evolves, and keeps the events for [`Work::save`]. Answers whose case it was.
@@ -226,12 +220,7 @@ impl<'a> Work<'a> {
     }
 
     /// The row of an event that is not a case's, to be written with the rest; answers its bytes, for its chain.
-    pub(crate) fn add(
-        &mut self,
-        event: Public,
-        meta: Meta,
-        traceparent: Option<String>,
-    ) -> Result<Bytes, EventError> {
+    pub(crate) fn add(&mut self, event: Public, meta: Meta, traceparent: Option<String>) -> Result<Bytes, EventError> {
         let row = self.row(event, meta, traceparent)?;
         let payload = row.payload.clone();
         self.outgoing.push(row);

@@ -1,1 +1,22 @@
-//! placeholder
+//! The SLA monitor: every clock of the loop, its obligations, its lights.
+//!
+//! `consumers` turn the events of intake and dispatch into facts, `ledger` keeps what follows from a case's facts, `firing` announces what is
+//! due up to the publishers' watermarks, `grpc` shows it. The rules are in `dafei-sla-core`.
+
+pub mod consumers;
+pub mod facts;
+pub mod firing;
+pub mod grpc;
+pub mod serve;
+
+mod ledger;
+mod publisher;
+mod store;
+
+use sqlx::migrate::Migrator;
+
+/// Name of the service.
+pub const SERVICE: &str = "sla-monitor";
+
+/// The tables of the SLA monitor; versions 300 to 399, after messaging's and the roster's.
+pub static MIGRATOR: Migrator = sqlx::migrate!("./migrations");

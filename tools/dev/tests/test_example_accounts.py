@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, Awaitable, Callable
 
 import nats
-from nats.errors import Error as NatsError, NoRespondersError, TimeoutError as NatsTimeout
+from nats.errors import NoRespondersError, TimeoutError as NatsTimeout
 from nats.js.api import AckPolicy, ConsumerConfig
 
 EXAMPLE = Path(__file__).resolve().parents[3] / "deploy" / "nats" / "accounts.example.conf"
@@ -152,7 +152,8 @@ class ExampleAccounts(unittest.IsolatedAsyncioTestCase):
         await again.ack()
 
         async def acknowledged() -> bool:
-            return (await self.js.consumer_info("DAFEI_AGENCY", FIRE_DURABLE)).num_ack_pending == 0
+            info = await self.js.consumer_info("DAFEI_AGENCY", FIRE_DURABLE)
+            return bool(info.num_ack_pending == 0)
 
         await self.until(acknowledged)
 

@@ -2,9 +2,7 @@
 //!
 //! It is also the shortest complete example of a client: gRPC for people's steps, NATS alone for the agency's system.
 
-mod actors;
 mod story;
-mod system;
 
 use anyhow::Context as _;
 

@@ -23,9 +23,10 @@ use dafei_kernel::{
 };
 use serde_json::json;
 
-use super::{actors::Actor, system::AgencySystem};
 use crate::{
+    actors::Actor,
     agency,
+    agency_system::AgencySystem,
     client::{Caller, Keys, Service, Suite},
     exercise::{self, Target},
 };

@@ -4,4 +4,5 @@ mod agency;
 mod documents;
 mod exercise;
 mod fakes;
+mod refill;
 mod tokens;

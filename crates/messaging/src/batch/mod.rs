@@ -37,10 +37,7 @@ pub trait BatchExecutor: Send + Sync + 'static {
     ///
     /// May be called again with the same commands when the outcome of a commit was unknown: the lookup of the request ids makes that
     /// harmless.
-    fn execute(
-        &self,
-        batch: &[Self::Command],
-    ) -> impl Future<Output = Result<Answers<Self>, BatchFailure>> + Send;
+    fn execute(&self, batch: &[Self::Command]) -> impl Future<Output = Result<Answers<Self>, BatchFailure>> + Send;
 }
 
 /// The answers to a batch: what each caller gets, or why its command is rejected.

@@ -206,7 +206,12 @@ impl<H: Handler> Applier<H> {
         }
     }
 
-    pub(super) async fn bury(&self, connection: &mut PgConnection, event: &Delivered, reason: &str) -> sqlx::Result<()> {
+    pub(super) async fn bury(
+        &self,
+        connection: &mut PgConnection,
+        event: &Delivered,
+        reason: &str,
+    ) -> sqlx::Result<()> {
         tracing::error!(
             consumer = %self.key, subject = %event.subject, event = %event.event_id, stream_sequence = event.stream_sequence, reason,
             "dead letter"

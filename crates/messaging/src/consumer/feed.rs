@@ -15,7 +15,7 @@ use crate::{headers, relay};
 
 /// How long a pull request waits, and how often the server says meanwhile that it is there.
 const EXPIRES: Duration = Duration::from_secs(30);
-const HEARTBEAT: Duration = Duration::from_secs(5);
+const HEARTBEAT: Duration = Duration::from_secs(2);
 
 /// Why a feed ended.
 #[derive(Debug, thiserror::Error)]
@@ -112,7 +112,11 @@ impl Feed {
             return Err(FeedError::Gap { expected: self.next, found: sequence });
         }
         if sequence > self.next {
-            tracing::error!(from = self.next, to = sequence, "messages are no longer in the stream; rebuild from the event log");
+            tracing::error!(
+                from = self.next,
+                to = sequence,
+                "messages are no longer in the stream; rebuild from the event log"
+            );
         }
         let stored_at = relay::instant(info.published.unix_timestamp_nanos()).map_err(FeedError::Nats)?;
         let parts = Parts {
@@ -146,7 +150,12 @@ impl Fetched {
 }
 
 /// The durable, made anew when it does not stand exactly behind `position` with nothing outstanding.
-async fn durable(stream: &Stream, name: &str, config: &ConsumerConfig, position: u64) -> Result<PullConsumer, FeedError> {
+async fn durable(
+    stream: &Stream,
+    name: &str,
+    config: &ConsumerConfig,
+    position: u64,
+) -> Result<PullConsumer, FeedError> {
     let wanted = pull::Config {
         durable_name: Some(name.to_owned()),
         deliver_policy: DeliverPolicy::ByStartSequence { start_sequence: position + 1 },

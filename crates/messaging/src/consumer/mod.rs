@@ -246,6 +246,10 @@ impl<H: Handler> ConsumerLoop<H> {
 impl<H: Handler> std::fmt::Debug for ConsumerLoop<H> {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let name = self.handler.name();
-        formatter.debug_struct("ConsumerLoop").field("name", &name).field("config", &self.config).finish_non_exhaustive()
+        formatter
+            .debug_struct("ConsumerLoop")
+            .field("name", &name)
+            .field("config", &self.config)
+            .finish_non_exhaustive()
     }
 }

@@ -107,7 +107,11 @@ impl<'a, H: Handler> Singly<'a, H> {
     }
 
     /// A message of an outsider, once more. False when it failed again.
-    pub(crate) async fn replay_raw(&mut self, connection: &mut PgConnection, event: &Delivered) -> Result<bool, ApplyError> {
+    pub(crate) async fn replay_raw(
+        &mut self,
+        connection: &mut PgConnection,
+        event: &Delivered,
+    ) -> Result<bool, ApplyError> {
         match self.one(connection, event).await? {
             Outcome::Done => {
                 self.effective.push(event.clone());

@@ -23,7 +23,11 @@ pub(crate) struct Position {
 }
 
 /// Locks and reads the position until the end of the transaction; none when there is no row.
-pub(crate) async fn lock_position(connection: &mut PgConnection, consumer: &str, stream: &str) -> sqlx::Result<Option<Position>> {
+pub(crate) async fn lock_position(
+    connection: &mut PgConnection,
+    consumer: &str,
+    stream: &str,
+) -> sqlx::Result<Option<Position>> {
     let row = sqlx::query!(
         r#"SELECT stream_created AS "created: PgInstant", last_sequence, caught_up_through AS "through: PgInstant"
            FROM consumer_position WHERE consumer = $1 AND stream = $2 FOR UPDATE"#,
@@ -41,9 +45,13 @@ pub(crate) async fn lock_position(connection: &mut PgConnection, consumer: &str,
 
 /// Sees to it that there is a position.
 pub(crate) async fn ensure_position(connection: &mut PgConnection, consumer: &str, stream: &str) -> sqlx::Result<()> {
-    sqlx::query!("INSERT INTO consumer_position (consumer, stream) VALUES ($1, $2) ON CONFLICT DO NOTHING", consumer, stream)
-        .execute(connection)
-        .await?;
+    sqlx::query!(
+        "INSERT INTO consumer_position (consumer, stream) VALUES ($1, $2) ON CONFLICT DO NOTHING",
+        consumer,
+        stream
+    )
+    .execute(connection)
+    .await?;
     Ok(())
 }
 
@@ -156,7 +164,12 @@ pub(crate) async fn parked_keys(connection: &mut PgConnection, consumer: &str) -
 }
 
 /// Keeps what changed of the marks and the parked events.
-pub(crate) async fn save(connection: &mut PgConnection, consumer: &str, stream: &str, progress: &Progress) -> sqlx::Result<()> {
+pub(crate) async fn save(
+    connection: &mut PgConnection,
+    consumer: &str,
+    stream: &str,
+    progress: &Progress,
+) -> sqlx::Result<()> {
     if !progress.changed().is_empty() {
         let mut sources = Vec::with_capacity(progress.changed().len());
         let mut aggregates = Vec::with_capacity(progress.changed().len());

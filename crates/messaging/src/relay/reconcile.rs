@@ -21,7 +21,11 @@ const CHUNK: usize = 1_000;
 
 /// The fence for the next batch; none when the stream was wiped. A stream that never was is made; what it turns out to have already is taken
 /// out of the outbox.
-pub(super) async fn reconcile(connection: &mut PgConnection, js: &Context, spec: &StreamSpec) -> Result<Option<u64>, RelayError> {
+pub(super) async fn reconcile(
+    connection: &mut PgConnection,
+    js: &Context,
+    spec: &StreamSpec,
+) -> Result<Option<u64>, RelayError> {
     let known = store::state(connection, spec.name).await?;
     if known.as_ref().is_some_and(|state| state.refilling) {
         return Ok(None);
@@ -76,7 +80,13 @@ async fn remove_published(
     for chunk in ids.chunks(CHUNK) {
         removed += store::remove_published(connection, name, chunk).await?;
     }
-    tracing::info!(stream = name, first, last, removed, "the stream was ahead of the database; nothing is published twice");
+    tracing::info!(
+        stream = name,
+        first,
+        last,
+        removed,
+        "the stream was ahead of the database; nothing is published twice"
+    );
     Ok(())
 }
 

@@ -74,7 +74,8 @@ impl<'a> Session<'a> {
     /// One look at the outbox; says how long to wait for the next.
     async fn turn(&mut self) -> Result<Duration, RelayError> {
         let wiped = self.cursors.iter().any(|cursor| cursor.fence.is_none());
-        let pause = if wiped { WIPED_PAUSE.min(self.relay.config.check_interval) } else { self.relay.config.check_interval };
+        let pause =
+            if wiped { WIPED_PAUSE.min(self.relay.config.check_interval) } else { self.relay.config.check_interval };
         if self.reconcile || self.reconciled_at.elapsed() >= pause {
             self.reconcile().await?;
         }
@@ -124,7 +125,8 @@ impl<'a> Session<'a> {
         let batch = i64::try_from(MAX_BATCH).unwrap_or(i64::MAX);
         let names: Vec<&str> = self.cursors.iter().map(|cursor| cursor.spec.name).collect();
         // Of a wiped stream one event is enough to know the outbox's age.
-        let limits: Vec<i64> = self.cursors.iter().map(|cursor| if cursor.fence.is_some() { batch } else { 1 }).collect();
+        let limits: Vec<i64> =
+            self.cursors.iter().map(|cursor| if cursor.fence.is_some() { batch } else { 1 }).collect();
         let waiting = store::pending(&mut self.connection, &names, &limits).await?;
         let (count, oldest) = (waiting.len() as u64, waiting.iter().map(|event| event.recorded_at).min());
         let mut by_stream: Vec<Vec<LoggedEvent>> = names.iter().map(|_| Vec::new()).collect();
@@ -176,7 +178,9 @@ impl<'a> Session<'a> {
     }
 
     async fn publish_watermark(&mut self) -> Result<(), RelayError> {
-        let Some(index) = self.watermark.stream().and_then(|name| self.cursors.iter().position(|c| c.spec.name == name)) else {
+        let Some(index) =
+            self.watermark.stream().and_then(|name| self.cursors.iter().position(|c| c.spec.name == name))
+        else {
             return Ok(());
         };
         let Some(fence) = self.cursors[index].fence else { return Ok(()) };

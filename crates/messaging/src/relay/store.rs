@@ -109,7 +109,11 @@ pub(crate) async fn set_state(connection: &mut PgConnection, stream: &str, state
 }
 
 /// Takes events that the stream turned out to have already out of the outbox; says how many there were.
-pub(super) async fn remove_published(connection: &mut PgConnection, stream: &str, event_ids: &[Uuid]) -> sqlx::Result<u64> {
+pub(super) async fn remove_published(
+    connection: &mut PgConnection,
+    stream: &str,
+    event_ids: &[Uuid],
+) -> sqlx::Result<u64> {
     let done = sqlx::query!(
         "DELETE FROM outbox o USING event_log e
          WHERE o.stream = $1 AND e.recorded_at = o.recorded_at AND e.position = o.position AND e.event_id = ANY($2)",

@@ -75,7 +75,8 @@ async fn get(base: &str, path: &str) -> Result<serde_json::Value, String> {
         socket.read_to_end(&mut answer).await?;
         Ok::<_, std::io::Error>(answer)
     };
-    let answer = timeout(PATIENCE, fetch).await.map_err(|_| "no answer".to_owned())?.map_err(|error| error.to_string())?;
+    let answer =
+        timeout(PATIENCE, fetch).await.map_err(|_| "no answer".to_owned())?.map_err(|error| error.to_string())?;
     let text = String::from_utf8_lossy(&answer);
     let body = text.split_once("\r\n\r\n").map_or("", |(_, body)| body);
     serde_json::from_str(body).map_err(|error| error.to_string())

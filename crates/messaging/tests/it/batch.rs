@@ -127,7 +127,10 @@ async fn bench(permits: usize, lost: u32, options: BatchOptions) -> Bench {
 
 impl Bench {
     async fn numbers(&self) -> Vec<i32> {
-        sqlx::query_scalar("SELECT number FROM ledger ORDER BY place").fetch_all(&self.db.pool).await.expect("the ledger")
+        sqlx::query_scalar("SELECT number FROM ledger ORDER BY place")
+            .fetch_all(&self.db.pool)
+            .await
+            .expect("the ledger")
     }
 
     /// Submits the first, which then holds up the writer, and the others behind it.
@@ -169,9 +172,15 @@ async fn what_arrives_together_is_written_together_and_each_caller_gets_its_own_
 async fn a_request_that_comes_again_gets_the_first_answer_also_within_one_batch() {
     let bench = bench(0, 0, BatchOptions::default()).await;
     let commands = vec![add(1, "a"), add(2, "b"), add(2, "b"), add(2, "b"), add(3, "c")];
-    let answers: Vec<i32> = bench.together(commands).await.into_iter().map(|answer| answer.expect("an answer")).collect();
+    let answers: Vec<i32> =
+        bench.together(commands).await.into_iter().map(|answer| answer.expect("an answer")).collect();
     assert_eq!(answers[1], answers[2]);
     assert_eq!(answers[2], answers[3]);
+    assert_eq!(
+        bench.transactions.load(Ordering::SeqCst),
+        4,
+        "a; b and c; b again; and again: no batch had to fail for it"
+    );
     assert_eq!(bench.numbers().await, [1, 2, 3]);
     assert_eq!(bench.queue.submit(add(1, "a")).await.expect("an answer"), answers[0]);
     assert_eq!(bench.numbers().await, [1, 2, 3]);

@@ -6,7 +6,7 @@ use dafei_messaging::{
     dead_letters::{self, Replay},
 };
 
-use crate::support::{Bus, Recorder, STREAM, by_aggregate, Until};
+use crate::support::{Bus, Recorder, STREAM, Until, by_aggregate};
 
 const KEY: &str = "recorder/T_INTAKE";
 
@@ -116,7 +116,8 @@ async fn a_later_dead_letter_waits_for_the_earlier_one() {
     let first = dead_letters::list(&mut connection, KEY, 0, 10).await.expect("the list")[0].id;
     recorder.poison.lock().expect("a lock").remove(&(1, 1));
     // The first is mended, the second, which was parked behind it, becomes a dead letter itself.
-    let outcome = dead_letters::replay(&bus.db.pool, &clock, recorder.clone(), &config, &[first]).await.expect("replayed");
+    let outcome =
+        dead_letters::replay(&bus.db.pool, &clock, recorder.clone(), &config, &[first]).await.expect("replayed");
     assert_eq!(outcome, [(first, Replay::Done)]);
     let second = dead_letters::list(&mut connection, KEY, 0, 10).await.expect("the list");
     assert_eq!((second.len(), second[0].sequence), (1, Some(2)));

@@ -17,7 +17,10 @@ use uuid::Uuid;
 use crate::support::{at, event, start_of_tests};
 
 async fn count(pool: &PgPool, table: &str) -> i64 {
-    sqlx::query_scalar(sqlx::AssertSqlSafe(format!("SELECT count(*) FROM {table}"))).fetch_one(pool).await.expect("a count")
+    sqlx::query_scalar(sqlx::AssertSqlSafe(format!("SELECT count(*) FROM {table}")))
+        .fetch_one(pool)
+        .await
+        .expect("a count")
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -98,7 +101,8 @@ async fn instants_keep_their_microseconds() {
         assert_eq!((back.0, shown.as_str()), (at(text), text));
     }
     let list = vec![PgInstant(start_of_tests()); 2];
-    let back: Vec<PgInstant> = sqlx::query_scalar("SELECT UNNEST($1)").bind(&list).fetch_all(&db.pool).await.expect("instants");
+    let back: Vec<PgInstant> =
+        sqlx::query_scalar("SELECT UNNEST($1)").bind(&list).fetch_all(&db.pool).await.expect("instants");
     assert_eq!(back, list);
 }
 

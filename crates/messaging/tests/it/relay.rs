@@ -3,7 +3,7 @@
 use dafei_messaging::{event::NewEvent, log, tx};
 use dafei_testkit::eventually;
 
-use crate::support::{Bus, PATIENCE, STREAM, TRACE, by_aggregate, event, start_of_tests, Until};
+use crate::support::{Bus, PATIENCE, STREAM, TRACE, Until, by_aggregate, event, start_of_tests};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn events_reach_the_stream_once_and_in_the_order_of_each_aggregate() {
@@ -34,7 +34,8 @@ async fn an_event_carries_cloudevents_headers_the_trace_and_its_bytes() {
     let _relay = bus.relay();
     bus.write(&[(7, 1)]).await;
     bus.drained().await;
-    let message = bus.messages().await.into_iter().find(|message| !crate::support::is_watermark(message)).expect("the event");
+    let message =
+        bus.messages().await.into_iter().find(|message| !crate::support::is_watermark(message)).expect("the event");
     let header = |name: &str| message.headers.get(name).map(|value| value.as_str().to_owned());
     let id = crate::support::event_id(7, 1).to_string();
     assert_eq!(message.subject.as_str(), "t.intake.7");

@@ -10,7 +10,7 @@ async fn streams_are_made_once_and_brought_in_line() {
     let js = nats.jetstream().await;
     let spec = StreamSpec::new("S", ["s.>"]);
     ensure_streams(&js, &[spec.clone(), StreamSpec::untrusted("U", ["u.>"])]).await.expect("made");
-    ensure_streams(&js, &[spec.clone()]).await.expect("there already");
+    ensure_streams(&js, std::slice::from_ref(&spec)).await.expect("there already");
     let wider = StreamSpec { subjects: vec!["s.>".to_owned(), "t.>".to_owned()], ..spec };
     ensure_streams(&js, &[wider]).await.expect("brought in line");
     let stream = js.get_stream("S").await.expect("the stream");

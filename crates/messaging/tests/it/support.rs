@@ -38,7 +38,9 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 pub(crate) const TRACE: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 
 pub(crate) fn spec() -> StreamSpec {
-    StreamSpec::new(STREAM, ["t.intake.>", "dafei.v1.watermark.intake"])
+    // The smallest window: what keeps doubles out must be the fence, not the server's memory of message ids.
+    let subjects = ["t.intake.>", "dafei.v1.watermark.intake"];
+    StreamSpec { duplicate_window: Duration::from_millis(100), ..StreamSpec::new(STREAM, subjects) }
 }
 
 pub(crate) fn at(text: &str) -> Instant {
@@ -91,13 +93,8 @@ impl Bus {
     }
 
     pub(crate) fn consume_with(&self, recorder: &Arc<Recorder>, config: ConsumerConfig) -> Running<ConsumerHandle> {
-        let consumer = ConsumerLoop::new(
-            self.db.pool.clone(),
-            self.js.clone(),
-            self.shared_clock(),
-            Arc::clone(recorder),
-            config,
-        );
+        let consumer =
+            ConsumerLoop::new(self.db.pool.clone(), self.js.clone(), self.shared_clock(), Arc::clone(recorder), config);
         let handle = consumer.handle();
         Running::spawn(handle, |token| consumer.run(token))
     }
@@ -150,6 +147,11 @@ impl Bus {
     /// What took effect: aggregate and sequence, in the order of the effects.
     pub(crate) async fn effects(&self) -> Vec<(u128, i64)> {
         effects(&self.db.pool).await
+    }
+
+    /// How many events are parked.
+    pub(crate) async fn parked(&self) -> i64 {
+        sqlx::query_scalar("SELECT count(*) FROM parked_event").fetch_one(&self.db.pool).await.expect("a count")
     }
 
     /// Waits until so many effects are there, and answers them.

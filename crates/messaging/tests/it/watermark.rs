@@ -2,10 +2,10 @@
 
 use std::{sync::Arc, time::Duration};
 
-use dafei_kernel::time::Instant;
+use dafei_kernel::{clock::Clock, time::Instant};
 use dafei_messaging::{log, relay::RelayConfig, tx};
 
-use crate::support::{Bus, at, config, event, is_watermark, start_of_tests, Until};
+use crate::support::{Bus, Until, at, config, event, is_watermark, start_of_tests};
 
 fn through(message: &async_nats::jetstream::message::StreamMessage) -> Instant {
     let json: serde_json::Value = serde_json::from_slice(&message.payload).expect("JSON");
@@ -17,8 +17,8 @@ async fn a_watermark_never_passes_a_transaction_that_is_not_committed() {
     let bus = Bus::start().await;
     let relay = bus.relay();
     let mut slow = tx::begin_write(&bus.db.pool).await.expect("a transaction");
-    let early = start_of_tests();
-    log::append(&mut slow, &[event(1, 1, early)]).await.expect("appended");
+    // It has read the clock and not yet written anything.
+    let early = bus.clock.now();
     // The clock goes on, others commit, and the relay is asked for a watermark again and again.
     for round in 1..=10_i64 {
         bus.clock.set(early + Duration::from_secs(round.unsigned_abs()));
@@ -28,11 +28,13 @@ async fn a_watermark_never_passes_a_transaction_that_is_not_committed() {
         relay.handle.watch().until(|status| status.published >= published).await;
     }
     assert!(relay.handle.status().through.is_none_or(|through| through <= early), "{:?}", relay.handle.status());
+    log::append(&mut slow, &[event(1, 1, early)]).await.expect("appended");
     tx::commit(slow).await.expect("committed");
     relay.handle.watch().until(|status| status.through > Some(early)).await;
     let messages = bus.messages().await;
     let place = messages.iter().position(|message| crate::support::named(message) == (1, 1)).expect("the slow event");
-    let passed = messages.iter().position(|message| is_watermark(message) && through(message) > early).expect("a watermark");
+    let passed =
+        messages.iter().position(|message| is_watermark(message) && through(message) > early).expect("a watermark");
     assert!(place < passed, "the event of {early} stands behind a watermark past it");
 }
 

@@ -3,7 +3,7 @@
 use dafei_messaging::refill::{RefillError, refill};
 use dafei_testkit::eventually;
 
-use crate::support::{Bus, PATIENCE, Recorder, STREAM, spec, Until};
+use crate::support::{Bus, PATIENCE, Recorder, STREAM, Until, spec};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_wiped_stream_is_left_alone_until_it_is_refilled_and_consumers_skip_what_they_saw() {
@@ -31,6 +31,28 @@ async fn a_wiped_stream_is_left_alone_until_it_is_refilled_and_consumers_skip_wh
     assert_eq!(bus.effects_of(13).await, expected);
     consumer.stop().await;
     assert_eq!(bus.effects().await.len(), 13, "what was seen before the wipe had its effect once");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_that_was_made_anew_by_somebody_else_is_still_a_wiped_one() {
+    let mut bus = Bus::start().await;
+    let relay = bus.relay();
+    bus.write(&[(1, 1)]).await;
+    bus.drained().await;
+    relay.stop().await;
+    bus.nats.wipe().await;
+    eventually(PATIENCE, "the client is back", async || {
+        dafei_messaging::streams::ensure_streams(&bus.js, &[spec()]).await.ok()
+    })
+    .await;
+    // More than the old one had, so that only its birth gives it away.
+    for sequence in 1..=9 {
+        bus.publish(7, sequence).await;
+    }
+    bus.write(&[(1, 2)]).await;
+    let relay = bus.relay();
+    relay.handle.watch().until(|status| status.wiped == [STREAM] && status.pending == 1).await;
+    assert!(bus.stored().await.iter().all(|(aggregate, _)| *aggregate == 7));
 }
 
 #[tokio::test(flavor = "multi_thread")]

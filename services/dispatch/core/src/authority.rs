@@ -57,20 +57,14 @@ impl Authority {
     /// # Errors
     /// When the text is not of its form, or an entry names an unknown act or agency.
     pub fn parse(text: &str) -> Result<Self, AuthorityError> {
-        let file: File = serde_json::from_str(text).map_err(|error| AuthorityError {
-            place: "file".to_owned(),
-            problem: error.to_string(),
-        })?;
+        let file: File = serde_json::from_str(text)
+            .map_err(|error| AuthorityError { place: "file".to_owned(), problem: error.to_string() })?;
         let counties = file
             .counties
             .into_iter()
             .map(|(county, entry)| Ok((county.clone(), Scope::parse(&county, entry)?)))
             .collect::<Result<_, AuthorityError>>()?;
-        Ok(Self {
-            version: file.version,
-            default: Scope::parse("default", file.default)?,
-            counties,
-        })
+        Ok(Self { version: file.version, default: Scope::parse("default", file.default)?, counties })
     }
 
     /// Version of the configuration.
@@ -93,31 +87,19 @@ impl Authority {
     /// Whether the townships of the county have this agency (派出所 for public-security, and so on).
     #[must_use]
     pub fn has_agency(&self, county: &Region, agency: Agency) -> bool {
-        self.scope(county)
-            .agencies
-            .as_ref()
-            .is_none_or(|agencies| agencies.contains(&agency))
+        self.scope(county).agencies.as_ref().is_none_or(|agencies| agencies.contains(&agency))
     }
 
     fn scope(&self, county: &Region) -> &Scope {
-        self.counties
-            .get(&county.code().to_string())
-            .unwrap_or(&self.default)
+        self.counties.get(&county.code().to_string()).unwrap_or(&self.default)
     }
 }
 
 impl Scope {
     fn parse(place: &str, entry: Entry) -> Result<Self, AuthorityError> {
-        let wrong = |problem| AuthorityError {
-            place: place.to_owned(),
-            problem,
-        };
-        let patterns = |texts: Vec<String>| {
-            texts
-                .iter()
-                .map(|text| Pattern::parse(text))
-                .collect::<Result<Vec<_>, _>>()
-        };
+        let wrong = |problem| AuthorityError { place: place.to_owned(), problem };
+        let patterns =
+            |texts: Vec<String>| texts.iter().map(|text| Pattern::parse(text)).collect::<Result<Vec<_>, _>>();
         let agencies = |texts: Vec<String>| {
             texts
                 .iter()

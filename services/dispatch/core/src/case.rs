@@ -31,9 +31,7 @@ pub use command::{Choice, Command, Context, ResultReport, Step};
 pub use decide::decide;
 pub use event::{Assignee, Cause, Event, Route};
 pub use evolve::evolve;
-pub use instruction::{
-    Decline, Delivery, Given, Instruction, InstructionState, Means, Response, ResultKind,
-};
+pub use instruction::{Decline, Delivery, Given, Instruction, InstructionState, Means, Response, ResultKind};
 pub use invariants::{Broken, check};
 pub use measure::{Measure, MeasureKind};
 pub use rejection::{Obstacle, Reason, Rejection};
@@ -107,15 +105,11 @@ impl Case {
     /// The instruction with this id.
     #[must_use]
     pub fn instruction(&self, id: Uuid) -> Option<&Instruction> {
-        self.instructions
-            .iter()
-            .find(|instruction| instruction.id == id)
+        self.instructions.iter().find(|instruction| instruction.id == id)
     }
 
     pub(crate) fn instruction_mut(&mut self, id: Uuid) -> Option<&mut Instruction> {
-        self.instructions
-            .iter_mut()
-            .find(|instruction| instruction.id == id)
+        self.instructions.iter_mut().find(|instruction| instruction.id == id)
     }
 
     /// The posts that owe the next step: the stage's, then those of co-handlers who still work. Empty when closed.
@@ -123,36 +117,22 @@ impl Case {
     pub fn open_steps(&self) -> Vec<Post> {
         let mut posts: Vec<Post> = self.stage_owner().into_iter().collect();
         let working = |instruction: &&Instruction| !instruction.lead && instruction.is_open();
-        posts.extend(
-            self.instructions
-                .iter()
-                .filter(working)
-                .map(|instruction| instruction.post.clone()),
-        );
+        posts.extend(self.instructions.iter().filter(working).map(|instruction| instruction.post.clone()));
         posts
     }
 
     /// The post that owes the step of the stage; none when the case is closed.
     #[must_use]
     pub fn stage_owner(&self) -> Option<Post> {
-        let post = |role, region: &Region| {
-            Some(Post {
-                role,
-                region: region.clone(),
-                agency: None,
-            })
-        };
+        let post = |role, region: &Region| Some(Post { role, region: region.clone(), agency: None });
         match &self.stage {
             Stage::AtCentre | Stage::Declined { .. } | Stage::TownshipResult { .. } => {
                 post(Role::TownshipCentre, &self.facts.township)
             }
-            Stage::AtOffice | Stage::DepartmentResult { .. } => {
-                post(Role::CountyOffice, &self.facts.county)
+            Stage::AtOffice | Stage::DepartmentResult { .. } => post(Role::CountyOffice, &self.facts.county),
+            Stage::WithTownshipAgency { instruction } | Stage::WithDepartment { lead: instruction } => {
+                self.instruction(*instruction).map(|instruction| instruction.post.clone())
             }
-            Stage::WithTownshipAgency { instruction }
-            | Stage::WithDepartment { lead: instruction } => self
-                .instruction(*instruction)
-                .map(|instruction| instruction.post.clone()),
             Stage::OutcomeAvailable { .. } => match &self.facts.village {
                 Some(village) => post(Role::VillageSecretary, village),
                 None => post(Role::TownshipCentre, &self.facts.township),

@@ -30,9 +30,7 @@ impl Pattern {
                 Err(format!("no act fits {text:?}"))
             };
         }
-        text.parse()
-            .map(Self::One)
-            .map_err(|_| format!("{text:?} is no act"))
+        text.parse().map(Self::One).map_err(|_| format!("{text:?} is no act"))
     }
 
     /// Whether the act is in the set.

@@ -6,9 +6,7 @@ mod parse;
 
 use std::collections::BTreeMap;
 
-use dafei_kernel::{
-    act::Act, agency::Agency, industry::Industry, region::Region, subject::Subject,
-};
+use dafei_kernel::{act::Act, agency::Agency, industry::Industry, region::Region, subject::Subject};
 
 use crate::pattern::Pattern;
 
@@ -31,16 +29,7 @@ impl SubjectKind {
     #[must_use]
     pub fn of(subject: &Subject) -> (Industry, Self) {
         match subject {
-            Subject::Enterprise {
-                regulator,
-                industry,
-                ..
-            } => (
-                *industry,
-                Self::Enterprise {
-                    regulator: *regulator,
-                },
-            ),
+            Subject::Enterprise { regulator, industry, .. } => (*industry, Self::Enterprise { regulator: *regulator }),
             Subject::Den { .. } => (Industry::General, Self::Den),
         }
     }
@@ -136,17 +125,10 @@ impl Table {
         industry: Industry,
         subject: SubjectKind,
     ) -> Option<Proposal> {
-        let rule = self
-            .rules
-            .iter()
-            .find(|rule| rule.matches(act, industry, subject))?;
+        let rule = self.rules.iter().find(|rule| rule.matches(act, industry, subject))?;
         let agency = |role: Role| {
             let agency = self.resolve(role, act, industry, subject)?;
-            Some(
-                county
-                    .and_then(|county| self.stand_in(county, agency))
-                    .unwrap_or(agency),
-            )
+            Some(county.and_then(|county| self.stand_in(county, agency)).unwrap_or(agency))
         };
         let lead = agency(rule.lead)?;
         let mut co_handlers = Vec::with_capacity(rule.co_handlers.len());
@@ -161,32 +143,16 @@ impl Table {
             None => lead,
         };
         let (rule_id, basis, version) = (rule.id.clone(), rule.basis.clone(), self.version.clone());
-        Some(Proposal {
-            lead,
-            co_handlers,
-            enforcement,
-            rule: rule_id,
-            basis,
-            version,
-        })
+        Some(Proposal { lead, co_handlers, enforcement, rule: rule_id, basis, version })
     }
 
     /// Which agency does the work of one that the county lacks; none when the county has it.
     #[must_use]
     pub fn stand_in(&self, county: &Region, agency: Agency) -> Option<Agency> {
-        self.stand_ins
-            .get(&county.code().to_string())?
-            .get(&agency)
-            .copied()
+        self.stand_ins.get(&county.code().to_string())?.get(&agency).copied()
     }
 
-    fn resolve(
-        &self,
-        role: Role,
-        act: Act,
-        industry: Industry,
-        subject: SubjectKind,
-    ) -> Option<Agency> {
+    fn resolve(&self, role: Role, act: Act, industry: Industry, subject: SubjectKind) -> Option<Agency> {
         match role {
             Role::Agency(agency) => Some(agency),
             Role::Usual => self.usual_lead(act, industry, subject),
@@ -198,10 +164,7 @@ impl Table {
     }
 
     fn usual_lead(&self, act: Act, industry: Industry, subject: SubjectKind) -> Option<Agency> {
-        let rule = self
-            .rules
-            .iter()
-            .find(|rule| !rule.is_relative() && rule.matches(act, industry, subject))?;
+        let rule = self.rules.iter().find(|rule| !rule.is_relative() && rule.matches(act, industry, subject))?;
         self.resolve(rule.lead, act, industry, subject)
     }
 }
@@ -217,17 +180,12 @@ impl Rule {
         };
         subject_fits
             && self.acts.iter().any(|pattern| pattern.matches(act))
-            && self
-                .industries
-                .as_ref()
-                .is_none_or(|industries| industries.contains(&industry))
+            && self.industries.as_ref().is_none_or(|industries| industries.contains(&industry))
     }
 
     /// Whether it leans on another rule or on the enterprise.
     fn is_relative(&self) -> bool {
         let relative = |role: &Role| !matches!(role, Role::Agency(_));
-        relative(&self.lead)
-            || self.co_handlers.iter().any(relative)
-            || self.enforcement.as_ref().is_some_and(relative)
+        relative(&self.lead) || self.co_handlers.iter().any(relative) || self.enforcement.as_ref().is_some_and(relative)
     }
 }

@@ -3,6 +3,8 @@
 
 use std::{sync::Arc, time::Duration};
 
+use async_nats::jetstream;
+use dafei_contracts::Stream;
 use dafei_dispatch_core::case::{Command, Means, Step};
 use dafei_kernel::time::Instant;
 use dafei_messaging::{batch::BatchFailure, tx};
@@ -11,7 +13,11 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     app::App,
-    store::instructions::{self, Due},
+    consumers::ACKS_STREAM,
+    store::{
+        consumers,
+        instructions::{self, Due},
+    },
     work::{Order, Refusal, Work},
 };
 
@@ -19,24 +25,21 @@ use crate::{
 const BATCH: i64 = 256;
 /// The longest pause between two looks: instructions of other replicas fall due, too.
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
-/// The pause after the database was away, or other transactions had all the cases.
+/// The pause after a server was away, the bus had not run dry, or other transactions had all the cases.
 const RETRY: Duration = Duration::from_millis(500);
-
-/// Up to which instant deliveries by the bus are known; an instruction is assumed delivered only when none can have come before.
-pub type KnownThrough = Arc<dyn Fn() -> Option<Instant> + Send + Sync>;
 
 /// The timer of assumed deliveries.
 pub struct AssumedDelivery {
     app: Arc<App>,
+    js: jetstream::Context,
     wake: Arc<Notify>,
-    known_through: Option<KnownThrough>,
 }
 
 impl AssumedDelivery {
-    /// The timer of the service. Where deliveries by the bus are followed, `known_through` says how far.
+    /// The timer of the service.
     #[must_use]
-    pub fn new(app: Arc<App>, known_through: Option<KnownThrough>) -> Self {
-        Self { app, wake: Arc::default(), known_through }
+    pub fn new(app: Arc<App>, js: jetstream::Context) -> Self {
+        Self { app, js, wake: Arc::default() }
     }
 
     /// To be called when the clock was moved.
@@ -72,8 +75,9 @@ impl AssumedDelivery {
                 }
                 Ok(Round { found: 0, .. }) => self.until_next().await,
                 Ok(_) => RETRY,
+                Err(RoundError::Behind { .. }) => RETRY,
                 Err(error) => {
-                    tracing::warn!(%error, "assumed deliveries wait for the database");
+                    tracing::warn!(%error, "assumed deliveries wait");
                     RETRY
                 }
             };
@@ -86,22 +90,16 @@ impl AssumedDelivery {
     }
 
     /// One batch of what is due. Cases that another transaction has are left to the next round: it may be delivering them.
-    ///
-    /// # Errors
-    /// When the database does not answer or refuses.
-    async fn round(&self) -> Result<Round, BatchFailure> {
-        let mut tx = tx::begin_write(&self.app.pool).await?;
+    async fn round(&self) -> Result<Round, RoundError> {
         let now = self.app.clock.now();
-        let horizon = match &self.known_through {
-            Some(known) => known().map_or(Instant::UNIX_EPOCH, |through| through.min(now)),
-            None => now,
-        };
-        let due = instructions::due(&mut tx, horizon, BATCH).await?;
-        if due.is_empty() {
+        if Self::next_due(&self.app).await?.is_none_or(|due| due > now) {
             return Ok(Round { found: 0, delivered: 0 });
         }
+        self.bus_has_run_dry().await?;
+        let mut tx = tx::begin_write(&self.app.pool).await?;
+        let due = instructions::due(&mut tx, now, BATCH).await?;
         let ids: Vec<_> = due.iter().map(|due| due.case).collect();
-        let mut work = Work::load_free(&self.app, &mut tx, now, &ids).await?;
+        let mut work = Work::load_free(&self.app, &mut tx, self.app.clock.now(), &ids).await?;
         let mut delivered = 0;
         for due in &due {
             // A refusal is not to be had: what is no longer open or undelivered answers nothing.
@@ -112,6 +110,20 @@ impl AssumedDelivery {
         work.save(&mut tx).await?;
         tx::commit(tx).await?;
         Ok(Round { found: due.len(), delivered })
+    }
+
+    /// What the agencies did before now and the bus holds has taken effect. Else, after an outage, an instruction that was
+    /// acknowledged in time would be taken for delivered later than it was.
+    async fn bus_has_run_dry(&self) -> Result<(), RoundError> {
+        for stream in [Stream::Feedback.name(), ACKS_STREAM] {
+            let info = self.js.get_stream(stream).await.map_err(|error| RoundError::Nats(error.to_string()))?;
+            let last = info.cached_info().state.last_sequence;
+            let read = consumers::position(&mut *self.app.pool.acquire().await?, stream).await?;
+            if read < last {
+                return Err(RoundError::Behind { stream, messages: last - read });
+            }
+        }
+        Ok(())
     }
 
     /// How long until the next falls due, by the machine's time; an exercise's clock wakes the timer when it is moved.
@@ -127,6 +139,19 @@ impl AssumedDelivery {
 struct Round {
     found: usize,
     delivered: usize,
+}
+
+/// Why a round was not done; the next one tries again.
+#[derive(Debug, thiserror::Error)]
+enum RoundError {
+    #[error("PostgreSQL: {0}")]
+    Sql(#[from] sqlx::Error),
+    #[error(transparent)]
+    Write(#[from] BatchFailure),
+    #[error("NATS: {0}")]
+    Nats(String),
+    #[error("{messages} messages of {stream} have not taken effect yet")]
+    Behind { stream: &'static str, messages: u64 },
 }
 
 fn report<T>(result: Result<T, Refusal>) -> bool {

@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// The queue in front of the writer.
-pub(crate) type Queue = BatchQueue<Writer>;
+pub type Queue = BatchQueue<Writer>;
 
 /// A write of a gRPC call.
 pub struct Write {

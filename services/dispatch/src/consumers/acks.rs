@@ -108,8 +108,10 @@ impl Acks {
     /// The instructions that were acknowledged; none for a receipt and for a message that is gone.
     async fn instructions(&self, samples: &[Sample]) -> Result<Vec<Option<Uuid>>, HandlerError> {
         let stream = self.js.get_stream_no_info(STREAM).await.map_err(lookup)?;
-        futures::stream::iter(samples)
-            .map(|sample| instruction(&stream, sample))
+        let places: Vec<Option<u64>> =
+            samples.iter().map(|sample| (sample.stream == STREAM).then_some(sample.stream_seq)).collect();
+        futures::stream::iter(places)
+            .map(|place| instruction(stream.clone(), place))
             .buffered(CONCURRENT)
             .try_collect()
             .await
@@ -117,11 +119,9 @@ impl Acks {
 }
 
 /// The instruction that the acknowledged message carries, by its headers.
-async fn instruction(stream: &Stream<()>, sample: &Sample) -> Result<Option<Uuid>, HandlerError> {
-    if sample.stream != STREAM {
-        return Ok(None);
-    }
-    let message = match stream.direct_get(sample.stream_seq).await {
+async fn instruction(stream: Stream<()>, place: Option<u64>) -> Result<Option<Uuid>, HandlerError> {
+    let Some(place) = place else { return Ok(None) };
+    let message = match stream.direct_get(place).await {
         Ok(message) => message,
         Err(error) if error.kind() == jetstream::stream::DirectGetErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(lookup(error)),

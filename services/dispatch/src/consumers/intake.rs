@@ -142,10 +142,8 @@ fn received_at(meta: &ev::EventMeta) -> Result<Instant, ConvertError> {
 /// The case that a report opens; its regions are those of the event's own path.
 fn opening(report: &ev::ReportedUp) -> Result<Command, ConvertError> {
     let meta = report.meta.as_ref().required("meta")?;
-    let path: RegionPath = meta
-        .region_path
-        .parse()
-        .map_err(|_| ConvertError::invalid("meta.region_path", "is no region path"))?;
+    let path: RegionPath =
+        meta.region_path.parse().map_err(|_| ConvertError::invalid("meta.region_path", "is no region path"))?;
     let at = |level| path.at(level).cloned().required("meta.region_path");
     Ok(Command::Open(Box::new(Facts {
         id: convert::uuid("case_id", &report.case_id)?,

@@ -67,8 +67,7 @@ impl AgencyService for Grpc {
         let after: Option<(Instant, Uuid)> = paging::decode(&body.page_token, &filter)?;
         let mut conn = self.app.pool.acquire().await.map_err(faults::database)?;
         let rows = instructions::inbox(&mut conn, &scope::post(caller), after, size).await.map_err(faults::database)?;
-        let shown: Vec<_> =
-            rows.iter().filter_map(|(id, case)| Some((case, case.instruction(*id)?))).collect();
+        let shown: Vec<_> = rows.iter().filter_map(|(id, case)| Some((case, case.instruction(*id)?))).collect();
         let full = i64::try_from(rows.len()) == Ok(size);
         let next = shown.last().filter(|_| full).map(|(_, one)| paging::encode(&(one.issued_at, one.id), &filter));
         Ok(Response::new(api::ListInstructionsResponse {
@@ -133,8 +132,7 @@ impl AgencyService for Grpc {
     ) -> Result<Response<api::DeclineInstructionResponse>, Status> {
         let (caller, body) = (principal(&request)?, request.get_ref());
         scope::require(caller, ROLES)?;
-        let legal_basis =
-            convert::optional_text("legal_basis", &body.legal_basis, REASON).map_err(faults::convert)?;
+        let legal_basis = convert::optional_text("legal_basis", &body.legal_basis, REASON).map_err(faults::convert)?;
         let step = Step::Decline { reason: text("reason", &body.reason, REASON)?, legal_basis };
         let ids = (body.request_id.as_str(), body.instruction_id.as_str(), body);
         let instruction = self.step(caller, "DeclineInstruction", ids, step).await?;

@@ -31,7 +31,10 @@ impl Grpc {
         let mut conn = self.app.pool.acquire().await.map_err(faults::database)?;
         let case = cases::get(&mut conn, id).await.map_err(faults::database)?.ok_or_else(|| no_case(id))?;
         let place = case.facts.village.as_ref().unwrap_or(&case.facts.township);
-        if scope::contains(caller, &self.app.roster.current(), place) { Ok(case) } else { Err(scope::out_of_scope()) }
+        // By the regions of its opening, or by those of now: a roster changes, a case stays.
+        let within = case.facts.path.is_within(&scope::bounds(caller))
+            || scope::contains(caller, &self.app.roster.current(), place);
+        if within { Ok(case) } else { Err(scope::out_of_scope()) }
     }
 
     /// The villages of a work area; none for other regions.
@@ -88,8 +91,7 @@ impl CaseService for Grpc {
         let token_filter =
             api::ListCasesRequest { region: body.region.clone(), states: body.states.clone(), ..Default::default() };
         let before: Option<(Instant, Uuid)> = paging::decode(&body.page_token, &token_filter)?;
-        let filter =
-            CaseFilter { villages: self.villages(&region), region: &region, states, open_only, before, limit };
+        let filter = CaseFilter { villages: self.villages(&region), region: &region, states, open_only, before, limit };
         let mut conn = self.app.pool.acquire().await.map_err(faults::database)?;
         let cases = cases::list(&mut conn, &filter).await.map_err(faults::database)?;
         let full = i64::try_from(cases.len()) == Ok(limit);

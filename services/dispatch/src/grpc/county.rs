@@ -47,7 +47,7 @@ impl CountyService for Grpc {
         let id = convert::uuid("case_id", &body.case_id).map_err(faults::convert)?;
         let mut conn = self.app.pool.acquire().await.map_err(faults::database)?;
         let case = cases::get(&mut conn, id).await.map_err(faults::database)?.ok_or_else(|| no_case(id))?;
-        if !scope::contains(caller, &self.app.roster.current(), &case.facts.county) {
+        if caller.region != case.facts.county {
             return Err(scope::out_of_scope().into());
         }
         let (industry, kind) = SubjectKind::of(&case.facts.subject);

@@ -27,7 +27,12 @@ impl AgencySystemService for Grpc {
         scope::require_region(caller, &self.app.roster.current(), "region", &region)?;
         let unit = Unit { agency, region };
         if unit.post().is_none() {
-            let wrong = Fault::field("region", "NO_AGENCIES_THERE", "agencies are at city, county and township", "村和工作区没有部门");
+            let wrong = Fault::field(
+                "region",
+                "NO_AGENCIES_THERE",
+                "agencies are at city, county and township",
+                "村和工作区没有部门",
+            );
             return Err(wrong.into());
         }
         let action = Action::Register(unit.clone());

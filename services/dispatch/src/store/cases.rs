@@ -20,11 +20,7 @@ pub(crate) struct CaseRow {
 
 /// Loads and locks these cases, and those that have these instructions, in the order of their ids: every writer does, so none waits
 /// for another in a circle.
-pub(crate) async fn lock(
-    conn: &mut PgConnection,
-    ids: &[Uuid],
-    instructions: &[Uuid],
-) -> sqlx::Result<Vec<CaseRow>> {
+pub(crate) async fn lock(conn: &mut PgConnection, ids: &[Uuid], instructions: &[Uuid]) -> sqlx::Result<Vec<CaseRow>> {
     if ids.is_empty() && instructions.is_empty() {
         return Ok(Vec::new());
     }

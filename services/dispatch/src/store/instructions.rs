@@ -19,11 +19,7 @@ pub(crate) struct Shown {
 
 impl Shown {
     pub(crate) fn of(instruction: &Instruction) -> Self {
-        Self {
-            state: instruction.state(),
-            open: instruction.is_open(),
-            delivered: instruction.delivery.is_some(),
-        }
+        Self { state: instruction.state(), open: instruction.is_open(), delivered: instruction.delivery.is_some() }
     }
 }
 
@@ -50,8 +46,10 @@ pub(crate) async fn insert(
     let open: Vec<bool> = shown.iter().map(|shown| shown.open).collect();
     let delivered: Vec<bool> = shown.iter().map(|shown| shown.delivered).collect();
     let issued: Vec<PgInstant> = rows.iter().map(|(_, one)| PgInstant(one.issued_at)).collect();
-    let assumed: Vec<PgInstant> =
-        rows.iter().map(|(_, one)| PgInstant(one.issued_at.saturating_add(assumed_after).unwrap_or(Instant::MAX))).collect();
+    let assumed: Vec<PgInstant> = rows
+        .iter()
+        .map(|(_, one)| PgInstant(one.issued_at.saturating_add(assumed_after).unwrap_or(Instant::MAX)))
+        .collect();
     sqlx::query!(
         "INSERT INTO instruction (id, case_id, agency, level, region, state, open, delivered, issued_at, assumed_at)
          SELECT * FROM UNNEST($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::smallint[], $7::bool[],
@@ -139,10 +137,7 @@ pub(crate) async fn due(conn: &mut PgConnection, now: Instant, limit: i64) -> sq
     )
     .fetch_all(conn)
     .await?;
-    Ok(rows
-        .into_iter()
-        .map(|row| Due { id: row.id, case: row.case_id, assumed_at: row.assumed_at.into() })
-        .collect())
+    Ok(rows.into_iter().map(|row| Due { id: row.id, case: row.case_id, assumed_at: row.assumed_at.into() }).collect())
 }
 
 /// When the next instruction will count as delivered.

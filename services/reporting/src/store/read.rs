@@ -18,8 +18,8 @@ pub struct Cursor {
 }
 
 impl Cursor {
-    /// Before the first fact: no month is before 2000.
-    pub const START: Self = Self { at: Instant::UNIX_EPOCH, fact_id: Uuid::nil() };
+    /// Before the first fact: 0001-01-01, where the months that tables are made for begin.
+    pub const START: Self = Self { at: Instant::constant(-62_135_596_800, 0), fact_id: Uuid::nil() };
 }
 
 /// A fact with its leaf unit, as codes.

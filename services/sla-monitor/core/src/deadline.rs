@@ -124,11 +124,8 @@ struct EndOf {
 }
 
 fn end_of(limit: Limit, calendar: &Calendar, start: Instant) -> EndOf {
-    let clock_time = |minutes: i64| EndOf {
-        due: later(start, minutes.saturating_mul(60_000_000)),
-        days: None,
-        provisional: false,
-    };
+    let clock_time =
+        |minutes: i64| EndOf { due: later(start, minutes.saturating_mul(60_000_000)), days: None, provisional: false };
     match limit {
         Limit::Minutes(n) => clock_time(n.into()),
         Limit::Hours(n) => clock_time(i64::from(n) * 60),
@@ -151,17 +148,10 @@ fn end_of(limit: Limit, calendar: &Calendar, start: Instant) -> EndOf {
 
 fn natural_days(days: u32, start: Instant) -> EndOf {
     let first = civil_date(start);
-    let counted: Vec<Date> = (1..=i64::from(days))
-        .map(|day| first.saturating_add(Span::new().days(day)))
-        .collect();
+    let counted: Vec<Date> = (1..=i64::from(days)).map(|day| first.saturating_add(Span::new().days(day))).collect();
     EndOf {
         due: end_of_day(counted.last().copied().unwrap_or(first)),
-        days: Some(Counted {
-            calendar_version: String::new(),
-            covered_through: None,
-            counted,
-            skipped: Vec::new(),
-        }),
+        days: Some(Counted { calendar_version: String::new(), covered_through: None, counted, skipped: Vec::new() }),
         provisional: false,
     }
 }

@@ -35,9 +35,7 @@ impl Source {
     /// The source of a code.
     #[must_use]
     pub fn from_code(code: &str) -> Option<Self> {
-        [Self::Intake, Self::Dispatch]
-            .into_iter()
-            .find(|source| source.code() == code)
+        [Self::Intake, Self::Dispatch].into_iter().find(|source| source.code() == code)
     }
 }
 
@@ -328,11 +326,7 @@ impl Fact {
     /// When its region path does not go down to the level of the posts concerned.
     pub fn check(&self) -> Result<(), PathError> {
         let level = self.what.level();
-        if self.path.at(level).is_some() {
-            Ok(())
-        } else {
-            Err(PathError { path: self.path.clone(), level })
-        }
+        if self.path.at(level).is_some() { Ok(()) } else { Err(PathError { path: self.path.clone(), level }) }
     }
 }
 

@@ -38,7 +38,7 @@ struct Leg<'a> {
     /// What tells it apart within clock and case.
     key: String,
     start: &'a Fact,
-    /// The start of the running before, by sequence.
+    /// No running of this clock began before it.
     is_first: bool,
     /// The start of the next running, which ends this one's reach.
     next: Option<&'a Fact>,
@@ -67,12 +67,7 @@ fn legs<'a>(rule: &Rule, facts: &'a CaseFacts) -> Vec<Leg<'a>> {
             }
             first
                 .into_values()
-                .map(|(instruction, start)| Leg {
-                    key: instruction.to_string(),
-                    start,
-                    is_first: true,
-                    next: None,
-                })
+                .map(|(instruction, start)| Leg { key: instruction.to_string(), start, is_first: true, next: None })
                 .collect()
         }
     }

@@ -159,10 +159,7 @@ impl Rules {
     /// Never: a file without one of the clocks is refused.
     #[must_use]
     pub fn rule(&self, clock: Clock) -> &Rule {
-        self.rules
-            .iter()
-            .find(|rule| rule.clock == clock)
-            .expect("a rules file without a clock is refused")
+        self.rules.iter().find(|rule| rule.clock == clock).expect("a rules file without a clock is refused")
     }
 
     /// All rules, in the order of the table.

@@ -16,11 +16,7 @@ use crate::routing::{Proposal, SubjectKind};
 ///
 /// # Errors
 /// When the stage, an instruction's state or a field stands in the way.
-pub fn decide(
-    case: Option<&Case>,
-    command: &Command,
-    context: &Context<'_>,
-) -> Result<Vec<Event>, Rejection> {
+pub fn decide(case: Option<&Case>, command: &Command, context: &Context<'_>) -> Result<Vec<Event>, Rejection> {
     let Some(case) = case else {
         return match command {
             Command::Open(facts) => Ok(vec![Event::Opened(facts.clone())]),
@@ -41,10 +37,7 @@ pub fn decide(
         Command::InstructAgency { agency, text } => instruct_agency(case, *agency, text, context),
         Command::Escalate { reason } => {
             at_centre(case)?;
-            Ok(vec![Event::Escalated {
-                reason: reason.clone(),
-                at: context.at,
-            }])
+            Ok(vec![Event::Escalated { reason: reason.clone(), at: context.at }])
         }
         Command::AcceptResult { public_text } => accept_result(case, public_text, context),
         Command::AssignDepartment { choice, text } => assign(case, choice, text, context),
@@ -62,69 +55,35 @@ fn at_centre(case: &Case) -> Result<(), Rejection> {
         StageKind::AtCentre | StageKind::Declined => return Ok(()),
         StageKind::WithTownshipAgency => Reason::AlreadyInstructed,
         StageKind::TownshipResult => Reason::ResultWaiting,
-        StageKind::AtOffice | StageKind::WithDepartment | StageKind::DepartmentResult => {
-            Reason::AlreadyEscalated
-        }
+        StageKind::AtOffice | StageKind::WithDepartment | StageKind::DepartmentResult => Reason::AlreadyEscalated,
         StageKind::OutcomeAvailable => Reason::OutcomeAvailable,
         StageKind::Closed => Reason::CaseClosed,
     };
     Err(Rejection::stage(reason, stage))
 }
 
-fn instruct_agency(
-    case: &Case,
-    agency: Agency,
-    text: &str,
-    context: &Context<'_>,
-) -> Result<Vec<Event>, Rejection> {
+fn instruct_agency(case: &Case, agency: Agency, text: &str, context: &Context<'_>) -> Result<Vec<Event>, Rejection> {
     at_centre(case)?;
     let facts = &case.facts;
-    if !context
-        .authority
-        .covers(&facts.county, facts.act, &facts.subject)
-    {
-        return Err(Rejection::stage(
-            Reason::OutsideAuthority,
-            case.stage.kind(),
-        ));
+    if !context.authority.covers(&facts.county, facts.act, &facts.subject) {
+        return Err(Rejection::stage(Reason::OutsideAuthority, case.stage.kind()));
     }
     if !context.authority.has_agency(&facts.county, agency) {
         return Err(Rejection::field(Reason::AgencyNotInTownship, "agency"));
     }
-    let post = Post {
-        role: Role::TownshipAgency,
-        region: facts.township.clone(),
-        agency: Some(agency),
-    };
-    let assignee = Assignee {
-        instruction: context.ids.ordered(context.now),
-        post,
-        lead: true,
-    };
-    Ok(vec![Event::AgencyInstructed {
-        assignee,
-        leg: case.legs + 1,
-        text: text.to_owned(),
-        at: context.at,
-    }])
+    let post = Post { role: Role::TownshipAgency, region: facts.township.clone(), agency: Some(agency) };
+    let assignee = Assignee { instruction: context.ids.ordered(context.now), post, lead: true };
+    Ok(vec![Event::AgencyInstructed { assignee, leg: case.legs + 1, text: text.to_owned(), at: context.at }])
 }
 
-fn accept_result(
-    case: &Case,
-    public_text: &str,
-    context: &Context<'_>,
-) -> Result<Vec<Event>, Rejection> {
+fn accept_result(case: &Case, public_text: &str, context: &Context<'_>) -> Result<Vec<Event>, Rejection> {
     let stage = case.stage.kind();
     let reason = match stage {
         StageKind::TownshipResult => {
             return Ok(outcome(case, Tier::Township, public_text, context));
         }
-        StageKind::AtCentre | StageKind::WithTownshipAgency | StageKind::Declined => {
-            Reason::NoResultYet
-        }
-        StageKind::AtOffice | StageKind::WithDepartment | StageKind::DepartmentResult => {
-            Reason::AlreadyEscalated
-        }
+        StageKind::AtCentre | StageKind::WithTownshipAgency | StageKind::Declined => Reason::NoResultYet,
+        StageKind::AtOffice | StageKind::WithDepartment | StageKind::DepartmentResult => Reason::AlreadyEscalated,
         StageKind::OutcomeAvailable => Reason::OutcomeAvailable,
         StageKind::Closed => Reason::CaseClosed,
     };
@@ -134,17 +93,9 @@ fn accept_result(
 /// The outcome, which also closes a case that no village waits for.
 fn outcome(case: &Case, tier: Tier, public_text: &str, context: &Context<'_>) -> Vec<Event> {
     let at = context.at;
-    let mut events = vec![Event::OutcomeAvailable {
-        tier,
-        public_text: public_text.to_owned(),
-        at,
-    }];
+    let mut events = vec![Event::OutcomeAvailable { tier, public_text: public_text.to_owned(), at }];
     if case.facts.village.is_none() {
-        events.push(Event::Closed {
-            tier,
-            cause: Cause::NoVillage,
-            at,
-        });
+        events.push(Event::Closed { tier, cause: Cause::NoVillage, at });
     }
     events
 }
@@ -153,10 +104,9 @@ fn at_office(case: &Case) -> Result<(), Rejection> {
     let stage = case.stage.kind();
     let reason = match stage {
         StageKind::AtOffice => return Ok(()),
-        StageKind::AtCentre
-        | StageKind::WithTownshipAgency
-        | StageKind::Declined
-        | StageKind::TownshipResult => Reason::NotEscalated,
+        StageKind::AtCentre | StageKind::WithTownshipAgency | StageKind::Declined | StageKind::TownshipResult => {
+            Reason::NotEscalated
+        }
         StageKind::WithDepartment => Reason::AlreadyAssigned,
         StageKind::DepartmentResult => Reason::ResultWaiting,
         StageKind::OutcomeAvailable => Reason::OutcomeAvailable,
@@ -165,12 +115,7 @@ fn at_office(case: &Case) -> Result<(), Rejection> {
     Err(Rejection::stage(reason, stage))
 }
 
-fn assign(
-    case: &Case,
-    choice: &Choice,
-    text: &str,
-    context: &Context<'_>,
-) -> Result<Vec<Event>, Rejection> {
+fn assign(case: &Case, choice: &Choice, text: &str, context: &Context<'_>) -> Result<Vec<Event>, Rejection> {
     at_office(case)?;
     let proposal = propose(case, context)?;
     let (agencies, deviation_reason) = chosen(case, choice, &proposal, context)?;
@@ -179,21 +124,14 @@ fn assign(
         .enumerate()
         .map(|(place, agency)| Assignee {
             instruction: context.ids.ordered(context.now),
-            post: Post {
-                role: Role::CountyDepartment,
-                region: case.facts.county.clone(),
-                agency: Some(agency),
-            },
+            post: Post { role: Role::CountyDepartment, region: case.facts.county.clone(), agency: Some(agency) },
             lead: place == 0,
         })
         .collect();
     Ok(vec![Event::DepartmentInstructed {
         assignees,
         leg: case.legs + 1,
-        route: Route {
-            rule: proposal.rule,
-            version: proposal.version,
-        },
+        route: Route { rule: proposal.rule, version: proposal.version },
         deviation_reason,
         text: text.to_owned(),
         at: context.at,
@@ -220,69 +158,38 @@ fn chosen(
     let lead = choice.lead.unwrap_or(proposal.lead);
     let deviates = lead != proposal.lead;
     if deviates && choice.deviation_reason.is_empty() {
-        return Err(Rejection::field(
-            Reason::DeviationReasonRequired,
-            "deviation_reason",
-        ));
+        return Err(Rejection::field(Reason::DeviationReasonRequired, "deviation_reason"));
     }
-    let co_handlers: &[Agency] = if choice.co_handlers.is_empty() && !deviates {
-        &proposal.co_handlers
-    } else {
-        &choice.co_handlers
-    };
+    let co_handlers: &[Agency] =
+        if choice.co_handlers.is_empty() && !deviates { &proposal.co_handlers } else { &choice.co_handlers };
     let mut agencies = vec![lead];
     for (place, agency) in co_handlers.iter().enumerate() {
         if agencies.contains(agency) {
-            return Err(Rejection::field(
-                Reason::DuplicateAssignee,
-                format!("co_handlers[{place}]"),
-            ));
+            return Err(Rejection::field(Reason::DuplicateAssignee, format!("co_handlers[{place}]")));
         }
         agencies.push(*agency);
     }
     for (place, agency) in agencies.iter().enumerate() {
-        if context
-            .routing
-            .stand_in(&case.facts.county, *agency)
-            .is_some()
-        {
-            let field = if place == 0 {
-                "lead".to_owned()
-            } else {
-                format!("co_handlers[{}]", place - 1)
-            };
+        if context.routing.stand_in(&case.facts.county, *agency).is_some() {
+            let field = if place == 0 { "lead".to_owned() } else { format!("co_handlers[{}]", place - 1) };
             return Err(Rejection::field(Reason::DepartmentNotInCounty, field));
         }
     }
-    let deviation_reason = if deviates {
-        choice.deviation_reason.clone()
-    } else {
-        String::new()
-    };
+    let deviation_reason = if deviates { choice.deviation_reason.clone() } else { String::new() };
     Ok((agencies, deviation_reason))
 }
 
-fn feed_back(
-    case: &Case,
-    text: &str,
-    public_text: &str,
-    context: &Context<'_>,
-) -> Result<Vec<Event>, Rejection> {
+fn feed_back(case: &Case, text: &str, public_text: &str, context: &Context<'_>) -> Result<Vec<Event>, Rejection> {
     let stage = case.stage.kind();
     let reason = match stage {
         StageKind::DepartmentResult => {
-            let mut events = vec![Event::FedBack {
-                leg: case.legs,
-                text: text.to_owned(),
-                at: context.at,
-            }];
+            let mut events = vec![Event::FedBack { leg: case.legs, text: text.to_owned(), at: context.at }];
             events.extend(outcome(case, Tier::County, public_text, context));
             return Ok(events);
         }
-        StageKind::AtCentre
-        | StageKind::WithTownshipAgency
-        | StageKind::Declined
-        | StageKind::TownshipResult => Reason::NotEscalated,
+        StageKind::AtCentre | StageKind::WithTownshipAgency | StageKind::Declined | StageKind::TownshipResult => {
+            Reason::NotEscalated
+        }
         StageKind::AtOffice | StageKind::WithDepartment => Reason::NoResultYet,
         StageKind::OutcomeAvailable => Reason::OutcomeAvailable,
         StageKind::Closed => Reason::CaseClosed,
@@ -292,11 +199,9 @@ fn feed_back(
 
 fn publish(case: &Case, context: &Context<'_>) -> Result<Vec<Event>, Rejection> {
     match &case.stage {
-        Stage::OutcomeAvailable { tier, .. } => Ok(vec![Event::Closed {
-            tier: *tier,
-            cause: Cause::Published,
-            at: context.at,
-        }]),
+        Stage::OutcomeAvailable { tier, .. } => {
+            Ok(vec![Event::Closed { tier: *tier, cause: Cause::Published, at: context.at }])
+        }
         Stage::Closed { .. } => Ok(Vec::new()),
         Stage::AtCentre
         | Stage::WithTownshipAgency { .. }
@@ -304,9 +209,7 @@ fn publish(case: &Case, context: &Context<'_>) -> Result<Vec<Event>, Rejection> 
         | Stage::TownshipResult { .. }
         | Stage::AtOffice
         | Stage::WithDepartment { .. }
-        | Stage::DepartmentResult { .. } => {
-            Err(Rejection::stage(Reason::NoOutcomeYet, case.stage.kind()))
-        }
+        | Stage::DepartmentResult { .. } => Err(Rejection::stage(Reason::NoOutcomeYet, case.stage.kind())),
     }
 }
 
@@ -321,11 +224,7 @@ fn withdraw(case: &Case, context: &Context<'_>) -> Vec<Event> {
         | Stage::WithDepartment { .. }
         | Stage::DepartmentResult { .. }
         | Stage::OutcomeAvailable { .. } => {
-            vec![Event::Closed {
-                tier: case.stage.tier(),
-                cause: Cause::Withdrawn,
-                at: context.at,
-            }]
+            vec![Event::Closed { tier: case.stage.tier(), cause: Cause::Withdrawn, at: context.at }]
         }
     }
 }

@@ -41,9 +41,9 @@ impl Case {
     pub fn publishes(&self, event: &Event) -> bool {
         match event {
             Event::Accepted { .. } => false,
-            Event::Responded { instruction, .. } => self
-                .instruction(*instruction)
-                .is_some_and(|instruction| instruction.tier() == Tier::County),
+            Event::Responded { instruction, .. } => {
+                self.instruction(*instruction).is_some_and(|instruction| instruction.tier() == Tier::County)
+            }
             Event::Opened(_)
             | Event::AgencyInstructed { .. }
             | Event::Delivered { .. }
@@ -64,73 +64,30 @@ impl Case {
 fn apply(case: &mut Case, event: &Event) {
     match event {
         Event::Opened(_) | Event::FedBack { .. } => {}
-        Event::AgencyInstructed {
-            assignee,
-            leg,
-            text,
-            at,
-        } => {
+        Event::AgencyInstructed { assignee, leg, text, at } => {
             issue(case, std::slice::from_ref(assignee), *leg, text, *at);
-            case.stage = Stage::WithTownshipAgency {
-                instruction: assignee.instruction,
-            };
+            case.stage = Stage::WithTownshipAgency { instruction: assignee.instruction };
         }
-        Event::DepartmentInstructed {
-            assignees,
-            leg,
-            text,
-            at,
-            ..
-        } => {
+        Event::DepartmentInstructed { assignees, leg, text, at, .. } => {
             issue(case, assignees, *leg, text, *at);
             if let Some(lead) = assignees.iter().find(|assignee| assignee.lead) {
-                case.stage = Stage::WithDepartment {
-                    lead: lead.instruction,
-                };
+                case.stage = Stage::WithDepartment { lead: lead.instruction };
             }
         }
-        Event::Delivered {
-            instruction,
-            delivery,
-        } => {
-            with(case, *instruction, |instruction| {
-                instruction.delivery = Some(*delivery)
-            });
+        Event::Delivered { instruction, delivery } => {
+            with(case, *instruction, |instruction| instruction.delivery = Some(*delivery));
         }
         Event::Accepted { instruction, at } => {
-            with(case, *instruction, |instruction| {
-                instruction.accepted_at = Some(*at)
-            });
+            with(case, *instruction, |instruction| instruction.accepted_at = Some(*at));
         }
-        Event::Responded {
-            instruction,
-            plan,
-            at,
-        } => {
-            let response = Response {
-                at: *at,
-                plan: plan.clone(),
-            };
-            with(case, *instruction, |instruction| {
-                instruction.response = Some(response)
-            });
+        Event::Responded { instruction, plan, at } => {
+            let response = Response { at: *at, plan: plan.clone() };
+            with(case, *instruction, |instruction| instruction.response = Some(response));
         }
-        Event::ResultSubmitted {
-            instruction,
-            kind,
-            text,
-            at,
-        } => {
+        Event::ResultSubmitted { instruction, kind, text, at } => {
             with(case, *instruction, |instruction| {
-                let first_at = instruction
-                    .result
-                    .as_ref()
-                    .map_or(*at, |given| given.first_at);
-                instruction.result = Some(Given {
-                    first_at,
-                    kind: *kind,
-                    text: text.clone(),
-                });
+                let first_at = instruction.result.as_ref().map_or(*at, |given| given.first_at);
+                instruction.result = Some(Given { first_at, kind: *kind, text: text.clone() });
             });
             result_moves(case, *instruction);
         }
@@ -140,62 +97,27 @@ fn apply(case: &mut Case, event: &Event) {
         Event::MeasureRecorded { measure, .. } => {
             case.measures.insert(measure.id.clone(), measure.clone());
         }
-        Event::AuthorityDeclined {
-            instruction,
-            reason,
-            at,
-        } => {
-            let decline = Decline {
-                at: *at,
-                reason: reason.clone(),
-                legal_basis: String::new(),
-            };
-            with(case, *instruction, |instruction| {
-                instruction.declined = Some(decline)
-            });
-            case.stage = Stage::Declined {
-                instruction: *instruction,
-            };
+        Event::AuthorityDeclined { instruction, reason, at } => {
+            let decline = Decline { at: *at, reason: reason.clone(), legal_basis: String::new() };
+            with(case, *instruction, |instruction| instruction.declined = Some(decline));
+            case.stage = Stage::Declined { instruction: *instruction };
         }
-        Event::AssignmentReturned {
-            instruction,
-            reason,
-            legal_basis,
-            at,
-        } => {
-            let decline = Decline {
-                at: *at,
-                reason: reason.clone(),
-                legal_basis: legal_basis.clone(),
-            };
-            with(case, *instruction, |instruction| {
-                instruction.declined = Some(decline)
-            });
-            if case
-                .instruction(*instruction)
-                .is_some_and(|instruction| instruction.lead)
-            {
+        Event::AssignmentReturned { instruction, reason, legal_basis, at } => {
+            let decline = Decline { at: *at, reason: reason.clone(), legal_basis: legal_basis.clone() };
+            with(case, *instruction, |instruction| instruction.declined = Some(decline));
+            if case.instruction(*instruction).is_some_and(|instruction| instruction.lead) {
                 cancel_open(case);
                 case.stage = Stage::AtOffice;
             }
         }
         Event::Escalated { .. } => case.stage = Stage::AtOffice,
-        Event::OutcomeAvailable {
-            tier, public_text, ..
-        } => {
-            case.stage = Stage::OutcomeAvailable {
-                tier: *tier,
-                public_text: public_text.clone(),
-            };
+        Event::OutcomeAvailable { tier, public_text, .. } => {
+            case.stage = Stage::OutcomeAvailable { tier: *tier, public_text: public_text.clone() };
         }
         Event::Closed { tier, cause, .. } => {
             let public_text = case.stage.public_text().to_owned();
             cancel_open(case);
-            case.stage = Stage::Closed {
-                tier: *tier,
-                public_text,
-                cause: *cause,
-            };
+            case.stage = Stage::Closed { tier: *tier, public_text, cause: *cause };
         }
     }
 }
@@ -208,20 +130,12 @@ fn with(case: &mut Case, id: Uuid, change: impl FnOnce(&mut Instruction)) {
 
 fn issue(case: &mut Case, assignees: &[Assignee], leg: u32, text: &str, at: Instant) {
     case.legs = leg;
-    case.instructions.extend(
-        assignees
-            .iter()
-            .map(|assignee| Instruction::new(assignee, leg, text, at)),
-    );
+    case.instructions.extend(assignees.iter().map(|assignee| Instruction::new(assignee, leg, text, at)));
 }
 
 /// What still waits for a result falls away.
 fn cancel_open(case: &mut Case) {
-    for instruction in case
-        .instructions
-        .iter_mut()
-        .filter(|instruction| instruction.is_open())
-    {
+    for instruction in case.instructions.iter_mut().filter(|instruction| instruction.is_open()) {
         instruction.cancelled = true;
     }
 }
@@ -229,9 +143,7 @@ fn cancel_open(case: &mut Case) {
 /// The result that the stage waits for moves the case; any other is a further fact.
 fn result_moves(case: &mut Case, id: Uuid) {
     let moved = match &case.stage {
-        Stage::WithTownshipAgency { instruction } if *instruction == id => {
-            Stage::TownshipResult { instruction: id }
-        }
+        Stage::WithTownshipAgency { instruction } if *instruction == id => Stage::TownshipResult { instruction: id },
         Stage::WithDepartment { lead } if *lead == id => Stage::DepartmentResult { lead: id },
         Stage::AtCentre
         | Stage::WithTownshipAgency { .. }

@@ -162,9 +162,7 @@ impl Instruction {
             | InstructionState::Delivered
             | InstructionState::Accepted
             | InstructionState::Responded => true,
-            InstructionState::Done | InstructionState::Declined | InstructionState::Cancelled => {
-                false
-            }
+            InstructionState::Done | InstructionState::Declined | InstructionState::Cancelled => false,
         }
     }
 
@@ -180,10 +178,6 @@ impl Instruction {
     /// Its addressee as events name it.
     #[must_use]
     pub fn assignee(&self) -> Assignee {
-        Assignee {
-            instruction: self.id,
-            post: self.post.clone(),
-            lead: self.lead,
-        }
+        Assignee { instruction: self.id, post: self.post.clone(), lead: self.lead }
     }
 }

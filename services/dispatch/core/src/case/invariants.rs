@@ -22,10 +22,7 @@ pub struct Broken {
 /// # Errors
 /// The first that does not hold.
 pub fn check(case: &Case) -> Result<(), Broken> {
-    let broken = |what: String| Broken {
-        case: case.facts.id,
-        what,
-    };
+    let broken = |what: String| Broken { case: case.facts.id, what };
     legs_are_whole(case).map_err(broken)?;
     for instruction in &case.instructions {
         steps_are_in_order(instruction).map_err(broken)?;
@@ -38,11 +35,7 @@ pub fn check(case: &Case) -> Result<(), Broken> {
 /// Legs run from 1 without holes, each with one lead and every agency once.
 fn legs_are_whole(case: &Case) -> Result<(), String> {
     for leg in 1..=case.legs {
-        let of_leg: Vec<&Instruction> = case
-            .instructions
-            .iter()
-            .filter(|one| one.leg == leg)
-            .collect();
+        let of_leg: Vec<&Instruction> = case.instructions.iter().filter(|one| one.leg == leg).collect();
         let leads = of_leg.iter().filter(|one| one.lead).count();
         if leads != 1 {
             return Err(format!("leg {leg} has {leads} leads"));
@@ -52,32 +45,18 @@ fn legs_are_whole(case: &Case) -> Result<(), String> {
             return Err(format!("leg {leg} names an agency twice"));
         }
     }
-    if let Some(stray) = case
-        .instructions
-        .iter()
-        .find(|one| one.leg == 0 || one.leg > case.legs)
-    {
-        return Err(format!(
-            "instruction {} has leg {} of {}",
-            stray.id, stray.leg, case.legs
-        ));
+    if let Some(stray) = case.instructions.iter().find(|one| one.leg == 0 || one.leg > case.legs) {
+        return Err(format!("instruction {} has leg {} of {}", stray.id, stray.leg, case.legs));
     }
     let ids: BTreeSet<Uuid> = case.instructions.iter().map(|one| one.id).collect();
-    if ids.len() == case.instructions.len() {
-        Ok(())
-    } else {
-        Err("two instructions share an id".to_owned())
-    }
+    if ids.len() == case.instructions.len() { Ok(()) } else { Err("two instructions share an id".to_owned()) }
 }
 
 /// Issued, delivered, then the rest; nothing answered before it was delivered, unless it had fallen away before.
 fn steps_are_in_order(instruction: &Instruction) -> Result<(), String> {
     let delivered = instruction.delivery.map(|delivery| delivery.at);
     if delivered.is_some_and(|at| at < instruction.issued_at) {
-        return Err(format!(
-            "instruction {} was delivered before it was issued",
-            instruction.id
-        ));
+        return Err(format!("instruction {} was delivered before it was issued", instruction.id));
     }
     let answers = [
         instruction.accepted_at,
@@ -87,18 +66,12 @@ fn steps_are_in_order(instruction: &Instruction) -> Result<(), String> {
     ];
     for at in answers.into_iter().flatten() {
         if delivered.is_none_or(|delivered| at < delivered) && !instruction.cancelled {
-            return Err(format!(
-                "instruction {} was answered before it was delivered",
-                instruction.id
-            ));
+            return Err(format!("instruction {} was answered before it was delivered", instruction.id));
         }
     }
     let ends = [instruction.result.is_some(), instruction.declined.is_some()];
     if ends == [true, true] {
-        return Err(format!(
-            "instruction {} has a result and was declined",
-            instruction.id
-        ));
+        return Err(format!("instruction {} has a result and was declined", instruction.id));
     }
     Ok(())
 }
@@ -117,31 +90,20 @@ fn stage_has_its_instruction(case: &Case) -> Result<(), String> {
         | Stage::Closed { .. } => None,
     };
     if let Some((id, level, open)) = waits_for {
-        let instruction = case
-            .instruction(id)
-            .ok_or("the stage names an unknown instruction")?;
+        let instruction = case.instruction(id).ok_or("the stage names an unknown instruction")?;
         let fits = instruction.lead
             && instruction.leg == case.legs
             && instruction.post.region.level() == level
             && instruction.is_open() == open
             && (open || instruction.result.is_some());
         if !fits {
-            return Err(format!(
-                "instruction {id} does not fit the stage {}",
-                case.stage.kind().code()
-            ));
+            return Err(format!("instruction {id} does not fit the stage {}", case.stage.kind().code()));
         }
     }
-    let open_lead = case
-        .instructions
-        .iter()
-        .find(|one| one.lead && one.is_open());
+    let open_lead = case.instructions.iter().find(|one| one.lead && one.is_open());
     match (open_lead, waits_for) {
         (Some(lead), Some((id, _, true))) if lead.id == id => Ok(()),
-        (Some(lead), _) => Err(format!(
-            "the lead's instruction {} is open and nobody waits for it",
-            lead.id
-        )),
+        (Some(lead), _) => Err(format!("the lead's instruction {} is open and nobody waits for it", lead.id)),
         (None, _) => Ok(()),
     }
 }
@@ -155,10 +117,7 @@ fn owners_are_single(case: &Case) -> Result<(), String> {
     if closed && case.instructions.iter().any(Instruction::is_open) {
         return Err("a closed case has an open instruction".to_owned());
     }
-    let office = matches!(
-        case.stage,
-        Stage::AtCentre | Stage::Declined { .. } | Stage::AtOffice
-    );
+    let office = matches!(case.stage, Stage::AtCentre | Stage::Declined { .. } | Stage::AtOffice);
     if office && case.instructions.iter().any(Instruction::is_open) {
         return Err("an instruction is open while an office decides".to_owned());
     }
@@ -168,10 +127,7 @@ fn owners_are_single(case: &Case) -> Result<(), String> {
         return Err("an open step is owned twice".to_owned());
     }
     let agencies = [Role::TownshipAgency, Role::CountyDepartment];
-    if let Some(post) = posts
-        .iter()
-        .find(|post| agencies.contains(&post.role) && post.agency.is_none())
-    {
+    if let Some(post) = posts.iter().find(|post| agencies.contains(&post.role) && post.agency.is_none()) {
         return Err(format!("the owner {post:?} names no agency"));
     }
     Ok(())
@@ -180,17 +136,14 @@ fn owners_are_single(case: &Case) -> Result<(), String> {
 /// Acts and measures come with a result, an outcome comes with one too, and each event has its place in the sequence.
 fn facts_have_a_source(case: &Case) -> Result<(), String> {
     let has_result = case.instructions.iter().any(|one| one.result.is_some());
-    if !has_result && !(case.confirmed.is_empty() && case.measures.is_empty()) {
+    let has_facts = !case.confirmed.is_empty() || !case.measures.is_empty();
+    if has_facts && !has_result {
         return Err("facts without a result".to_owned());
     }
     if !has_result && !case.stage.public_text().is_empty() {
         return Err("an outcome without a result".to_owned());
     }
-    if let Some((id, measure)) = case
-        .measures
-        .iter()
-        .find(|(id, measure)| **id != measure.id)
-    {
+    if let Some((id, measure)) = case.measures.iter().find(|(id, measure)| **id != measure.id) {
         return Err(format!("measure {} is kept as {id}", measure.id));
     }
     if case.sequence < 1 {

@@ -196,37 +196,25 @@ impl Rejection {
     /// Refused because of the case's stage.
     #[must_use]
     pub const fn stage(reason: Reason, stage: StageKind) -> Self {
-        Self {
-            reason,
-            obstacle: Obstacle::Stage(stage),
-        }
+        Self { reason, obstacle: Obstacle::Stage(stage) }
     }
 
     /// Refused because of the instruction's state.
     #[must_use]
     pub const fn instruction(reason: Reason, state: InstructionState) -> Self {
-        Self {
-            reason,
-            obstacle: Obstacle::Instruction(state),
-        }
+        Self { reason, obstacle: Obstacle::Instruction(state) }
     }
 
     /// Refused because of a field.
     #[must_use]
     pub fn field(reason: Reason, field: impl Into<String>) -> Self {
-        Self {
-            reason,
-            obstacle: Obstacle::Field(field.into()),
-        }
+        Self { reason, obstacle: Obstacle::Field(field.into()) }
     }
 
     /// There is no such case or instruction.
     #[must_use]
     pub const fn absent(reason: Reason) -> Self {
-        Self {
-            reason,
-            obstacle: Obstacle::Absent,
-        }
+        Self { reason, obstacle: Obstacle::Absent }
     }
 }
 

@@ -31,10 +31,7 @@ pub(super) fn submit(
     let (mut events, at) = step::arrive(instruction, context);
     let facts = further_facts(case, instruction, report, at, context.now)?;
     if is_final(instruction) && (report.kind == ResultKind::Interim || facts.is_empty()) {
-        return Err(Rejection::instruction(
-            Reason::ResultAlreadyFinal,
-            instruction.state(),
-        ));
+        return Err(Rejection::instruction(Reason::ResultAlreadyFinal, instruction.state()));
     }
     events.push(Event::ResultSubmitted {
         instruction: instruction.id,
@@ -47,10 +44,7 @@ pub(super) fn submit(
 }
 
 fn is_final(instruction: &Instruction) -> bool {
-    instruction
-        .result
-        .as_ref()
-        .is_some_and(|given| given.kind == ResultKind::Final)
+    instruction.result.as_ref().is_some_and(|given| given.kind == ResultKind::Final)
 }
 
 fn may_submit(case: &Case, instruction: &Instruction) -> Result<(), Rejection> {
@@ -62,9 +56,7 @@ fn may_submit(case: &Case, instruction: &Instruction) -> Result<(), Rejection> {
         | InstructionState::Responded
         | InstructionState::Done => return Ok(()),
         // A co-handler's instruction fell away with the closing; what it has done since is a later fact of the case.
-        InstructionState::Cancelled
-            if case.stage.kind() == StageKind::Closed && instruction.leg == case.legs =>
-        {
+        InstructionState::Cancelled if case.stage.kind() == StageKind::Closed && instruction.leg == case.legs => {
             return Ok(());
         }
         InstructionState::Cancelled => Reason::InstructionCancelled,
@@ -85,36 +77,23 @@ fn further_facts(
     let mut acts = BTreeSet::new();
     for act in &report.confirmed_acts {
         if !case.confirmed.contains(act) && acts.insert(*act) {
-            events.push(Event::ActConfirmed {
-                instruction: instruction.id,
-                act: *act,
-                at,
-            });
+            events.push(Event::ActConfirmed { instruction: instruction.id, act: *act, at });
         }
     }
     let mut taken: Vec<&Measure> = Vec::new();
     for (place, measure) in report.measures.iter().enumerate() {
         let field = format!("measures[{place}]");
         check_measure(measure, &field, now)?;
-        let known = case
-            .measures
-            .get(&measure.id)
-            .or_else(|| taken.iter().copied().find(|known| known.id == measure.id));
+        let known =
+            case.measures.get(&measure.id).or_else(|| taken.iter().copied().find(|known| known.id == measure.id));
         match known {
             Some(known) if known == measure => {}
             Some(_) => {
-                return Err(Rejection::field(
-                    Reason::MeasureIdReused,
-                    format!("{field}.measure_id"),
-                ));
+                return Err(Rejection::field(Reason::MeasureIdReused, format!("{field}.measure_id")));
             }
             None => {
                 taken.push(measure);
-                events.push(Event::MeasureRecorded {
-                    instruction: instruction.id,
-                    measure: measure.clone(),
-                    at,
-                });
+                events.push(Event::MeasureRecorded { instruction: instruction.id, measure: measure.clone(), at });
             }
         }
     }
@@ -123,26 +102,18 @@ fn further_facts(
 
 fn check_measure(measure: &Measure, field: &str, now: Instant) -> Result<(), Rejection> {
     if measure.id.is_empty() {
-        return Err(Rejection::field(
-            Reason::MeasureIdRequired,
-            format!("{field}.measure_id"),
-        ));
+        return Err(Rejection::field(Reason::MeasureIdRequired, format!("{field}.measure_id")));
     }
     if measure.decided_at.duration_since(now) > TOLERANCE {
-        return Err(Rejection::field(
-            Reason::TimeInFuture,
-            format!("{field}.decided_at"),
-        ));
+        return Err(Rejection::field(Reason::TimeInFuture, format!("{field}.decided_at")));
     }
     match &measure.kind {
-        MeasureKind::Fine { amount, .. } if amount.get() == 0 => Err(Rejection::field(
-            Reason::FineNotPositive,
-            format!("{field}.fine.amount_fen"),
-        )),
-        MeasureKind::CriminalMeasure { persons: 0 } => Err(Rejection::field(
-            Reason::PersonsNotPositive,
-            format!("{field}.criminal_measure.persons"),
-        )),
+        MeasureKind::Fine { amount, .. } if amount.get() == 0 => {
+            Err(Rejection::field(Reason::FineNotPositive, format!("{field}.fine.amount_fen")))
+        }
+        MeasureKind::CriminalMeasure { persons: 0 } => {
+            Err(Rejection::field(Reason::PersonsNotPositive, format!("{field}.criminal_measure.persons")))
+        }
         MeasureKind::Fine { .. }
         | MeasureKind::CriminalMeasure { .. }
         | MeasureKind::CloseDown { .. }

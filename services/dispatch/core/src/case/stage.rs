@@ -110,13 +110,10 @@ impl Stage {
     #[must_use]
     pub const fn tier(&self) -> Tier {
         match self {
-            Self::AtCentre
-            | Self::WithTownshipAgency { .. }
-            | Self::Declined { .. }
-            | Self::TownshipResult { .. } => Tier::Township,
-            Self::AtOffice | Self::WithDepartment { .. } | Self::DepartmentResult { .. } => {
-                Tier::County
+            Self::AtCentre | Self::WithTownshipAgency { .. } | Self::Declined { .. } | Self::TownshipResult { .. } => {
+                Tier::Township
             }
+            Self::AtOffice | Self::WithDepartment { .. } | Self::DepartmentResult { .. } => Tier::County,
             Self::OutcomeAvailable { tier, .. } | Self::Closed { tier, .. } => *tier,
         }
     }
@@ -125,9 +122,7 @@ impl Stage {
     #[must_use]
     pub fn public_text(&self) -> &str {
         match self {
-            Self::OutcomeAvailable { public_text, .. } | Self::Closed { public_text, .. } => {
-                public_text
-            }
+            Self::OutcomeAvailable { public_text, .. } | Self::Closed { public_text, .. } => public_text,
             Self::AtCentre
             | Self::WithTownshipAgency { .. }
             | Self::Declined { .. }

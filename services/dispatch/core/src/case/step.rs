@@ -12,24 +12,14 @@ use super::{
     stage::Tier,
 };
 
-pub(super) fn decide(
-    case: &Case,
-    id: Uuid,
-    step: &Step,
-    context: &Context<'_>,
-) -> Result<Vec<Event>, Rejection> {
-    let instruction = case
-        .instruction(id)
-        .ok_or_else(|| Rejection::absent(Reason::NoSuchInstruction))?;
+pub(super) fn decide(case: &Case, id: Uuid, step: &Step, context: &Context<'_>) -> Result<Vec<Event>, Rejection> {
+    let instruction = case.instruction(id).ok_or_else(|| Rejection::absent(Reason::NoSuchInstruction))?;
     match step {
         Step::Deliver(means) => Ok(deliver(instruction, *means, context)),
         Step::Accept => accept(instruction, context),
         Step::Respond { plan } => respond(instruction, plan, context),
         Step::SubmitResult(report) => result::submit(case, instruction, report, context),
-        Step::Decline {
-            reason,
-            legal_basis,
-        } => decline(instruction, reason, legal_basis, context),
+        Step::Decline { reason, legal_basis } => decline(instruction, reason, legal_basis, context),
     }
 }
 
@@ -39,21 +29,13 @@ fn deliver(instruction: &Instruction, means: Means, context: &Context<'_>) -> Ve
         return Vec::new();
     }
     let at = context.at.max(instruction.issued_at);
-    vec![Event::Delivered {
-        instruction: instruction.id,
-        delivery: Delivery { at, means },
-    }]
+    vec![Event::Delivered { instruction: instruction.id, delivery: Delivery { at, means } }]
 }
 
 /// The delivery that a step implies, and the instant at which the step itself counts: never before the delivery.
-pub(super) fn arrive(
-    instruction: &Instruction,
-    context: &Context<'_>,
-) -> (Vec<Event>, dafei_kernel::time::Instant) {
+pub(super) fn arrive(instruction: &Instruction, context: &Context<'_>) -> (Vec<Event>, dafei_kernel::time::Instant) {
     let events = deliver(instruction, context.means, context);
-    let delivered = instruction
-        .delivery
-        .map_or(instruction.issued_at, |delivery| delivery.at);
+    let delivered = instruction.delivery.map_or(instruction.issued_at, |delivery| delivery.at);
     (events, context.at.max(delivered))
 }
 
@@ -61,39 +43,22 @@ fn accept(instruction: &Instruction, context: &Context<'_>) -> Result<Vec<Event>
     match instruction.state() {
         InstructionState::Issued | InstructionState::Delivered => {
             let (mut events, at) = arrive(instruction, context);
-            events.push(Event::Accepted {
-                instruction: instruction.id,
-                at,
-            });
+            events.push(Event::Accepted { instruction: instruction.id, at });
             Ok(events)
         }
         // It was seen all the same.
-        InstructionState::Accepted | InstructionState::Responded | InstructionState::Done => {
-            Ok(Vec::new())
-        }
-        state @ InstructionState::Declined => {
-            Err(Rejection::instruction(Reason::InstructionDeclined, state))
-        }
-        state @ InstructionState::Cancelled => {
-            Err(Rejection::instruction(Reason::InstructionCancelled, state))
-        }
+        InstructionState::Accepted | InstructionState::Responded | InstructionState::Done => Ok(Vec::new()),
+        state @ InstructionState::Declined => Err(Rejection::instruction(Reason::InstructionDeclined, state)),
+        state @ InstructionState::Cancelled => Err(Rejection::instruction(Reason::InstructionCancelled, state)),
     }
 }
 
-fn respond(
-    instruction: &Instruction,
-    plan: &str,
-    context: &Context<'_>,
-) -> Result<Vec<Event>, Rejection> {
+fn respond(instruction: &Instruction, plan: &str, context: &Context<'_>) -> Result<Vec<Event>, Rejection> {
     let state = instruction.state();
     let reason = match state {
         InstructionState::Issued | InstructionState::Delivered | InstructionState::Accepted => {
             let (mut events, at) = arrive(instruction, context);
-            events.push(Event::Responded {
-                instruction: instruction.id,
-                plan: plan.to_owned(),
-                at,
-            });
+            events.push(Event::Responded { instruction: instruction.id, plan: plan.to_owned(), at });
             return Ok(events);
         }
         InstructionState::Responded => Reason::AlreadyResponded,
@@ -126,20 +91,13 @@ fn decline(
     let (mut events, at) = arrive(instruction, context);
     let (instruction_id, reason) = (instruction.id, reason.to_owned());
     events.push(match instruction.tier() {
-        Tier::Township => Event::AuthorityDeclined {
-            instruction: instruction_id,
-            reason,
-            at,
-        },
+        Tier::Township => Event::AuthorityDeclined { instruction: instruction_id, reason, at },
         Tier::County if legal_basis.is_empty() => {
             return Err(Rejection::field(Reason::LegalBasisRequired, "legal_basis"));
         }
-        Tier::County => Event::AssignmentReturned {
-            instruction: instruction_id,
-            reason,
-            legal_basis: legal_basis.to_owned(),
-            at,
-        },
+        Tier::County => {
+            Event::AssignmentReturned { instruction: instruction_id, reason, legal_basis: legal_basis.to_owned(), at }
+        }
     });
     Ok(events)
 }

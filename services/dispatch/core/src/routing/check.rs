@@ -10,10 +10,7 @@ pub(super) fn check(table: &Table) -> Result<(), TableError> {
     let mut ids = BTreeSet::new();
     for rule in &table.rules {
         if !ids.insert(rule.id.as_str()) {
-            return Err(TableError::Rule {
-                rule: rule.id.clone(),
-                problem: "its id is used twice".to_owned(),
-            });
+            return Err(TableError::Rule { rule: rule.id.clone(), problem: "its id is used twice".to_owned() });
         }
     }
     let mut reached = BTreeSet::new();
@@ -21,12 +18,10 @@ pub(super) fn check(table: &Table) -> Result<(), TableError> {
     for act in Act::all() {
         for industry in Industry::ALL.iter().copied() {
             for subject in subjects() {
-                let proposal = table.propose(None, act, industry, subject).ok_or_else(|| {
-                    TableError::NoLead {
-                        act: act.code().to_owned(),
-                        industry: industry.code().to_owned(),
-                        subject: format!("{subject:?}"),
-                    }
+                let proposal = table.propose(None, act, industry, subject).ok_or_else(|| TableError::NoLead {
+                    act: act.code().to_owned(),
+                    industry: industry.code().to_owned(),
+                    subject: format!("{subject:?}"),
                 })?;
                 // A regulator leads whatever the table says: it does not count as asked.
                 let own = matches!(subject, SubjectKind::Enterprise { regulator: Some(_) });
@@ -49,13 +44,6 @@ pub(super) fn check(table: &Table) -> Result<(), TableError> {
 
 /// Every kind of subject: a den, an enterprise, and an enterprise of each regulator.
 fn subjects() -> impl Iterator<Item = SubjectKind> {
-    let regulated = Agency::ALL.iter().map(|agency| SubjectKind::Enterprise {
-        regulator: Some(*agency),
-    });
-    [
-        SubjectKind::Den,
-        SubjectKind::Enterprise { regulator: None },
-    ]
-    .into_iter()
-    .chain(regulated)
+    let regulated = Agency::ALL.iter().map(|agency| SubjectKind::Enterprise { regulator: Some(*agency) });
+    [SubjectKind::Den, SubjectKind::Enterprise { regulator: None }].into_iter().chain(regulated)
 }

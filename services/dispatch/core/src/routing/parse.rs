@@ -78,8 +78,7 @@ struct Entry {
 }
 
 pub(super) fn parse(text: &str) -> Result<Table, TableError> {
-    let file: File =
-        serde_json::from_str(text).map_err(|error| TableError::Form(error.to_string()))?;
+    let file: File = serde_json::from_str(text).map_err(|error| TableError::Form(error.to_string()))?;
     if file.version.trim().is_empty() {
         return Err(TableError::Form("version is empty".to_owned()));
     }
@@ -101,12 +100,7 @@ pub(super) fn parse(text: &str) -> Result<Table, TableError> {
                 .map_err(|problem| TableError::StandIns { county, problem })
         })
         .collect::<Result<_, _>>()?;
-    Ok(Table {
-        version: file.version,
-        checked_on: file.checked_on,
-        rules,
-        stand_ins,
-    })
+    Ok(Table { version: file.version, checked_on: file.checked_on, rules, stand_ins })
 }
 
 fn rule(entry: Entry) -> Result<Rule, String> {
@@ -125,37 +119,19 @@ fn rule(entry: Entry) -> Result<Rule, String> {
     };
     let rule = Rule {
         id: entry.id,
-        acts: entry
-            .acts
-            .iter()
-            .map(|text| Pattern::parse(text))
-            .collect::<Result<_, _>>()?,
+        acts: entry.acts.iter().map(|text| Pattern::parse(text)).collect::<Result<_, _>>()?,
         industries: entry
             .industries
-            .map(|codes| {
-                codes
-                    .iter()
-                    .map(|code| known(code, "industry"))
-                    .collect::<Result<_, _>>()
-            })
+            .map(|codes| codes.iter().map(|code| known(code, "industry")).collect::<Result<_, _>>())
             .transpose()?,
         subject,
         lead: role(&entry.lead)?,
-        co_handlers: entry
-            .co_handlers
-            .iter()
-            .map(|code| role(code))
-            .collect::<Result<_, _>>()?,
+        co_handlers: entry.co_handlers.iter().map(|code| role(code)).collect::<Result<_, _>>()?,
         enforcement: entry.enforcement.as_deref().map(role).transpose()?,
         basis: entry.basis,
     };
-    let roles = [Some(rule.lead), rule.enforcement]
-        .into_iter()
-        .flatten()
-        .chain(rule.co_handlers.iter().copied());
-    if rule.subject != For::RegulatedEnterprise
-        && roles.into_iter().any(|role| role == Role::Regulator)
-    {
+    let roles = [Some(rule.lead), rule.enforcement].into_iter().flatten().chain(rule.co_handlers.iter().copied());
+    if rule.subject != For::RegulatedEnterprise && roles.into_iter().any(|role| role == Role::Regulator) {
         return Err("says regulator, and is not for regulated-enterprise alone".to_owned());
     }
     Ok(rule)
@@ -173,20 +149,14 @@ fn known<T: FromStr>(code: &str, what: &str) -> Result<T, String> {
     code.parse().map_err(|_| format!("{code:?} is no {what}"))
 }
 
-fn stand_ins(
-    county: &str,
-    agencies: BTreeMap<String, String>,
-) -> Result<BTreeMap<Agency, Agency>, String> {
+fn stand_ins(county: &str, agencies: BTreeMap<String, String>) -> Result<BTreeMap<Agency, Agency>, String> {
     Region::new(Level::County, county).map_err(|error| error.to_string())?;
     let pairs: BTreeMap<Agency, Agency> = agencies
         .iter()
         .map(|(missing, stand_in)| Ok((known(missing, "agency")?, known(stand_in, "agency")?)))
         .collect::<Result<_, String>>()?;
     match pairs.values().find(|stand_in| pairs.contains_key(stand_in)) {
-        Some(missing) => Err(format!(
-            "{} stands in and is missing itself",
-            missing.code()
-        )),
+        Some(missing) => Err(format!("{} stands in and is missing itself", missing.code())),
         None => Ok(pairs),
     }
 }

@@ -1,8 +1,7 @@
 //! Random command sequences: the invariants hold after every event, and no case ends in a dead end.
 
 use dafei_dispatch_core::case::{
-    Case, Choice, Command, Event, Means, Measure, MeasureKind, ResultKind, ResultReport, StageKind,
-    Step, check, evolve,
+    Case, Choice, Command, Event, Means, Measure, MeasureKind, ResultKind, ResultReport, StageKind, Step, check, evolve,
 };
 use dafei_kernel::{agency::Agency, money::Fen};
 use jiff::SignedDuration;
@@ -23,11 +22,7 @@ enum Draw {
     FeedBack,
     Publish,
     Withdraw,
-    Step {
-        pick: usize,
-        step: Step,
-        minutes_ago: i64,
-    },
+    Step { pick: usize, step: Step, minutes_ago: i64 },
 }
 
 fn agency() -> impl Strategy<Value = Agency> {
@@ -36,23 +31,13 @@ fn agency() -> impl Strategy<Value = Agency> {
 
 fn choice() -> impl Strategy<Value = Choice> {
     let why = prop_oneof![Just(String::new()), Just("另有分工".to_owned())];
-    (
-        proptest::option::of(agency()),
-        proptest::collection::vec(agency(), 0..3),
-        why,
-    )
-        .prop_map(|(lead, co_handlers, deviation_reason)| Choice {
-            lead,
-            co_handlers,
-            deviation_reason,
-        })
+    (proptest::option::of(agency()), proptest::collection::vec(agency(), 0..3), why)
+        .prop_map(|(lead, co_handlers, deviation_reason)| Choice { lead, co_handlers, deviation_reason })
 }
 
 fn measure() -> impl Strategy<Value = Measure> {
     let kind = prop_oneof![
-        Just(MeasureKind::CloseDown {
-            note: "已封".to_owned()
-        }),
+        Just(MeasureKind::CloseDown { note: "已封".to_owned() }),
         (0_i64..3).prop_map(|fen| MeasureKind::Fine {
             amount: Fen::new(fen).expect("not below zero"),
             decision_number: String::new(),
@@ -60,23 +45,17 @@ fn measure() -> impl Strategy<Value = Measure> {
         }),
         (0_u32..3).prop_map(|persons| MeasureKind::CriminalMeasure { persons }),
     ];
-    (0..4_u8, kind).prop_map(|(id, kind)| Measure {
-        id: format!("m{id}"),
-        decided_at: start(),
-        kind,
-    })
+    (0..4_u8, kind).prop_map(|(id, kind)| Measure { id: format!("m{id}"), decided_at: start(), kind })
 }
 
 fn report() -> impl Strategy<Value = ResultReport> {
     let acts = proptest::sample::subsequence(vec!["HC-3", "HC-14", "FW-1"], 0..3);
     let kind = prop_oneof![Just(ResultKind::Interim), Just(ResultKind::Final)];
-    (kind, acts, proptest::collection::vec(measure(), 0..3)).prop_map(|(kind, acts, measures)| {
-        ResultReport {
-            kind,
-            text: "已处置".to_owned(),
-            confirmed_acts: acts.into_iter().map(act).collect(),
-            measures,
-        }
+    (kind, acts, proptest::collection::vec(measure(), 0..3)).prop_map(|(kind, acts, measures)| ResultReport {
+        kind,
+        text: "已处置".to_owned(),
+        confirmed_acts: acts.into_iter().map(act).collect(),
+        measures,
     })
 }
 
@@ -110,34 +89,16 @@ fn command(draw: Draw, case: Option<&Case>, subject: u8) -> (Command, i64) {
     let command = match draw {
         Draw::Open => Command::Open(Box::new(opening(subject))),
         Draw::Instruct(agency) => instruct(agency),
-        Draw::Escalate => Command::Escalate {
-            reason: "超出职权".to_owned(),
-        },
-        Draw::AcceptResult => Command::AcceptResult {
-            public_text: "已取缔".to_owned(),
-        },
-        Draw::Assign(choice) => Command::AssignDepartment {
-            choice,
-            text: "依法查处".to_owned(),
-        },
-        Draw::FeedBack => Command::FeedBack {
-            text: "已办".to_owned(),
-            public_text: "已取缔".to_owned(),
-        },
+        Draw::Escalate => Command::Escalate { reason: "超出职权".to_owned() },
+        Draw::AcceptResult => Command::AcceptResult { public_text: "已取缔".to_owned() },
+        Draw::Assign(choice) => Command::AssignDepartment { choice, text: "依法查处".to_owned() },
+        Draw::FeedBack => Command::FeedBack { text: "已办".to_owned(), public_text: "已取缔".to_owned() },
         Draw::Publish => Command::Publish,
         Draw::Withdraw => Command::Withdraw,
-        Draw::Step {
-            pick,
-            step,
-            minutes_ago,
-        } => {
+        Draw::Step { pick, step, minutes_ago } => {
             let instructions = case.map_or(&[][..], |case| &case.instructions);
             // The latest are picked most: they are where things happen.
-            let id = instructions
-                .iter()
-                .rev()
-                .nth(pick)
-                .map_or(Uuid::nil(), |instruction| instruction.id);
+            let id = instructions.iter().rev().nth(pick).map_or(Uuid::nil(), |instruction| instruction.id);
             return (Command::Instruction { id, step }, minutes_ago);
         }
     };
@@ -155,23 +116,15 @@ fn opening(subject: u8) -> dafei_dispatch_core::case::Facts {
 
 /// The way out of any stage.
 fn onward(run: &Run) -> Command {
-    let submit = |id| Command::Instruction {
-        id,
-        step: Step::SubmitResult(result(ResultKind::Final)),
-    };
+    let submit = |id| Command::Instruction { id, step: Step::SubmitResult(result(ResultKind::Final)) };
     match run.case().stage.kind() {
-        StageKind::AtCentre | StageKind::Declined => Command::Escalate {
-            reason: "超出职权".to_owned(),
-        },
+        StageKind::AtCentre | StageKind::Declined => Command::Escalate { reason: "超出职权".to_owned() },
         StageKind::WithTownshipAgency | StageKind::WithDepartment => submit(run.lead()),
-        StageKind::TownshipResult => Command::AcceptResult {
-            public_text: "已取缔".to_owned(),
-        },
+        StageKind::TownshipResult => Command::AcceptResult { public_text: "已取缔".to_owned() },
         StageKind::AtOffice => assign(),
-        StageKind::DepartmentResult => Command::FeedBack {
-            text: "已办".to_owned(),
-            public_text: "已取缔".to_owned(),
-        },
+        StageKind::DepartmentResult => {
+            Command::FeedBack { text: "已办".to_owned(), public_text: "已取缔".to_owned() }
+        }
         StageKind::OutcomeAvailable | StageKind::Closed => Command::Publish,
     }
 }
@@ -219,8 +172,7 @@ proptest! {
 }
 
 fn facts_count_once(run: &Run) -> Result<(), TestCaseError> {
-    let (mut acts, mut measures, mut delivered) =
-        (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
+    let (mut acts, mut measures, mut delivered) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
     for event in &run.events {
         match event {
             Event::ActConfirmed { act, .. } => prop_assert!(acts.insert(*act), "{} twice", act),
@@ -228,11 +180,7 @@ fn facts_count_once(run: &Run) -> Result<(), TestCaseError> {
                 prop_assert!(measures.insert(measure.id.clone()), "{} twice", measure.id);
             }
             Event::Delivered { instruction, .. } => {
-                prop_assert!(
-                    delivered.insert(*instruction),
-                    "{} delivered twice",
-                    instruction
-                );
+                prop_assert!(delivered.insert(*instruction), "{} delivered twice", instruction);
             }
             _ => {}
         }

@@ -1,51 +1,35 @@
 //! The turns of a case, one by one.
 
 use dafei_dispatch_core::case::{
-    Cause, Choice, Command, Event, InstructionState, Means, Measure, MeasureKind, Obstacle, Reason,
-    Rejection, ResultKind, Stage, StageKind, Step, Tier,
+    Cause, Choice, Command, Event, InstructionState, Means, Measure, MeasureKind, Obstacle, Reason, Rejection,
+    ResultKind, Stage, StageKind, Step, Tier,
 };
 use dafei_kernel::{agency::Agency, owner::Post, region::Level, role::Role};
 use jiff::SignedDuration;
 use uuid::Uuid;
 
-use crate::fixture::{
-    Run, act, assign, den, enterprise, facts, fine, instruct, region, result, start,
-};
+use crate::fixture::{Run, act, assign, den, enterprise, facts, fine, instruct, region, result, start};
 
 fn reason<T: std::fmt::Debug>(result: Result<T, Rejection>) -> Reason {
     result.expect_err("refused").reason
 }
 
 fn accept_result() -> Command {
-    Command::AcceptResult {
-        public_text: "已取缔".to_owned(),
-    }
+    Command::AcceptResult { public_text: "已取缔".to_owned() }
 }
 
 fn feed_back() -> Command {
-    Command::FeedBack {
-        text: "已办结".to_owned(),
-        public_text: "已取缔".to_owned(),
-    }
+    Command::FeedBack { text: "已办结".to_owned(), public_text: "已取缔".to_owned() }
 }
 
 fn decline(basis: &str) -> Step {
-    Step::Decline {
-        reason: "不属本部门职责".to_owned(),
-        legal_basis: basis.to_owned(),
-    }
+    Step::Decline { reason: "不属本部门职责".to_owned(), legal_basis: basis.to_owned() }
 }
 
 fn kinds(events: &[Event]) -> Vec<String> {
     events
         .iter()
-        .map(|event| {
-            format!("{event:?}")
-                .split([' ', '(', '{'])
-                .next()
-                .unwrap_or_default()
-                .to_owned()
-        })
+        .map(|event| format!("{event:?}").split([' ', '(', '{']).next().unwrap_or_default().to_owned())
         .collect()
 }
 
@@ -55,108 +39,45 @@ fn a_township_case_goes_from_the_centre_to_its_agency_to_the_village() {
     assert_eq!(run.case().stage, Stage::AtCentre);
     run.must(instruct(Agency::PublicSecurity));
     let id = run.lead();
-    assert_eq!(
-        run.case().stage_owner().and_then(|post| post.agency),
-        Some(Agency::PublicSecurity)
-    );
-    run.step(id, Step::Deliver(Means::Consumer))
-        .expect("delivered");
-    let events = run
-        .step(id, Step::SubmitResult(result(ResultKind::Interim)))
-        .expect("a result");
-    assert_eq!(
-        kinds(&events),
-        ["ResultSubmitted", "ActConfirmed", "MeasureRecorded"]
-    );
+    assert_eq!(run.case().stage_owner().and_then(|post| post.agency), Some(Agency::PublicSecurity));
+    run.step(id, Step::Deliver(Means::Consumer)).expect("delivered");
+    let events = run.step(id, Step::SubmitResult(result(ResultKind::Interim))).expect("a result");
+    assert_eq!(kinds(&events), ["ResultSubmitted", "ActConfirmed", "MeasureRecorded"]);
     assert_eq!(run.case().stage, Stage::TownshipResult { instruction: id });
     run.must(accept_result());
-    let secretary = Post {
-        role: Role::VillageSecretary,
-        region: region(Level::Village, "371302001001"),
-        agency: None,
-    };
+    let secretary = Post { role: Role::VillageSecretary, region: region(Level::Village, "371302001001"), agency: None };
     assert_eq!(run.case().stage_owner(), Some(secretary));
     run.must(Command::Publish);
-    let closed = Stage::Closed {
-        tier: Tier::Township,
-        public_text: "已取缔".to_owned(),
-        cause: Cause::Published,
-    };
+    let closed = Stage::Closed { tier: Tier::Township, public_text: "已取缔".to_owned(), cause: Cause::Published };
     assert_eq!(run.case().stage, closed);
-    assert_eq!(
-        run.go(&Command::Publish),
-        Ok(Vec::new()),
-        "published twice is published"
-    );
+    assert_eq!(run.go(&Command::Publish), Ok(Vec::new()), "published twice is published");
 }
 
 #[test]
 fn a_county_case_goes_through_the_office_and_the_lead_moves_it() {
     let mut run = Run::assigned();
-    let names: Vec<_> = run
-        .case()
-        .instructions
-        .iter()
-        .filter_map(|one| one.post.agency)
-        .collect();
-    assert_eq!(
-        names,
-        [
-            Agency::EmergencyManagement,
-            Agency::MarketRegulation,
-            Agency::PublicSecurity
-        ]
-    );
+    let names: Vec<_> = run.case().instructions.iter().filter_map(|one| one.post.agency).collect();
+    assert_eq!(names, [Agency::EmergencyManagement, Agency::MarketRegulation, Agency::PublicSecurity]);
     let (lead, co_handler) = (run.lead(), run.co_handler());
-    run.step(co_handler, Step::SubmitResult(result(ResultKind::Final)))
-        .expect("a co-handler's result");
-    assert_eq!(
-        run.case().stage.kind(),
-        StageKind::WithDepartment,
-        "a co-handler does not move the case"
-    );
+    run.step(co_handler, Step::SubmitResult(result(ResultKind::Final))).expect("a co-handler's result");
+    assert_eq!(run.case().stage.kind(), StageKind::WithDepartment, "a co-handler does not move the case");
     assert_eq!(reason(run.go(&feed_back())), Reason::NoResultYet);
-    run.step(
-        lead,
-        Step::Respond {
-            plan: "今日到场".to_owned(),
-        },
-    )
-    .expect("a response");
-    run.step(lead, Step::SubmitResult(result(ResultKind::Interim)))
-        .expect("a result");
+    run.step(lead, Step::Respond { plan: "今日到场".to_owned() }).expect("a response");
+    run.step(lead, Step::SubmitResult(result(ResultKind::Interim))).expect("a result");
     let events = run.must(feed_back());
     assert_eq!(kinds(&events), ["FedBack", "OutcomeAvailable"]);
     run.must(Command::Publish);
-    assert!(matches!(
-        run.case().stage,
-        Stage::Closed {
-            tier: Tier::County,
-            cause: Cause::Published,
-            ..
-        }
-    ));
+    assert!(matches!(run.case().stage, Stage::Closed { tier: Tier::County, cause: Cause::Published, .. }));
 }
 
 #[test]
 fn a_step_before_the_delivery_delivers_at_the_same_instant() {
     let mut run = Run::assigned();
     let lead = run.lead();
-    let events = run
-        .step(
-            lead,
-            Step::Respond {
-                plan: "今日到场".to_owned(),
-            },
-        )
-        .expect("a response");
+    let events = run.step(lead, Step::Respond { plan: "今日到场".to_owned() }).expect("a response");
     assert_eq!(kinds(&events), ["Delivered", "Responded"]);
     assert_eq!(events[0].at(), events[1].at());
-    assert_eq!(
-        run.step(lead, Step::Deliver(Means::Assumed)),
-        Ok(Vec::new()),
-        "delivered once"
-    );
+    assert_eq!(run.step(lead, Step::Deliver(Means::Assumed)), Ok(Vec::new()), "delivered once");
 }
 
 #[test]
@@ -165,22 +86,11 @@ fn nothing_counts_before_the_instruction_was_issued_or_delivered() {
     let lead = run.lead();
     let issued = run.case().instruction(lead).expect("the lead's").issued_at;
     let early = issued - SignedDuration::from_secs(3);
-    let deliver = Command::Instruction {
-        id: lead,
-        step: Step::Deliver(Means::Consumer),
-    };
+    let deliver = Command::Instruction { id: lead, step: Step::Deliver(Means::Consumer) };
     let events = run.go_at(&deliver, early).expect("delivered");
     assert_eq!(events[0].at(), issued, "a server whose clock is behind");
-    let respond = Command::Instruction {
-        id: lead,
-        step: Step::Respond {
-            plan: "到场".to_owned(),
-        },
-    };
-    assert_eq!(
-        run.go_at(&respond, early).expect("a response")[0].at(),
-        issued
-    );
+    let respond = Command::Instruction { id: lead, step: Step::Respond { plan: "到场".to_owned() } };
+    assert_eq!(run.go_at(&respond, early).expect("a response")[0].at(), issued);
 }
 
 #[test]
@@ -193,15 +103,10 @@ fn an_agency_without_authority_hands_the_case_back_to_the_centre() {
     assert_eq!(run.case().stage, Stage::Declined { instruction: first });
     run.must(instruct(Agency::MarketRegulation));
     assert_eq!(run.case().legs, 2);
-    assert_eq!(
-        reason(run.step(first, Step::Accept)),
-        Reason::InstructionDeclined
-    );
+    assert_eq!(reason(run.step(first, Step::Accept)), Reason::InstructionDeclined);
     let second = run.lead();
     run.step(second, decline("")).expect("declined again");
-    run.must(Command::Escalate {
-        reason: "超出职权".to_owned(),
-    });
+    run.must(Command::Escalate { reason: "超出职权".to_owned() });
     assert_eq!(run.case().stage, Stage::AtOffice);
 }
 
@@ -209,30 +114,13 @@ fn an_agency_without_authority_hands_the_case_back_to_the_centre() {
 fn the_leads_return_starts_a_new_leg_and_a_co_handlers_ends_only_its_own() {
     let mut run = Run::assigned();
     let (lead, co_handler) = (run.lead(), run.co_handler());
-    assert_eq!(
-        reason(run.step(lead, decline(""))),
-        Reason::LegalBasisRequired
-    );
-    run.step(co_handler, decline("职责分工规定第3条"))
-        .expect("returned");
+    assert_eq!(reason(run.step(lead, decline(""))), Reason::LegalBasisRequired);
+    run.step(co_handler, decline("职责分工规定第3条")).expect("returned");
     assert_eq!(run.case().stage, Stage::WithDepartment { lead });
-    run.step(lead, decline("职责分工规定第3条"))
-        .expect("returned");
+    run.step(lead, decline("职责分工规定第3条")).expect("returned");
     assert_eq!(run.case().stage, Stage::AtOffice);
-    let states: Vec<_> = run
-        .case()
-        .instructions
-        .iter()
-        .map(|one| one.state())
-        .collect();
-    assert_eq!(
-        states,
-        [
-            InstructionState::Declined,
-            InstructionState::Declined,
-            InstructionState::Cancelled
-        ]
-    );
+    let states: Vec<_> = run.case().instructions.iter().map(|one| one.state()).collect();
+    assert_eq!(states, [InstructionState::Declined, InstructionState::Declined, InstructionState::Cancelled]);
     let cancelled = run.case().instructions[2].id;
     assert_eq!(
         reason(run.step(cancelled, Step::SubmitResult(result(ResultKind::Final)))),
@@ -245,62 +133,30 @@ fn the_leads_return_starts_a_new_leg_and_a_co_handlers_ends_only_its_own() {
 #[test]
 fn another_lead_than_proposed_needs_a_reason_and_brings_its_own_co_handlers() {
     let mut run = Run::opened(den(), true);
-    run.must(Command::Escalate {
-        reason: "超出职权".to_owned(),
-    });
+    run.must(Command::Escalate { reason: "超出职权".to_owned() });
     let choose = |lead, co_handlers: &[Agency], why: &str| Command::AssignDepartment {
-        choice: Choice {
-            lead,
-            co_handlers: co_handlers.to_vec(),
-            deviation_reason: why.to_owned(),
-        },
+        choice: Choice { lead, co_handlers: co_handlers.to_vec(), deviation_reason: why.to_owned() },
         text: "依法查处".to_owned(),
     };
-    assert_eq!(
-        reason(run.go(&choose(Some(Agency::Transport), &[], ""))),
-        Reason::DeviationReasonRequired
-    );
-    let twice = run
-        .go(&choose(None, &[Agency::Energy, Agency::Energy], ""))
-        .expect_err("twice");
+    assert_eq!(reason(run.go(&choose(Some(Agency::Transport), &[], ""))), Reason::DeviationReasonRequired);
+    let twice = run.go(&choose(None, &[Agency::Energy, Agency::Energy], "")).expect_err("twice");
     assert_eq!(twice.obstacle, Obstacle::Field("co_handlers[1]".to_owned()));
     let itself = choose(None, &[Agency::EmergencyManagement], "");
     assert_eq!(reason(run.go(&itself)), Reason::DuplicateAssignee);
     let events = run.must(choose(Some(Agency::Transport), &[], "案发地为货运站场"));
     assert_eq!(run.case().instructions.len(), 1);
-    let Event::DepartmentInstructed {
-        deviation_reason,
-        route,
-        ..
-    } = &events[0]
-    else {
-        panic!("{events:?}")
-    };
-    assert_eq!(
-        (deviation_reason.as_str(), route.rule.as_str()),
-        ("案发地为货运站场", "hc")
-    );
+    let Event::DepartmentInstructed { deviation_reason, route, .. } = &events[0] else { panic!("{events:?}") };
+    assert_eq!((deviation_reason.as_str(), route.rule.as_str()), ("案发地为货运站场", "hc"));
 }
 
 #[test]
 fn an_enterprises_case_goes_up_unless_the_township_has_the_authority() {
     let mut run = Run::opened(enterprise(Some(Agency::Transport)), true);
     let refused = run.go(&instruct(Agency::Transport)).expect_err("outside");
-    assert_eq!(
-        (refused.reason, refused.obstacle),
-        (
-            Reason::OutsideAuthority,
-            Obstacle::Stage(StageKind::AtCentre)
-        )
-    );
-    run.must(Command::Escalate {
-        reason: "企业案件".to_owned(),
-    });
+    assert_eq!((refused.reason, refused.obstacle), (Reason::OutsideAuthority, Obstacle::Stage(StageKind::AtCentre)));
+    run.must(Command::Escalate { reason: "企业案件".to_owned() });
     run.must(assign());
-    let lead = run
-        .case()
-        .instruction(run.lead())
-        .and_then(|one| one.post.agency);
+    let lead = run.case().instruction(run.lead()).and_then(|one| one.post.agency);
     assert_eq!(lead, Some(Agency::Transport), "its own regulator");
 }
 
@@ -309,65 +165,34 @@ fn a_case_from_no_village_closes_with_its_outcome() {
     let mut run = Run::opened(den(), false);
     run.must(instruct(Agency::PublicSecurity));
     let id = run.lead();
-    run.step(id, Step::SubmitResult(result(ResultKind::Final)))
-        .expect("a result");
-    assert_eq!(
-        kinds(&run.must(accept_result())),
-        ["OutcomeAvailable", "Closed"]
-    );
-    assert!(matches!(
-        run.case().stage,
-        Stage::Closed {
-            cause: Cause::NoVillage,
-            ..
-        }
-    ));
+    run.step(id, Step::SubmitResult(result(ResultKind::Final))).expect("a result");
+    assert_eq!(kinds(&run.must(accept_result())), ["OutcomeAvailable", "Closed"]);
+    assert!(matches!(run.case().stage, Stage::Closed { cause: Cause::NoVillage, .. }));
 }
 
 #[test]
 fn a_final_result_may_follow_the_interim_one_even_after_the_closing_and_moves_nothing() {
     let mut run = Run::assigned();
     let (lead, co_handler) = (run.lead(), run.co_handler());
-    run.step(lead, Step::SubmitResult(result(ResultKind::Interim)))
-        .expect("interim");
+    run.step(lead, Step::SubmitResult(result(ResultKind::Interim))).expect("interim");
     run.must(feed_back());
     run.must(Command::Publish);
     let stage = run.case().stage.clone();
     let mut later = result(ResultKind::Final);
     later.measures.push(fine("罚2", 5_000_000));
-    let events = run
-        .step(lead, Step::SubmitResult(later.clone()))
-        .expect("final");
-    assert_eq!(
-        kinds(&events),
-        ["ResultSubmitted", "MeasureRecorded"],
-        "what is known counts once"
-    );
-    assert_eq!(
-        reason(run.step(lead, Step::SubmitResult(later.clone()))),
-        Reason::ResultAlreadyFinal
-    );
-    assert_eq!(
-        reason(run.step(lead, Step::SubmitResult(result(ResultKind::Interim)))),
-        Reason::ResultAlreadyFinal
-    );
+    let events = run.step(lead, Step::SubmitResult(later.clone())).expect("final");
+    assert_eq!(kinds(&events), ["ResultSubmitted", "MeasureRecorded"], "what is known counts once");
+    assert_eq!(reason(run.step(lead, Step::SubmitResult(later.clone()))), Reason::ResultAlreadyFinal);
+    assert_eq!(reason(run.step(lead, Step::SubmitResult(result(ResultKind::Interim)))), Reason::ResultAlreadyFinal);
     later.confirmed_acts.push(act("HC-14"));
     assert_eq!(
-        kinds(
-            &run.step(lead, Step::SubmitResult(later))
-                .expect("a new act")
-        ),
+        kinds(&run.step(lead, Step::SubmitResult(later)).expect("a new act")),
         ["ResultSubmitted", "ActConfirmed"]
     );
-    assert_eq!(
-        run.case().instruction(co_handler).expect("its").state(),
-        InstructionState::Cancelled
-    );
+    assert_eq!(run.case().instruction(co_handler).expect("its").state(), InstructionState::Cancelled);
     let mut own = result(ResultKind::Final);
     own.measures = vec![fine("协办1", 1)];
-    let events = run
-        .step(co_handler, Step::SubmitResult(own))
-        .expect("a co-handler's later fact");
+    let events = run.step(co_handler, Step::SubmitResult(own)).expect("a co-handler's later fact");
     assert_eq!(kinds(&events), ["ResultSubmitted", "MeasureRecorded"]);
     assert_eq!(run.case().stage, stage);
 }
@@ -387,42 +212,20 @@ fn a_measure_is_checked_field_by_field_and_its_id_is_its_own() {
     };
     let (ok, mut late) = (fine("1", 1), fine("2", 1));
     late.decided_at = run.now + SignedDuration::from_mins(9);
-    let nobody = Measure {
-        kind: MeasureKind::CriminalMeasure { persons: 0 },
-        ..fine("3", 1)
-    };
+    let nobody = Measure { kind: MeasureKind::CriminalMeasure { persons: 0 }, ..fine("3", 1) };
     assert_eq!(
         refused(&mut run, vec![ok.clone(), fine("2", 0)]),
-        (
-            Reason::FineNotPositive,
-            "field measures[1].fine.amount_fen".to_owned()
-        )
+        (Reason::FineNotPositive, "field measures[1].fine.amount_fen".to_owned())
     );
-    assert_eq!(
-        refused(&mut run, vec![late]),
-        (
-            Reason::TimeInFuture,
-            "field measures[0].decided_at".to_owned()
-        )
-    );
-    assert_eq!(
-        refused(&mut run, vec![nobody]).0,
-        Reason::PersonsNotPositive
-    );
-    assert_eq!(
-        refused(&mut run, vec![fine("", 1)]).0,
-        Reason::MeasureIdRequired
-    );
+    assert_eq!(refused(&mut run, vec![late]), (Reason::TimeInFuture, "field measures[0].decided_at".to_owned()));
+    assert_eq!(refused(&mut run, vec![nobody]).0, Reason::PersonsNotPositive);
+    assert_eq!(refused(&mut run, vec![fine("", 1)]).0, Reason::MeasureIdRequired);
     assert_eq!(
         refused(&mut run, vec![ok.clone(), fine("1", 2)]),
-        (
-            Reason::MeasureIdReused,
-            "field measures[1].measure_id".to_owned()
-        )
+        (Reason::MeasureIdReused, "field measures[1].measure_id".to_owned())
     );
     assert!(run.case().measures.is_empty(), "nothing changed");
-    run.step(lead, with(vec![ok.clone(), ok]))
-        .expect("the same twice is one");
+    run.step(lead, with(vec![ok.clone(), ok])).expect("the same twice is one");
     assert_eq!(run.case().measures.len(), 1);
 }
 
@@ -431,39 +234,24 @@ fn a_withdrawn_report_closes_the_case_wherever_it_stands() {
     let mut run = Run::assigned();
     let lead = run.lead();
     assert_eq!(kinds(&run.must(Command::Withdraw)), ["Closed"]);
-    assert_eq!(
-        reason(run.step(lead, Step::Accept)),
-        Reason::InstructionCancelled
-    );
+    assert_eq!(reason(run.step(lead, Step::Accept)), Reason::InstructionCancelled);
     assert_eq!(run.go(&Command::Withdraw), Ok(Vec::new()));
-    assert_eq!(
-        Run::new().go(&Command::Withdraw),
-        Ok(Vec::new()),
-        "it had not gone up"
-    );
+    assert_eq!(Run::new().go(&Command::Withdraw), Ok(Vec::new()), "it had not gone up");
 }
 
 #[test]
 fn opening_twice_opens_once() {
     let mut run = Run::opened(den(), true);
-    assert_eq!(
-        run.go(&Command::Open(Box::new(facts(den(), true)))),
-        Ok(Vec::new())
-    );
+    assert_eq!(run.go(&Command::Open(Box::new(facts(den(), true)))), Ok(Vec::new()));
     assert_eq!(run.case().facts.reached_at, start());
     assert_eq!(reason(Run::new().go(&assign())), Reason::NoSuchCase);
-    assert_eq!(
-        reason(run.step(Uuid::nil(), Step::Accept)),
-        Reason::NoSuchInstruction
-    );
+    assert_eq!(reason(run.step(Uuid::nil(), Step::Accept)), Reason::NoSuchInstruction);
 }
 
 /// A case in each stage, by the shortest way.
 fn in_stage(stage: StageKind) -> Run {
     let mut run = match stage {
-        StageKind::AtOffice | StageKind::WithDepartment | StageKind::DepartmentResult => {
-            Run::assigned()
-        }
+        StageKind::AtOffice | StageKind::WithDepartment | StageKind::DepartmentResult => Run::assigned(),
         _ => Run::opened(den(), true),
     };
     match stage {
@@ -474,8 +262,7 @@ fn in_stage(stage: StageKind) -> Run {
         }
         StageKind::DepartmentResult => {
             let lead = run.lead();
-            run.step(lead, Step::SubmitResult(result(ResultKind::Final)))
-                .expect("a result");
+            run.step(lead, Step::SubmitResult(result(ResultKind::Final))).expect("a result");
         }
         StageKind::WithTownshipAgency
         | StageKind::Declined
@@ -487,8 +274,7 @@ fn in_stage(stage: StageKind) -> Run {
             if stage == StageKind::Declined {
                 run.step(id, decline("")).expect("declined");
             } else if stage != StageKind::WithTownshipAgency {
-                run.step(id, Step::SubmitResult(result(ResultKind::Final)))
-                    .expect("a result");
+                run.step(id, Step::SubmitResult(result(ResultKind::Final))).expect("a result");
             }
             if matches!(stage, StageKind::OutcomeAvailable | StageKind::Closed) {
                 run.must(accept_result());
@@ -505,12 +291,10 @@ fn in_stage(stage: StageKind) -> Run {
 #[test]
 fn every_command_in_every_wrong_stage_has_its_reason() {
     use Reason::{
-        AlreadyAssigned, AlreadyEscalated, AlreadyInstructed, CaseClosed, NoOutcomeYet,
-        NoResultYet, NotEscalated, OutcomeAvailable, ResultWaiting,
+        AlreadyAssigned, AlreadyEscalated, AlreadyInstructed, CaseClosed, NoOutcomeYet, NoResultYet, NotEscalated,
+        OutcomeAvailable, ResultWaiting,
     };
-    let escalate = || Command::Escalate {
-        reason: "超出职权".to_owned(),
-    };
+    let escalate = || Command::Escalate { reason: "超出职权".to_owned() };
     let centre = [
         None,
         Some(AlreadyInstructed),
@@ -600,8 +384,7 @@ fn every_command_in_every_wrong_stage_has_its_reason() {
 
 #[test]
 fn every_reason_has_a_code_of_its_own_and_words_for_clerks() {
-    let codes: std::collections::BTreeSet<_> =
-        Reason::ALL.iter().map(|reason| reason.code()).collect();
+    let codes: std::collections::BTreeSet<_> = Reason::ALL.iter().map(|reason| reason.code()).collect();
     assert_eq!(codes.len(), Reason::ALL.len());
     assert!(Reason::ALL.iter().all(|reason| !reason.zh().is_empty()));
 }

@@ -3,8 +3,8 @@
 use dafei_dispatch_core::{
     authority::Authority,
     case::{
-        Case, Command, Context, Event, Facts, Means, Measure, MeasureKind, Rejection, ResultKind,
-        ResultReport, Source, Step, check, decide, evolve,
+        Case, Command, Context, Event, Facts, Means, Measure, MeasureKind, Rejection, ResultKind, ResultReport, Source,
+        Step, check, decide, evolve,
     },
     routing::Table,
 };
@@ -23,13 +23,11 @@ use jiff::SignedDuration;
 use uuid::Uuid;
 
 pub(crate) fn table() -> Table {
-    Table::parse(include_str!("../../../../../data/routing/default.json"))
-        .expect("the default table is sound")
+    Table::parse(include_str!("../../../../../data/routing/default.json")).expect("the default table is sound")
 }
 
 pub(crate) fn authority() -> Authority {
-    Authority::parse(include_str!("../../../../../data/routing/authority.json"))
-        .expect("the default is sound")
+    Authority::parse(include_str!("../../../../../data/routing/authority.json")).expect("the default is sound")
 }
 
 pub(crate) fn act(code: &str) -> Act {
@@ -41,10 +39,7 @@ pub(crate) fn region(level: Level, code: &str) -> Region {
 }
 
 pub(crate) fn den() -> Subject {
-    Subject::Den {
-        place: "村东头废弃厂房".to_owned(),
-        position: None,
-    }
+    Subject::Den { place: "村东头废弃厂房".to_owned(), position: None }
 }
 
 pub(crate) fn enterprise(regulator: Option<Agency>) -> Subject {
@@ -62,12 +57,7 @@ pub(crate) fn facts(subject: Subject, with_village: bool) -> Facts {
     let county = region(Level::County, "371302");
     let township = region(Level::Township, "371302001");
     let village = with_village.then(|| region(Level::Village, "371302001001"));
-    let path = [
-        Some(city),
-        Some(county.clone()),
-        Some(township.clone()),
-        village.clone(),
-    ];
+    let path = [Some(city), Some(county.clone()), Some(township.clone()), village.clone()];
     Facts {
         id: Uuid::from_u128(7),
         source: Source::GridReport,
@@ -122,11 +112,7 @@ impl Run {
         self.go_at(command, self.now)
     }
 
-    pub(crate) fn go_at(
-        &mut self,
-        command: &Command,
-        at: Instant,
-    ) -> Result<Vec<Event>, Rejection> {
+    pub(crate) fn go_at(&mut self, command: &Command, at: Instant) -> Result<Vec<Event>, Rejection> {
         let context = Context {
             at,
             now: self.now,
@@ -141,19 +127,14 @@ impl Run {
             self.case = evolve(self.case.take(), event);
             let case = self.case.as_ref().expect("an event leaves a case");
             check(case).expect("the invariants hold");
-            assert_eq!(
-                case.sequence - before,
-                i64::from(case.publishes(event)),
-                "a hole at {event:?}"
-            );
+            assert_eq!(case.sequence - before, i64::from(case.publishes(event)), "a hole at {event:?}");
         }
         self.events.extend(events.iter().cloned());
         Ok(events)
     }
 
     pub(crate) fn must(&mut self, command: Command) -> Vec<Event> {
-        self.go(&command)
-            .unwrap_or_else(|rejection| panic!("{command:?}: {rejection}"))
+        self.go(&command).unwrap_or_else(|rejection| panic!("{command:?}: {rejection}"))
     }
 
     pub(crate) fn case(&self) -> &Case {
@@ -162,24 +143,13 @@ impl Run {
 
     /// The lead's latest instruction.
     pub(crate) fn lead(&self) -> Uuid {
-        self.case()
-            .instructions
-            .iter()
-            .rev()
-            .find(|one| one.lead)
-            .expect("a lead")
-            .id
+        self.case().instructions.iter().rev().find(|one| one.lead).expect("a lead").id
     }
 
     /// The first co-handler's latest instruction.
     pub(crate) fn co_handler(&self) -> Uuid {
         let legs = self.case().legs;
-        self.case()
-            .instructions
-            .iter()
-            .find(|one| !one.lead && one.leg == legs)
-            .expect("a co-handler")
-            .id
+        self.case().instructions.iter().find(|one| !one.lead && one.leg == legs).expect("a co-handler").id
     }
 
     pub(crate) fn step(&mut self, id: Uuid, step: Step) -> Result<Vec<Event>, Rejection> {
@@ -189,26 +159,18 @@ impl Run {
     /// As far as the departments have it.
     pub(crate) fn assigned() -> Self {
         let mut run = Self::opened(den(), true);
-        run.must(Command::Escalate {
-            reason: "超出职权".to_owned(),
-        });
+        run.must(Command::Escalate { reason: "超出职权".to_owned() });
         run.must(assign());
         run
     }
 }
 
 pub(crate) fn instruct(agency: Agency) -> Command {
-    Command::InstructAgency {
-        agency,
-        text: "立即查处".to_owned(),
-    }
+    Command::InstructAgency { agency, text: "立即查处".to_owned() }
 }
 
 pub(crate) fn assign() -> Command {
-    Command::AssignDepartment {
-        choice: dafei_dispatch_core::case::Choice::default(),
-        text: "依法查处".to_owned(),
-    }
+    Command::AssignDepartment { choice: dafei_dispatch_core::case::Choice::default(), text: "依法查处".to_owned() }
 }
 
 pub(crate) fn result(kind: ResultKind) -> ResultReport {

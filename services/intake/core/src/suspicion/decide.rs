@@ -141,12 +141,7 @@ fn notify(kind: StateKind) -> Result<Vec<Event>, Reason> {
     }
 }
 
-fn persuade(
-    suspicion: &Suspicion,
-    outcome: Outcome,
-    note: &str,
-    context: &Context<'_>,
-) -> Result<Vec<Event>, Reason> {
+fn persuade(suspicion: &Suspicion, outcome: Outcome, note: &str, context: &Context<'_>) -> Result<Vec<Event>, Reason> {
     let kind = suspicion.state.kind();
     before_going_up(kind)?;
     match kind {

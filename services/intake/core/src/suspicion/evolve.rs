@@ -10,9 +10,7 @@ use super::{
 pub fn evolve(suspicion: Option<Suspicion>, event: &Event) -> Option<Suspicion> {
     let Some(Suspicion { facts, state, version }) = suspicion else {
         return match event {
-            Event::Recorded(facts) => {
-                Some(Suspicion { facts: (**facts).clone(), state: State::Recorded, version: 1 })
-            }
+            Event::Recorded(facts) => Some(Suspicion { facts: (**facts).clone(), state: State::Recorded, version: 1 }),
             _ => None,
         };
     };

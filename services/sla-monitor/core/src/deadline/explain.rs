@@ -27,7 +27,8 @@ impl Inputs {
             self.clause,
             self.rule_version
         )];
-        let corrected = if self.skewed { "，设备时钟偏差超过允许值，已按校正后的时间计" } else { "" };
+        let corrected =
+            if self.skewed { "，设备时钟偏差超过允许值，已按校正后的时间计" } else { "" };
         lines.push(format!("起算：{}（北京时间）{corrected}。", format_local(self.start)));
         match &self.days {
             Some(days) => self.count(days, &mut lines),

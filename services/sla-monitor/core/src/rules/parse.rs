@@ -78,8 +78,7 @@ pub(super) fn parse(text: &str) -> Result<Rules, RulesError> {
         clock: clock.map(ToOwned::to_owned),
         reason,
     };
-    let file: File = serde_json::from_str(text)
-        .map_err(|error| fault(error.line().max(1), None, error.to_string()))?;
+    let file: File = serde_json::from_str(text).map_err(|error| fault(error.line().max(1), None, error.to_string()))?;
     if file.version.trim().is_empty() {
         return Err(fault(line_of(text, "version"), None, "version is empty".to_owned()));
     }
@@ -160,10 +159,7 @@ fn owner(code: &str) -> Result<OwnerRef, String> {
 }
 
 fn kinds(codes: &[String]) -> Result<Vec<FactKind>, String> {
-    codes
-        .iter()
-        .map(|code| FactKind::from_code(code).ok_or_else(|| format!("{code:?} is no fact")))
-        .collect()
+    codes.iter().map(|code| FactKind::from_code(code).ok_or_else(|| format!("{code:?} is no fact"))).collect()
 }
 
 fn check_limit(rule: &Rule) -> Result<(), String> {
@@ -185,12 +181,8 @@ fn check_limit(rule: &Rule) -> Result<(), String> {
     match documented(rule.clock) {
         None if rule.local_default => Ok(()),
         None => Err("the document leaves this value open: local_default must be true".to_owned()),
-        Some(_) if rule.local_default => {
-            Err("the document sets this value: local_default must be false".to_owned())
-        }
-        Some(most) if raises(rule.limit, most) => {
-            Err(format!("the limit is above the document's {}", most.name_zh()))
-        }
+        Some(_) if rule.local_default => Err("the document sets this value: local_default must be false".to_owned()),
+        Some(most) if raises(rule.limit, most) => Err(format!("the limit is above the document's {}", most.name_zh())),
         Some(_) => Ok(()),
     }
 }

@@ -1,0 +1,89 @@
+"""An agency's own system: takes instructions from its queue on NATS and answers them.
+
+Needs nats-py. Reads the credentials (the JSON that `./dev agency-creds` prints) from standard input:
+
+    ./dev agency-creds emergency-management county 371302 | python docs/examples/agency_system.py [--once]
+"""
+
+import asyncio
+import json
+import sys
+
+import nats
+
+
+class AgencySystem:
+    def __init__(self, credentials: dict) -> None:
+        self.credentials = credentials
+
+    async def connect(self) -> None:
+        known = self.credentials
+        self.nats = await nats.connect(known["url"], user=known["user"], password=known["password"])
+        # The queue is another account's: its JetStream API is reached under a prefix of its own.
+        jetstream = self.nats.jetstream(prefix=known["api_prefix"])
+        self.queue = await jetstream.pull_subscribe_bind(known["durable"], stream=known["stream"])
+
+    async def messages(self):
+        """Instructions and receipts, in order. Acknowledge what has been taken down: that is the delivery."""
+        while True:
+            try:
+                for message in await self.queue.fetch(10, timeout=5):
+                    yield message
+            except nats.errors.TimeoutError:
+                continue
+
+    async def feed_back(self, instruction: dict, kind: str, body: dict) -> str:
+        """Publishes a feedback. Its id is ours: send it again with the same id until its receipt comes."""
+        feedback_id = f"{instruction['instructionId']}-{kind}"
+        feedback = {
+            "feedbackId": feedback_id,
+            "instructionId": instruction["instructionId"],
+            "agency": self.credentials["agency"],
+            "region": self.credentials["region"],
+            kind: body,
+        }
+        # A request, not a publish: the answer says that the server has stored it. That instant counts for the clocks.
+        subject = f"{self.credentials['feedback_prefix']}.{kind}"
+        stored = await self.nats.request(subject, json.dumps(feedback).encode(), timeout=5)
+        answer = json.loads(stored.data)
+        if "error" in answer:
+            raise RuntimeError(answer["error"])
+        return feedback_id
+
+    async def work_off(self, instruction: dict) -> "list[str]":
+        print(f"instruction {instruction['instructionId']} for case {instruction['caseId']}: {instruction['actName']}")
+        return [
+            await self.feed_back(instruction, "accepted", {"by": "duty desk"}),
+            await self.feed_back(instruction, "response", {"plan": "现场处置"}),
+            await self.feed_back(instruction, "result", {
+                "kind": "RESULT_KIND_FINAL",
+                "text": "窝点已取缔",
+                "confirmedActs": [instruction["act"]],
+                "measures": [{"measureId": "close-1", "decidedAt": instruction["issuedAt"], "closeDown": {"note": "拆除设备"}}],
+            }),
+        ]
+
+
+async def main() -> None:
+    once = "--once" in sys.argv[1:]
+    system = AgencySystem(json.load(sys.stdin))
+    await system.connect()
+    waiting: "set[str]" = set()
+    async for message in system.messages():
+        kind = message.subject.rsplit(".", 1)[1]
+        payload = json.loads(message.data)
+        if kind == "instruction":
+            waiting.update(await system.work_off(payload))
+        elif kind == "receipt" and payload["feedbackId"] in waiting:
+            print(f"receipt {payload['feedbackId']}: {payload['status']} {payload.get('message', '')}")
+            waiting.discard(payload["feedbackId"])
+            if payload["status"] == "RECEIPT_STATUS_REJECTED":
+                raise SystemExit(f"rejected: {payload['reason']} {payload.get('field', '')}")
+        await message.ack()
+        if once and kind == "receipt" and not waiting:
+            break
+    await system.nats.drain()
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

@@ -1,0 +1,156 @@
+//! An agency's own system on NATS: its durable, its instructions, and its acknowledgements.
+
+use dafei_contracts::{Event, Stream, dispatch::v1 as api, events::v1 as ev, types::v1 as types};
+use dafei_kernel::{agency::Agency, clock::Clock};
+use dafei_messaging::streams::ensure_streams;
+use dafei_testkit::eventually;
+use futures::StreamExt;
+use jiff::SignedDuration;
+use serde_json::{Value, json};
+
+use crate::suite::{COUNTY, PATIENCE, Suite, TOWNSHIP, lead, streams};
+
+/// What an agency's client does that only knows NATS.
+pub(crate) struct System {
+    js: async_nats::jetstream::Context,
+    registered: api::RegisterAgencySystemResponse,
+    agency: Agency,
+}
+
+impl System {
+    pub(crate) async fn register(suite: &Suite, agency: Agency) -> Self {
+        let registered = suite.admin().register(agency, COUNTY).await.expect("registered");
+        Self { js: suite.nats.jetstream().await, registered, agency }
+    }
+
+    /// The next message of the durable, acknowledged.
+    pub(crate) async fn next(&self) -> (String, Value) {
+        let stream = self.js.get_stream(&self.registered.stream).await.expect("the stream");
+        let consumer: async_nats::jetstream::consumer::PullConsumer =
+            stream.get_consumer(&self.registered.durable).await.expect("the durable");
+        let mut messages = consumer.fetch().max_messages(1).expires(PATIENCE).messages().await.expect("messages");
+        let message = messages.next().await.expect("a message in time").expect("a message");
+        message.double_ack().await.expect("acknowledged");
+        let kind = message.headers.as_ref().and_then(|headers| headers.get("ce-type")).expect("a type").to_string();
+        (kind, serde_json::from_slice(&message.payload).expect("JSON"))
+    }
+
+    /// The next receipt.
+    pub(crate) async fn receipt(&self) -> Value {
+        let (kind, receipt) = self.next().await;
+        assert_eq!(kind, "dafei.events.v1.Receipt", "{receipt}");
+        receipt
+    }
+
+    /// A feedback with its envelope.
+    pub(crate) fn feedback(&self, id: &str, instruction: &str, kind: &str, body: Value) -> Value {
+        let mut feedback = json!({
+            "feedbackId": id,
+            "instructionId": instruction,
+            "agency": self.agency.code(),
+            "region": {"level": "county", "code": "371302"},
+        });
+        feedback[kind] = body;
+        feedback
+    }
+
+    pub(crate) async fn publish(&self, kind: &str, payload: impl Into<Vec<u8>>) {
+        let subject = format!("{}{kind}", self.registered.feedback_prefix);
+        self.publish_to(subject, payload).await;
+    }
+
+    pub(crate) async fn publish_to(&self, subject: String, payload: impl Into<Vec<u8>>) {
+        let stored = self.js.publish(subject, payload.into().into()).await.expect("published");
+        stored.await.expect("stored");
+    }
+
+    pub(crate) async fn send(&self, id: &str, instruction: &str, kind: &str, body: Value) {
+        self.publish(kind, self.feedback(id, instruction, kind, body).to_string()).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_department_does_its_part_over_nats_alone() {
+    let suite = Suite::start().await;
+    let system = System::register(&suite, Agency::EmergencyManagement).await;
+    assert_eq!(system.registered.durable, "A_emergency-management_county_371302");
+    assert_eq!(system.registered.filter_subject, "dafei.v1.agency.emergency-management.county.371302.>");
+    assert_eq!(system.registered.feedback_prefix, "dafei.v1.feedback.emergency-management.county.371302.");
+    let case = suite.assigned().await;
+    let case_id = case.case_id.parse().expect("an id");
+    suite.advance(SignedDuration::from_mins(2));
+    let (kind, instruction) = system.next().await;
+    assert_eq!(kind, "dafei.events.v1.Instruction");
+    let id = instruction["instructionId"].as_str().expect("an id").to_owned();
+    assert_eq!(id, lead(&case).instruction_id);
+    assert_eq!(instruction["assignee"]["lead"], json!(true));
+    let delivered = eventually(PATIENCE, "the acknowledgement delivers", || async {
+        let case = suite.admin().case(case_id).await.ok()?;
+        lead(&case).delivered_at
+    })
+    .await;
+    assert_eq!(delivered, suite.clock.now().into());
+    suite.advance(SignedDuration::from_mins(3));
+    system.send("F-1", &id, "accepted", json!({"by": "张三"})).await;
+    assert_eq!(system.receipt().await["status"], json!("RECEIPT_STATUS_ACCEPTED"));
+    system.send("F-2", &id, "response", json!({"plan": "今日到场"})).await;
+    let receipt = system.receipt().await;
+    assert_eq!((&receipt["feedbackId"], &receipt["instructionId"]), (&json!("F-2"), &json!(id)));
+    let measure =
+        json!({"measureId": "罚1", "decidedAt": suite.clock.now().to_string(), "fine": {"amountFen": "500000"}});
+    let result =
+        json!({"kind": "RESULT_KIND_INTERIM", "text": "已查封", "confirmedActs": ["HC-3"], "measures": [measure]});
+    system.send("F-3", &id, "result", result).await;
+    assert_eq!(system.receipt().await["status"], json!("RECEIPT_STATUS_ACCEPTED"));
+    let done = suite.state(case_id, api::CaseState::DepartmentResult).await;
+    assert_eq!(lead(&done).responded_at, Some(suite.clock.now().into()));
+    assert_eq!(lead(&done).result_kind(), types::ResultKind::Interim);
+    suite.office().feed_back(case_id).await.expect("fed back");
+    let events = suite.published(Stream::Dispatch, 9).await;
+    let delivered = events.iter().find_map(|event| match event {
+        Event::InstructionDelivered(event) => Some(event.means()),
+        _ => None,
+    });
+    assert_eq!(delivered, Some(ev::DeliveryMeans::Consumer));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_department_returns_a_wrong_assignment_over_nats() {
+    let suite = Suite::start().await;
+    let system = System::register(&suite, Agency::EmergencyManagement).await;
+    let case = suite.assigned().await;
+    let (_, instruction) = system.next().await;
+    let id = instruction["instructionId"].as_str().expect("an id").to_owned();
+    system.send("F-1", &id, "declined", json!({"reason": "不属职责"})).await;
+    let receipt = system.receipt().await;
+    assert_eq!(
+        (&receipt["reason"], &receipt["field"]),
+        (&json!("LEGAL_BASIS_REQUIRED"), &json!("declined.legal_basis"))
+    );
+    system.send("F-1", &id, "declined", json!({"reason": "不属职责", "legalBasis": "职责分工规定"})).await;
+    assert_eq!(system.receipt().await["status"], json!("RECEIPT_STATUS_ACCEPTED"), "what was rejected may be mended");
+    suite.state(case.case_id.parse().expect("an id"), api::CaseState::AtOffice).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn registering_twice_is_one_system_and_a_wiped_bus_gets_its_durable_again() {
+    let mut suite = Suite::start().await;
+    System::register(&suite, Agency::Energy).await;
+    let system = System::register(&suite, Agency::Energy).await;
+    suite.admin().register(Agency::PublicSecurity, TOWNSHIP).await.expect("registered");
+    let request = api::ListAgencySystemsRequest { page_size: 1, page_token: String::new() };
+    let first = suite.admin().systems().list_agency_systems(request).await.expect("a page").into_inner();
+    assert_eq!(first.systems[0].durable, "A_energy_county_371302");
+    let request = api::ListAgencySystemsRequest { page_size: 1, page_token: first.next_page_token };
+    let second = suite.admin().systems().list_agency_systems(request).await.expect("a page").into_inner();
+    assert_eq!(second.systems[0].durable, "A_public-security_township_371302001");
+    suite.nats.wipe().await;
+    suite.js = suite.nats.jetstream().await;
+    eventually(PATIENCE, "the streams are made anew", || async { ensure_streams(&suite.js, &streams()).await.ok() })
+        .await;
+    eventually(PATIENCE, "the durable is made anew", || async {
+        let stream = suite.js.get_stream(&system.registered.stream).await.ok()?;
+        stream.consumer_info(&system.registered.durable).await.ok()
+    })
+    .await;
+}

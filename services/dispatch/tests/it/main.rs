@@ -1,0 +1,11 @@
+//! Dispatch on a real PostgreSQL and a real NATS server.
+
+mod access;
+mod agency_systems;
+mod branches;
+mod delivery;
+mod feedback;
+mod lists;
+mod process;
+mod replays;
+mod suite;

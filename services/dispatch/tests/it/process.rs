@@ -1,0 +1,78 @@
+//! The process itself: it starts without NATS, says how far it is, and ends in order.
+
+use std::{net::TcpListener, process::Stdio, time::Duration};
+
+use dafei_contracts::ops::v1::{GetStatusRequest, ops_service_client::OpsServiceClient};
+use dafei_dispatch::MIGRATOR;
+use dafei_kernel::{
+    clock::{Clock, SystemClock},
+    role::Role,
+};
+use dafei_runtime::identity::mint::{Minter, TokenRequest};
+use dafei_shell::start::migrators;
+use dafei_testkit::{TestDb, TestNats, eventually};
+use jiff::SignedDuration;
+use tokio::process::Command;
+use tonic::{Request, transport::Channel};
+
+use crate::suite::{CITY, PATIENCE, region};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_process_starts_and_keeps_its_streams_there_and_shows_its_watermark() {
+    let migrators = migrators(&MIGRATOR);
+    let (db, nats) = tokio::join!(TestDb::new(&migrators), TestNats::start());
+    let js = nats.jetstream().await;
+    let intake = crate::suite::streams().remove(0);
+    dafei_messaging::streams::ensure_streams(&js, &[intake]).await.expect("intake's stream");
+    let minter = Minter::generate().expect("a key");
+    let dir = std::env::temp_dir().join(format!("dafei-dispatch-{}", std::process::id()));
+    std::fs::create_dir_all(&dir).expect("a directory");
+    let jwks = dir.join("jwks.json");
+    std::fs::write(&jwks, minter.jwks()).expect("keys");
+    let port = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("its address").port();
+    let mut process = Command::new(env!("CARGO_BIN_EXE_dafei-dispatch"))
+        .env("DAFEI_DISPATCH_LISTEN", format!("127.0.0.1:{port}"))
+        .env("DAFEI_DISPATCH_DATABASE_URL", &db.url)
+        .env("DAFEI_NATS_URL", nats.url())
+        .env("DAFEI_JWKS", &jwks)
+        .env("DAFEI_JWT_ISSUER", "issuer")
+        .env("DAFEI_JWT_AUDIENCE", "dafei")
+        .env("DAFEI_ENVIRONMENT", "test")
+        .env("DAFEI_MODE", "exercise")
+        .env("DAFEI_EXERCISE_START", "2026-03-02T01:00:00Z")
+        .stdout(Stdio::null())
+        .kill_on_drop(true)
+        .spawn()
+        .expect("the process");
+    let token = minter.sign(&TokenRequest {
+        subject: "operator".to_owned(),
+        name: None,
+        role: Role::Admin,
+        region: region(CITY),
+        agency: None,
+        work_area: None,
+        issuer: "issuer".to_owned(),
+        audience: "dafei".to_owned(),
+        expires: SystemClock.now() + SignedDuration::from_hours(1),
+    });
+    let bearer = format!("Bearer {}", token.expect("a token"));
+    let channel = Channel::from_shared(format!("http://127.0.0.1:{port}")).expect("a URI").connect_lazy();
+    let status = eventually(PATIENCE, "the watermark moves once all consumers have caught up", || async {
+        let mut request = Request::new(GetStatusRequest {});
+        request.metadata_mut().insert("authorization", bearer.parse().ok()?);
+        let status = OpsServiceClient::new(channel.clone()).get_status(request).await.ok()?.into_inner();
+        status.published_through.is_some().then_some(status)
+    })
+    .await;
+    let start: jiff::Timestamp = "2026-03-02T01:00:00Z".parse().expect("an instant");
+    assert_eq!((status.service.as_str(), status.exercise), ("dispatch", true));
+    assert_eq!(status.done_through, Some(start.into()));
+    assert_eq!(status.consumers.len(), 3);
+    assert!(js.get_stream("DAFEI_FEEDBACK").await.is_ok() && js.get_stream("DAFEI_DELIVERY").await.is_ok());
+    let number = process.id().expect("it runs").to_string();
+    let signalled = Command::new("kill").args(["-TERM", &number]).status().await.expect("kill");
+    assert!(signalled.success());
+    let ended = tokio::time::timeout(Duration::from_secs(30), process.wait()).await.expect("in time").expect("ended");
+    assert!(ended.success(), "{ended}");
+    let _ = std::fs::remove_dir_all(&dir);
+}

@@ -1,0 +1,581 @@
+//! The service in this process on servers of its own: the writer, the relay, the consumers, the timer, and gRPC behind its door.
+
+use std::{sync::Arc, time::Duration};
+
+use async_nats::jetstream;
+use dafei_contracts::{
+    Event, Stream,
+    dispatch::v1::{
+        self as api, agency_service_client::AgencyServiceClient,
+        agency_system_service_client::AgencySystemServiceClient, case_service_client::CaseServiceClient,
+        county_service_client::CountyServiceClient, township_service_client::TownshipServiceClient,
+    },
+    events::v1 as ev,
+    types::v1 as types,
+};
+use dafei_dispatch::{
+    MIGRATOR,
+    app::{AgencySystems, App, AssumedDelivery, Writer},
+    config,
+    consumers::{ACKS_STREAM, Acks, FeedbackHandler, IntakeHandler, acks_stream, feedback_stream},
+    grpc::Grpc,
+};
+use dafei_kernel::{
+    agency::Agency,
+    clock::{Clock, ControlledClock, SharedClock, SystemClock},
+    ids::SystemIds,
+    region::Region,
+    role::Role,
+    roster::{RegionEntry, RosterIndex},
+    time::Instant,
+};
+use dafei_messaging::{
+    batch::{BatchOptions, group_commit},
+    consumer::{ConsumerConfig, ConsumerLoop, Handler},
+    relay::{Relay, RelayConfig},
+    streams::{StreamSpec, ensure_streams},
+};
+use dafei_runtime::{
+    identity::{
+        AuthLayer, Verifier,
+        mint::{Minter, TokenRequest},
+    },
+    paths::Paths,
+};
+use dafei_shell::{roster::RosterView, start::migrators};
+use dafei_testkit::{TestDb, TestNats, eventually};
+use jiff::SignedDuration;
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+use tonic::{
+    Request, Status,
+    metadata::{Ascii, MetadataValue},
+    service::{Interceptor, interceptor::InterceptedService},
+    transport::{Channel, Server, server::TcpIncoming},
+};
+use uuid::Uuid;
+
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const CITY: &str = "city:371300";
+pub(crate) const COUNTY: &str = "county:371302";
+pub(crate) const OTHER_COUNTY: &str = "county:371311";
+pub(crate) const TOWNSHIP: &str = "township:371302001";
+pub(crate) const OTHER_TOWNSHIP: &str = "township:371302002";
+pub(crate) const VILLAGE: &str = "village:371302001001";
+pub(crate) const OTHER_VILLAGE: &str = "village:371302001002";
+pub(crate) const WORK_AREA: &str = "work-area:371302001-a";
+
+pub(crate) fn region(text: &str) -> Region {
+    text.parse().expect("a region")
+}
+
+pub(crate) fn wire_region(text: &str) -> types::Region {
+    (&region(text)).into()
+}
+
+fn roster() -> RosterIndex {
+    let mut roster = RosterIndex::new();
+    let rows = [
+        (CITY, None, None),
+        (COUNTY, Some(CITY), None),
+        (OTHER_COUNTY, Some(CITY), None),
+        (TOWNSHIP, Some(COUNTY), None),
+        (OTHER_TOWNSHIP, Some(COUNTY), None),
+        (WORK_AREA, Some(TOWNSHIP), None),
+        (VILLAGE, Some(TOWNSHIP), Some(WORK_AREA)),
+        (OTHER_VILLAGE, Some(TOWNSHIP), None),
+    ];
+    for (text, parent, work_area) in rows {
+        let entry = RegionEntry {
+            region: region(text),
+            name: text.to_owned(),
+            parent: parent.map(region),
+            work_area: work_area.map(region),
+        };
+        roster.upsert_region(entry).expect("a region with its parent");
+    }
+    roster
+}
+
+/// How a suite is made.
+#[derive(Default)]
+pub(crate) struct Options {
+    /// The machine's clock instead of the test's.
+    pub(crate) system_clock: bool,
+    /// Without the feedback consumer, until [`Suite::start_feedback`].
+    pub(crate) feedback_later: bool,
+}
+
+pub(crate) struct Suite {
+    pub(crate) db: TestDb,
+    pub(crate) nats: TestNats,
+    pub(crate) js: jetstream::Context,
+    pub(crate) clock: Arc<ControlledClock>,
+    pub(crate) app: Arc<App>,
+    pub(crate) waker: Arc<Notify>,
+    minter: Minter,
+    channel: Channel,
+    token: CancellationToken,
+}
+
+impl Drop for Suite {
+    fn drop(&mut self) {
+        self.token.cancel();
+    }
+}
+
+/// The streams of the suite that dispatch has to do with.
+pub(crate) fn streams() -> Vec<StreamSpec> {
+    let own = [Stream::Intake, Stream::Dispatch, Stream::Agency]
+        .map(|stream| StreamSpec::new(stream.name(), stream.subjects().iter().copied()));
+    own.into_iter().chain([feedback_stream(), acks_stream()]).collect()
+}
+
+impl Suite {
+    pub(crate) async fn start() -> Self {
+        Self::with(Options::default()).await
+    }
+
+    pub(crate) async fn with(options: Options) -> Self {
+        let migrators = migrators(&MIGRATOR);
+        let (db, nats) = tokio::join!(TestDb::new(&migrators), TestNats::start());
+        let js = nats.jetstream().await;
+        ensure_streams(&js, &streams()).await.expect("the streams are made");
+        let clock = Arc::new(ControlledClock::new("2026-03-02T01:00:00Z".parse().expect("an instant")));
+        let shared: SharedClock = if options.system_clock { Arc::new(SystemClock) } else { clock.clone() };
+        let app = Arc::new(App {
+            pool: db.pool.clone(),
+            clock: shared,
+            exercise: !options.system_clock,
+            ids: Arc::new(SystemIds),
+            roster: RosterView::for_test(roster()),
+            routing: config::default_routing().expect("sound"),
+            authority: config::default_authority().expect("sound"),
+            assumed_after: SignedDuration::from_mins(30),
+        });
+        let minter = Minter::generate().expect("a key");
+        let token = CancellationToken::new();
+        let systems = AgencySystems::new(Arc::clone(&app), js.clone());
+        let channel = serve(&app, &systems, &minter, &token).await;
+        let timer = AssumedDelivery::new(Arc::clone(&app), js.clone());
+        let waker = timer.waker();
+        tokio::spawn(timer.run(token.clone()));
+        tokio::spawn(systems.run(token.clone()));
+        let suite = Self { db, nats, js, clock, app, waker, minter, channel, token };
+        suite.relay();
+        suite.consume(IntakeHandler::new(Arc::clone(&suite.app)), ConsumerConfig::ordered(Stream::Intake.name()));
+        suite.consume(Acks::new(Arc::clone(&suite.app), suite.js.clone()), ConsumerConfig::raw(ACKS_STREAM));
+        if !options.feedback_later {
+            suite.start_feedback();
+        }
+        suite
+    }
+
+    fn relay(&self) {
+        let own = [Stream::Dispatch, Stream::Agency]
+            .map(|stream| StreamSpec::new(stream.name(), stream.subjects().iter().copied()));
+        let config = RelayConfig::new("dispatch", own.to_vec());
+        let relay = Relay::new(self.db.pool.clone(), self.js.clone(), self.app.clock.clone(), config);
+        tokio::spawn(relay.run(self.token.clone()));
+    }
+
+    pub(crate) fn start_feedback(&self) {
+        self.consume(FeedbackHandler::new(Arc::clone(&self.app)), ConsumerConfig::raw(Stream::Feedback.name()));
+    }
+
+    fn consume<H: Handler>(&self, handler: H, config: ConsumerConfig) {
+        let consumer =
+            ConsumerLoop::new(self.db.pool.clone(), self.js.clone(), self.app.clock.clone(), Arc::new(handler), config);
+        tokio::spawn(consumer.run(self.token.clone()));
+    }
+
+    /// A caller with a token.
+    pub(crate) fn caller(&self, role: Role, region_text: &str, agency: Option<Agency>) -> Caller {
+        self.named(&format!("{role}@{region_text}"), role, region_text, agency)
+    }
+
+    pub(crate) fn named(&self, subject: &str, role: Role, region_text: &str, agency: Option<Agency>) -> Caller {
+        let token = self.minter.sign(&TokenRequest {
+            subject: subject.to_owned(),
+            name: None,
+            role,
+            region: region(region_text),
+            agency,
+            work_area: None,
+            issuer: "issuer".to_owned(),
+            audience: "dafei".to_owned(),
+            expires: SystemClock.now() + SignedDuration::from_hours(1),
+        });
+        let bearer = format!("Bearer {}", token.expect("a token")).parse().expect("an ASCII header");
+        Caller { channel: InterceptedService::new(self.channel.clone(), Bearer(bearer)) }
+    }
+
+    pub(crate) fn centre(&self) -> Caller {
+        self.caller(Role::TownshipCentre, TOWNSHIP, None)
+    }
+
+    pub(crate) fn office(&self) -> Caller {
+        self.caller(Role::CountyOffice, COUNTY, None)
+    }
+
+    pub(crate) fn department(&self, agency: Agency) -> Caller {
+        self.caller(Role::CountyDepartment, COUNTY, Some(agency))
+    }
+
+    pub(crate) fn station(&self, agency: Agency) -> Caller {
+        self.caller(Role::TownshipAgency, TOWNSHIP, Some(agency))
+    }
+
+    pub(crate) fn admin(&self) -> Caller {
+        self.caller(Role::Admin, CITY, None)
+    }
+
+    /// Moves the clock and lets the timer look.
+    pub(crate) fn advance(&self, by: SignedDuration) -> Instant {
+        self.clock.advance(by);
+        self.waker.notify_one();
+        self.clock.now()
+    }
+
+    /// A report reaches the centre, as intake publishes it; answers the case once the centre sees it.
+    pub(crate) async fn report(&self) -> Uuid {
+        self.report_on(den()).await
+    }
+
+    pub(crate) async fn report_on(&self, subject: types::Subject) -> Uuid {
+        let case = Uuid::now_v7_of_test();
+        self.report_again(case, 1, subject).await;
+        self.state(case, api::CaseState::AtCentre).await;
+        case
+    }
+
+    /// The report of a case, as the event of this sequence.
+    pub(crate) async fn report_again(&self, case: Uuid, sequence: i64, subject: types::Subject) {
+        self.intake(case, sequence, reported(case, subject, self.app.clock.now())).await;
+    }
+
+    /// An event of intake, with the headers that its relay gives it.
+    pub(crate) async fn intake(&self, aggregate: Uuid, sequence: i64, event: impl Into<Event>) {
+        let mut event: Event = event.into();
+        let now = self.app.clock.now();
+        event.set_meta(ev::EventMeta {
+            aggregate_id: aggregate.to_string(),
+            sequence,
+            region_path: format!("{CITY}/{COUNTY}/{TOWNSHIP}/{VILLAGE}"),
+            actor: Some(types::Post {
+                role: Role::VillageSecretary.code().to_owned(),
+                region: Some(wire_region(VILLAGE)),
+                agency: String::new(),
+            }),
+            received_at: Some(now.into()),
+            claimed_at: None,
+            chain_head: String::new(),
+        });
+        let id = Uuid::now_v7_of_test().to_string();
+        let mut headers = async_nats::HeaderMap::new();
+        let pairs = [
+            ("Nats-Msg-Id", id.clone()),
+            ("ce-specversion", "1.0".to_owned()),
+            ("ce-id", id),
+            ("ce-type", event.kind().event_type.to_owned()),
+            ("ce-source", "dafei/intake".to_owned()),
+            ("ce-time", now.to_string()),
+            ("ce-subject", aggregate.to_string()),
+            ("ce-sequence", sequence.to_string()),
+        ];
+        for (name, value) in pairs {
+            headers.insert(name, value);
+        }
+        let subject = event.subject().expect("a subject").to_string();
+        let payload = event.to_json().expect("JSON");
+        let stored = self.js.publish_with_headers(subject, headers, payload.into()).await.expect("published");
+        stored.await.expect("stored");
+    }
+
+    /// Waits until the case is in a state.
+    pub(crate) async fn state(&self, case: Uuid, state: api::CaseState) -> api::Case {
+        eventually(PATIENCE, &format!("case {case} is {state:?}"), || async {
+            let found = self.admin().case(case).await.ok()?;
+            (found.state() == state).then_some(found)
+        })
+        .await
+    }
+
+    /// As far as the office: reported and escalated.
+    pub(crate) async fn escalated(&self) -> Uuid {
+        let case = self.report().await;
+        self.centre().escalate(case).await.expect("escalated");
+        case
+    }
+
+    /// As far as the departments; answers the case.
+    pub(crate) async fn assigned(&self) -> api::Case {
+        let case = self.escalated().await;
+        self.office().assign(case).await.expect("assigned")
+    }
+
+    /// The events of a stream so far, decoded.
+    pub(crate) async fn published(&self, stream: Stream, count: u64) -> Vec<Event> {
+        let messages = self.messages(stream.name(), count).await;
+        messages
+            .iter()
+            .filter_map(|message| {
+                let kind = message.headers.get("ce-type")?.as_str().to_owned();
+                Event::from_json(&kind, &message.payload).expect("JSON of its type")
+            })
+            .collect()
+    }
+
+    /// The first messages of a stream that are no watermarks, once there are so many.
+    pub(crate) async fn messages(&self, stream: &str, count: u64) -> Vec<jetstream::message::StreamMessage> {
+        let stream = self.js.get_stream_no_info(stream).await.expect("the stream");
+        let mut found = Vec::new();
+        let mut sequence = 1;
+        while u64::try_from(found.len()).expect("few") < count {
+            let message = eventually(PATIENCE, &format!("{count} messages, so far {}", found.len()), || async {
+                stream.direct_get(sequence).await.ok()
+            })
+            .await;
+            sequence += 1;
+            if !message.subject.starts_with("dafei.v1.watermark") {
+                found.push(message);
+            }
+        }
+        found
+    }
+}
+
+async fn serve(app: &Arc<App>, systems: &AgencySystems, minter: &Minter, token: &CancellationToken) -> Channel {
+    let (queue, writer) = group_commit(Writer::new(Arc::clone(app)), BatchOptions::default());
+    tokio::spawn(writer.run(token.clone()));
+    let verifier = Verifier::from_jwks(&minter.jwks(), "issuer", "dafei").expect("keys");
+    let routes = Grpc::new(Arc::clone(app), queue, systems.clone()).routes();
+    let incoming = TcpIncoming::bind("127.0.0.1:0".parse().expect("an address")).expect("a port");
+    let address = incoming.local_addr().expect("its address");
+    let server = Server::builder().layer(AuthLayer::new(verifier, &Paths::none())).add_routes(routes);
+    tokio::spawn(server.serve_with_incoming_shutdown(incoming, token.clone().cancelled_owned()));
+    Channel::from_shared(format!("http://{address}")).expect("a URI").connect_lazy()
+}
+
+trait TestIds {
+    fn now_v7_of_test() -> Uuid;
+}
+
+impl TestIds for Uuid {
+    fn now_v7_of_test() -> Uuid {
+        dafei_kernel::ids::IdSource::ordered(&SystemIds, SystemClock.now())
+    }
+}
+
+pub(crate) fn new_id() -> String {
+    Uuid::now_v7_of_test().to_string()
+}
+
+pub(crate) fn den() -> types::Subject {
+    let den = types::Den { place: "村东头废弃厂房".to_owned(), position: None };
+    types::Subject { kind: Some(types::subject::Kind::Den(den)) }
+}
+
+pub(crate) fn enterprise(regulator: Agency) -> types::Subject {
+    let enterprise = types::Enterprise {
+        credit_code: "91350100M000100Y43".to_owned(),
+        name: "某化工有限公司".to_owned(),
+        industry: String::new(),
+        regulator: regulator.code().to_owned(),
+    };
+    types::Subject { kind: Some(types::subject::Kind::Enterprise(enterprise)) }
+}
+
+fn reported(case: Uuid, subject: types::Subject, now: Instant) -> ev::ReportedUp {
+    ev::ReportedUp {
+        meta: None,
+        case_id: case.to_string(),
+        route: ev::ReportRoute::Secretary.into(),
+        village: Some(wire_region(VILLAGE)),
+        act: "HC-3".to_owned(),
+        act_text: String::new(),
+        subject: Some(subject),
+        description: "夜间有罐车进出".to_owned(),
+        found_at: Some((now - SignedDuration::from_mins(50)).into()),
+        evidence_ids: Vec::new(),
+    }
+}
+
+pub(crate) fn fine(id: &str, fen: i64, now: Instant) -> types::Measure {
+    types::Measure {
+        measure_id: id.to_owned(),
+        decided_at: Some(now.into()),
+        kind: Some(types::measure::Kind::Fine(types::Fine {
+            amount_fen: fen,
+            decision_number: "临应急罚〔2026〕1号".to_owned(),
+            mitigation: String::new(),
+        })),
+    }
+}
+
+/// Puts a token on every call.
+#[derive(Clone)]
+pub(crate) struct Bearer(MetadataValue<Ascii>);
+
+impl Interceptor for Bearer {
+    fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
+        request.metadata_mut().insert("authorization", self.0.clone());
+        Ok(request)
+    }
+}
+
+type Authorized = InterceptedService<Channel, Bearer>;
+
+/// Somebody with a token.
+#[derive(Clone)]
+pub(crate) struct Caller {
+    channel: Authorized,
+}
+
+impl Caller {
+    pub(crate) fn cases(&self) -> CaseServiceClient<Authorized> {
+        CaseServiceClient::new(self.channel.clone())
+    }
+
+    pub(crate) fn township(&self) -> TownshipServiceClient<Authorized> {
+        TownshipServiceClient::new(self.channel.clone())
+    }
+
+    pub(crate) fn county(&self) -> CountyServiceClient<Authorized> {
+        CountyServiceClient::new(self.channel.clone())
+    }
+
+    pub(crate) fn agency(&self) -> AgencyServiceClient<Authorized> {
+        AgencyServiceClient::new(self.channel.clone())
+    }
+
+    pub(crate) fn systems(&self) -> AgencySystemServiceClient<Authorized> {
+        AgencySystemServiceClient::new(self.channel.clone())
+    }
+
+    pub(crate) async fn case(&self, case: Uuid) -> Result<api::Case, Status> {
+        let answer = self.cases().get_case(api::GetCaseRequest { case_id: case.to_string() }).await?;
+        Ok(answer.into_inner().case.expect("a case"))
+    }
+
+    pub(crate) async fn instruct(&self, case: Uuid, agency: Agency) -> Result<api::Case, Status> {
+        let request = api::InstructAgencyRequest {
+            request_id: new_id(),
+            case_id: case.to_string(),
+            agency: agency.code().to_owned(),
+            text: "立即查处".to_owned(),
+        };
+        Ok(self.township().instruct_agency(request).await?.into_inner().case.expect("a case"))
+    }
+
+    pub(crate) async fn escalate(&self, case: Uuid) -> Result<api::Case, Status> {
+        let request =
+            api::EscalateRequest {
+                request_id: new_id(), case_id: case.to_string(), reason: "超出乡镇职权".to_owned()
+            };
+        Ok(self.township().escalate(request).await?.into_inner().case.expect("a case"))
+    }
+
+    pub(crate) async fn accept_result(&self, case: Uuid) -> Result<api::Case, Status> {
+        let request = api::AcceptResultRequest {
+            request_id: new_id(),
+            case_id: case.to_string(),
+            public_text: "已依法取缔".to_owned(),
+        };
+        Ok(self.township().accept_result(request).await?.into_inner().case.expect("a case"))
+    }
+
+    pub(crate) async fn assign(&self, case: Uuid) -> Result<api::Case, Status> {
+        let request = api::AssignDepartmentRequest {
+            request_id: new_id(),
+            case_id: case.to_string(),
+            text: "依法查处".to_owned(),
+            ..Default::default()
+        };
+        Ok(self.county().assign_department(request).await?.into_inner().case.expect("a case"))
+    }
+
+    pub(crate) async fn feed_back(&self, case: Uuid) -> Result<api::Case, Status> {
+        let request = api::FeedBackRequest {
+            request_id: new_id(),
+            case_id: case.to_string(),
+            text: "部门已办结".to_owned(),
+            public_text: "已依法取缔".to_owned(),
+        };
+        Ok(self.county().feed_back(request).await?.into_inner().case.expect("a case"))
+    }
+
+    pub(crate) async fn inbox(&self) -> Vec<api::Instruction> {
+        let answer = self.agency().list_instructions(api::ListInstructionsRequest::default()).await;
+        answer.expect("an inbox").into_inner().instructions
+    }
+
+    pub(crate) async fn read(&self, instruction: &str) -> Result<api::ReadInstructionResponse, Status> {
+        let request = api::ReadInstructionRequest { instruction_id: instruction.to_owned() };
+        Ok(self.agency().read_instruction(request).await?.into_inner())
+    }
+
+    pub(crate) async fn accept(&self, instruction: &str) -> Result<api::Instruction, Status> {
+        let request = api::AcceptInstructionRequest { request_id: new_id(), instruction_id: instruction.to_owned() };
+        Ok(self.agency().accept_instruction(request).await?.into_inner().instruction.expect("an instruction"))
+    }
+
+    pub(crate) async fn respond(&self, instruction: &str) -> Result<api::Instruction, Status> {
+        let request = api::RespondRequest {
+            request_id: new_id(),
+            instruction_id: instruction.to_owned(),
+            plan: "今日到场".to_owned(),
+        };
+        Ok(self.agency().respond(request).await?.into_inner().instruction.expect("an instruction"))
+    }
+
+    pub(crate) async fn decline(&self, instruction: &str, legal_basis: &str) -> Result<api::Instruction, Status> {
+        let request = api::DeclineInstructionRequest {
+            request_id: new_id(),
+            instruction_id: instruction.to_owned(),
+            reason: "不属职责".to_owned(),
+            legal_basis: legal_basis.to_owned(),
+        };
+        Ok(self.agency().decline_instruction(request).await?.into_inner().instruction.expect("an instruction"))
+    }
+
+    pub(crate) async fn submit(
+        &self,
+        instruction: &str,
+        kind: types::ResultKind,
+        measures: Vec<types::Measure>,
+    ) -> Result<api::Instruction, Status> {
+        let request = api::SubmitResultRequest {
+            request_id: new_id(),
+            instruction_id: instruction.to_owned(),
+            kind: kind.into(),
+            text: "已查封".to_owned(),
+            confirmed_acts: vec!["HC-3".to_owned()],
+            measures,
+        };
+        Ok(self.agency().submit_result(request).await?.into_inner().instruction.expect("an instruction"))
+    }
+
+    pub(crate) async fn history(&self, case: Uuid) -> Vec<api::HistoryItem> {
+        let request = api::ListCaseHistoryRequest { case_id: case.to_string(), ..Default::default() };
+        self.cases().list_case_history(request).await.expect("a history").into_inner().items
+    }
+
+    pub(crate) async fn register(
+        &self,
+        agency: Agency,
+        text: &str,
+    ) -> Result<api::RegisterAgencySystemResponse, Status> {
+        let request = api::RegisterAgencySystemRequest {
+            request_id: new_id(),
+            agency: agency.code().to_owned(),
+            region: Some(wire_region(text)),
+        };
+        Ok(self.systems().register_agency_system(request).await?.into_inner())
+    }
+}
+
+/// The lead's instruction of the last assignment.
+pub(crate) fn lead(case: &api::Case) -> &api::Instruction {
+    case.instructions.iter().rev().find(|one| one.lead).expect("a lead")
+}

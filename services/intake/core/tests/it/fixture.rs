@@ -1,0 +1,124 @@
+//! Findings, and a suspicion that is driven by commands.
+
+use dafei_intake_core::{
+    device_time::DeviceTimes,
+    suspicion::{
+        Command, Context, Event, Finding, Outcome, Rejection, Reporter, Rules, Suspicion, check, decide, evolve,
+    },
+};
+use dafei_kernel::{act::Act, credit_code::CreditCode, industry::Industry, subject::Subject, time::Instant};
+use uuid::Uuid;
+
+pub(crate) fn at(text: &str) -> Instant {
+    text.parse().expect("an instant")
+}
+
+pub(crate) fn now() -> Instant {
+    at("2026-11-23T02:00:00Z")
+}
+
+pub(crate) fn den() -> Subject {
+    Subject::Den { place: "村东头仓库".to_owned(), position: None }
+}
+
+pub(crate) fn enterprise() -> Subject {
+    Subject::Enterprise {
+        credit_code: CreditCode::parse("91350100M000100Y43").expect("a code"),
+        name: "某公司".to_owned(),
+        regulator: None,
+        industry: Industry::General,
+    }
+}
+
+pub(crate) fn finding(act: &str, subject: Subject) -> Finding {
+    let act = Act::parse(act).expect("an act");
+    Finding {
+        id: Uuid::from_u128(7),
+        path: "city:371300/county:371302/township:371302001/village:371302001001".parse().expect("a path"),
+        act,
+        act_text: if act.needs_text() { "私自囤积".to_owned() } else { String::new() },
+        subject,
+        description: "夜间有车辆进出".to_owned(),
+        device: DeviceTimes::default(),
+        evidence: vec![Uuid::from_u128(1)],
+    }
+}
+
+/// A suspicion with its history; the invariants are checked after every command.
+#[derive(Default)]
+pub(crate) struct Run {
+    pub(crate) rules: Rules,
+    pub(crate) suspicion: Option<Suspicion>,
+    pub(crate) history: Vec<Event>,
+}
+
+impl Run {
+    pub(crate) fn recorded(act: &str, subject: Subject) -> Self {
+        let mut run = Self::default();
+        run.must(Command::Record(Box::new(finding(act, subject))));
+        run
+    }
+
+    pub(crate) fn give(&mut self, command: &Command) -> Result<usize, Rejection> {
+        let context = Context { now: now(), rules: &self.rules };
+        let events = decide(self.suspicion.as_ref(), command, &context)?;
+        for event in &events {
+            self.suspicion = evolve(self.suspicion.take(), event);
+            self.history.push(event.clone());
+            self.verify();
+        }
+        Ok(events.len())
+    }
+
+    fn verify(&self) {
+        // An enterprise's case is recorded and goes up in one decision: between its two events nobody looks.
+        let halfway =
+            self.history.len() == 1 && self.suspicion.as_ref().is_some_and(|s| s.facts.subject.is_enterprise());
+        if let (Some(suspicion), false) = (&self.suspicion, halfway)
+            && let Err(broken) = check(suspicion, &self.history, &self.rules)
+        {
+            panic!("{broken}");
+        }
+    }
+
+    pub(crate) fn must(&mut self, command: Command) {
+        if let Err(rejection) = self.give(&command) {
+            panic!("{command:?}: {rejection}");
+        }
+    }
+
+    pub(crate) fn after(mut self, commands: impl IntoIterator<Item = Command>) -> Self {
+        for command in commands {
+            self.must(command);
+        }
+        self
+    }
+}
+
+pub(crate) fn persuade(outcome: Outcome) -> Command {
+    Command::Persuade { outcome, note: "已讲明危险".to_owned() }
+}
+
+pub(crate) fn revisit(stopped: bool) -> Command {
+    Command::Revisit { stopped, note: "现场查看".to_owned(), evidence: vec![Uuid::from_u128(2)] }
+}
+
+pub(crate) fn direct() -> Command {
+    Command::ReportUp(Reporter::Member { direct_reason: "联系不上书记".to_owned() })
+}
+
+pub(crate) fn by_secretary() -> Command {
+    Command::ReportUp(Reporter::Secretary)
+}
+
+pub(crate) fn withdraw() -> Command {
+    Command::Withdraw { reason: "看错了".to_owned() }
+}
+
+pub(crate) fn outcome(text: &str) -> Command {
+    Command::LearnOutcome { public_text: text.to_owned() }
+}
+
+pub(crate) fn publish() -> Command {
+    Command::Publish { text: "已依法取缔".to_owned(), evidence: vec![Uuid::from_u128(3)] }
+}

@@ -1,0 +1,6 @@
+//! The rules of intake, without any shell.
+
+mod fixture;
+mod roster;
+mod suspicion_properties;
+mod suspicion_rules;

@@ -1,0 +1,8 @@
+//! The rules of the SLA monitor against fixed instants, told stories and random ones.
+#![expect(clippy::unwrap_used, reason = "a test ends where it cannot go on")]
+
+mod deadlines;
+mod ledger;
+mod lights;
+mod rules;
+mod support;

@@ -1,0 +1,1 @@
+"""Tests of `./dev` and of what it configures."""

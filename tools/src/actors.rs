@@ -1,0 +1,425 @@
+//! Posts at work, as clients of the gRPC services: what the demo, the benches and the black-box tests act with.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use anyhow::{Context as _, bail};
+use dafei_contracts::{
+    dispatch::v1::{
+        self as dispatch, Case, CaseState, agency_service_client::AgencyServiceClient,
+        case_service_client::CaseServiceClient, county_service_client::CountyServiceClient,
+        township_service_client::TownshipServiceClient,
+    },
+    events::v1::PersuasionOutcome,
+    intake::v1::{
+        self as intake, Suspicion, evidence_service_client::EvidenceServiceClient,
+        patrol_service_client::PatrolServiceClient, suspicion_service_client::SuspicionServiceClient,
+    },
+    types::v1::{Den, Measure, Region, ResultKind, Subject, subject},
+};
+use dafei_kernel::{
+    agency::Agency,
+    ids::{IdSource as _, SystemIds},
+    role::Role,
+};
+use tonic::Status;
+
+use crate::client::{Authed, Bearer, Caller, Keys, Service, Suite};
+
+/// The smallest PNG that is one: a single grey point.
+const PHOTO: &[u8] = &[
+    0x89, b'P', b'N', b'G', 0x0d, 0x0a, 0x1a, 0x0a, 0, 0, 0, 13, b'I', b'H', b'D', b'R', 0, 0, 0, 1, 0, 0, 0, 1, 8, 0,
+    0, 0, 0, 0x3a, 0x7e, 0x9b, 0x55, 0, 0, 0, 10, b'I', b'D', b'A', b'T', 0x78, 0x9c, 0x63, 0x60, 0, 0, 0, 2, 0, 1,
+    0x48, 0xaf, 0xa4, 0x71, 0, 0, 0, 0, b'I', b'E', b'N', b'D', 0xae, 0x42, 0x60, 0x82,
+];
+
+/// A post at work: its token, its region, and the calls that it makes.
+pub struct Actor<'a> {
+    suite: &'a Suite,
+    bearer: Bearer,
+    region: Region,
+}
+
+fn request_id() -> String {
+    SystemIds.random().to_string()
+}
+
+/// Retries what the next service may not know yet: an event takes a moment to get there.
+async fn until<T, F>(what: &str, mut ask: impl FnMut() -> F) -> anyhow::Result<T>
+where
+    F: Future<Output = Result<Option<T>, Status>>,
+{
+    let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(30);
+    loop {
+        match ask().await {
+            Ok(Some(value)) => return Ok(value),
+            Ok(None) => {}
+            Err(status) if status.code() == tonic::Code::NotFound => {}
+            Err(status) => return Err(status).with_context(|| what.to_owned()),
+        }
+        if tokio::time::Instant::now() >= deadline {
+            bail!("{what}：30 秒内没有等到");
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+}
+
+impl<'a> Actor<'a> {
+    /// Whoever holds a role of a region.
+    ///
+    /// # Errors
+    /// When the region is none or the token cannot be made.
+    pub fn new(suite: &'a Suite, keys: &Keys, role: Role, region: &str) -> anyhow::Result<Self> {
+        Self::of(suite, keys, &Caller::new(role, region.parse()?))
+    }
+
+    /// Whoever holds a role of an agency in a region.
+    ///
+    /// # Errors
+    /// When the region is none or the token cannot be made.
+    pub fn agency(suite: &'a Suite, keys: &Keys, role: Role, region: &str, agency: Agency) -> anyhow::Result<Self> {
+        Self::of(suite, keys, &Caller::new(role, region.parse()?).of(agency))
+    }
+
+    fn of(suite: &'a Suite, keys: &Keys, caller: &Caller) -> anyhow::Result<Self> {
+        Ok(Self { suite, bearer: keys.bearer(caller)?, region: (&caller.region).into() })
+    }
+
+    fn intake(&self) -> Authed {
+        self.suite.with(Service::Intake, &self.bearer)
+    }
+
+    fn dispatch(&self) -> Authed {
+        self.suite.with(Service::Dispatch, &self.bearer)
+    }
+
+    /// Uploads a photo of the actor's village; its evidence id.
+    ///
+    /// # Errors
+    /// When the suite refuses or does not answer.
+    pub async fn photo(&self) -> anyhow::Result<String> {
+        static NUMBER: AtomicU64 = AtomicU64::new(0);
+        // A byte after the image's end makes each photo its own without changing what it shows.
+        let mut bytes = PHOTO.to_vec();
+        bytes.extend_from_slice(&NUMBER.fetch_add(1, Ordering::Relaxed).to_be_bytes());
+        let part = intake::UploadEvidenceRequest {
+            request_id: request_id(),
+            village: Some(self.region.clone()),
+            chunk: bytes.into(),
+        };
+        let mut client = EvidenceServiceClient::new(self.intake());
+        let answer = client.upload_evidence(tokio_stream::iter([part])).await?;
+        Ok(answer.into_inner().evidence_id)
+    }
+
+    /// Records a patrol with a photo; the village's patrols of the week.
+    ///
+    /// # Errors
+    /// When the suite refuses or does not answer.
+    pub async fn patrol(&self, object: &str, situation: &str) -> anyhow::Result<u32> {
+        let message = intake::RecordPatrolRequest {
+            request_id: request_id(),
+            village: Some(self.region.clone()),
+            object: object.to_owned(),
+            situation: situation.to_owned(),
+            evidence_ids: vec![self.photo().await?],
+            ..Default::default()
+        };
+        let mut client = PatrolServiceClient::new(self.intake());
+        Ok(client.record_patrol(message).await?.into_inner().patrols_this_week)
+    }
+
+    fn suspicions(&self) -> SuspicionServiceClient<Authed> {
+        SuspicionServiceClient::new(self.intake())
+    }
+
+    /// Records a suspicion with a photo.
+    ///
+    /// # Errors
+    /// When the suite refuses or does not answer.
+    pub async fn suspect(&self, act: &str, subject: Subject, seen: &str) -> anyhow::Result<Suspicion> {
+        let message = intake::RecordSuspicionRequest {
+            request_id: request_id(),
+            village: Some(self.region.clone()),
+            act: act.to_owned(),
+            subject: Some(subject),
+            description: seen.to_owned(),
+            evidence_ids: vec![self.photo().await?],
+            ..Default::default()
+        };
+        let answer = self.suspicions().record_suspicion(message).await?.into_inner();
+        answer.suspicion.context("没有返回线索")
+    }
+
+    /// Records a suspicion of a den without a photo; the case's id.
+    ///
+    /// # Errors
+    /// When the suite refuses or does not answer.
+    pub async fn suspect_plainly(&self, act: &str, place: &str) -> anyhow::Result<String> {
+        let den = Den { place: place.to_owned(), position: None };
+        let message = intake::RecordSuspicionRequest {
+            request_id: request_id(),
+            village: Some(self.region.clone()),
+            act: act.to_owned(),
+            subject: Some(Subject { kind: Some(subject::Kind::Den(den)) }),
+            description: "现场发现".to_owned(),
+            ..Default::default()
+        };
+        let answer = self.suspicions().record_suspicion(message).await?.into_inner();
+        Ok(answer.suspicion.context("没有返回线索")?.case_id)
+    }
+
+    /// Tells the secretary.
+    ///
+    /// # Errors
+    /// When the suite refuses or does not answer.
+    pub async fn notify(&self, case_id: &str) -> anyhow::Result<()> {
+        let message = intake::NotifySecretaryRequest { request_id: request_id(), case_id: case_id.to_owned() };
+        self.suspicions().notify_secretary(message).await?;
+        Ok(())
+    }
+
+    /// Records persuasion.
+    ///
+    /// # Errors
+    /// When the suite refuses or does not answer.
+    pub async fn persuade(&self, case_id: &str, heeded: bool, note: &str) -> anyhow::Result<()> {
+        let outcome = if heeded { PersuasionOutcome::Heeded } else { PersuasionOutcome::Refused };
+        let message = intake::RecordPersuasionRequest {
+            request_id: request_id(),
+            case_id: case_id.to_owned(),
+            outcome: outcome.into(),
+            note: note.to_owned(),
+        };
+        self.suspicions().record_persuasion(message).await?;
+        Ok(())
+    }
+
+    /// Records a re-visit that found the act stopped.
+    ///
+    /// # Errors
+    /// When the suite refuses or does not answer.
+    pub async fn revisit(&self, case_id: &str, note: &str) -> anyhow::Result<()> {
+        let message = intake::RecordRevisitRequest {
+            request_id: request_id(),
+            case_id: case_id.to_owned(),
+            stopped: true,
+            note: note.to_owned(),
+            evidence_ids: vec![self.photo().await?],
+        };
+        self.suspicions().record_revisit(message).await?;
+        Ok(())
+    }
+
+    /// Reports to the township centre.
+    ///
+    /// # Errors
+    /// When the suite refuses or does not answer.
+    pub async fn report_up(&self, case_id: &str) -> anyhow::Result<()> {
+        let message = intake::ReportUpRequest {
+            request_id: request_id(),
+            case_id: case_id.to_owned(),
+            direct_reason: String::new(),
+        };
+        self.suspicions().report_up(message).await?;
+        Ok(())
+    }
+
+    /// Publishes the outcome once it has reached the village; the text.
+    ///
+    /// # Errors
+    /// When the suite refuses or does not answer.
+    pub async fn publish(&self, case_id: &str) -> anyhow::Result<String> {
+        let text = until("村居等待查处结果", || async {
+            let message = intake::GetSuspicionRequest { case_id: case_id.to_owned() };
+            let answer = self.suspicions().get_suspicion(message).await?.into_inner();
+            Ok(answer.suspicion.map(|suspicion| suspicion.public_text).filter(|text| !text.is_empty()))
+        })
+        .await?;
+        let photo = self.photo().await?;
+        self.publish_with(case_id, &text, &photo).await?;
+        Ok(text)
+    }
+
+    /// Publishes a text with a photo that was uploaded before, as soon as intake knows the outcome.
+    ///
+    /// # Errors
+    /// When the suite refuses or does not answer.
+    pub async fn publish_with(&self, case_id: &str, text: &str, photo: &str) -> anyhow::Result<()> {
+        let message = intake::PublishResultRequest {
+            request_id: request_id(),
+            case_id: case_id.to_owned(),
+            text: text.to_owned(),
+            evidence_ids: vec![photo.to_owned()],
+        };
+        until("公开查处结果", || async {
+            match self.suspicions().publish_result(message.clone()).await {
+                Ok(_) => Ok(Some(())),
+                // The outcome is on its way from dispatch.
+                Err(status) if status.code() == tonic::Code::FailedPrecondition => Ok(None),
+                Err(status) => Err(status),
+            }
+        })
+        .await
+    }
+
+    /// The case, once it is in one of the states.
+    ///
+    /// # Errors
+    /// When the suite refuses or does not answer.
+    pub async fn case_in(&self, case_id: &str, state: CaseState) -> anyhow::Result<Case> {
+        until(&format!("案件进入 {}", state.as_str_name()), || async {
+            let message = dispatch::GetCaseRequest { case_id: case_id.to_owned() };
+            let mut client = CaseServiceClient::new(self.dispatch());
+            let case = client.get_case(message).await?.into_inner().case;
+            Ok(case.filter(|case| case.state() == state))
+        })
+        .await
+    }
+
+    fn township(&self) -> TownshipServiceClient<Authed> {
+        TownshipServiceClient::new(self.dispatch())
+    }
+
+    fn county(&self) -> CountyServiceClient<Authed> {
+        CountyServiceClient::new(self.dispatch())
+    }
+
+    /// Instructs a township agency.
+    ///
+    /// # Errors
+    /// When the suite refuses or does not answer.
+    pub async fn instruct(&self, case_id: &str, agency: &str, text: &str) -> anyhow::Result<Case> {
+        self.case_in(case_id, CaseState::AtCentre).await?;
+        let message = dispatch::InstructAgencyRequest {
+            request_id: request_id(),
+            case_id: case_id.to_owned(),
+            agency: agency.to_owned(),
+            text: text.to_owned(),
+        };
+        let answer = self.township().instruct_agency(message).await?.into_inner();
+        answer.case.context("没有返回案件")
+    }
+
+    /// Passes the case to the county office.
+    ///
+    /// # Errors
+    /// When the suite refuses or does not answer.
+    pub async fn escalate(&self, case_id: &str, reason: &str) -> anyhow::Result<()> {
+        self.case_in(case_id, CaseState::AtCentre).await?;
+        self.escalate_now(case_id, reason).await
+    }
+
+    /// Passes a case that is at the centre to the county office.
+    ///
+    /// # Errors
+    /// When the suite refuses or does not answer.
+    pub async fn escalate_now(&self, case_id: &str, reason: &str) -> anyhow::Result<()> {
+        let message = dispatch::EscalateRequest {
+            request_id: request_id(),
+            case_id: case_id.to_owned(),
+            reason: reason.to_owned(),
+        };
+        self.township().escalate(message).await?;
+        Ok(())
+    }
+
+    /// Accepts the township agency's result.
+    ///
+    /// # Errors
+    /// When the suite refuses or does not answer.
+    pub async fn accept_result(&self, case_id: &str, public_text: &str) -> anyhow::Result<()> {
+        self.case_in(case_id, CaseState::TownshipResult).await?;
+        let message = dispatch::AcceptResultRequest {
+            request_id: request_id(),
+            case_id: case_id.to_owned(),
+            public_text: public_text.to_owned(),
+        };
+        self.township().accept_result(message).await?;
+        Ok(())
+    }
+
+    /// What the routing table proposes.
+    ///
+    /// # Errors
+    /// When the suite refuses or does not answer.
+    pub async fn propose(&self, case_id: &str) -> anyhow::Result<dispatch::ProposeDepartmentResponse> {
+        self.case_in(case_id, CaseState::AtOffice).await?;
+        let message = dispatch::ProposeDepartmentRequest { case_id: case_id.to_owned() };
+        Ok(self.county().propose_department(message).await?.into_inner())
+    }
+
+    /// Assigns as proposed.
+    ///
+    /// # Errors
+    /// When the suite refuses or does not answer.
+    pub async fn assign(&self, case_id: &str, text: &str) -> anyhow::Result<Case> {
+        let message = dispatch::AssignDepartmentRequest {
+            request_id: request_id(),
+            case_id: case_id.to_owned(),
+            text: text.to_owned(),
+            ..Default::default()
+        };
+        let answer = self.county().assign_department(message).await?.into_inner();
+        answer.case.context("没有返回案件")
+    }
+
+    /// Feeds the department's result back to the township.
+    ///
+    /// # Errors
+    /// When the suite refuses or does not answer.
+    pub async fn feed_back(&self, case_id: &str, text: &str, public_text: &str) -> anyhow::Result<()> {
+        self.case_in(case_id, CaseState::DepartmentResult).await?;
+        self.feed_back_now(case_id, text, public_text).await
+    }
+
+    /// Feeds a result that is at the office back to the township.
+    ///
+    /// # Errors
+    /// When the suite refuses or does not answer.
+    pub async fn feed_back_now(&self, case_id: &str, text: &str, public_text: &str) -> anyhow::Result<()> {
+        let message = dispatch::FeedBackRequest {
+            request_id: request_id(),
+            case_id: case_id.to_owned(),
+            text: text.to_owned(),
+            public_text: public_text.to_owned(),
+        };
+        self.county().feed_back(message).await?;
+        Ok(())
+    }
+
+    /// The agency without a system: reads its instruction, responds where asked to, and hands in its result.
+    ///
+    /// # Errors
+    /// When the suite refuses or does not answer.
+    pub async fn work_off(
+        &self,
+        instruction_id: &str,
+        plan: Option<&str>,
+        text: &str,
+        acts: &[&str],
+        measures: Vec<Measure>,
+    ) -> anyhow::Result<()> {
+        let mut client = AgencyServiceClient::new(self.dispatch());
+        let instruction_id = instruction_id.to_owned();
+        let read = dispatch::ReadInstructionRequest { instruction_id: instruction_id.clone() };
+        client.read_instruction(read).await?;
+        if let Some(plan) = plan {
+            let message = dispatch::RespondRequest {
+                request_id: request_id(),
+                instruction_id: instruction_id.clone(),
+                plan: plan.to_owned(),
+            };
+            client.respond(message).await?;
+        }
+        let message = dispatch::SubmitResultRequest {
+            request_id: request_id(),
+            instruction_id,
+            kind: ResultKind::Final.into(),
+            text: text.to_owned(),
+            confirmed_acts: acts.iter().map(|act| (*act).to_owned()).collect(),
+            measures,
+        };
+        client.submit_result(message).await?;
+        Ok(())
+    }
+}

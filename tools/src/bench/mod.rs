@@ -1,0 +1,43 @@
+//! Benches on the running suite. Each ends with one JSON line per figure on standard output; what goes on is told on standard error.
+
+mod figures;
+mod intake;
+mod lifecycle;
+mod load;
+pub mod servers;
+
+use clap::Subcommand;
+
+use crate::client::{Keys, Suite};
+
+/// What to measure.
+#[derive(Debug, Clone, Subcommand)]
+pub enum Bench {
+    /// Lifecycles per second, and how long a report and an instruction are under way.
+    Loop {
+        /// Multiplies how long is measured.
+        #[arg(long, default_value_t = 1.0)]
+        scale: f64,
+        /// Lifecycles under way at the same time.
+        #[arg(long, default_value_t = 256)]
+        in_flight: usize,
+    },
+    /// Acknowledged reports per second, next to a bare echo and a naive server.
+    Intake {
+        /// Multiplies how long is measured.
+        #[arg(long, default_value_t = 1.0)]
+        scale: f64,
+    },
+}
+
+/// Runs a bench.
+///
+/// # Errors
+/// When the suite refuses or does not answer.
+pub async fn run(suite: &Suite, bench: Bench) -> anyhow::Result<()> {
+    let keys = Keys::from_env()?;
+    match bench {
+        Bench::Loop { scale, in_flight } => lifecycle::run(suite, &keys, scale, in_flight).await,
+        Bench::Intake { scale } => intake::run(suite, &keys, scale).await,
+    }
+}
