@@ -51,15 +51,40 @@ async fn every_kind_of_bad_suspicion_is_refused_with_its_field_and_reason() {
         ("no request id", |r| r.request_id.clear(), "request_id", "REQUIRED"),
         ("a request id that is none", |r| r.request_id = "seven".to_owned(), "request_id", "INVALID"),
         ("no village", |r| r.village = None, "village", "REQUIRED"),
-        ("a level that is none", |r| r.village.as_mut().unwrap().level = "hamlet".to_owned(), "village.level", "UNKNOWN_LEVEL"),
-        ("a code that is none", |r| r.village.as_mut().unwrap().code = "37".to_owned(), "village.code", "INVALID_REGION_CODE"),
-        ("a village that is not in the roster", |r| r.village.as_mut().unwrap().code = "371325101999".to_owned(), "village", "UNKNOWN_REGION"),
+        (
+            "a level that is none",
+            |r| r.village.as_mut().unwrap().level = "hamlet".to_owned(),
+            "village.level",
+            "UNKNOWN_LEVEL",
+        ),
+        (
+            "a code that is none",
+            |r| r.village.as_mut().unwrap().code = "37".to_owned(),
+            "village.code",
+            "INVALID_REGION_CODE",
+        ),
+        (
+            "a village that is not in the roster",
+            |r| r.village.as_mut().unwrap().code = "371325101999".to_owned(),
+            "village",
+            "UNKNOWN_REGION",
+        ),
         ("an act that is none", |r| r.act = "HC-77".to_owned(), "act", "UNKNOWN_ACT"),
         ("an other act without a text", |r| r.act = "HC-99".to_owned(), "act_text", "REQUIRED"),
         ("no subject", |r| r.subject = None, "subject", "REQUIRED"),
         ("a den without a place", |r| r.subject = Some(den(" ")), "subject.den.place", "REQUIRED"),
-        ("a credit code that is none", |r| r.subject = Some(enterprise("123", "")), "subject.enterprise.credit_code", "INVALID_CREDIT_CODE"),
-        ("a regulator that is none", |r| r.subject = Some(enterprise("91350100M000100Y43", "police")), "subject.enterprise.regulator", "UNKNOWN_AGENCY"),
+        (
+            "a credit code that is none",
+            |r| r.subject = Some(enterprise("123", "")),
+            "subject.enterprise.credit_code",
+            "INVALID_CREDIT_CODE",
+        ),
+        (
+            "a regulator that is none",
+            |r| r.subject = Some(enterprise("91350100M000100Y43", "police")),
+            "subject.enterprise.regulator",
+            "UNKNOWN_AGENCY",
+        ),
         ("no description", |r| r.description.clear(), "description", "REQUIRED"),
         ("a text that is too long", |r| r.description = "长".repeat(4_001), "description", "TOO_LONG"),
         ("a photo that is none", |r| r.evidence_ids = vec![id()], "evidence_ids[0]", "EVIDENCE_NOT_FOUND"),
@@ -145,18 +170,19 @@ async fn a_step_out_of_order_or_on_a_closed_report_changes_nothing() {
 #[tokio::test]
 async fn a_file_that_is_no_photo_or_too_large_is_refused() {
     let world = World::from_env().expect("the suite");
-    let bearer = world.keys.bearer(&Caller::new(Role::GridMember, VILLAGE.parse().expect("a village"))).expect("a token");
+    let bearer =
+        world.keys.bearer(&Caller::new(Role::GridMember, VILLAGE.parse().expect("a village"))).expect("a token");
     let mut client = EvidenceServiceClient::new(world.suite.with(Service::Intake, &bearer));
     let part = |chunk: Vec<u8>| pb::UploadEvidenceRequest {
         request_id: id(),
         village: Some(wire(VILLAGE).expect("a village")),
         chunk: chunk.into(),
     };
-    let status =
-        client.upload_evidence(tokio_stream::iter([part(b"#!/bin/sh".to_vec())])).await.expect_err("no photo");
+    let status = client.upload_evidence(tokio_stream::iter([part(b"#!/bin/sh".to_vec())])).await.expect_err("no photo");
     assert_eq!(refusal(&status), (Code::InvalidArgument, "NOT_AN_IMAGE".to_owned(), vec!["chunk".to_owned()]));
     let first = part([b"\x89PNG\r\n\x1a\n".to_vec(), vec![0; 1_000_000]].concat());
-    let more = (0..9).map(move |_| pb::UploadEvidenceRequest { chunk: vec![0; 1_000_000].into(), ..Default::default() });
+    let more =
+        (0..9).map(move |_| pb::UploadEvidenceRequest { chunk: vec![0; 1_000_000].into(), ..Default::default() });
     let status: Status =
         client.upload_evidence(tokio_stream::iter(std::iter::once(first).chain(more))).await.expect_err("too large");
     assert_eq!(refusal(&status).1, "TOO_LARGE", "{status:?}");
@@ -165,7 +191,8 @@ async fn a_file_that_is_no_photo_or_too_large_is_refused() {
 #[tokio::test]
 async fn a_phone_with_a_wrong_clock_is_believed_as_far_as_its_offset_shows_and_marked() {
     let world = World::from_env().expect("the suite");
-    let bearer = world.keys.bearer(&Caller::new(Role::GridMember, VILLAGE.parse().expect("a village"))).expect("a token");
+    let bearer =
+        world.keys.bearer(&Caller::new(Role::GridMember, VILLAGE.parse().expect("a village"))).expect("a token");
     let now = dafei_tools::exercise::now(&world.suite, &world.keys).await.expect("a clock");
     let ahead = |minutes: i64| now.checked_add(jiff::SignedDuration::from_mins(minutes)).map(Timestamp::from).ok();
     let mut client = PatrolServiceClient::new(world.suite.with(Service::Intake, &bearer));
@@ -181,7 +208,10 @@ async fn a_phone_with_a_wrong_clock_is_believed_as_far_as_its_offset_shows_and_m
     };
     let answer = client.record_patrol(request).await.expect("recorded").into_inner();
     assert_eq!(answer.patrolled_at, ahead(-20));
-    let list = pb::ListPatrolsRequest { village: Some(Region::clone(&wire(VILLAGE).expect("a village"))), ..Default::default() };
+    let list = pb::ListPatrolsRequest {
+        village: Some(Region::clone(&wire(VILLAGE).expect("a village"))),
+        ..Default::default()
+    };
     let patrols = client.list_patrols(list).await.expect("listed").into_inner().patrols;
     assert!(patrols.iter().any(|patrol| patrol.patrol_id == answer.patrol_id && patrol.skewed));
 }

@@ -32,8 +32,7 @@ async fn a_den_within_the_townships_authority_is_closed_by_its_agency_and_counte
     let member = world.actor(Role::GridMember, AT.village).expect("a member");
     let secretary = world.actor(Role::VillageSecretary, AT.village).expect("a secretary");
     let centre = world.actor(Role::TownshipCentre, AT.township).expect("a centre");
-    let station =
-        world.agency(Role::TownshipAgency, AT.township, Agency::MarketRegulation).expect("an agency");
+    let station = world.agency(Role::TownshipAgency, AT.township, Agency::MarketRegulation).expect("an agency");
 
     assert_eq!(member.patrol("村东厂房", "无异常").await.expect("a patrol"), 1);
     let id = member.suspect("HC-9", den("村北院内"), "充装液化气").await.expect("a suspicion").case_id;
@@ -51,14 +50,22 @@ async fn a_den_within_the_townships_authority_is_closed_by_its_agency_and_counte
     assert_eq!(secretary.publish(&id).await.expect("published"), "已取缔");
     centre.case_in(&id, CaseState::Closed).await.expect("closed");
 
-    let ledger = world.obligations(&id, |list| list.iter().any(|item| item.obligation.as_ref().is_some_and(|o| o.clock == "P1") && item.stopped_at.is_some())).await.expect("a ledger");
+    let ledger = world
+        .obligations(&id, |list| {
+            list.iter()
+                .any(|item| item.obligation.as_ref().is_some_and(|o| o.clock == "P1") && item.stopped_at.is_some())
+        })
+        .await
+        .expect("a ledger");
     let clocks: Vec<String> = brief(&ledger).into_iter().map(|(clock, ..)| clock).collect();
     let mut sorted = clocks.clone();
     sorted.sort();
     assert_eq!(sorted, ["P1", "T1", "T2", "V1", "V2", "V3"], "{clocks:?}");
-    assert!(brief(&ledger).iter().all(|(_, _, state, breached, late)| {
-        state == "OBLIGATION_STATE_SETTLED" && !breached && *late == 0
-    }));
+    assert!(
+        brief(&ledger)
+            .iter()
+            .all(|(_, _, state, breached, late)| { state == "OBLIGATION_STATE_SETTLED" && !breached && *late == 0 })
+    );
 
     let wanted = table(&[
         ("hazardous-chemicals", 2, 1),
@@ -105,10 +112,7 @@ async fn a_den_beyond_the_township_goes_to_a_department_whose_system_knows_nats_
     let refused = system.feed_back("result", &number, foreign).await.expect("a receipt");
     assert_eq!(refused["status"], "RECEIPT_STATUS_REJECTED", "{refused}");
 
-    for (kind, body) in [
-        ("accepted", json!({"by": "值班员"})),
-        ("response", json!({"plan": "现场处置"})),
-    ] {
+    for (kind, body) in [("accepted", json!({"by": "值班员"})), ("response", json!({"plan": "现场处置"}))] {
         let receipt = system.feed_back(kind, &number, body.clone()).await.expect("a receipt");
         assert_eq!(receipt["status"], "RECEIPT_STATUS_ACCEPTED", "{receipt}");
         let again = system.feed_back(kind, &number, body).await.expect("a receipt");
@@ -172,17 +176,9 @@ async fn an_enterprises_case_skips_persuasion_and_ends_at_its_regulator() {
         measure("stop", now, Kind::StopProduction(StopProduction { order_number: "1".to_owned() })),
         measure("fine", now, fine(12_345_678)),
     ];
-    department
-        .work_off(&lead.instruction_id, Some("核查"), "停产整顿", &["HC-4"], measures)
-        .await
-        .expect("a result");
+    department.work_off(&lead.instruction_id, Some("核查"), "停产整顿", &["HC-4"], measures).await.expect("a result");
     office.feed_back(&id, "已停产", "已责令停产").await.expect("fed back");
-    world
-        .actor(Role::VillageSecretary, AT.village)
-        .expect("a secretary")
-        .publish(&id)
-        .await
-        .expect("published");
+    world.actor(Role::VillageSecretary, AT.village).expect("a secretary").publish(&id).await.expect("published");
     centre.case_in(&id, CaseState::Closed).await.expect("closed");
 
     let table = world

@@ -25,10 +25,8 @@ async fn python(script: &str, arguments: &[&str], input: &str) -> String {
     let mut stdin = child.stdin.take().expect("a pipe");
     stdin.write_all(input.as_bytes()).await.expect("written");
     drop(stdin);
-    let output = tokio::time::timeout(dafei_tests::PATIENCE, child.wait_with_output())
-        .await
-        .expect("in time")
-        .expect("it ran");
+    let output =
+        tokio::time::timeout(dafei_tests::PATIENCE, child.wait_with_output()).await.expect("in time").expect("it ran");
     assert!(output.status.success(), "{script} failed: {}", String::from_utf8_lossy(&output.stdout));
     String::from_utf8(output.stdout).expect("utf-8")
 }

@@ -111,8 +111,7 @@ impl World {
     ) -> anyhow::Result<GetMonthlyTableResponse> {
         let bearer = self.keys.bearer(&Caller::new(Role::CityOffice, "city:371300".parse()?))?;
         let mut client = MonthlyTableServiceClient::new(self.suite.with(Service::Reporting, &bearer));
-        let unit =
-            FilingUnit { kind: kind.to_owned(), region: Some(wire(region)?), agency: agency.to_owned() };
+        let unit = FilingUnit { kind: kind.to_owned(), region: Some(wire(region)?), agency: agency.to_owned() };
         let deadline = tokio::time::Instant::now() + PATIENCE;
         loop {
             let request = GetMonthlyTableRequest { unit: Some(unit.clone()), month: month.to_owned() };
@@ -191,7 +190,8 @@ pub fn refusal(status: &Status) -> (tonic::Code, String, Vec<String>) {
         .into_iter()
         .flat_map(|bad| bad.field_violations.iter().map(|violation| violation.field.clone()))
         .collect();
-    let spoken = details.localized_message().is_some_and(|message| message.locale == "zh-CN" && !message.message.is_empty());
+    let spoken =
+        details.localized_message().is_some_and(|message| message.locale == "zh-CN" && !message.message.is_empty());
     assert!(spoken, "no sentence for the clerk: {status:?}");
     (status.code(), reason, fields)
 }

@@ -8,23 +8,14 @@ import time
 from pathlib import Path
 from typing import Iterator
 
-_quiet = False
-
 
 class Failure(Exception):
     """Something the person at the keyboard has to know: one clear sentence, shown without a trace."""
 
 
-def set_quiet(quiet: bool) -> None:
-    """Quiet: steps are not shown, failures and results are."""
-    global _quiet
-    _quiet = quiet
-
-
 def say(text: str) -> None:
     """A line of progress, on the error stream: the output stream carries results only."""
-    if not _quiet:
-        print(text, file=sys.stderr, flush=True)
+    print(text, file=sys.stderr, flush=True)
 
 
 def result(text: str) -> None:

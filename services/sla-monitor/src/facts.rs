@@ -2,10 +2,12 @@
 
 use dafei_contracts::{
     Event,
+    catalogue::EventError,
     convert::{self, ConvertError, Field},
     events::v1 as pb,
+    timestamp::Timestamp,
 };
-use dafei_kernel::{act::Act, owner::Post, sector::Sector, time::Instant};
+use dafei_kernel::{owner::Post, sector::Sector};
 use dafei_messaging::consumer::Delivered;
 use dafei_sla_core::{
     Fact, Source, What,
@@ -14,36 +16,34 @@ use dafei_sla_core::{
 use uuid::Uuid;
 
 /// Types of the events that move clocks; others need not be parsed.
-const MOVING: [&str; 18] = [
-    "SuspicionRecorded",
-    "SecretaryNotified",
-    "PersuasionRecorded",
-    "RevisitRecorded",
-    "ReportedUp",
-    "ReportWithdrawn",
-    "ResultPublished",
-    "CaseOpened",
-    "AgencyInstructed",
-    "InstructionDelivered",
-    "ResultSubmitted",
-    "AuthorityDeclined",
-    "Escalated",
-    "DepartmentInstructed",
-    "DepartmentResponded",
-    "AssignmentReturned",
-    "FedBack",
-    "OutcomeAvailable",
+const MOVING: [&str; 19] = [
+    "dafei.events.v1.SuspicionRecorded",
+    "dafei.events.v1.SecretaryNotified",
+    "dafei.events.v1.PersuasionRecorded",
+    "dafei.events.v1.RevisitRecorded",
+    "dafei.events.v1.ReportedUp",
+    "dafei.events.v1.ReportWithdrawn",
+    "dafei.events.v1.ResultPublished",
+    "dafei.events.v1.CaseOpened",
+    "dafei.events.v1.AgencyInstructed",
+    "dafei.events.v1.InstructionDelivered",
+    "dafei.events.v1.ResultSubmitted",
+    "dafei.events.v1.AuthorityDeclined",
+    "dafei.events.v1.Escalated",
+    "dafei.events.v1.DepartmentInstructed",
+    "dafei.events.v1.DepartmentResponded",
+    "dafei.events.v1.AssignmentReturned",
+    "dafei.events.v1.FedBack",
+    "dafei.events.v1.OutcomeAvailable",
+    "dafei.events.v1.CaseClosed",
 ];
-/// Moves clocks, too; its message has another name than its fact.
-const CLOSED: &str = "CaseClosed";
-const PACKAGE: &str = "dafei.events.v1.";
 
 /// Why an event that moves clocks cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum FactError {
     /// Its payload is not that of its type.
     #[error(transparent)]
-    Event(#[from] dafei_contracts::catalogue::EventError),
+    Event(#[from] EventError),
     /// A field is missing or malformed.
     #[error(transparent)]
     Field(#[from] ConvertError),
@@ -66,40 +66,144 @@ pub struct CaseFact {
 /// # Errors
 /// When the event lacks what its clocks need.
 pub fn of_event(source: Source, delivered: &Delivered) -> Result<Option<CaseFact>, FactError> {
-    let name = delivered.event_type.strip_prefix(PACKAGE).unwrap_or_default();
-    if !MOVING.contains(&name) && name != CLOSED {
+    if !MOVING.contains(&delivered.event_type.as_str()) {
         return Ok(None);
     }
     let Some(event) = Event::from_json(&delivered.event_type, &delivered.payload)? else { return Ok(None) };
-    let path = event.region_path()?;
-    let received = convert::instant("meta.received_at", event.meta().required("meta")?.received_at)?;
-    let Some((case_id, at, what)) = told(&event, received)? else { return Ok(None) };
-    let case_id = convert::uuid("case_id", case_id)?;
-    let fact = Fact { source, sequence: delivered.sequence, at, path, what };
+    let told = match source {
+        Source::Intake => told_by_intake(&event)?,
+        Source::Dispatch => told_by_dispatch(&event)?,
+    };
+    let Some(told) = told else { return Ok(None) };
+    let received = event.meta().required("meta")?.received_at;
+    let fact = Fact {
+        source,
+        sequence: delivered.sequence,
+        at: match told.at {
+            Some((field, at)) => convert::instant(field, at)?,
+            None => convert::instant("meta.received_at", received)?,
+        },
+        path: event.region_path()?,
+        what: told.what,
+    };
     fact.check()?;
-    Ok(Some(CaseFact { case_id, fact }))
+    Ok(Some(CaseFact { case_id: convert::uuid("case_id", told.case_id)?, fact }))
 }
 
-/// Case, instant and content of an event.
-fn told(event: &Event, received: Instant) -> Result<Option<(&str, Instant, What)>, ConvertError> {
-    let now = |case: &'_ str, what| Ok(Some((case.to_owned(), received, what)));
-    let _ = &now;
+/// What an event tells.
+struct Told<'a> {
+    case_id: &'a str,
+    /// The field with the instant that counts, where it is not the reception.
+    at: Option<(&'static str, Option<Timestamp>)>,
+    what: What,
+}
+
+impl<'a> Told<'a> {
+    const fn on_reception(case_id: &'a str, what: What) -> Self {
+        Self { case_id, at: None, what }
+    }
+
+    const fn at(case_id: &'a str, field: &'static str, at: Option<Timestamp>, what: What) -> Self {
+        Self { case_id, at: Some((field, at)), what }
+    }
+}
+
+fn told_by_intake(event: &Event) -> Result<Option<Told<'_>>, ConvertError> {
     Ok(Some(match event {
-        Event::SuspicionRecorded(event) => (
-            &event.case_id,
-            convert::instant("found_at", event.found_at)?,
-            What::SuspicionRecorded {
-                finder: actor(event.meta.as_ref())?,
-                sector: convert::act("act", &event.act).ok().map(Act::sector),
+        Event::SuspicionRecorded(event) => {
+            let actor = event.meta.as_ref().and_then(|meta| meta.actor.as_ref());
+            let what = What::SuspicionRecorded {
+                finder: actor.map(Post::try_from).transpose().map_err(|error| error.under("meta.actor"))?,
+                sector: Some(convert::act("act", &event.act)?.sector()),
                 skewed: event.skewed,
-            },
-        ),
-        Event::SecretaryNotified(event) => (&event.case_id, received, What::SecretaryNotified),
-        Event::PersuasionRecorded(event) => (&event.case_id, received, persuasion(event)?),
-        Event::RevisitRecorded(event) => (&event.case_id, received, What::RevisitRecorded),
-        Event::ReportedUp(event) => (&event.case_id, received, What::ReportedUp),
-        Event::ReportWithdrawn(event) => (&event.case_id, received, What::ReportWithdrawn),
-        Event::ResultPublished(event) => (&event.case_id, received, What::ResultPublished),
-        _ => return told_by_dispatch(event, received),
+            };
+            Told::at(&event.case_id, "found_at", event.found_at, what)
+        }
+        Event::SecretaryNotified(event) => Told::on_reception(&event.case_id, What::SecretaryNotified),
+        Event::PersuasionRecorded(event) => {
+            let heeded = match event.outcome() {
+                pb::PersuasionOutcome::Heeded => true,
+                pb::PersuasionOutcome::Refused => false,
+                pb::PersuasionOutcome::Unspecified => return Err(ConvertError::required("outcome")),
+            };
+            Told::on_reception(&event.case_id, What::PersuasionRecorded { heeded })
+        }
+        Event::RevisitRecorded(event) => Told::on_reception(&event.case_id, What::RevisitRecorded),
+        Event::ReportedUp(event) => Told::on_reception(&event.case_id, What::ReportedUp),
+        Event::ReportWithdrawn(event) => Told::on_reception(&event.case_id, What::ReportWithdrawn),
+        Event::ResultPublished(event) => Told::on_reception(&event.case_id, What::ResultPublished),
+        _ => return Ok(None),
     }))
+}
+
+fn told_by_dispatch(event: &Event) -> Result<Option<Told<'_>>, ConvertError> {
+    Ok(Some(match event {
+        Event::CaseOpened(event) => {
+            let what = What::CaseOpened { sector: sector(&event.sector)? };
+            Told::at(&event.case_id, "reached_at", event.reached_at, what)
+        }
+        Event::AgencyInstructed(event) => Told::on_reception(&event.case_id, What::AgencyInstructed),
+        Event::InstructionDelivered(event) => {
+            let Some(tier) = tier(event.tier())? else { return Ok(None) };
+            let assignment = assignment(event.assignee.as_ref(), event.leg)?;
+            let what = What::InstructionDelivered { tier, assignment };
+            Told::at(&event.case_id, "delivered_at", event.delivered_at, what)
+        }
+        Event::ResultSubmitted(event) => {
+            let Some(tier) = tier(event.tier())? else { return Ok(None) };
+            let assignment = assignment(event.assignee.as_ref(), event.leg)?;
+            let what = What::ResultSubmitted { tier, assignment };
+            Told::at(&event.case_id, "submitted_at", event.submitted_at, what)
+        }
+        Event::AuthorityDeclined(event) => {
+            let assignment = assignment(event.assignee.as_ref(), event.leg)?;
+            Told::on_reception(&event.case_id, What::AuthorityDeclined { assignment })
+        }
+        Event::Escalated(event) => Told::on_reception(&event.case_id, What::Escalated),
+        Event::DepartmentInstructed(event) => Told::on_reception(&event.case_id, What::DepartmentInstructed),
+        Event::DepartmentResponded(event) => {
+            let assignment = assignment(event.assignee.as_ref(), event.leg)?;
+            let what = What::DepartmentResponded { assignment };
+            Told::at(&event.case_id, "responded_at", event.responded_at, what)
+        }
+        Event::AssignmentReturned(event) => {
+            let assignment = assignment(event.assignee.as_ref(), event.leg)?;
+            let what = What::AssignmentReturned { assignment };
+            Told::at(&event.case_id, "returned_at", event.returned_at, what)
+        }
+        Event::FedBack(event) => Told::on_reception(&event.case_id, What::FedBack { leg: event.leg }),
+        Event::OutcomeAvailable(event) => {
+            Told::on_reception(&event.case_id, What::OutcomeAvailable { village: event.village.is_some() })
+        }
+        Event::CaseClosed(event) => Told::on_reception(&event.case_id, What::CaseClosed),
+        _ => return Ok(None),
+    }))
+}
+
+/// The tier of an instruction; none for the city's, which has no clock of its own.
+fn tier(wire: pb::Tier) -> Result<Option<Tier>, ConvertError> {
+    match wire {
+        pb::Tier::Township => Ok(Some(Tier::Township)),
+        pb::Tier::County => Ok(Some(Tier::County)),
+        pb::Tier::City => Ok(None),
+        pb::Tier::Unspecified => Err(ConvertError::required("tier")),
+    }
+}
+
+fn assignment(wire: Option<&pb::Assignee>, leg: u32) -> Result<Assignment, ConvertError> {
+    let wire = wire.required("assignee")?;
+    let post = Post::try_from(wire.post.as_ref().required("assignee.post")?);
+    Ok(Assignment {
+        instruction: convert::uuid("assignee.instruction_id", &wire.instruction_id)?,
+        post: post.map_err(|error| error.under("assignee.post"))?,
+        lead: wire.lead,
+        leg,
+    })
+}
+
+fn sector(code: &str) -> Result<Option<Sector>, ConvertError> {
+    if code.is_empty() {
+        return Ok(None);
+    }
+    code.parse().map(Some).map_err(|_| ConvertError::unknown("sector", "UNKNOWN_SECTOR", code, "领域代码"))
 }

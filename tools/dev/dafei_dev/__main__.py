@@ -78,11 +78,11 @@ def part(home: Home, options: argparse.Namespace) -> None:
         if not processes.end(home, options.name, signal.SIGKILL):
             raise Stop(f"{options.name} does not run")
     elif options.what == "start":
-        processes.start_again(home, options.name)
+        servers.start_again(home, options.name)
     elif options.what == "wipe-bus":
         processes.end(home, "nats", signal.SIGKILL)
         shutil.rmtree(home.path / "nats/store", ignore_errors=True)
-        processes.start_again(home, "nats")
+        servers.start_again(home, "nats")
 
 
 def psql(home: Home, options: argparse.Namespace) -> None:

@@ -32,6 +32,20 @@ def _wait_for_port(home: Home, name: str, port: int, patience: float = 60.0) -> 
         time.sleep(0.05)
 
 
+def start_again(home: Home, name: str) -> None:
+    """Starts a part that was killed, and waits until it listens. PostgreSQL refuses while children of the killed one still end."""
+    port = home.state["ports"][name]
+    deadline = time.monotonic() + 60
+    while True:
+        processes.start_again(home, name)
+        try:
+            return _wait_for_port(home, name, port)
+        except Stop:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.2)
+
+
 # ---- PostgreSQL
 
 def database_name(service: str) -> str:

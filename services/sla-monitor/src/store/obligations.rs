@@ -1,0 +1,204 @@
+//! Writing obligations: what the ledger says of them, and what was announced.
+
+use dafei_kernel::{
+    owner::Owner,
+    region::{Level, RegionPath},
+    time::Instant,
+};
+use dafei_messaging::pg::PgInstant;
+use dafei_sla_core::{End, Inputs, Obligation};
+use sqlx::{PgConnection, types::Json};
+use uuid::Uuid;
+
+use super::{
+    WAKE,
+    record::{Record, records},
+};
+
+/// Advisory lock under which announcements are numbered and committed, so that a watcher that has come to a position of the log has seen all
+/// before it. The last thing that a transaction waits for.
+const APPEND: i64 = 0x6461_6665_0300_0002;
+
+/// The obligations of these cases, locked in the order of their ids.
+pub(crate) async fn of_cases(conn: &mut PgConnection, cases: &[Uuid]) -> sqlx::Result<Vec<Record>> {
+    records!("WHERE case_id = ANY($1) ORDER BY id FOR UPDATE", cases).fetch_all(conn).await
+}
+
+/// Obligations of which something is to be announced at or before `horizon`, earliest first, that nobody else is at.
+pub(crate) async fn claim(conn: &mut PgConnection, horizon: Instant, limit: i64) -> sqlx::Result<Vec<Record>> {
+    records!(
+        "WHERE next_fire_at <= $1 ORDER BY next_fire_at, id LIMIT $2 FOR UPDATE SKIP LOCKED",
+        PgInstant(horizon) as PgInstant,
+        limit
+    )
+    .fetch_all(conn)
+    .await
+}
+
+/// The earliest instant at which something is to be announced.
+pub(crate) async fn next_fire(executor: impl sqlx::PgExecutor<'_>) -> sqlx::Result<Option<Instant>> {
+    let next = sqlx::query_scalar!(
+        r#"SELECT min(next_fire_at) AS "next: PgInstant" FROM obligation WHERE next_fire_at IS NOT NULL"#
+    )
+    .fetch_one(executor)
+    .await?;
+    Ok(next.map(Instant::from))
+}
+
+/// An obligation that was not known before, with its owners of that instant.
+pub(crate) struct New {
+    pub(crate) obligation: Obligation,
+    pub(crate) direct: Owner,
+    pub(crate) loop_owner: Owner,
+    pub(crate) next_fire_at: Option<Instant>,
+}
+
+/// What may change of an obligation when further facts of its case come in.
+pub(crate) struct Change {
+    pub(crate) id: Uuid,
+    pub(crate) leg: u32,
+    pub(crate) sector: String,
+    pub(crate) direct: Owner,
+    pub(crate) loop_owner: Owner,
+    pub(crate) end: Option<End>,
+    pub(crate) next_fire_at: Option<Instant>,
+}
+
+fn instants(instants: impl Iterator<Item = Instant>) -> Vec<PgInstant> {
+    instants.map(PgInstant).collect()
+}
+
+fn optional(instants: impl Iterator<Item = Option<Instant>>) -> Vec<Option<PgInstant>> {
+    instants.map(|at| at.map(PgInstant)).collect()
+}
+
+fn leg(number: u32) -> i32 {
+    i32::try_from(number).unwrap_or(i32::MAX)
+}
+
+fn codes<'a>(paths: impl Iterator<Item = &'a RegionPath>, level: Level) -> Vec<Option<&'a str>> {
+    paths.map(|path| path.at(level).map(|region| region.code().as_str())).collect()
+}
+
+/// Keeps obligations that were not known before.
+pub(crate) async fn insert(conn: &mut PgConnection, new: &[New]) -> sqlx::Result<()> {
+    let each = || new.iter().map(|new| &new.obligation);
+    let paths = || each().map(|one| &one.path);
+    let inputs = || each().map(|one| &one.deadline.inputs);
+    let timings = || each().map(|one| *one.deadline.timing());
+    sqlx::query!(
+        "INSERT INTO obligation (id, case_id, clock, leg, city, county, township, village, region_path, direct, loop_owner, sector,
+                                 rule_version, calendar_version, inputs, provisional, started_at, warn_at, due, due_inclusive,
+                                 first_reminder, end_kind, ended_at, next_fire_at)
+         SELECT * FROM UNNEST($1::uuid[], $2::uuid[], $3::text[], $4::int[], $5::text[], $6::text[], $7::text[], $8::text[],
+                              $9::text[], $10::jsonb[], $11::jsonb[], $12::text[], $13::text[], $14::text[], $15::jsonb[],
+                              $16::bool[], $17::timestamptz[], $18::timestamptz[], $19::timestamptz[], $20::bool[],
+                              $21::timestamptz[], $22::text[], $23::timestamptz[], $24::timestamptz[])",
+        &each().map(|one| one.id).collect::<Vec<_>>(),
+        &each().map(|one| one.case_id).collect::<Vec<_>>(),
+        &each().map(|one| one.clock.code()).collect::<Vec<_>>() as &[&str],
+        &each().map(|one| leg(one.leg)).collect::<Vec<_>>(),
+        &codes(paths(), Level::City) as &[Option<&str>],
+        &codes(paths(), Level::County) as &[Option<&str>],
+        &codes(paths(), Level::Township) as &[Option<&str>],
+        &codes(paths(), Level::Village) as &[Option<&str>],
+        &paths().map(ToString::to_string).collect::<Vec<_>>(),
+        &new.iter().map(|new| Json(&new.direct)).collect::<Vec<_>>() as &[Json<&Owner>],
+        &new.iter().map(|new| Json(&new.loop_owner)).collect::<Vec<_>>() as &[Json<&Owner>],
+        &each().map(|one| one.sector.map_or("", dafei_kernel::sector::Sector::code)).collect::<Vec<_>>() as &[&str],
+        &inputs().map(|inputs| inputs.rule_version.as_str()).collect::<Vec<_>>() as &[&str],
+        &each().map(|one| one.deadline.calendar_version()).collect::<Vec<_>>() as &[&str],
+        &inputs().map(Json).collect::<Vec<_>>() as &[Json<&Inputs>],
+        &inputs().map(|inputs| inputs.provisional).collect::<Vec<_>>(),
+        &instants(timings().map(|timing| timing.started_at)) as &[PgInstant],
+        &instants(timings().map(|timing| timing.warn_at)) as &[PgInstant],
+        &instants(timings().map(|timing| timing.due)) as &[PgInstant],
+        &timings().map(|timing| timing.due_inclusive).collect::<Vec<_>>(),
+        &instants(timings().map(|timing| timing.first_reminder)) as &[PgInstant],
+        &each().map(|one| one.end.map(|end| end.kind.code())).collect::<Vec<_>>() as &[Option<&str>],
+        &optional(each().map(|one| one.end.map(|end| end.at))) as &[Option<PgInstant>],
+        &optional(new.iter().map(|new| new.next_fire_at)) as &[Option<PgInstant>],
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Keeps what further facts have changed.
+pub(crate) async fn update(conn: &mut PgConnection, changes: &[Change]) -> sqlx::Result<()> {
+    sqlx::query!(
+        "UPDATE obligation o
+         SET leg = c.leg, sector = c.sector, direct = c.direct, loop_owner = c.loop_owner, end_kind = c.end_kind, ended_at = c.ended_at,
+             next_fire_at = c.next_fire_at
+         FROM UNNEST($1::uuid[], $2::int[], $3::text[], $4::jsonb[], $5::jsonb[], $6::text[], $7::timestamptz[], $8::timestamptz[])
+              AS c (id, leg, sector, direct, loop_owner, end_kind, ended_at, next_fire_at)
+         WHERE o.id = c.id",
+        &changes.iter().map(|change| change.id).collect::<Vec<_>>(),
+        &changes.iter().map(|change| leg(change.leg)).collect::<Vec<_>>(),
+        &changes.iter().map(|change| change.sector.as_str()).collect::<Vec<_>>() as &[&str],
+        &changes.iter().map(|change| Json(&change.direct)).collect::<Vec<_>>() as &[Json<&Owner>],
+        &changes.iter().map(|change| Json(&change.loop_owner)).collect::<Vec<_>>() as &[Json<&Owner>],
+        &changes.iter().map(|change| change.end.map(|end| end.kind.code())).collect::<Vec<_>>() as &[Option<&str>],
+        &optional(changes.iter().map(|change| change.end.map(|end| end.at))) as &[Option<PgInstant>],
+        &optional(changes.iter().map(|change| change.next_fire_at)) as &[Option<PgInstant>],
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// What was announced of an obligation, and when something is to be announced next.
+pub(crate) struct Fired {
+    pub(crate) id: Uuid,
+    pub(crate) warned_at: Option<Instant>,
+    pub(crate) breached: bool,
+    pub(crate) reminders: u32,
+    pub(crate) end_announced: Option<&'static str>,
+    pub(crate) annulled: bool,
+    pub(crate) next_fire_at: Option<Instant>,
+    pub(crate) sequence: i64,
+    pub(crate) chain_head: String,
+}
+
+/// Keeps what was announced.
+pub(crate) async fn save_fired(conn: &mut PgConnection, fired: &[Fired]) -> sqlx::Result<()> {
+    sqlx::query!(
+        "UPDATE obligation o
+         SET warned_at = f.warned_at, breached = f.breached, reminders = f.reminders, end_announced = f.end_announced,
+             annulled = f.annulled, next_fire_at = f.next_fire_at, sequence = f.sequence, chain_head = f.chain_head
+         FROM UNNEST($1::uuid[], $2::timestamptz[], $3::bool[], $4::int[], $5::text[], $6::bool[], $7::timestamptz[], $8::bigint[],
+                     $9::text[])
+              AS f (id, warned_at, breached, reminders, end_announced, annulled, next_fire_at, sequence, chain_head)
+         WHERE o.id = f.id",
+        &fired.iter().map(|fired| fired.id).collect::<Vec<_>>(),
+        &optional(fired.iter().map(|fired| fired.warned_at)) as &[Option<PgInstant>],
+        &fired.iter().map(|fired| fired.breached).collect::<Vec<_>>(),
+        &fired.iter().map(|fired| leg(fired.reminders)).collect::<Vec<_>>(),
+        &fired.iter().map(|fired| fired.end_announced).collect::<Vec<_>>() as &[Option<&str>],
+        &fired.iter().map(|fired| fired.annulled).collect::<Vec<_>>(),
+        &optional(fired.iter().map(|fired| fired.next_fire_at)) as &[Option<PgInstant>],
+        &fired.iter().map(|fired| fired.sequence).collect::<Vec<_>>(),
+        &fired.iter().map(|fired| fired.chain_head.as_str()).collect::<Vec<_>>() as &[&str],
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Wakes firing at the commit.
+pub(crate) async fn wake(conn: &mut PgConnection) -> sqlx::Result<()> {
+    sqlx::query!(r#"SELECT pg_notify($1, '')::text AS "notified""#, WAKE).fetch_one(conn).await?;
+    Ok(())
+}
+
+/// Waits until the announcements of others are committed, and wakes the watchers at this transaction's commit.
+pub(crate) async fn lock_append(conn: &mut PgConnection) -> sqlx::Result<()> {
+    sqlx::query!(
+        r#"SELECT pg_advisory_xact_lock($1)::text AS "locked", pg_notify($2, '')::text AS "notified""#,
+        APPEND,
+        super::ANNOUNCED
+    )
+    .fetch_one(conn)
+    .await?;
+    Ok(())
+}

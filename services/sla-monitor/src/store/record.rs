@@ -1,0 +1,83 @@
+//! An obligation as it is stored, with what was announced of it.
+
+use dafei_kernel::owner::Owner;
+use dafei_messaging::pg::PgInstant;
+use dafei_sla_core::{Announced, End, EndKind, Timing};
+use sqlx::types::Json;
+use uuid::Uuid;
+
+/// A row of `obligation`, without the inputs of its deadline.
+#[derive(Debug, Clone)]
+pub(crate) struct Record {
+    pub(crate) id: Uuid,
+    pub(crate) case_id: Uuid,
+    pub(crate) clock: String,
+    pub(crate) leg: i32,
+    pub(crate) region_path: String,
+    pub(crate) direct: Json<Owner>,
+    pub(crate) loop_owner: Json<Owner>,
+    pub(crate) sector: String,
+    pub(crate) rule_version: String,
+    pub(crate) calendar_version: String,
+    pub(crate) started_at: PgInstant,
+    pub(crate) warn_at: PgInstant,
+    pub(crate) due: PgInstant,
+    pub(crate) due_inclusive: bool,
+    pub(crate) first_reminder: PgInstant,
+    pub(crate) end_kind: Option<String>,
+    pub(crate) ended_at: Option<PgInstant>,
+    pub(crate) warned_at: Option<PgInstant>,
+    pub(crate) breached: bool,
+    pub(crate) reminders: i32,
+    pub(crate) end_announced: Option<String>,
+    pub(crate) annulled: bool,
+    pub(crate) sequence: i64,
+    pub(crate) chain_head: String,
+}
+
+/// Reads [`Record`]s; the argument continues the statement after `FROM obligation`.
+macro_rules! records {
+    ($tail:literal, $($argument:expr),* $(,)?) => {
+        sqlx::query_as!(
+            crate::store::record::Record,
+            r#"SELECT id, case_id, clock, leg, region_path, direct AS "direct: sqlx::types::Json<dafei_kernel::owner::Owner>",
+                      loop_owner AS "loop_owner: sqlx::types::Json<dafei_kernel::owner::Owner>", sector, rule_version,
+                      calendar_version, started_at AS "started_at: dafei_messaging::pg::PgInstant",
+                      warn_at AS "warn_at: dafei_messaging::pg::PgInstant", due AS "due: dafei_messaging::pg::PgInstant",
+                      due_inclusive, first_reminder AS "first_reminder: dafei_messaging::pg::PgInstant", end_kind,
+                      ended_at AS "ended_at: dafei_messaging::pg::PgInstant",
+                      warned_at AS "warned_at: dafei_messaging::pg::PgInstant", breached, reminders, end_announced, annulled,
+                      sequence, chain_head
+               FROM obligation "# + $tail,
+            $($argument),*
+        )
+    };
+}
+pub(crate) use records;
+
+impl Record {
+    pub(crate) const fn timing(&self) -> Timing {
+        Timing {
+            started_at: self.started_at.0,
+            warn_at: self.warn_at.0,
+            due: self.due.0,
+            due_inclusive: self.due_inclusive,
+            first_reminder: self.first_reminder.0,
+        }
+    }
+
+    pub(crate) fn end(&self) -> Option<End> {
+        let kind = EndKind::from_code(self.end_kind.as_deref()?)?;
+        Some(End { kind, at: self.ended_at?.0 })
+    }
+
+    pub(crate) fn announced(&self) -> Announced {
+        Announced {
+            warned: self.warned_at.is_some(),
+            breached: self.breached,
+            reminders: u32::try_from(self.reminders).unwrap_or(0),
+            ended: self.end_announced.as_deref().and_then(EndKind::from_code),
+            annulled: self.annulled,
+        }
+    }
+}
