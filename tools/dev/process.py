@@ -18,7 +18,7 @@ from . import envfile
 from .home import Home, write_private
 from .ui import Failure, tail
 
-POLL = 0.05
+POLL = 0.1
 
 
 @dataclass

@@ -30,6 +30,7 @@ pub struct ConsumerPart {
     pub(crate) name: &'static str,
     pub(crate) handle: ConsumerHandle,
     stream: String,
+    key: String,
     run: Option<Run>,
     replay: Replay,
 }
@@ -43,6 +44,7 @@ impl ConsumerPart {
         clock: SharedClock,
     ) -> Self {
         let (name, handle, stream) = (handler.name(), consumer.handle(), config.stream.clone());
+        let key = config.key(name);
         let run: Run = Box::new(move |token| {
             Box::pin(async move {
                 consumer.run(token).await;
@@ -64,7 +66,7 @@ impl ConsumerPart {
                 Ok((count(done), count(results.len() - done)))
             })
         });
-        Self { name, handle, stream, run: Some(run), replay }
+        Self { name, handle, stream, key, run: Some(run), replay }
     }
 
     pub(crate) fn take_run(&mut self) -> Option<Run> {
@@ -98,6 +100,8 @@ impl Progress {
 struct Watched {
     name: &'static str,
     stream: String,
+    /// Under which marks and dead letters are kept.
+    key: String,
     handle: ConsumerHandle,
     replay: Replay,
 }
@@ -134,6 +138,7 @@ impl Ops {
             .map(|part| Watched {
                 name: part.name,
                 stream: part.stream.clone(),
+                key: part.key.clone(),
                 handle: part.handle.clone(),
                 replay: part.replay.clone(),
             })
@@ -162,7 +167,7 @@ impl Ops {
                 .consumers
                 .iter()
                 .map(|watched| {
-                    let count = counts.iter().find(|count| count.consumer == watched.name);
+                    let count = counts.iter().find(|count| count.consumer == watched.key);
                     pb::ConsumerStatus {
                         consumer: watched.name.to_owned(),
                         stream: watched.stream.clone(),
@@ -208,7 +213,7 @@ impl Ops {
     async fn replay(&self, ids: &[i64]) -> Result<pb::ReplayDeadLettersResponse, Fault> {
         let mut sum = pb::ReplayDeadLettersResponse::default();
         for watched in &self.consumers {
-            let wanted = self.open_letters(watched.name, ids).await?;
+            let wanted = self.open_letters(&watched.key, ids).await?;
             if wanted.is_empty() {
                 continue;
             }
@@ -298,7 +303,7 @@ impl pb::ops_service_server::OpsService for Ops {
             if room == 0 {
                 break;
             }
-            let page = dead_letters::list(&mut conn, watched.name, after, room).await.map_err(faults::database)?;
+            let page = dead_letters::list(&mut conn, &watched.key, after, room).await.map_err(faults::database)?;
             if let Some(last) = page.last() {
                 after = last.id;
             }

@@ -3,6 +3,7 @@
 mod access;
 mod agency_systems;
 mod branches;
+mod caller;
 mod delivery;
 mod feedback;
 mod lists;

@@ -3,16 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use async_nats::jetstream;
-use dafei_contracts::{
-    Event, Stream,
-    dispatch::v1::{
-        self as api, agency_service_client::AgencyServiceClient,
-        agency_system_service_client::AgencySystemServiceClient, case_service_client::CaseServiceClient,
-        county_service_client::CountyServiceClient, township_service_client::TownshipServiceClient,
-    },
-    events::v1 as ev,
-    types::v1 as types,
-};
+use dafei_contracts::{Event, Stream, dispatch::v1 as api, events::v1 as ev, types::v1 as types};
 use dafei_dispatch::{
     MIGRATOR,
     app::{AgencySystems, App, AssumedDelivery, Writer},
@@ -47,13 +38,10 @@ use dafei_testkit::{TestDb, TestNats, eventually};
 use jiff::SignedDuration;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
-use tonic::{
-    Request, Status,
-    metadata::{Ascii, MetadataValue},
-    service::{Interceptor, interceptor::InterceptedService},
-    transport::{Channel, Server, server::TcpIncoming},
-};
+use tonic::transport::{Channel, Server, server::TcpIncoming};
 use uuid::Uuid;
+
+pub(crate) use crate::caller::{Caller, lead};
 
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 pub(crate) const CITY: &str = "city:371300";
@@ -207,7 +195,7 @@ impl Suite {
             expires: SystemClock.now() + SignedDuration::from_hours(1),
         });
         let bearer = format!("Bearer {}", token.expect("a token")).parse().expect("an ASCII header");
-        Caller { channel: InterceptedService::new(self.channel.clone(), Bearer(bearer)) }
+        Caller::new(self.channel.clone(), bearer)
     }
 
     pub(crate) fn centre(&self) -> Caller {
@@ -411,171 +399,4 @@ pub(crate) fn fine(id: &str, fen: i64, now: Instant) -> types::Measure {
             mitigation: String::new(),
         })),
     }
-}
-
-/// Puts a token on every call.
-#[derive(Clone)]
-pub(crate) struct Bearer(MetadataValue<Ascii>);
-
-impl Interceptor for Bearer {
-    fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
-        request.metadata_mut().insert("authorization", self.0.clone());
-        Ok(request)
-    }
-}
-
-type Authorized = InterceptedService<Channel, Bearer>;
-
-/// Somebody with a token.
-#[derive(Clone)]
-pub(crate) struct Caller {
-    channel: Authorized,
-}
-
-impl Caller {
-    pub(crate) fn cases(&self) -> CaseServiceClient<Authorized> {
-        CaseServiceClient::new(self.channel.clone())
-    }
-
-    pub(crate) fn township(&self) -> TownshipServiceClient<Authorized> {
-        TownshipServiceClient::new(self.channel.clone())
-    }
-
-    pub(crate) fn county(&self) -> CountyServiceClient<Authorized> {
-        CountyServiceClient::new(self.channel.clone())
-    }
-
-    pub(crate) fn agency(&self) -> AgencyServiceClient<Authorized> {
-        AgencyServiceClient::new(self.channel.clone())
-    }
-
-    pub(crate) fn systems(&self) -> AgencySystemServiceClient<Authorized> {
-        AgencySystemServiceClient::new(self.channel.clone())
-    }
-
-    pub(crate) async fn case(&self, case: Uuid) -> Result<api::Case, Status> {
-        let answer = self.cases().get_case(api::GetCaseRequest { case_id: case.to_string() }).await?;
-        Ok(answer.into_inner().case.expect("a case"))
-    }
-
-    pub(crate) async fn instruct(&self, case: Uuid, agency: Agency) -> Result<api::Case, Status> {
-        let request = api::InstructAgencyRequest {
-            request_id: new_id(),
-            case_id: case.to_string(),
-            agency: agency.code().to_owned(),
-            text: "立即查处".to_owned(),
-        };
-        Ok(self.township().instruct_agency(request).await?.into_inner().case.expect("a case"))
-    }
-
-    pub(crate) async fn escalate(&self, case: Uuid) -> Result<api::Case, Status> {
-        let request =
-            api::EscalateRequest {
-                request_id: new_id(), case_id: case.to_string(), reason: "超出乡镇职权".to_owned()
-            };
-        Ok(self.township().escalate(request).await?.into_inner().case.expect("a case"))
-    }
-
-    pub(crate) async fn accept_result(&self, case: Uuid) -> Result<api::Case, Status> {
-        let request = api::AcceptResultRequest {
-            request_id: new_id(),
-            case_id: case.to_string(),
-            public_text: "已依法取缔".to_owned(),
-        };
-        Ok(self.township().accept_result(request).await?.into_inner().case.expect("a case"))
-    }
-
-    pub(crate) async fn assign(&self, case: Uuid) -> Result<api::Case, Status> {
-        let request = api::AssignDepartmentRequest {
-            request_id: new_id(),
-            case_id: case.to_string(),
-            text: "依法查处".to_owned(),
-            ..Default::default()
-        };
-        Ok(self.county().assign_department(request).await?.into_inner().case.expect("a case"))
-    }
-
-    pub(crate) async fn feed_back(&self, case: Uuid) -> Result<api::Case, Status> {
-        let request = api::FeedBackRequest {
-            request_id: new_id(),
-            case_id: case.to_string(),
-            text: "部门已办结".to_owned(),
-            public_text: "已依法取缔".to_owned(),
-        };
-        Ok(self.county().feed_back(request).await?.into_inner().case.expect("a case"))
-    }
-
-    pub(crate) async fn inbox(&self) -> Vec<api::Instruction> {
-        let answer = self.agency().list_instructions(api::ListInstructionsRequest::default()).await;
-        answer.expect("an inbox").into_inner().instructions
-    }
-
-    pub(crate) async fn read(&self, instruction: &str) -> Result<api::ReadInstructionResponse, Status> {
-        let request = api::ReadInstructionRequest { instruction_id: instruction.to_owned() };
-        Ok(self.agency().read_instruction(request).await?.into_inner())
-    }
-
-    pub(crate) async fn accept(&self, instruction: &str) -> Result<api::Instruction, Status> {
-        let request = api::AcceptInstructionRequest { request_id: new_id(), instruction_id: instruction.to_owned() };
-        Ok(self.agency().accept_instruction(request).await?.into_inner().instruction.expect("an instruction"))
-    }
-
-    pub(crate) async fn respond(&self, instruction: &str) -> Result<api::Instruction, Status> {
-        let request = api::RespondRequest {
-            request_id: new_id(),
-            instruction_id: instruction.to_owned(),
-            plan: "今日到场".to_owned(),
-        };
-        Ok(self.agency().respond(request).await?.into_inner().instruction.expect("an instruction"))
-    }
-
-    pub(crate) async fn decline(&self, instruction: &str, legal_basis: &str) -> Result<api::Instruction, Status> {
-        let request = api::DeclineInstructionRequest {
-            request_id: new_id(),
-            instruction_id: instruction.to_owned(),
-            reason: "不属职责".to_owned(),
-            legal_basis: legal_basis.to_owned(),
-        };
-        Ok(self.agency().decline_instruction(request).await?.into_inner().instruction.expect("an instruction"))
-    }
-
-    pub(crate) async fn submit(
-        &self,
-        instruction: &str,
-        kind: types::ResultKind,
-        measures: Vec<types::Measure>,
-    ) -> Result<api::Instruction, Status> {
-        let request = api::SubmitResultRequest {
-            request_id: new_id(),
-            instruction_id: instruction.to_owned(),
-            kind: kind.into(),
-            text: "已查封".to_owned(),
-            confirmed_acts: vec!["HC-3".to_owned()],
-            measures,
-        };
-        Ok(self.agency().submit_result(request).await?.into_inner().instruction.expect("an instruction"))
-    }
-
-    pub(crate) async fn history(&self, case: Uuid) -> Vec<api::HistoryItem> {
-        let request = api::ListCaseHistoryRequest { case_id: case.to_string(), ..Default::default() };
-        self.cases().list_case_history(request).await.expect("a history").into_inner().items
-    }
-
-    pub(crate) async fn register(
-        &self,
-        agency: Agency,
-        text: &str,
-    ) -> Result<api::RegisterAgencySystemResponse, Status> {
-        let request = api::RegisterAgencySystemRequest {
-            request_id: new_id(),
-            agency: agency.code().to_owned(),
-            region: Some(wire_region(text)),
-        };
-        Ok(self.systems().register_agency_system(request).await?.into_inner())
-    }
-}
-
-/// The lead's instruction of the last assignment.
-pub(crate) fn lead(case: &api::Case) -> &api::Instruction {
-    case.instructions.iter().rev().find(|one| one.lead).expect("a lead")
 }

@@ -47,21 +47,16 @@ pub(crate) async fn lock_books(conn: &mut PgConnection, villages: &[String]) -> 
         .collect())
 }
 
-/// Writes books, begun ones and new ones.
-pub(crate) async fn save_books(conn: &mut PgConnection, books: &[(&str, &Book)]) -> sqlx::Result<()> {
+/// Writes books that were begun before; their rows are locked.
+pub(crate) async fn update_books(conn: &mut PgConnection, books: &[(&str, &Book)]) -> sqlx::Result<()> {
     if books.is_empty() {
         return Ok(());
     }
-    let villages: Vec<&str> = books.iter().map(|(village, _)| *village).collect();
-    let sequences: Vec<i64> = books.iter().map(|(_, book)| book.sequence).collect();
-    let heads: Vec<&str> = books.iter().map(|(_, book)| book.chain_head.as_str()).collect();
-    // A new book that another replica began meanwhile is at the same sequence: refused, and the commands are tried singly.
+    let (villages, sequences, heads) = columns(books);
     sqlx::query!(
-        "WITH new AS (SELECT * FROM UNNEST($1::text[], $2::bigint[], $3::text[]) AS n (village, sequence, chain_head)),
-              moved AS (UPDATE patrol_book b SET sequence = new.sequence, chain_head = new.chain_head
-                        FROM new WHERE b.village = new.village RETURNING b.village)
-         INSERT INTO patrol_book (village, sequence, chain_head)
-         SELECT village, sequence, chain_head FROM new WHERE village NOT IN (SELECT village FROM moved)",
+        "UPDATE patrol_book b SET sequence = n.sequence, chain_head = n.chain_head
+         FROM UNNEST($1::text[], $2::bigint[], $3::text[]) AS n (village, sequence, chain_head)
+         WHERE b.village = n.village",
         &villages as &[&str],
         &sequences,
         &heads as &[&str]
@@ -69,6 +64,30 @@ pub(crate) async fn save_books(conn: &mut PgConnection, books: &[(&str, &Book)])
     .execute(conn)
     .await?;
     Ok(())
+}
+
+/// Begins books. One that another replica began meanwhile is a data error: the commands are then tried singly.
+pub(crate) async fn insert_books(conn: &mut PgConnection, books: &[(&str, &Book)]) -> sqlx::Result<()> {
+    if books.is_empty() {
+        return Ok(());
+    }
+    let (villages, sequences, heads) = columns(books);
+    sqlx::query!(
+        "INSERT INTO patrol_book (village, sequence, chain_head)
+         SELECT * FROM UNNEST($1::text[], $2::bigint[], $3::text[])",
+        &villages as &[&str],
+        &sequences,
+        &heads as &[&str]
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+fn columns<'a>(books: &[(&'a str, &'a Book)]) -> (Vec<&'a str>, Vec<i64>, Vec<&'a str>) {
+    let villages = books.iter().map(|(village, _)| *village).collect();
+    let sequences = books.iter().map(|(_, book)| book.sequence).collect();
+    (villages, sequences, books.iter().map(|(_, book)| book.chain_head.as_str()).collect())
 }
 
 /// How many patrols there are in these weeks of these villages; the books are locked.

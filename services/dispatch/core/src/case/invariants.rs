@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use dafei_kernel::{region::Level, role::Role};
+use dafei_kernel::{owner::Post, region::Level, role::Role};
 use uuid::Uuid;
 
 use super::{Case, instruction::Instruction, stage::Stage};
@@ -40,7 +40,7 @@ fn legs_are_whole(case: &Case) -> Result<(), String> {
         if leads != 1 {
             return Err(format!("leg {leg} has {leads} leads"));
         }
-        let posts: BTreeSet<String> = of_leg.iter().map(|one| format!("{:?}", one.post)).collect();
+        let posts: BTreeSet<&Post> = of_leg.iter().map(|one| &one.post).collect();
         if posts.len() != of_leg.len() {
             return Err(format!("leg {leg} names an agency twice"));
         }
@@ -122,7 +122,7 @@ fn owners_are_single(case: &Case) -> Result<(), String> {
         return Err("an instruction is open while an office decides".to_owned());
     }
     let posts = case.open_steps();
-    let distinct: BTreeSet<String> = posts.iter().map(|post| format!("{post:?}")).collect();
+    let distinct: BTreeSet<&Post> = posts.iter().collect();
     if distinct.len() != posts.len() {
         return Err("an open step is owned twice".to_owned());
     }

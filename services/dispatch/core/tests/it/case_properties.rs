@@ -130,7 +130,7 @@ fn onward(run: &Run) -> Command {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(256))]
+    #![proptest_config(ProptestConfig::with_cases(1_024))]
 
     #[test]
     fn any_command_sequence_keeps_the_invariants(
@@ -158,6 +158,7 @@ proptest! {
                 }
             }
         }
+        eprintln!("STAT {} legs {} seq {}", run.case().stage.kind().code(), run.case().legs, run.case().sequence);
         facts_count_once(&run)?;
         history_leads_to_the_same_case(&run)?;
         for _ in 0..8 {

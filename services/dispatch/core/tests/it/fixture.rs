@@ -1,5 +1,7 @@
 //! Cases and commands for the tests.
 
+use std::sync::LazyLock;
+
 use dafei_dispatch_core::{
     authority::Authority,
     case::{
@@ -22,8 +24,12 @@ use dafei_kernel::{
 use jiff::SignedDuration;
 use uuid::Uuid;
 
-pub(crate) fn table() -> Table {
-    Table::parse(include_str!("../../../../../data/routing/default.json")).expect("the default table is sound")
+/// The default table, read and checked once.
+pub(crate) fn table() -> &'static Table {
+    static TABLE: LazyLock<Table> = LazyLock::new(|| {
+        Table::parse(include_str!("../../../../../data/routing/default.json")).expect("the default table is sound")
+    });
+    &TABLE
 }
 
 pub(crate) fn authority() -> Authority {
@@ -83,7 +89,7 @@ pub(crate) struct Run {
     pub(crate) case: Option<Case>,
     pub(crate) events: Vec<Event>,
     pub(crate) now: Instant,
-    table: Table,
+    table: &'static Table,
     authority: Authority,
     ids: SeededIds,
 }
@@ -117,7 +123,7 @@ impl Run {
             at,
             now: self.now,
             means: Means::Rpc,
-            routing: &self.table,
+            routing: self.table,
             authority: &self.authority,
             ids: &self.ids,
         };

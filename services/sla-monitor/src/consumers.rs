@@ -1,0 +1,138 @@
+//! What the SLA monitor takes from the bus: the facts of cases from intake and dispatch, the roster from intake, and how far each
+//! publisher's stream is complete.
+
+use std::{collections::HashMap, sync::Arc};
+
+use dafei_contracts::{Event, Stream, events::v1::RosterSnapshot};
+use dafei_kernel::time::Instant;
+use dafei_messaging::{
+    consumer::{ConsumerConfig, Delivered, Handler, HandlerError},
+    rebuild,
+};
+use dafei_shell::roster::{RosterError, RosterPart, RosterView};
+use dafei_sla_core::Source;
+use sqlx::{PgConnection, PgPool};
+
+use crate::{
+    facts::{CaseFact, of_event},
+    ledger::{self, Terms},
+    store::{facts, horizon},
+};
+
+/// CloudEvents type of the roster's snapshots.
+const SNAPSHOT: &str = "dafei.events.v1.RosterSnapshot";
+
+/// Takes one publisher's stream.
+#[derive(Debug, Clone)]
+pub struct CaseEvents {
+    source: Source,
+    terms: Arc<Terms>,
+    roster: RosterView,
+}
+
+impl CaseEvents {
+    /// Intake's: the village's steps and the roster.
+    #[must_use]
+    pub const fn intake(terms: Arc<Terms>, roster: RosterView) -> Self {
+        Self { source: Source::Intake, terms, roster }
+    }
+
+    /// Dispatch's: the case from the township centre up.
+    #[must_use]
+    pub const fn dispatch(terms: Arc<Terms>, roster: RosterView) -> Self {
+        Self { source: Source::Dispatch, terms, roster }
+    }
+
+    /// Which stream, and how.
+    #[must_use]
+    pub fn config(&self) -> ConsumerConfig {
+        ConsumerConfig::ordered(stream(self.source).name())
+    }
+}
+
+const fn stream(source: Source) -> Stream {
+    match source {
+        Source::Intake => Stream::Intake,
+        Source::Dispatch => Stream::Dispatch,
+    }
+}
+
+/// Name of the durable.
+const fn durable(source: Source) -> &'static str {
+    match source {
+        Source::Intake => "sla-monitor-intake",
+        Source::Dispatch => "sla-monitor-dispatch",
+    }
+}
+
+impl Handler for CaseEvents {
+    fn name(&self) -> &'static str {
+        durable(self.source)
+    }
+
+    async fn apply(&self, conn: &mut PgConnection, events: &[Delivered]) -> Result<(), HandlerError> {
+        if self.source == Source::Intake {
+            // First the roster: the owners of what the same batch starts are looked up in it.
+            self.take_roster(conn, events).await?;
+        }
+        let facts = facts_of(self.source, events)?;
+        ledger::take(conn, &self.terms, &self.roster.current(), &facts).await?;
+        Ok(())
+    }
+
+    async fn on_watermark(
+        &self,
+        conn: &mut PgConnection,
+        service: &str,
+        through: Instant,
+    ) -> Result<(), HandlerError> {
+        Ok(horizon::move_to(conn, service, through).await?)
+    }
+}
+
+fn facts_of(source: Source, events: &[Delivered]) -> Result<Vec<CaseFact>, HandlerError> {
+    let mut facts = Vec::new();
+    for (index, delivered) in events.iter().enumerate() {
+        let fact = of_event(source, delivered);
+        facts.extend(fact.map_err(|error| HandlerError::Reject { index, reason: error.to_string() })?);
+    }
+    Ok(facts)
+}
+
+impl CaseEvents {
+    async fn take_roster(&self, conn: &mut PgConnection, events: &[Delivered]) -> Result<(), HandlerError> {
+        // Of several snapshots of one region the last says it all.
+        let mut latest: HashMap<String, RosterSnapshot> = HashMap::new();
+        for (index, delivered) in events.iter().enumerate().filter(|(_, event)| event.event_type == SNAPSHOT) {
+            let reject = |reason: String| HandlerError::Reject { index, reason };
+            let event = Event::from_json(&delivered.event_type, &delivered.payload);
+            if let Some(Event::RosterSnapshot(snapshot)) = event.map_err(|error| reject(error.to_string()))? {
+                let part = RosterPart::try_from(&snapshot).map_err(|error| reject(error.to_string()))?;
+                latest.insert(part.region.to_string(), snapshot);
+            }
+        }
+        if latest.is_empty() {
+            return Ok(());
+        }
+        let snapshots: Vec<_> = latest.values().collect();
+        self.roster.apply(conn, &snapshots).await.map_err(|error| match error {
+            RosterError::Sql(error) => error.into(),
+            other => HandlerError::Retry(Box::new(other)),
+        })
+    }
+}
+
+/// Forgets all facts and how far the streams were read, in one transaction: the consumers start over and make the ledger again from the
+/// streams. Obligations keep their deadlines and what was announced of them, so nothing is announced twice. What the streams no longer hold
+/// must be refilled from the publishers' event logs first.
+///
+/// # Errors
+/// When PostgreSQL refuses or is away; then nothing is forgotten.
+pub async fn rebuild(pool: &PgPool) -> sqlx::Result<()> {
+    let mut tx = pool.begin().await?;
+    facts::clear(&mut tx).await?;
+    for source in [Source::Intake, Source::Dispatch] {
+        rebuild::reset_consumer(&mut tx, durable(source), stream(source).name()).await?;
+    }
+    tx.commit().await
+}

@@ -1,0 +1,115 @@
+//! Taking facts: all obligations of the cases concerned are computed anew from the whole set of their facts, and what differs is written.
+//! Nothing is announced here; firing does that when the horizon reaches it.
+
+use std::collections::HashMap;
+
+use dafei_kernel::{owner::Owner, roster::RosterIndex, workdays::Calendar};
+use dafei_sla_core::{
+    Announced, Obligation, Rules,
+    lights::next_fire,
+    obligations,
+};
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use crate::{
+    facts::CaseFact,
+    store::{
+        facts,
+        obligations::{self as rows, Change, New},
+        record::Record,
+    },
+};
+
+/// What obligations follow from, beside the facts.
+#[derive(Debug)]
+pub struct Terms {
+    /// The clocks.
+    pub rules: Rules,
+    /// The working days.
+    pub calendar: Calendar,
+}
+
+impl Terms {
+    /// Those that are shipped with the suite.
+    #[must_use]
+    pub fn builtin() -> Self {
+        Self { rules: Rules::builtin(), calendar: Calendar::builtin() }
+    }
+}
+
+/// Adds facts and brings the obligations of their cases in line, in the caller's transaction.
+pub(crate) async fn take(
+    conn: &mut PgConnection,
+    terms: &Terms,
+    roster: &RosterIndex,
+    told: &[CaseFact],
+) -> sqlx::Result<()> {
+    if told.is_empty() {
+        return Ok(());
+    }
+    let mut cases: Vec<Uuid> = told.iter().map(|fact| fact.case_id).collect();
+    cases.sort_unstable();
+    cases.dedup();
+    facts::lock(conn).await?;
+    facts::add(conn, told).await?;
+    let sets = facts::of_cases(conn, &cases).await?;
+    let known = rows::of_cases(conn, &cases).await?;
+    let known: HashMap<Uuid, Record> = known.into_iter().map(|record| (record.id, record)).collect();
+    let (mut new, mut changes) = (Vec::new(), Vec::new());
+    for obligation in sets.iter().flat_map(|set| obligations(set, &terms.rules, &terms.calendar)) {
+        match known.get(&obligation.id) {
+            None => new.push(begin(obligation, roster)),
+            Some(record) => changes.extend(change(record, &obligation, roster)),
+        }
+    }
+    if !new.is_empty() {
+        rows::insert(conn, &new).await?;
+    }
+    if !changes.is_empty() {
+        rows::update(conn, &changes).await?;
+    }
+    if !(new.is_empty() && changes.is_empty()) {
+        rows::wake(conn).await?;
+    }
+    Ok(())
+}
+
+/// A new obligation: its owners are the holders of the instant of its start, frozen from now on.
+fn begin(obligation: Obligation, roster: &RosterIndex) -> New {
+    let timing = obligation.deadline.timing();
+    New {
+        direct: roster.owner_at(&obligation.direct, timing.started_at),
+        loop_owner: roster.owner_at(&obligation.loop_owner, timing.started_at),
+        next_fire_at: next_fire(timing, obligation.end, &Announced::default()),
+        obligation,
+    }
+}
+
+/// What further facts change of a known obligation: its end, its place among the runnings, the sector. Its deadline stays as it was computed
+/// at first, under the rules and the calendar of then.
+fn change(record: &Record, obligation: &Obligation, roster: &RosterIndex) -> Option<Change> {
+    let sector = obligation.sector.map_or("", dafei_kernel::sector::Sector::code);
+    let at = record.started_at.0;
+    let direct = named(&record.direct, roster, at);
+    let loop_owner = named(&record.loop_owner, roster, at);
+    let same = record.end() == obligation.end
+        && u32::try_from(record.leg) == Ok(obligation.leg)
+        && record.sector == sector
+        && record.direct.0 == direct
+        && record.loop_owner.0 == loop_owner;
+    (!same).then(|| Change {
+        id: record.id,
+        leg: obligation.leg,
+        sector: sector.to_owned(),
+        direct,
+        loop_owner,
+        end: obligation.end,
+        next_fire_at: next_fire(&record.timing(), obligation.end, &record.announced()),
+    })
+}
+
+/// An owner whose persons the roster did not know yet when the obligation began gets them as soon as it does.
+fn named(owner: &Owner, roster: &RosterIndex, at: dafei_kernel::time::Instant) -> Owner {
+    if owner.persons.is_empty() { roster.owner_at(&owner.post, at) } else { owner.clone() }
+}

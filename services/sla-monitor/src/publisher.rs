@@ -1,0 +1,86 @@
+//! From announcements to the events of the catalogue.
+
+use dafei_contracts::{
+    Event,
+    catalogue::EventError,
+    chain,
+    events::v1 as pb,
+};
+use dafei_kernel::{ids, time::Instant};
+use dafei_messaging::event::NewEvent;
+use dafei_shell::publish::{self, Outgoing};
+use dafei_sla_core::{Announcement, Light};
+
+use crate::{SERVICE, store::record::Record};
+
+/// An obligation as events and lists carry it.
+pub(crate) fn obligation(record: &Record) -> pb::Obligation {
+    pb::Obligation {
+        obligation_id: record.id.to_string(),
+        clock: record.clock.clone(),
+        case_id: record.case_id.to_string(),
+        leg: u32::try_from(record.leg).unwrap_or(0),
+        direct: Some((&record.direct.0).into()),
+        loop_owner: Some((&record.loop_owner.0).into()),
+        started_at: Some(record.started_at.0.into()),
+        due: Some(record.due.0.into()),
+        due_inclusive: record.due_inclusive,
+        rule_version: record.rule_version.clone(),
+        calendar_version: record.calendar_version.clone(),
+        sector: record.sector.clone(),
+    }
+}
+
+/// The row of the event log for a light; moves the record's sequence and chain on.
+///
+/// # Errors
+/// When the record does not carry what the catalogue needs for the subject.
+pub(crate) fn encode(record: &mut Record, light: &Light, now: Instant) -> Result<NewEvent, EventError> {
+    record.sequence += 1;
+    let mut event = event(record, light);
+    event.set_meta(pb::EventMeta {
+        aggregate_id: record.id.to_string(),
+        sequence: record.sequence,
+        region_path: record.region_path.clone(),
+        actor: None,
+        received_at: Some(instant(light, now).into()),
+        claimed_at: None,
+        chain_head: record.chain_head.clone(),
+    });
+    let outgoing = Outgoing {
+        event,
+        aggregate_id: record.id,
+        sequence: record.sequence,
+        event_id: ids::derived(&["sla-event", &record.id.to_string(), &record.sequence.to_string()]),
+        recorded_at: now,
+    };
+    let row = publish::encode(SERVICE, &outgoing)?;
+    record.chain_head = chain::next_head(&record.chain_head, &row.payload);
+    Ok(row)
+}
+
+/// The instant of the fact: a light's own; an annulment happens when it is found.
+const fn instant(light: &Light, now: Instant) -> Instant {
+    match light.what {
+        Announcement::Annulled { .. } => now,
+        Announcement::Warned
+        | Announcement::Breached
+        | Announcement::Reminded { .. }
+        | Announcement::Settled { .. }
+        | Announcement::Cancelled => light.at,
+    }
+}
+
+fn event(record: &Record, light: &Light) -> Event {
+    let (meta, obligation) = (None, Some(obligation(record)));
+    match light.what {
+        Announcement::Warned => pb::Warned { meta, obligation }.into(),
+        Announcement::Breached => pb::Breached { meta, obligation }.into(),
+        Announcement::Reminded { number } => pb::Reminded { meta, obligation, number }.into(),
+        Announcement::Settled { late_seconds } => pb::Settled { meta, obligation, late_seconds }.into(),
+        Announcement::Cancelled => pb::Cancelled { meta, obligation }.into(),
+        Announcement::Annulled { ended_at } => {
+            pb::Annulled { meta, obligation, stopped_at: Some(ended_at.into()) }.into()
+        }
+    }
+}
