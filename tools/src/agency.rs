@@ -87,6 +87,9 @@ pub async fn issue(suite: &Suite, keys: &Keys, agency: Agency, region: &Region) 
     };
     let made = dispatch.register_agency_system(request).await.map_err(refusal)?.into_inner();
     let feedback_prefix = made.feedback_prefix.trim_end_matches('.').to_owned();
+    // Two at a time would each write a register without the other's account.
+    let lock = std::fs::File::create(dir.join("agencies.lock")).context("agencies.lock")?;
+    lock.lock().context("agencies.lock")?;
     let mut register = Register::load(&dir)?;
     let login = register.login(agency.code(), region.level().code(), region.code().as_str());
     register.put(AgencySystem {
@@ -99,6 +102,7 @@ pub async fn issue(suite: &Suite, keys: &Keys, agency: Agency, region: &Region) 
         login: login.clone(),
     });
     register.save(&dir)?;
+    drop(lock);
     apply(&dir, &url, &login, &made).await?;
     Ok(Credentials {
         url,

@@ -39,9 +39,9 @@ pub enum FireError {
     /// PostgreSQL refused or is away.
     #[error("PostgreSQL: {0}")]
     Sql(#[from] sqlx::Error),
-    /// The outcome of a commit is not known; the next pass finds out by the state.
+    /// The commit failed, or its outcome is not known; the next pass finds out by the state.
     #[error("commit: {0}")]
-    Commit(String),
+    Commit(#[from] BatchFailure),
     /// An obligation cannot be told as the catalogue says.
     #[error("obligation {id}: {source}")]
     Event {
@@ -53,12 +53,6 @@ pub enum FireError {
     /// The log refused an event.
     #[error(transparent)]
     Append(#[from] AppendError),
-}
-
-impl From<BatchFailure> for FireError {
-    fn from(failure: BatchFailure) -> Self {
-        Self::Commit(format!("{failure:?}"))
-    }
 }
 
 /// Announces what is due.

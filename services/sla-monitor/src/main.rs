@@ -1,2 +1,28 @@
-//! placeholder
-fn main() {}
+//! The process of the SLA monitor. Settings come from the environment; `rebuild` as an argument forgets the facts and how far the streams
+//! were read, so that the service, running or started next, makes its ledger again from the streams.
+
+use std::process::ExitCode;
+
+use anyhow::{Context as _, bail};
+use dafei_runtime::{
+    config::{Common, Environment, Service},
+    telemetry,
+};
+use dafei_sla_monitor::{MIGRATOR, consumers, serve::serve};
+
+#[tokio::main]
+async fn main() -> anyhow::Result<ExitCode> {
+    let common = Common::read(&Environment, Service::SlaMonitor)?;
+    match std::env::args().nth(1).as_deref() {
+        None => {
+            let telemetry = telemetry::init(&common)?;
+            serve(dafei_shell::start::start(common, telemetry, &MIGRATOR).await?).await
+        }
+        Some("rebuild") => {
+            let pool = sqlx::PgPool::connect(common.database.url.expose()).await.context("PostgreSQL")?;
+            consumers::rebuild(&pool).await?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Some(other) => bail!("unknown argument {other:?}: none serves, `rebuild` makes the ledger again"),
+    }
+}

@@ -83,7 +83,7 @@ async fn a_snapshot_replaces_what_was_known_of_its_township() {
     assert_eq!(names(&view.current(), "village:371302001002"), ["李"]);
 
     let second = township(&["village:371302001001"], vec![secretary("village:371302001001", "赵")]);
-    take(&db, &view, &[second.clone()]).await;
+    take(&db, &view, std::slice::from_ref(&second)).await;
     take(&db, &view, &[second]).await;
 
     let read = RosterView::load(&db.pool).await.expect("loads");

@@ -1,0 +1,46 @@
+//! What the SLA monitor shows: how deadlines come about, obligations, breaches.
+
+mod breaches;
+mod deadlines;
+mod item;
+mod watch;
+
+use dafei_kernel::{
+    region::{Region, RegionPath},
+    role::Role,
+    roster::RosterIndex,
+};
+use dafei_runtime::{identity::Principal, status::Fault};
+use dafei_shell::scope;
+
+pub use breaches::Breaches;
+pub use deadlines::Deadlines;
+pub use watch::Ticks;
+
+/// Posts that may look at obligations and breaches of their region: all but the bank's tellers and the hotline's clerks.
+const READERS: [Role; 14] = [
+    Role::GridMember,
+    Role::VillageSecretary,
+    Role::WorkAreaSecretary,
+    Role::TownshipCentre,
+    Role::TownshipAgency,
+    Role::TownshipPrincipal,
+    Role::CountyOffice,
+    Role::CountyDepartment,
+    Role::CountyCommander,
+    Role::CityOffice,
+    Role::CityDepartment,
+    Role::Auditor,
+    Role::Service,
+    Role::Admin,
+];
+
+/// Whether what lies at `path` lies in a region: by the path as it was recorded, and by the roster for work areas, which paths do not name.
+fn lies_in(region: &Region, path: &RegionPath, roster: &RosterIndex) -> bool {
+    path.is_within(region) || roster.contains(region, path.leaf())
+}
+
+/// The caller may see what lies at `path`.
+fn may_see(principal: &Principal, path: &RegionPath, roster: &RosterIndex) -> Result<(), Fault> {
+    if lies_in(&scope::bounds(principal), path, roster) { Ok(()) } else { Err(scope::out_of_scope()) }
+}
