@@ -1,30 +1,21 @@
-//! The use cases of intake and what they stand on. What comes in together is written together: commands, photos and imports each have
-//! a queue and one writer.
+//! What the use cases of intake stand on, and the use cases.
 
-mod cases;
-mod import;
-mod patrols;
-mod photos;
-mod refusal;
-mod request;
+mod evidence;
+mod roster;
 mod writer;
 
 use std::sync::Arc;
 
 use dafei_intake_core::suspicion::Rules;
 use dafei_kernel::{clock::SharedClock, ids::IdSource};
-use dafei_messaging::batch::{BatchOptions, BatchWriter, group_commit};
 use dafei_shell::roster::RosterView;
 use sqlx::PgPool;
-use tokio_util::sync::CancellationToken;
 
-pub(crate) use cases::{Learned, Order, learn};
-pub(crate) use import::{ImportWriter, Upload};
-pub(crate) use patrols::Patrol;
-pub(crate) use photos::{PhotoWriter, SentIn};
-pub(crate) use refusal::Refusal;
-pub(crate) use request::Asked;
-pub(crate) use writer::{Action, Answer, Write, Writer};
+pub(crate) use evidence::{Photo, keep};
+pub(crate) use roster::{Upload, import};
+pub use crate::work::Refusal;
+pub use writer::Writer;
+pub(crate) use writer::{Action, Answer, Queue, Write};
 
 /// What everything in the service shares.
 pub struct App {
@@ -43,45 +34,4 @@ pub struct App {
 impl App {
     /// The service's name: source of its events.
     pub const SERVICE: &str = "intake";
-}
-
-/// Where writes are submitted.
-#[derive(Clone)]
-pub struct Queues {
-    pub(crate) commands: dafei_messaging::batch::BatchQueue<Writer>,
-    pub(crate) photos: dafei_messaging::batch::BatchQueue<PhotoWriter>,
-    pub(crate) imports: dafei_messaging::batch::BatchQueue<ImportWriter>,
-}
-
-/// Photos of one transaction: each up to 8 MiB.
-const PHOTO_BATCH: usize = 4;
-
-/// The tasks that empty the queues.
-pub struct Writers {
-    commands: BatchWriter<Writer>,
-    photos: BatchWriter<PhotoWriter>,
-    imports: BatchWriter<ImportWriter>,
-}
-
-/// The queues of the service and the writers that empty them.
-#[must_use]
-pub fn queues(app: &Arc<App>) -> (Queues, Writers) {
-    let (commands, command_writer) = group_commit(Writer::new(app.clone()), BatchOptions::default());
-    let photo_options = BatchOptions { queue: 64, max_batch: PHOTO_BATCH, ..BatchOptions::default() };
-    let (photos, photo_writer) = group_commit(PhotoWriter::new(app.clone()), photo_options);
-    let import_options = BatchOptions { queue: 4, max_batch: 1, ..BatchOptions::default() };
-    let (imports, import_writer) = group_commit(ImportWriter::new(app.clone()), import_options);
-    let writers = Writers { commands: command_writer, photos: photo_writer, imports: import_writer };
-    (Queues { commands, photos, imports }, writers)
-}
-
-impl Writers {
-    /// Writes until `shutdown`; then what was accepted is still written.
-    pub async fn run(self, shutdown: CancellationToken) {
-        tokio::join!(
-            self.commands.run(shutdown.clone()),
-            self.photos.run(shutdown.clone()),
-            self.imports.run(shutdown)
-        );
-    }
 }

@@ -1,70 +1,79 @@
-//! What intake takes from the bus: the outcomes of its cases, from dispatch (clause C5). Everything else only advances the marks.
+//! Dispatch's events: an outcome waits in its village to be published (clause C5). Its other events change nothing here; a case's closing
+//! follows from what the village itself did.
 
 use std::sync::Arc;
 
-use dafei_contracts::{Event, Stream, convert};
-use dafei_messaging::consumer::{ConsumerConfig, Delivered, Handler, HandlerError};
+use dafei_contracts::{Event, catalogue::EventError, convert};
+use dafei_intake_core::suspicion::Command;
+use dafei_messaging::{
+    batch::BatchFailure,
+    consumer::{Delivered, Handler, HandlerError},
+};
 use sqlx::PgConnection;
 
-use crate::app::{App, Learned, learn};
+use crate::{
+    app::App,
+    work::{Order, Work},
+};
 
-/// CloudEvents type of the event that brings an outcome. `closed` brings nothing new: the village's publication is what closes a case.
-const OUTCOME: &str = "dafei.events.v1.OutcomeAvailable";
-
-/// Outcomes from dispatch.
-#[derive(Clone)]
-pub struct DispatchOutcomes {
+/// Takes DAFEI_DISPATCH.
+pub struct DispatchHandler {
     app: Arc<App>,
 }
 
-impl DispatchOutcomes {
-    /// Durable name.
-    pub const NAME: &'static str = "intake-dispatch";
-
-    /// Takes outcomes into the service's suspicions.
+impl DispatchHandler {
+    /// The service's handler.
     #[must_use]
-    pub const fn new(app: Arc<App>) -> Self {
+    pub fn new(app: Arc<App>) -> Self {
         Self { app }
-    }
-
-    /// Which stream, and how.
-    #[must_use]
-    pub fn config() -> ConsumerConfig {
-        ConsumerConfig::ordered(Stream::Dispatch.name())
     }
 }
 
-impl Handler for DispatchOutcomes {
+impl Handler for DispatchHandler {
     fn name(&self) -> &'static str {
-        Self::NAME
+        "intake"
     }
 
     async fn apply(&self, conn: &mut PgConnection, events: &[Delivered]) -> Result<(), HandlerError> {
-        let mut outcomes = Vec::new();
-        let mut places = Vec::new();
-        for (index, delivered) in events.iter().enumerate().filter(|(_, delivered)| delivered.event_type == OUTCOME) {
-            outcomes.push(read(delivered).map_err(|reason| HandlerError::Reject { index, reason })?);
-            places.push(index);
+        let mut orders = Vec::new();
+        for (index, event) in events.iter().enumerate() {
+            orders.extend(order(event).map_err(|error| reject(index, &error))?.map(|order| (index, order)));
         }
-        if outcomes.is_empty() {
+        if orders.is_empty() {
             return Ok(());
         }
-        let rejected = learn(&self.app, conn, &outcomes).await?;
-        match rejected.first() {
-            None => Ok(()),
-            Some((at, rejection)) => {
-                Err(HandlerError::Reject { index: places[*at], reason: format!("case {}: {rejection}", outcomes[*at].case) })
+        let now = self.app.clock.now();
+        let borrowed: Vec<&Order> = orders.iter().map(|(_, order)| order).collect();
+        let mut work = Work::load(&self.app, conn, now, &borrowed, &[]).await?;
+        for (index, order) in &orders {
+            // A case that came from above, or by a check: no village's suspicion.
+            if work.suspicion(order.case).is_some() {
+                work.carry_out(order).map_err(|refusal| reject(*index, &refusal))?;
             }
         }
+        work.save(conn).await.map_err(retry)
     }
 }
 
-fn read(delivered: &Delivered) -> Result<Learned, String> {
-    match Event::from_json(&delivered.event_type, &delivered.payload).map_err(|error| error.to_string())? {
-        Some(Event::OutcomeAvailable(outcome)) => Ok(Learned {
-            case: convert::uuid("case_id", &outcome.case_id).map_err(|error| error.to_string())?,
-            public_text: outcome.public_text,
-        }),
-        _ => Err(format!("{} is no outcome", delivered.event_type)),
+fn reject(index: usize, error: &dyn std::error::Error) -> HandlerError {
+    HandlerError::Reject { index, reason: error.to_string() }
+}
+
+/// The consumer loop knows by the database's error whether to try again.
+fn retry(failure: BatchFailure) -> HandlerError {
+    match failure {
+        BatchFailure::Data(error) | BatchFailure::Unavailable(error) | BatchFailure::Unknown(error) => error.into(),
     }
+}
+
+fn order(delivered: &Delivered) -> Result<Option<Order>, EventError> {
+    let Some(Event::OutcomeAvailable(event)) = Event::from_json(&delivered.event_type, &delivered.payload)? else {
+        return Ok(None);
+    };
+    Ok(Some(Order {
+        case: convert::uuid("case_id", &event.case_id)?,
+        command: Command::LearnOutcome { public_text: event.public_text },
+        actor: None,
+        traceparent: delivered.traceparent.clone(),
+    }))
 }

@@ -1,12 +1,6 @@
-//! All SQL of the service. Each module has the statements of one thing; what is written in a batch is one UNNEST statement.
+//! All SQL of the service.
 
 pub(crate) mod evidence;
-pub(crate) mod parts;
+pub(crate) mod heads;
 pub(crate) mod patrols;
-pub(crate) mod roster;
 pub(crate) mod suspicions;
-
-use sqlx::migrate::Migrator;
-
-/// Intake's own tables; versions 100 to 199.
-pub static MIGRATOR: Migrator = sqlx::migrate!("./migrations");

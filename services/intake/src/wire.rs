@@ -1,17 +1,74 @@
-//! Between the core's words and those of the API.
+//! Core <-> wire: suspicions, patrols and their parts as the API and the events carry them.
 
-use dafei_contracts::{events::v1::PersuasionOutcome, intake::v1 as api};
-use dafei_intake_core::suspicion::{Outcome, Route, StateKind, Suspicion};
+use dafei_contracts::{
+    convert::{self, ConvertError, Field},
+    events::v1 as ev,
+    intake::v1 as api,
+    types::v1 as types,
+};
+use dafei_intake_core::{
+    device_time::DeviceTimes,
+    suspicion::{Outcome, Route, StateKind, Suspicion},
+};
+use dafei_kernel::{credit_code::CreditCode, region::Level, region::Region, roster::RosterIndex, subject::Subject};
+use uuid::Uuid;
 
-use crate::store::{patrols::PatrolRow, suspicions::state_code};
+use crate::store::patrols::Patrol;
 
-/// A suspicion as callers see it.
+/// Most photos of one act.
+const PHOTOS: usize = 20;
+
+pub(crate) fn state(kind: StateKind) -> api::SuspicionState {
+    match kind {
+        StateKind::Recorded => api::SuspicionState::Recorded,
+        StateKind::Notified => api::SuspicionState::Notified,
+        StateKind::Heeded => api::SuspicionState::Heeded,
+        StateKind::Refused => api::SuspicionState::Refused,
+        StateKind::ReportedUp => api::SuspicionState::ReportedUp,
+        StateKind::OutcomeAvailable => api::SuspicionState::OutcomeAvailable,
+        StateKind::Published => api::SuspicionState::Published,
+        StateKind::ClosedAtVillage => api::SuspicionState::ClosedAtVillage,
+        StateKind::Withdrawn => api::SuspicionState::Withdrawn,
+    }
+}
+
+pub(crate) fn route(route: Route) -> ev::ReportRoute {
+    match route {
+        Route::Secretary => ev::ReportRoute::Secretary,
+        Route::Direct => ev::ReportRoute::Direct,
+        Route::Enterprise => ev::ReportRoute::Enterprise,
+    }
+}
+
+pub(crate) fn outcome(outcome: Outcome) -> ev::PersuasionOutcome {
+    match outcome {
+        Outcome::Heeded => ev::PersuasionOutcome::Heeded,
+        Outcome::Refused => ev::PersuasionOutcome::Refused,
+    }
+}
+
+/// How persuasion ended, as asked.
+pub(crate) fn asked_outcome(field: &str, value: i32) -> Result<Outcome, ConvertError> {
+    match ev::PersuasionOutcome::try_from(value) {
+        Ok(ev::PersuasionOutcome::Heeded) => Ok(Outcome::Heeded),
+        Ok(ev::PersuasionOutcome::Refused) => Ok(Outcome::Refused),
+        Ok(ev::PersuasionOutcome::Unspecified) => Err(ConvertError::required(field)),
+        Err(_) => Err(ConvertError::invalid(field, "is no outcome of persuasion")),
+    }
+}
+
+/// Ids as the wire has them.
+pub(crate) fn ids(ids: &[Uuid]) -> Vec<String> {
+    ids.iter().map(ToString::to_string).collect()
+}
+
+/// A suspicion as the API shows it.
 pub(crate) fn suspicion(suspicion: &Suspicion) -> api::Suspicion {
     let facts = &suspicion.facts;
     api::Suspicion {
         case_id: facts.id.to_string(),
         village: Some(facts.village().into()),
-        state: i32::from(state_code(suspicion.state.kind())),
+        state: state(suspicion.state.kind()).into(),
         act: facts.act.code().to_owned(),
         act_text: facts.act_text.clone(),
         subject: Some((&facts.subject).into()),
@@ -25,69 +82,84 @@ pub(crate) fn suspicion(suspicion: &Suspicion) -> api::Suspicion {
     }
 }
 
-/// A state of the API; none for "not given" and for numbers that are no state.
-pub(crate) fn state(number: i32) -> Option<StateKind> {
-    StateKind::ALL.into_iter().find(|kind| i32::from(state_code(*kind)) == number)
-}
-
-/// A patrol as callers see it; `village` is the region of the list.
-pub(crate) fn patrol(row: &PatrolRow, village: &dafei_contracts::types::v1::Region) -> api::Patrol {
+/// A patrol as the API shows it.
+pub(crate) fn patrol(patrol: &Patrol) -> api::Patrol {
     api::Patrol {
-        patrol_id: row.id.to_string(),
-        village: Some(village.clone()),
-        object: row.object.clone(),
-        situation: row.situation.clone(),
-        evidence_ids: ids(&row.evidence),
-        patrolled_at: Some(row.patrolled_at.into()),
-        received_at: Some(row.received_at.into()),
-        skewed: row.skewed,
+        patrol_id: patrol.id.to_string(),
+        village: Some((&patrol.village).into()),
+        object: patrol.object.clone(),
+        situation: patrol.situation.clone(),
+        evidence_ids: ids(&patrol.evidence),
+        patrolled_at: Some(patrol.patrolled_at.into()),
+        received_at: Some(patrol.received_at.into()),
+        skewed: patrol.skewed,
     }
 }
 
-/// Ids as text.
-pub(crate) fn ids(ids: &[uuid::Uuid]) -> Vec<String> {
-    ids.iter().map(ToString::to_string).collect()
-}
-
-/// Bytes in lower-case hex.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-/// How persuasion ended, on the bus.
-pub(crate) const fn outcome(outcome: Outcome) -> PersuasionOutcome {
-    match outcome {
-        Outcome::Heeded => PersuasionOutcome::Heeded,
-        Outcome::Refused => PersuasionOutcome::Refused,
+/// Photos named by a request; the same twice is one.
+pub(crate) fn photos(texts: &[String]) -> Result<Vec<Uuid>, ConvertError> {
+    if texts.len() > PHOTOS {
+        return Err(ConvertError {
+            field: "evidence_ids".to_owned(),
+            reason: "TOO_MANY",
+            description: format!("has more than {PHOTOS} ids"),
+            description_zh: format!("照片不得超过{PHOTOS}张"),
+        });
     }
-}
-
-/// By which way a report went up, on the bus.
-pub(crate) const fn route(route: Route) -> dafei_contracts::events::v1::ReportRoute {
-    use dafei_contracts::events::v1::ReportRoute;
-    match route {
-        Route::Secretary => ReportRoute::Secretary,
-        Route::Direct => ReportRoute::Direct,
-        Route::Enterprise => ReportRoute::Enterprise,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use dafei_contracts::intake::v1::SuspicionState;
-    use dafei_intake_core::suspicion::StateKind;
-
-    use super::{state, state_code};
-
-    #[test]
-    fn states_have_the_numbers_of_the_api() {
-        for kind in StateKind::ALL {
-            let number = i32::from(state_code(kind));
-            let wire = SuspicionState::try_from(number).expect("a state of the API");
-            assert_eq!(wire.as_str_name(), format!("SUSPICION_STATE_{}", kind.code()));
-            assert_eq!(state(number), Some(kind));
+    let mut photos = Vec::with_capacity(texts.len());
+    for (at, text) in texts.iter().enumerate() {
+        let id = convert::uuid(&format!("evidence_ids[{at}]"), text)?;
+        if !photos.contains(&id) {
+            photos.push(id);
         }
-        assert_eq!(state(SuspicionState::Unspecified.into()), None);
-        assert_eq!(state(10), None);
     }
+    Ok(photos)
+}
+
+/// A village; another level is refused.
+pub(crate) fn village(field: &str, wire: Option<&types::Region>) -> Result<Region, ConvertError> {
+    let region = convert::region(field, wire)?;
+    if region.level() == Level::Village {
+        return Ok(region);
+    }
+    Err(ConvertError {
+        field: format!("{field}.level"),
+        reason: "WRONG_LEVEL",
+        description: "is not a village".to_owned(),
+        description_zh: "应填写村居".to_owned(),
+    })
+}
+
+/// What a device says of its times.
+pub(crate) fn device(
+    device_time: Option<dafei_contracts::timestamp::Timestamp>,
+    device_sent_at: Option<dafei_contracts::timestamp::Timestamp>,
+) -> Result<DeviceTimes, ConvertError> {
+    Ok(DeviceTimes {
+        happened: convert::optional_instant("device_time", device_time)?,
+        sent: convert::optional_instant("device_sent_at", device_sent_at)?,
+    })
+}
+
+/// The subject; what is not said of an enterprise comes from the roster, when it is there (clause A4).
+pub(crate) fn subject(roster: &RosterIndex, wire: Option<&types::Subject>) -> Result<Subject, ConvertError> {
+    let wire = wire.required("subject")?;
+    let Some(types::subject::Kind::Enterprise(given)) = &wire.kind else {
+        return convert::subject("subject", Some(wire));
+    };
+    let known = CreditCode::parse(&given.credit_code).ok().and_then(|code| roster.enterprise(&code));
+    let Some(known) = known else {
+        return convert::subject("subject", Some(wire));
+    };
+    let mut given = given.clone();
+    if given.name.trim().is_empty() {
+        given.name.clone_from(&known.name);
+    }
+    if given.industry.is_empty() {
+        known.industry.code().clone_into(&mut given.industry);
+    }
+    if given.regulator.is_empty() {
+        given.regulator = known.regulator.map(|agency| agency.code().to_owned()).unwrap_or_default();
+    }
+    convert::subject("subject", Some(&types::Subject { kind: Some(types::subject::Kind::Enterprise(given)) }))
 }

@@ -17,6 +17,9 @@ use crate::{
     ledger::Terms,
 };
 
+/// The gRPC services, for reflection and health.
+const SERVICES: &[&str] = &[deadline_service_server::SERVICE_NAME, breach_service_server::SERVICE_NAME];
+
 /// Runs the service until its end.
 ///
 /// # Errors
@@ -31,8 +34,7 @@ pub async fn serve(mut started: Started) -> anyhow::Result<ExitCode> {
     }
     spawn_firing(&mut started);
     let routes = routes(&mut started, terms);
-    let names = [deadline_service_server::SERVICE_NAME, breach_service_server::SERVICE_NAME];
-    started.run(routes, &names, &[]).await
+    started.run(routes, SERVICES, &[]).await
 }
 
 fn spawn_firing(started: &mut Started) {

@@ -1,29 +1,29 @@
-//! The group commit of the village's commands: what arrived together is loaded, decided and written in one transaction.
+//! The group commit of the gRPC commands: what arrived together is loaded, decided and written in one transaction.
 
-use std::{collections::HashSet, sync::Arc};
+use std::sync::Arc;
 
 use dafei_contracts::intake::v1 as api;
+use dafei_intake_core::suspicion::{Reason, Rejection};
 use dafei_messaging::{
-    batch::{BatchCommand, BatchExecutor, BatchFailure},
-    event::NewEvent,
-    log,
-    requests::{self, RequestKey},
+    batch::{BatchCommand, BatchExecutor, BatchFailure, BatchQueue},
+    requests::{self, RequestKey, StoredRequest},
     tx,
 };
 use prost::Message;
-use uuid::Uuid;
 
-use super::{
-    App, Asked, Refusal,
-    cases::{Cases, Order},
-    patrols::{Patrol, Patrols},
+use crate::{
+    app::App,
+    wire,
+    work::{NewPatrol, Order, Refusal, Work},
 };
-use crate::{store::evidence, wire};
+
+/// The queue in front of the writer.
+pub(crate) type Queue = BatchQueue<Writer>;
 
 /// A write of a gRPC call.
 pub struct Write {
-    /// Its request id and payload.
-    pub(crate) asked: Asked,
+    /// The request id and the hash of its payload.
+    pub(crate) request: (RequestKey, [u8; 32]),
     /// What it asks.
     pub(crate) action: Action,
 }
@@ -32,16 +32,16 @@ pub struct Write {
 pub(crate) enum Action {
     /// A command to a suspicion.
     Suspicion(Box<Order>),
-    /// A patrol.
-    Patrol(Box<Patrol>),
+    /// To record a patrol.
+    Patrol(Box<NewPatrol>),
 }
 
 /// What a write is answered.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Answer {
-    /// A suspicion as it is then.
+    /// The suspicion as kept now.
     Suspicion(Box<api::Suspicion>),
-    /// A patrol that was taken.
+    /// The patrol.
     Patrol(api::RecordPatrolResponse),
 }
 
@@ -53,8 +53,8 @@ impl Answer {
         }
     }
 
-    /// A kept answer to such a write.
-    fn decode(action: &Action, bytes: &[u8]) -> Result<Self, Refusal> {
+    /// The answer that was stored for a write of this kind; within one method all are of one kind.
+    fn decode(action: &Action, bytes: &[u8]) -> Result<Self, prost::DecodeError> {
         Ok(match action {
             Action::Suspicion(_) => Self::Suspicion(Box::new(api::Suspicion::decode(bytes)?)),
             Action::Patrol(_) => Self::Patrol(api::RecordPatrolResponse::decode(bytes)?),
@@ -64,34 +64,11 @@ impl Answer {
 
 impl BatchCommand for Write {
     fn request_key(&self) -> Option<&RequestKey> {
-        Some(&self.asked.key)
+        Some(&self.request.0)
     }
 }
 
-impl Write {
-    const fn order(&self) -> Option<&Order> {
-        match &self.action {
-            Action::Suspicion(order) => Some(order),
-            Action::Patrol(_) => None,
-        }
-    }
-
-    const fn patrol(&self) -> Option<&Patrol> {
-        match &self.action {
-            Action::Suspicion(_) => None,
-            Action::Patrol(patrol) => Some(patrol),
-        }
-    }
-
-    fn evidence(&self) -> &[Uuid] {
-        match &self.action {
-            Action::Suspicion(order) => order.evidence(),
-            Action::Patrol(patrol) => &patrol.evidence,
-        }
-    }
-}
-
-/// Writes batches of commands.
+/// Writes batches.
 pub struct Writer {
     app: Arc<App>,
 }
@@ -99,7 +76,7 @@ pub struct Writer {
 impl Writer {
     /// A writer of the service.
     #[must_use]
-    pub(crate) const fn new(app: Arc<App>) -> Self {
+    pub fn new(app: Arc<App>) -> Self {
         Self { app }
     }
 }
@@ -112,38 +89,65 @@ impl BatchExecutor for Writer {
     async fn execute(&self, batch: &[Write]) -> Result<Vec<Result<Answer, Refusal>>, BatchFailure> {
         let mut tx = tx::begin_write(&self.app.pool).await?;
         let now = self.app.clock.now();
-        let keys: Vec<RequestKey> = batch.iter().map(|write| write.asked.key.clone()).collect();
+        let keys: Vec<RequestKey> = batch.iter().map(|write| write.request.0.clone()).collect();
         let answered = requests::find(&mut tx, &keys).await?;
-        let fresh: Vec<&Write> = batch.iter().filter(|write| !answered.contains_key(&write.asked.key)).collect();
-        let named: HashSet<Uuid> = fresh.iter().flat_map(|write| write.evidence().iter().copied()).collect();
-        let photos = evidence::villages(&mut tx, &named.into_iter().collect::<Vec<_>>()).await?;
-        let mut cases = Cases::load(&self.app, &mut tx, now, fresh.iter().filter_map(|write| write.order())).await?;
-        let mut patrols =
-            Patrols::load(&self.app, &mut tx, now, fresh.iter().filter_map(|write| write.patrol())).await?;
-        let mut events: Vec<NewEvent> = Vec::with_capacity(fresh.len());
-        let mut kept = Vec::with_capacity(fresh.len());
-        let answers = batch
-            .iter()
-            .map(|write| {
-                if let Some(first) = write.asked.answered(&answered) {
-                    return first.and_then(|bytes| Answer::decode(&write.action, bytes));
-                }
-                let answer = match &write.action {
-                    Action::Suspicion(order) => {
-                        let suspicion = cases.carry_out(order, &photos, &mut events)?;
-                        Answer::Suspicion(Box::new(wire::suspicion(suspicion)))
-                    }
-                    Action::Patrol(patrol) => Answer::Patrol(patrols.take(patrol, &photos)?),
-                };
-                kept.push(write.asked.with_answer(answer.encode(), now));
-                Ok(answer)
-            })
-            .collect();
-        cases.save(&mut tx).await?;
-        patrols.save(&mut tx, &mut events).await?;
-        log::append(&mut tx, &events).await?;
-        requests::store(&mut tx, &kept).await?;
+        let (mut orders, mut patrols) = (Vec::new(), Vec::new());
+        for write in batch.iter().filter(|write| !answered.contains_key(&write.request.0)) {
+            match &write.action {
+                Action::Suspicion(order) => orders.push(&**order),
+                Action::Patrol(patrol) => patrols.push(&**patrol),
+            }
+        }
+        let mut work = Work::load(&self.app, &mut tx, now, &orders, &patrols).await?;
+        let mut answers = Vec::with_capacity(batch.len());
+        let mut stored = Vec::with_capacity(batch.len());
+        for write in batch {
+            let (key, hash) = &write.request;
+            if let Some(first) = answered.get(key) {
+                answers.push(replay(write, first));
+                continue;
+            }
+            let answer = carry_out(&mut work, &write.action);
+            if let Ok(answer) = &answer {
+                stored.push(StoredRequest {
+                    key: key.clone(),
+                    payload_hash: hash.to_vec(),
+                    answer: answer.encode(),
+                    recorded_at: now,
+                });
+            }
+            answers.push(answer);
+        }
+        work.save(&mut tx).await?;
+        requests::store(&mut tx, &stored).await?;
         tx::commit(tx).await?;
         Ok(answers)
+    }
+}
+
+/// The first answer to the same request, or that it was another request.
+fn replay(write: &Write, first: &StoredRequest) -> Result<Answer, Refusal> {
+    if first.payload_hash != write.request.1 {
+        return Err(Refusal::RequestIdReused);
+    }
+    Ok(Answer::decode(&write.action, &first.answer)?)
+}
+
+fn carry_out(work: &mut Work<'_>, action: &Action) -> Result<Answer, Refusal> {
+    match action {
+        Action::Suspicion(order) => {
+            work.carry_out(order)?;
+            let absent = Rejection { reason: Reason::NoSuchCase, state: None };
+            let suspicion = work.suspicion(order.case).ok_or(absent)?;
+            Ok(Answer::Suspicion(Box::new(wire::suspicion(suspicion))))
+        }
+        Action::Patrol(patrol) => {
+            let recorded = work.patrol(patrol)?;
+            Ok(Answer::Patrol(api::RecordPatrolResponse {
+                patrol_id: recorded.id.to_string(),
+                patrolled_at: Some(recorded.at.into()),
+                patrols_this_week: recorded.this_week,
+            }))
+        }
     }
 }

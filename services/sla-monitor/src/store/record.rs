@@ -37,7 +37,7 @@ pub(crate) struct Record {
 
 /// Reads [`Record`]s; the argument continues the statement after `FROM obligation`.
 macro_rules! records {
-    ($tail:literal, $($argument:expr),* $(,)?) => {
+    ($tail:literal $(+ $more:literal)*, $($argument:expr),* $(,)?) => {
         sqlx::query_as!(
             crate::store::record::Record,
             r#"SELECT id, case_id, clock, leg, region_path, direct AS "direct: sqlx::types::Json<dafei_kernel::owner::Owner>",
@@ -48,7 +48,7 @@ macro_rules! records {
                       ended_at AS "ended_at: dafei_messaging::pg::PgInstant",
                       warned_at AS "warned_at: dafei_messaging::pg::PgInstant", breached, reminders, end_announced, annulled,
                       sequence, chain_head
-               FROM obligation "# + $tail,
+               FROM obligation "# + $tail $(+ $more)*,
             $($argument),*
         )
     };

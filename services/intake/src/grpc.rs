@@ -1,0 +1,161 @@
+//! The gRPC services: check, hand to the writer or read, convert. No rules here.
+
+mod evidence;
+mod patrols;
+mod roster;
+mod suspicions;
+
+use std::sync::Arc;
+
+use dafei_contracts::{
+    convert::{self, ConvertError},
+    intake::v1::{
+        evidence_service_server::EvidenceServiceServer, patrol_service_server::PatrolServiceServer,
+        roster_service_server::RosterServiceServer, suspicion_service_server::SuspicionServiceServer,
+    },
+};
+use dafei_intake_core::suspicion::{Reason, Rejection};
+use dafei_kernel::{role::Role, time::Instant};
+use dafei_messaging::{batch::SubmitError, requests::RequestKey};
+use dafei_runtime::{identity::Principal, status::Fault};
+use dafei_shell::{faults, scope};
+use prost::Message;
+use tonic::service::{Routes, RoutesBuilder};
+use uuid::Uuid;
+
+use crate::{
+    app::{Action, App, Queue, Write},
+    work::{Refusal, state_zh},
+};
+
+/// The names of the services, for health and reflection.
+pub const SERVICES: [&str; 4] = [
+    "dafei.intake.v1.SuspicionService",
+    "dafei.intake.v1.PatrolService",
+    "dafei.intake.v1.EvidenceService",
+    "dafei.intake.v1.RosterService",
+];
+
+/// Posts that read what the villages do: all but those of the reward's payment and of the telephone.
+const READERS: [Role; 14] = [
+    Role::GridMember,
+    Role::VillageSecretary,
+    Role::WorkAreaSecretary,
+    Role::TownshipCentre,
+    Role::TownshipAgency,
+    Role::TownshipPrincipal,
+    Role::CountyOffice,
+    Role::CountyDepartment,
+    Role::CountyCommander,
+    Role::CityOffice,
+    Role::CityDepartment,
+    Role::Auditor,
+    Role::Service,
+    Role::Admin,
+];
+
+/// All services of intake.
+#[derive(Clone)]
+pub struct Grpc {
+    app: Arc<App>,
+    queue: Queue,
+}
+
+impl Grpc {
+    /// The services over the app and its writer.
+    #[must_use]
+    pub fn new(app: Arc<App>, queue: Queue) -> Self {
+        Self { app, queue }
+    }
+
+    /// Their routes; no message may be larger than `max_message_bytes`.
+    #[must_use]
+    pub fn routes(self, max_message_bytes: usize) -> Routes {
+        let mut routes = RoutesBuilder::default();
+        routes
+            .add_service(SuspicionServiceServer::new(self.clone()).max_decoding_message_size(max_message_bytes))
+            .add_service(PatrolServiceServer::new(self.clone()).max_decoding_message_size(max_message_bytes))
+            .add_service(EvidenceServiceServer::new(self.clone()).max_decoding_message_size(max_message_bytes))
+            .add_service(RosterServiceServer::new(self).max_decoding_message_size(max_message_bytes));
+        routes.routes()
+    }
+
+    /// Writes, and answers what was answered first.
+    async fn write(
+        &self,
+        caller: &Principal,
+        method: &str,
+        request_id: &str,
+        payload: &impl Message,
+        action: Action,
+    ) -> Result<crate::app::Answer, Fault> {
+        let request = (request_key(caller, method, request_id)?, faults::payload_hash(payload));
+        self.queue.submit(Write { request, action }).await.map_err(|error| match error {
+            SubmitError::Rejected(refusal) => refusal.into(),
+            other => faults::submit(other),
+        })
+    }
+}
+
+/// A request id is unique per caller and method.
+fn request_key(caller: &Principal, method: &str, request_id: &str) -> Result<RequestKey, Fault> {
+    Ok(RequestKey {
+        subject: caller.subject.clone(),
+        method: method.to_owned(),
+        request_id: faults::request_id(request_id)?.to_string(),
+    })
+}
+
+/// A text that must be there, as the caller typed it.
+fn text(field: &str, value: &str, max: usize) -> Result<String, Fault> {
+    convert::bounded(field, value, max).map_err(faults::convert)
+}
+
+/// A text that may be empty.
+fn optional_text(field: &str, value: &str, max: usize) -> Result<String, Fault> {
+    convert::optional_text(field, value, max).map_err(faults::convert)
+}
+
+/// Cursor of a page: microseconds of the last row's instant, and its id.
+type Cursor = (i64, Uuid);
+
+fn before(cursor: Option<Cursor>) -> Result<Option<(Instant, Uuid)>, Fault> {
+    let Some((micros, id)) = cursor else { return Ok(None) };
+    let at = Instant::from_microsecond(micros)
+        .map_err(|_| faults::convert(ConvertError::invalid("page_token", "is no token of this list")))?;
+    Ok(Some((at, id)))
+}
+
+impl From<Refusal> for Fault {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Rejected(rejection) => rejected(rejection),
+            Refusal::OutOfScope => scope::out_of_scope(),
+            Refusal::NoEvidence(at) => Self::field(
+                format!("evidence_ids[{at}]"),
+                "EVIDENCE_NOT_FOUND",
+                "is no photo of this village",
+                "本村居没有这张照片，请重新上传",
+            ),
+            Refusal::RequestIdReused => Self::AlreadyExists {
+                reason: "REQUEST_ID_REUSED".into(),
+                description_zh: "请求编号已用于另一份内容".into(),
+            },
+            Refusal::Event(error) => Self::internal(error),
+            Refusal::Answer(error) => Self::internal(error),
+        }
+    }
+}
+
+fn rejected(rejection: Rejection) -> Fault {
+    let Rejection { reason, state } = rejection;
+    let (code, zh, english) = (reason.code(), reason.zh(), rejection.to_string());
+    match (reason.field(), reason, state) {
+        (Some(field), _, _) => Fault::field(field, code, english, zh),
+        (None, Reason::NoSuchCase, _) | (None, _, None) => Fault::not_found("case", "", zh),
+        (None, _, Some(state)) => {
+            let words = format!("{zh}（当前状态：{}）", state_zh(state));
+            Fault::precondition(code, format!("case/{}", state.code()), english, words)
+        }
+    }
+}

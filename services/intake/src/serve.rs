@@ -1,0 +1,42 @@
+//! The wiring of the service on what the shell has connected.
+
+use std::{process::ExitCode, sync::Arc};
+
+use dafei_contracts::Stream;
+use dafei_intake_core::suspicion::Rules;
+use dafei_messaging::{
+    batch::{BatchOptions, group_commit},
+    consumer::ConsumerConfig,
+};
+use dafei_runtime::lifecycle::Stage;
+use dafei_shell::start::Started;
+
+use crate::{
+    app::{App, Writer},
+    consumer::DispatchHandler,
+    grpc::{Grpc, SERVICES},
+};
+
+/// Runs intake until a signal or until a part fails.
+///
+/// # Errors
+/// As the shell's `run`.
+pub async fn serve(mut started: Started) -> anyhow::Result<ExitCode> {
+    let app = Arc::new(App {
+        pool: started.pool.clone(),
+        clock: started.clock.clone(),
+        ids: started.ids.clone(),
+        roster: started.roster.clone(),
+        rules: Rules::default(),
+    });
+    let handler = Arc::new(DispatchHandler::new(Arc::clone(&app)));
+    started.consume(handler, ConsumerConfig::ordered(Stream::Dispatch.name()));
+    let (queue, writer) = group_commit(Writer::new(Arc::clone(&app)), BatchOptions::default());
+    let writing = started.lifecycle.token(Stage::Writer);
+    started.lifecycle.spawn_stage(Stage::Writer, "writer", async move {
+        writer.run(writing).await;
+        Ok::<(), sqlx::Error>(())
+    });
+    let routes = Grpc::new(app, queue).routes(started.common.grpc.max_message_bytes);
+    started.run(routes, &SERVICES, &[]).await
+}
