@@ -81,6 +81,10 @@ def main(argv: List[str]) -> int:
     except KeyboardInterrupt:
         print("./dev: interrupted", file=sys.stderr)
         return 130
+    except BrokenPipeError:
+        # Whoever read our output has seen enough; the interpreter must not try to flush the rest.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
 
 
 def split(argv: Sequence[str]) -> Tuple[List[str], List[str]]:

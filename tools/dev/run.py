@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import subprocess
-from typing import Mapping, Optional, Sequence
+from typing import IO, Mapping, Optional, Sequence
 
 from .home import ROOT
 from .ui import Failure
 
 
-def call(argv: Sequence[str], env: Optional[Mapping[str, str]] = None, cwd: Optional[str] = None) -> int:
-    """Runs it with our own output streams and gives its exit status; when we are stopped, it is stopped first."""
-    process = subprocess.Popen(list(argv), env=env, cwd=cwd or str(ROOT), stdin=subprocess.DEVNULL)
+def call(
+    argv: Sequence[str],
+    env: Optional[Mapping[str, str]] = None,
+    cwd: Optional[str] = None,
+    output: Optional[IO[bytes]] = None,
+) -> int:
+    """Runs it with our own output streams, or into a file, and gives its exit status; when we are stopped, it is stopped first."""
+    process = subprocess.Popen(
+        list(argv), env=env, cwd=cwd or str(ROOT), stdin=subprocess.DEVNULL, stdout=output, stderr=output
+    )
     try:
         return process.wait()
     except BaseException:

@@ -11,9 +11,9 @@ use dafei_kernel::{clock::SharedClock, ids::IdSource};
 use dafei_shell::roster::RosterView;
 use sqlx::PgPool;
 
+pub use crate::work::Refusal;
 pub(crate) use evidence::{Photo, keep};
 pub(crate) use roster::{Upload, import};
-pub use crate::work::Refusal;
 pub use writer::Writer;
 pub(crate) use writer::{Action, Answer, Queue, Write};
 

@@ -7,9 +7,9 @@ pub mod consumers;
 pub mod facts;
 pub mod firing;
 pub mod grpc;
+pub mod ledger;
 pub mod serve;
 
-mod ledger;
 mod publisher;
 mod store;
 

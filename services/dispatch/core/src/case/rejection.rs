@@ -57,6 +57,8 @@ pub enum Reason {
     MeasureIdReused,
     /// A fine must be over zero.
     FineNotPositive,
+    /// A fine must not be above 100 亿元: a slip of the hand that would spoil every table above it.
+    FineTooLarge,
     /// Persons must be over zero.
     PersonsNotPositive,
     /// The time lies more than 5 minutes ahead.
@@ -67,7 +69,7 @@ pub enum Reason {
 
 impl Reason {
     /// All reasons.
-    pub const ALL: [Self; 28] = [
+    pub const ALL: [Self; 29] = [
         Self::NoSuchCase,
         Self::CaseClosed,
         Self::AlreadyInstructed,
@@ -93,6 +95,7 @@ impl Reason {
         Self::MeasureIdRequired,
         Self::MeasureIdReused,
         Self::FineNotPositive,
+        Self::FineTooLarge,
         Self::PersonsNotPositive,
         Self::TimeInFuture,
         Self::NoRoute,
@@ -127,6 +130,7 @@ impl Reason {
             Self::MeasureIdRequired => "MEASURE_ID_REQUIRED",
             Self::MeasureIdReused => "MEASURE_ID_REUSED",
             Self::FineNotPositive => "FINE_NOT_POSITIVE",
+            Self::FineTooLarge => "FINE_TOO_LARGE",
             Self::PersonsNotPositive => "PERSONS_NOT_POSITIVE",
             Self::TimeInFuture => "TIME_IN_FUTURE",
             Self::NoRoute => "NO_ROUTE",
@@ -162,6 +166,7 @@ impl Reason {
             Self::MeasureIdRequired => "措施缺少编号",
             Self::MeasureIdReused => "措施编号已用于另一项措施",
             Self::FineNotPositive => "罚款金额必须大于零",
+            Self::FineTooLarge => "罚款金额超过一百亿元，请核对单位（分）",
             Self::PersonsNotPositive => "人数必须大于零",
             Self::TimeInFuture => "时间晚于当前时间",
             Self::NoRoute => "派单表没有对应的牵头部门",

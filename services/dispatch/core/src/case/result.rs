@@ -100,6 +100,9 @@ fn further_facts(
     Ok(events)
 }
 
+/// The largest fine, in fen: 100 亿元.
+const MAX_FINE: i64 = 1_000_000_000_000;
+
 fn check_measure(measure: &Measure, field: &str, now: Instant) -> Result<(), Rejection> {
     if measure.id.is_empty() {
         return Err(Rejection::field(Reason::MeasureIdRequired, format!("{field}.measure_id")));
@@ -110,6 +113,9 @@ fn check_measure(measure: &Measure, field: &str, now: Instant) -> Result<(), Rej
     match &measure.kind {
         MeasureKind::Fine { amount, .. } if amount.get() == 0 => {
             Err(Rejection::field(Reason::FineNotPositive, format!("{field}.fine.amount_fen")))
+        }
+        MeasureKind::Fine { amount, .. } if amount.get() > MAX_FINE => {
+            Err(Rejection::field(Reason::FineTooLarge, format!("{field}.fine.amount_fen")))
         }
         MeasureKind::CriminalMeasure { persons: 0 } => {
             Err(Rejection::field(Reason::PersonsNotPositive, format!("{field}.criminal_measure.persons")))

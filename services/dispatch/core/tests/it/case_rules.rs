@@ -218,6 +218,7 @@ fn a_measure_is_checked_field_by_field_and_its_id_is_its_own() {
         (Reason::FineNotPositive, "field measures[1].fine.amount_fen".to_owned())
     );
     assert_eq!(refused(&mut run, vec![late]), (Reason::TimeInFuture, "field measures[0].decided_at".to_owned()));
+    assert_eq!(refused(&mut run, vec![fine("1", 1_000_000_000_001)]).0, Reason::FineTooLarge);
     assert_eq!(refused(&mut run, vec![nobody]).0, Reason::PersonsNotPositive);
     assert_eq!(refused(&mut run, vec![fine("", 1)]).0, Reason::MeasureIdRequired);
     assert_eq!(

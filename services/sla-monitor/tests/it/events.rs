@@ -1,0 +1,282 @@
+//! Events as intake and dispatch publish them.
+
+use dafei_contracts::{Event, events::v1 as ev, timestamp::Timestamp, types::v1 as types};
+use dafei_kernel::{ids, time::Instant};
+use uuid::Uuid;
+
+pub(crate) const CITY: &str = "city:371300";
+pub(crate) const COUNTY: &str = "county:371302";
+pub(crate) const TOWNSHIP: &str = "township:371302001";
+pub(crate) const VILLAGE: &str = "village:371302001001";
+/// The same levels elsewhere.
+pub(crate) const OTHER_COUNTY: &str = "county:371311";
+pub(crate) const OTHER_PATH: &str = "city:371300/county:371311/township:371311001/village:371311001001";
+pub(crate) const PATH: &str = "city:371300/county:371302/township:371302001/village:371302001001";
+
+/// An event with what its headers say.
+#[derive(Debug, Clone)]
+pub(crate) struct Told {
+    pub(crate) service: &'static str,
+    pub(crate) aggregate: Uuid,
+    pub(crate) sequence: i64,
+    pub(crate) event: Event,
+}
+
+impl Told {
+    pub(crate) fn id(&self) -> Uuid {
+        ids::derived(&["told", self.service, &self.aggregate.to_string(), &self.sequence.to_string()])
+    }
+}
+
+pub(crate) fn at(text: &str) -> Instant {
+    text.parse().unwrap()
+}
+
+pub(crate) fn wire_region(text: &str) -> types::Region {
+    let (level, code) = text.split_once(':').unwrap();
+    types::Region { level: level.to_owned(), code: code.to_owned() }
+}
+
+pub(crate) fn wire_post(role: &str, region: &str, agency: &str) -> types::Post {
+    types::Post { role: role.to_owned(), region: Some(wire_region(region)), agency: agency.to_owned() }
+}
+
+pub(crate) fn department(number: u128, agency: &str, lead: bool) -> ev::Assignee {
+    ev::Assignee {
+        instruction_id: Uuid::from_u128(number).to_string(),
+        post: Some(wire_post("county-department", COUNTY, agency)),
+        lead,
+    }
+}
+
+/// A case whose events are told one after the other.
+#[derive(Debug, Clone)]
+pub(crate) struct Case {
+    pub(crate) id: Uuid,
+    path: String,
+    intake: i64,
+    dispatch: i64,
+    pub(crate) told: Vec<Told>,
+}
+
+impl Case {
+    pub(crate) fn new(number: u128) -> Self {
+        Self::at_path(number, PATH)
+    }
+
+    pub(crate) fn at_path(number: u128, path: &str) -> Self {
+        let id = Uuid::from_u128(0xca5e_0000_0000_0000 + number);
+        Self { id, path: path.to_owned(), intake: 0, dispatch: 0, told: Vec::new() }
+    }
+
+    fn tell(mut self, service: &'static str, when: &str, actor: Option<types::Post>, event: impl Into<Event>) -> Self {
+        let sequence = if service == "intake" { &mut self.intake } else { &mut self.dispatch };
+        *sequence += 1;
+        let mut event: Event = event.into();
+        event.set_meta(ev::EventMeta {
+            aggregate_id: self.id.to_string(),
+            sequence: *sequence,
+            region_path: self.path.clone(),
+            actor,
+            received_at: stamp(when),
+            claimed_at: None,
+            chain_head: String::new(),
+        });
+        self.told.push(Told { service, aggregate: self.id, sequence: *sequence, event });
+        self
+    }
+
+    fn case_id(&self) -> String {
+        self.id.to_string()
+    }
+
+    pub(crate) fn found(self, when: &str) -> Self {
+        let village = self.path.rsplit('/').next().unwrap().to_owned();
+        let event = ev::SuspicionRecorded {
+            case_id: self.case_id(),
+            village: Some(wire_region(&village)),
+            act: "FW-1".to_owned(),
+            found_at: stamp(when),
+            ..Default::default()
+        };
+        self.tell("intake", when, Some(wire_post("grid-member", &village, "")), event)
+    }
+
+    pub(crate) fn notified(self, when: &str) -> Self {
+        let event = ev::SecretaryNotified { meta: None, case_id: self.case_id() };
+        self.tell("intake", when, None, event)
+    }
+
+    pub(crate) fn persuaded(self, when: &str, heeded: bool) -> Self {
+        let outcome = if heeded { ev::PersuasionOutcome::Heeded } else { ev::PersuasionOutcome::Refused };
+        let event = ev::PersuasionRecorded { case_id: self.case_id(), outcome: outcome.into(), ..Default::default() };
+        self.tell("intake", when, None, event)
+    }
+
+    pub(crate) fn reported_up(self, when: &str) -> Self {
+        let event = ev::ReportedUp { case_id: self.case_id(), ..Default::default() };
+        self.tell("intake", when, None, event)
+    }
+
+    pub(crate) fn published(self, when: &str) -> Self {
+        let event = ev::ResultPublished { case_id: self.case_id(), ..Default::default() };
+        self.tell("intake", when, None, event)
+    }
+
+    pub(crate) fn opened(self, when: &str) -> Self {
+        let event = ev::CaseOpened {
+            case_id: self.case_id(),
+            sector: "fireworks".to_owned(),
+            reached_at: stamp(when),
+            ..Default::default()
+        };
+        self.tell("dispatch", when, None, event)
+    }
+
+    pub(crate) fn escalated(self, when: &str) -> Self {
+        let event = ev::Escalated { case_id: self.case_id(), ..Default::default() };
+        self.tell("dispatch", when, None, event)
+    }
+
+    pub(crate) fn assigned(self, when: &str, assignees: &[ev::Assignee]) -> Self {
+        let event = ev::DepartmentInstructed {
+            case_id: self.case_id(),
+            assignees: assignees.to_vec(),
+            leg: 1,
+            ..Default::default()
+        };
+        self.tell("dispatch", when, None, event)
+    }
+
+    pub(crate) fn delivered(self, when: &str, assignee: ev::Assignee) -> Self {
+        let event = ev::InstructionDelivered {
+            case_id: self.case_id(),
+            assignee: Some(assignee),
+            tier: ev::Tier::County.into(),
+            leg: 1,
+            delivered_at: stamp(when),
+            ..Default::default()
+        };
+        self.tell("dispatch", when, None, event)
+    }
+
+    pub(crate) fn responded(self, when: &str, assignee: ev::Assignee) -> Self {
+        let event = ev::DepartmentResponded {
+            case_id: self.case_id(),
+            assignee: Some(assignee),
+            leg: 1,
+            responded_at: stamp(when),
+            ..Default::default()
+        };
+        self.tell("dispatch", when, None, event)
+    }
+
+    pub(crate) fn result(self, when: &str, assignee: ev::Assignee) -> Self {
+        let event = ev::ResultSubmitted {
+            case_id: self.case_id(),
+            assignee: Some(assignee),
+            tier: ev::Tier::County.into(),
+            leg: 1,
+            kind: types::ResultKind::Interim.into(),
+            submitted_at: stamp(when),
+            ..Default::default()
+        };
+        self.tell("dispatch", when, None, event)
+    }
+
+    pub(crate) fn fed_back(self, when: &str) -> Self {
+        let event = ev::FedBack { case_id: self.case_id(), leg: 1, ..Default::default() };
+        let outcome = ev::OutcomeAvailable {
+            case_id: self.case_id(),
+            village: Some(wire_region(VILLAGE)),
+            ..Default::default()
+        };
+        self.tell("dispatch", when, None, event).tell("dispatch", when, None, outcome)
+    }
+
+    pub(crate) fn closed(self, when: &str) -> Self {
+        let event = ev::CaseClosed { meta: None, case_id: self.case_id(), tier: ev::Tier::County.into() };
+        self.tell("dispatch", when, None, event)
+    }
+}
+
+fn stamp(when: &str) -> Option<Timestamp> {
+    Some(at(when).into())
+}
+
+/// Snapshots of the city, two counties and a township with its village, with holders who changed on 2026-11-24.
+pub(crate) fn roster() -> Vec<Told> {
+    let entry = |region: &str, name: &str, parent: Option<&str>| ev::RosterRegion {
+        region: Some(wire_region(region)),
+        name: name.to_owned(),
+        parent: parent.map(wire_region),
+        work_area: if region == VILLAGE { "371302001-east".to_owned() } else { String::new() },
+    };
+    let holder = |role: &str, region: &str, agency: &str, person: &str, from: &str, until: Option<&str>| ev::RosterHolder {
+        post: Some(wire_post(role, region, agency)),
+        person: person.to_owned(),
+        valid_from: stamp(from),
+        valid_until: until.and_then(stamp),
+    };
+    let (old, change) = ("2026-01-01T00:00:00+08:00", "2026-11-24T00:00:00+08:00");
+    vec![
+        snapshot(1, CITY, CITY, vec![entry(CITY, "临沂市", None)], vec![]),
+        snapshot(
+            2,
+            COUNTY,
+            "city:371300/county:371302",
+            vec![entry(COUNTY, "兰山区", Some(CITY))],
+            vec![
+                holder("county-office", COUNTY, "", "陈主任", old, None),
+                holder("county-department", COUNTY, "emergency-management", "孙局长", old, None),
+            ],
+        ),
+        snapshot(
+            3,
+            OTHER_COUNTY,
+            "city:371300/county:371311",
+            vec![entry(OTHER_COUNTY, "罗庄区", Some(CITY))],
+            vec![],
+        ),
+        snapshot(
+            4,
+            TOWNSHIP,
+            "city:371300/county:371302/township:371302001",
+            vec![
+                entry(TOWNSHIP, "兰山街道", Some(COUNTY)),
+                entry("work-area:371302001-east", "东片", Some(TOWNSHIP)),
+                entry(VILLAGE, "前园村", Some(TOWNSHIP)),
+            ],
+            vec![
+                holder("township-centre", TOWNSHIP, "", "赵主任", old, None),
+                holder("village-secretary", VILLAGE, "", "王书记", old, Some(change)),
+                holder("village-secretary", VILLAGE, "", "李书记", change, None),
+                holder("grid-member", VILLAGE, "", "张网格", old, None),
+            ],
+        ),
+    ]
+}
+
+fn snapshot(
+    number: u128,
+    region: &str,
+    path: &str,
+    regions: Vec<ev::RosterRegion>,
+    holders: Vec<ev::RosterHolder>,
+) -> Told {
+    let aggregate = Uuid::from_u128(number);
+    let event = ev::RosterSnapshot {
+        meta: Some(ev::EventMeta {
+            aggregate_id: aggregate.to_string(),
+            sequence: 1,
+            region_path: path.to_owned(),
+            received_at: stamp("2026-01-01T00:00:00+08:00"),
+            ..Default::default()
+        }),
+        region: Some(wire_region(region)),
+        regions,
+        holders,
+        enterprises: vec![],
+    };
+    Told { service: "intake", aggregate, sequence: 1, event: event.into() }
+}

@@ -1,0 +1,12 @@
+//! The service against a real PostgreSQL and a real NATS: events come over the bus as intake and dispatch publish them, the clock is the
+//! exercise's, and what is announced is read where it is written, by gRPC and from the stream.
+#![expect(clippy::unwrap_used, reason = "a test ends where it cannot go on")]
+
+mod announced;
+mod delivery;
+mod events;
+mod firing;
+mod process;
+mod shown;
+mod watched;
+mod world;

@@ -1,0 +1,316 @@
+//! A running SLA monitor on servers of its own, and an exercise's clock that goes from due instant to due instant.
+
+use std::{sync::Arc, time::Duration};
+
+use async_nats::{HeaderMap, jetstream};
+use dafei_contracts::{
+    Event, Stream,
+    events::v1::Obligation,
+    sla::v1::{
+        ListBreachesRequest, ListObligationsRequest, ObligationItem,
+        breach_service_client::BreachServiceClient, breach_service_server::BreachServiceServer,
+        deadline_service_client::DeadlineServiceClient, deadline_service_server::DeadlineServiceServer,
+    },
+};
+use dafei_kernel::{
+    clock::{Clock as _, ControlledClock, SystemClock},
+    owner::Owner,
+    role::Role,
+    time::Instant,
+};
+use dafei_messaging::{
+    consumer::{ConsumerHandle, ConsumerLoop},
+    log,
+    streams::{StreamSpec, ensure_streams},
+};
+use dafei_runtime::{
+    identity::{
+        AuthLayer, Verifier,
+        mint::{Minter, TokenRequest},
+    },
+    paths::Paths,
+};
+use dafei_shell::{roster::RosterView, start};
+use dafei_sla_monitor::{
+    MIGRATOR,
+    consumers::CaseEvents,
+    firing::Firing,
+    grpc::{Breaches, Deadlines, Ticks},
+    ledger::Terms,
+};
+use dafei_testkit::{TestDb, TestNats, eventually};
+use jiff::SignedDuration;
+use tokio::net::TcpListener;
+use tokio_stream::wrappers::TcpListenerStream;
+use tokio_util::sync::CancellationToken;
+use tonic::{Request, Status, transport::Channel};
+use uuid::Uuid;
+
+use crate::events::{self, Case, Told, at};
+
+/// How long something may take.
+pub(crate) const SOON: Duration = Duration::from_secs(30);
+const ISSUER: &str = "tests";
+/// The Monday on which most stories begin.
+pub(crate) const START: &str = "2026-11-23T08:00:00+08:00";
+
+/// Something that was announced.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Said {
+    pub(crate) at: Instant,
+    pub(crate) clock: String,
+    pub(crate) leg: u32,
+    pub(crate) fact: String,
+}
+
+/// `clock fact instant` in the order of a story.
+pub(crate) fn said(clock: &str, leg: u32, fact: &str, when: &str) -> Said {
+    Said { at: at(when), clock: clock.to_owned(), leg, fact: fact.to_owned() }
+}
+
+/// The service with its servers.
+pub(crate) struct World {
+    pub(crate) db: TestDb,
+    pub(crate) clock: ControlledClock,
+    pub(crate) firing: Firing,
+    pub(crate) js: jetstream::Context,
+    pub(crate) ending: CancellationToken,
+    channel: Channel,
+    minter: Minter,
+    consumers: Vec<(Stream, ConsumerHandle)>,
+    stop: CancellationToken,
+    _nats: TestNats,
+}
+
+impl World {
+    /// A service on [`START`] that knows the roster of [`events::roster`] and fires.
+    pub(crate) async fn start() -> Self {
+        let world = Self::without_firing(START).await;
+        tokio::spawn(world.firing.clone().run(world.stop.clone()));
+        world
+    }
+
+    /// A service at an instant, with the roster, whose firing the test runs by itself.
+    pub(crate) async fn without_firing(start: &str) -> Self {
+        let db = TestDb::new(&start::migrators(&MIGRATOR)).await;
+        let nats = TestNats::start().await;
+        let js = nats.jetstream().await;
+        let specs: Vec<StreamSpec> = [Stream::Intake, Stream::Dispatch]
+            .map(|stream| StreamSpec::new(stream.name(), stream.subjects().iter().copied()))
+            .into();
+        ensure_streams(&js, &specs).await.unwrap();
+        let clock = ControlledClock::new(at(start));
+        let shared = Arc::new(clock.clone());
+        let roster = RosterView::load(&db.pool).await.unwrap();
+        let terms = Arc::new(Terms::builtin());
+        let (stop, ending) = (CancellationToken::new(), CancellationToken::new());
+        let mut consumers = Vec::new();
+        for (stream, handler) in [
+            (Stream::Intake, CaseEvents::intake(Arc::clone(&terms), roster.clone())),
+            (Stream::Dispatch, CaseEvents::dispatch(Arc::clone(&terms), roster.clone())),
+        ] {
+            let config = handler.config();
+            let consumer = ConsumerLoop::new(db.pool.clone(), js.clone(), shared.clone(), Arc::new(handler), config);
+            consumers.push((stream, consumer.handle()));
+            tokio::spawn(consumer.run(stop.clone()));
+        }
+        let minter = Minter::generate().unwrap();
+        let ticks = Ticks::new();
+        tokio::spawn(ticks.clone().follow(db.pool.clone(), ending.clone()));
+        let deadlines = Deadlines::new(db.pool.clone(), roster.clone(), terms);
+        let breaches = Breaches::new(db.pool.clone(), roster, ticks, ending.clone());
+        let channel = serve(deadlines, breaches, &minter, stop.clone()).await;
+        let firing = Firing::new(db.pool.clone(), shared);
+        let world = Self { db, clock, firing, js, ending, channel, minter, consumers, stop, _nats: nats };
+        world.tell(&events::roster()).await;
+        world
+    }
+
+    /// Publishes an event as its service's relay does, except for the message id: a test may tell it twice.
+    pub(crate) async fn publish(&self, told: &Told) {
+        let subject = told.event.subject().unwrap().to_string();
+        self.publish_bytes(told, subject, told.event.to_json().unwrap()).await;
+    }
+
+    /// Publishes any bytes under the headers of an event.
+    pub(crate) async fn publish_bytes(&self, told: &Told, subject: String, payload: Vec<u8>) {
+        let mut headers = HeaderMap::new();
+        headers.insert("ce-specversion", "1.0");
+        headers.insert("ce-id", told.id().to_string());
+        headers.insert("ce-type", told.event.kind().event_type);
+        headers.insert("ce-source", dafei_shell::publish::source(told.service));
+        headers.insert("ce-time", self.clock.now().to_string());
+        headers.insert("ce-subject", told.aggregate.to_string());
+        headers.insert("ce-sequence", told.sequence.to_string());
+        headers.insert("content-type", "application/json");
+        self.js.publish_with_headers(subject, headers, payload.into()).await.unwrap().await.unwrap();
+    }
+
+    /// Publishes events in this order and waits until they have taken effect.
+    pub(crate) async fn tell(&self, events: &[Told]) {
+        for told in events {
+            self.publish(told).await;
+        }
+        self.caught_up().await;
+    }
+
+    /// A publisher's relay says how far its stream is complete.
+    pub(crate) async fn watermark(&self, service: &str, through: Instant) {
+        let payload = format!("{{\"through\":\"{through}\"}}");
+        self.js.publish(format!("dafei.v1.watermark.{service}"), payload.into()).await.unwrap().await.unwrap();
+    }
+
+    /// Both publishers are at the clock's instant, and all that was told is in effect.
+    pub(crate) async fn watermarks(&self) {
+        for service in ["intake", "dispatch"] {
+            self.watermark(service, self.clock.now()).await;
+        }
+        self.caught_up().await;
+    }
+
+    /// Waits until the consumers have read all that is in their streams.
+    pub(crate) async fn caught_up(&self) {
+        for (stream, consumer) in &self.consumers {
+            let last = self.js.get_stream(stream.name()).await.unwrap().cached_info().state.last_sequence;
+            let what = format!("{} read up to {last}", stream.name());
+            eventually(SOON, &what, || async { (consumer.status().last_sequence >= last).then_some(()) }).await;
+        }
+    }
+
+    /// Waits until all that is due at the clock's instant is announced.
+    pub(crate) async fn done(&self) {
+        let now = self.clock.now();
+        eventually(SOON, "all that is due is announced", || async {
+            (self.firing.done_through().await.unwrap() >= now).then_some(())
+        })
+        .await;
+    }
+
+    /// Moves the clock from due instant to due instant.
+    pub(crate) async fn go(&self, until: &str) {
+        let until = at(until);
+        loop {
+            self.watermarks().await;
+            self.done().await;
+            let now = self.clock.now();
+            if now >= until {
+                return;
+            }
+            let next = self.firing.next_due().await.unwrap().filter(|next| *next < until).unwrap_or(until);
+            assert!(next > now, "{next} is due and {now} is done");
+            self.clock.set(next);
+            self.firing.clock_moved();
+        }
+    }
+
+    /// All events that were announced, in the order of the log.
+    pub(crate) async fn log(&self) -> Vec<(Event, Instant)> {
+        let mut conn = self.db.pool.acquire().await.unwrap();
+        let logged = log::of_stream(&mut conn, Stream::Sla.name(), 0, 100_000).await.unwrap();
+        logged
+            .into_iter()
+            .map(|logged| (Event::from_json(&logged.event_type, &logged.payload).unwrap().unwrap(), logged.recorded_at))
+            .collect()
+    }
+
+    /// What was announced of a case, of these clocks, by instant.
+    pub(crate) async fn announced(&self, case: &Case, clocks: &[&str]) -> Vec<Said> {
+        let mut all = Vec::new();
+        for (event, _) in self.log().await {
+            let obligation = obligation(&event).clone();
+            if obligation.case_id == case.id.to_string() && clocks.contains(&obligation.clock.as_str()) {
+                all.push(Said {
+                    at: event.meta().unwrap().received_at.unwrap().try_into().unwrap(),
+                    clock: obligation.clock,
+                    leg: obligation.leg,
+                    fact: event.kind().fact.to_owned(),
+                });
+            }
+        }
+        all.sort();
+        all
+    }
+
+    pub(crate) fn request<T>(&self, role: Role, region: &str, message: T) -> Request<T> {
+        self.request_in(role, region, None, message)
+    }
+
+    pub(crate) fn request_in<T>(&self, role: Role, region: &str, work_area: Option<&str>, message: T) -> Request<T> {
+        let token = self.minter.sign(&TokenRequest {
+            subject: format!("{role}@{region}"),
+            name: None,
+            role,
+            region: region.parse().unwrap(),
+            agency: None,
+            work_area: work_area.map(ToOwned::to_owned),
+            issuer: ISSUER.to_owned(),
+            audience: ISSUER.to_owned(),
+            expires: SystemClock.now() + SignedDuration::from_hours(1),
+        });
+        let mut request = Request::new(message);
+        request.metadata_mut().insert("authorization", format!("Bearer {}", token.unwrap()).parse().unwrap());
+        request
+    }
+
+    pub(crate) fn deadlines(&self) -> DeadlineServiceClient<Channel> {
+        DeadlineServiceClient::new(self.channel.clone())
+    }
+
+    pub(crate) fn breaches(&self) -> BreachServiceClient<Channel> {
+        BreachServiceClient::new(self.channel.clone())
+    }
+
+    /// The obligations of a case, as the city office sees them.
+    pub(crate) async fn obligations(&self, case: Uuid) -> Vec<ObligationItem> {
+        let message = ListObligationsRequest { case_id: case.to_string() };
+        let request = self.request(Role::CityOffice, events::CITY, message);
+        self.deadlines().list_obligations(request).await.unwrap().into_inner().obligations
+    }
+
+    /// The breaches of a region that stand, as its post sees them.
+    pub(crate) async fn standing(&self, role: Role, region: &str) -> Result<Vec<ObligationItem>, Status> {
+        let message = ListBreachesRequest { region: Some(events::wire_region(region)), ..Default::default() };
+        let request = self.request(role, region, message);
+        Ok(self.breaches().list_breaches(request).await?.into_inner().breaches)
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        self.stop.cancel();
+        self.ending.cancel();
+    }
+}
+
+async fn serve(deadlines: Deadlines, breaches: Breaches, minter: &Minter, stop: CancellationToken) -> Channel {
+    let verifier = Verifier::from_jwks(&minter.jwks(), ISSUER, ISSUER).unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = format!("http://{}", listener.local_addr().unwrap());
+    let serving = tonic::transport::Server::builder()
+        .layer(AuthLayer::new(verifier, &Paths::none()))
+        .add_service(DeadlineServiceServer::new(deadlines))
+        .add_service(BreachServiceServer::new(breaches))
+        .serve_with_incoming_shutdown(TcpListenerStream::new(listener), stop.cancelled_owned());
+    tokio::spawn(async move { serving.await.unwrap() });
+    Channel::from_shared(address).unwrap().connect_lazy()
+}
+
+/// The obligation that an event of the SLA monitor is about.
+pub(crate) fn obligation(event: &Event) -> &Obligation {
+    let obligation = match event {
+        Event::Warned(event) => &event.obligation,
+        Event::Breached(event) => &event.obligation,
+        Event::Reminded(event) => &event.obligation,
+        Event::Settled(event) => &event.obligation,
+        Event::Cancelled(event) => &event.obligation,
+        Event::Annulled(event) => &event.obligation,
+        other => panic!("{other:?} is none of the SLA monitor's"),
+    };
+    obligation.as_ref().unwrap()
+}
+
+/// Post and persons of an owner, for example `village-secretary@village:371302001001 王书记`.
+pub(crate) fn owner(owner: Option<&dafei_contracts::types::v1::Owner>) -> String {
+    let owner = Owner::try_from(owner.unwrap()).unwrap();
+    format!("{} {}", owner.post, owner.persons.join("、"))
+}
