@@ -43,7 +43,7 @@ impl RosterView {
     /// # Errors
     /// When PostgreSQL is away or the rows make no roster.
     pub async fn load(pool: &PgPool) -> Result<Self, RosterError> {
-        Ok(Self { index: Arc::new(ArcSwap::from_pointee(store::read(pool).await?)) })
+        Ok(Self { index: Arc::new(ArcSwap::from_pointee(store::read(&mut *pool.acquire().await?).await?)) })
     }
 
     /// A view of a given roster, for tests.
@@ -63,7 +63,7 @@ impl RosterView {
     /// # Errors
     /// When PostgreSQL is away or the rows make no roster.
     pub async fn reload(&self, pool: &PgPool) -> Result<(), RosterError> {
-        self.index.store(Arc::new(store::read(pool).await?));
+        self.index.store(Arc::new(store::read(&mut *pool.acquire().await?).await?));
         Ok(())
     }
 
@@ -78,9 +78,8 @@ impl RosterView {
         }
         let parts = snapshots.iter().map(|snapshot| RosterPart::try_from(*snapshot)).collect::<Result<Vec<_>, _>>()?;
         store::replace(conn, &parts).await?;
-        let mut index = (*self.current()).clone();
-        index::apply(&mut index, &parts);
-        self.index.store(Arc::new(index));
+        // Read anew in the same transaction, not patched: a reload that began earlier may have put an older index in place.
+        self.index.store(Arc::new(store::read(conn).await?));
         Ok(())
     }
 }

@@ -1,10 +1,10 @@
 //! What the SLA monitor takes from the bus: the facts of cases from intake and dispatch, the roster from intake, and how far each
 //! publisher's stream is complete.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc};
 
 use dafei_contracts::{Event, Stream, events::v1::RosterSnapshot};
-use dafei_kernel::time::Instant;
+use dafei_kernel::{region::Region, time::Instant};
 use dafei_messaging::{
     consumer::{ConsumerConfig, Delivered, Handler, HandlerError},
     rebuild,
@@ -80,12 +80,7 @@ impl Handler for CaseEvents {
         Ok(())
     }
 
-    async fn on_watermark(
-        &self,
-        conn: &mut PgConnection,
-        service: &str,
-        through: Instant,
-    ) -> Result<(), HandlerError> {
+    async fn on_watermark(&self, conn: &mut PgConnection, service: &str, through: Instant) -> Result<(), HandlerError> {
         Ok(horizon::move_to(conn, service, through).await?)
     }
 }
@@ -101,14 +96,14 @@ fn facts_of(source: Source, events: &[Delivered]) -> Result<Vec<CaseFact>, Handl
 
 impl CaseEvents {
     async fn take_roster(&self, conn: &mut PgConnection, events: &[Delivered]) -> Result<(), HandlerError> {
-        // Of several snapshots of one region the last says it all.
-        let mut latest: HashMap<String, RosterSnapshot> = HashMap::new();
+        // Of several snapshots of one region the last says it all; those that administer come before what they administer.
+        let mut latest: BTreeMap<Region, RosterSnapshot> = BTreeMap::new();
         for (index, delivered) in events.iter().enumerate().filter(|(_, event)| event.event_type == SNAPSHOT) {
             let reject = |reason: String| HandlerError::Reject { index, reason };
             let event = Event::from_json(&delivered.event_type, &delivered.payload);
             if let Some(Event::RosterSnapshot(snapshot)) = event.map_err(|error| reject(error.to_string()))? {
                 let part = RosterPart::try_from(&snapshot).map_err(|error| reject(error.to_string()))?;
-                latest.insert(part.region.to_string(), snapshot);
+                latest.insert(part.region, snapshot);
             }
         }
         if latest.is_empty() {

@@ -6,24 +6,28 @@
 use std::{sync::Arc, time::Duration};
 
 use dafei_contracts::catalogue::EventError;
-use dafei_kernel::{
-    clock::SharedClock,
-    time::Instant,
-};
+use dafei_kernel::{clock::SharedClock, time::Instant};
 use dafei_messaging::{
     batch::BatchFailure,
     event::NewEvent,
     log::{self, AppendError},
     tx,
 };
-use dafei_sla_core::{Announcement, EndKind, Light, lights::{lights, next_fire}};
+use dafei_sla_core::{
+    Announcement, EndKind, Light,
+    lights::{lights, next_fire},
+};
 use sqlx::{PgPool, postgres::PgListener};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     publisher,
-    store::{self, horizon, obligations::{self, Fired}, record::Record},
+    store::{
+        self, horizon,
+        obligations::{self, Fired},
+        record::Record,
+    },
 };
 
 /// The most obligations of one transaction.

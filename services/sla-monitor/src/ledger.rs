@@ -4,11 +4,7 @@
 use std::collections::HashMap;
 
 use dafei_kernel::{owner::Owner, roster::RosterIndex, workdays::Calendar};
-use dafei_sla_core::{
-    Announced, Obligation, Rules,
-    lights::next_fire,
-    obligations,
-};
+use dafei_sla_core::{Announced, Obligation, Rules, lights::next_fire, obligations};
 use sqlx::PgConnection;
 use uuid::Uuid;
 

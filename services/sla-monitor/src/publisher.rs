@@ -1,11 +1,6 @@
 //! From announcements to the events of the catalogue.
 
-use dafei_contracts::{
-    Event,
-    catalogue::EventError,
-    chain,
-    events::v1 as pb,
-};
+use dafei_contracts::{Event, catalogue::EventError, chain, events::v1 as pb};
 use dafei_kernel::{ids, time::Instant};
 use dafei_messaging::event::NewEvent;
 use dafei_shell::publish::{self, Outgoing};
@@ -43,7 +38,7 @@ pub(crate) fn encode(record: &mut Record, light: &Light, now: Instant) -> Result
         sequence: record.sequence,
         region_path: record.region_path.clone(),
         actor: None,
-        received_at: Some(instant(light, now).into()),
+        received_at: Some(instant(record, light, now).into()),
         claimed_at: None,
         chain_head: record.chain_head.clone(),
     });
@@ -59,12 +54,13 @@ pub(crate) fn encode(record: &mut Record, light: &Light, now: Instant) -> Result
     Ok(row)
 }
 
-/// The instant of the fact: a light's own; an annulment happens when it is found.
-const fn instant(light: &Light, now: Instant) -> Instant {
+/// The instant of the fact: a light's own; of a breach the limit itself, also where an act at the limit would still have been in time; an
+/// annulment happens when it is found.
+const fn instant(record: &Record, light: &Light, now: Instant) -> Instant {
     match light.what {
+        Announcement::Breached => record.due.0,
         Announcement::Annulled { .. } => now,
         Announcement::Warned
-        | Announcement::Breached
         | Announcement::Reminded { .. }
         | Announcement::Settled { .. }
         | Announcement::Cancelled => light.at,

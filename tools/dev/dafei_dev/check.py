@@ -25,6 +25,7 @@ def test(filter_: list[str]) -> None:
     provision.everything()
     if not filter_:
         static_checks()
+        accounts_test()
     tests(filter_)
     black_box(filter_)
     line("all checks and tests passed")
@@ -61,7 +62,17 @@ def buf_lint() -> None:
 def runner() -> list[str]:
     """cargo-nextest where it is installed, else cargo test."""
     found = subprocess.run([provision.cargo(), "nextest", "--version"], capture_output=True).returncode == 0
-    return ["nextest", "run", "--no-fail-fast", "--no-tests=pass"] if found else ["test", "--no-fail-fast"]
+    config = str(ROOT / "tools/dev/nextest.toml")
+    return ["nextest", "run", "--no-fail-fast", "--no-tests=pass", "--config-file", config] if found else ["test", "--no-fail-fast"]
+
+
+def accounts_test() -> None:
+    """The example of the agencies' accounts, on a real NATS server."""
+    with step("accounts of the agencies on a real NATS server"):
+        env = {**os.environ, "DAFEI_NATS_SERVER_BIN": str(provision.nats_server())}
+        argv = [str(provision.venv()), "-m", "unittest", "-q", "test_example_accounts"]
+        if subprocess.run(argv, cwd=ROOT / "tools/dev/tests", env=env).returncode != 0:
+            raise Stop("the accounts' test failed")
 
 
 def tests(filter_: list[str]) -> None:
@@ -97,8 +108,12 @@ def fresh_home(path: Path) -> Home:
     """A home without anything from the last time."""
     old = Home(path)
     suite.stop(old)
-    shutil.rmtree(old.postgres_dir().parent if os.geteuid() == 0 else old.postgres_dir(), ignore_errors=True)
-    shutil.rmtree(path, ignore_errors=True)
+    shutil.rmtree(old.postgres_dir(), ignore_errors=True)
+    # Only what belongs to the suite: the installed tools may live in the same folder.
+    for name in ("nats", "keys", "run", "logs"):
+        shutil.rmtree(path / name, ignore_errors=True)
+    for name in ("state.json", "run.env"):
+        (path / name).unlink(missing_ok=True)
     return Home(path)
 
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
 use dafei_contracts::{
-    dispatch::v1::CaseState,
+    dispatch::v1::{Case, CaseState},
     reporting::v1::{
         FilingUnit, GetMonthlyTableRequest, GetMonthlyTableResponse,
         monthly_table_service_client::MonthlyTableServiceClient,
@@ -66,6 +66,10 @@ pub(super) async fn play(suite: &Suite) -> anyhow::Result<()> {
     stage.left_alone().await?;
     stage.closed(&cases[1..]).await?;
     stage.table(Month::of(begun)).await
+}
+
+fn agency_name(code: &str) -> String {
+    code.parse::<Agency>().map_or_else(|_| code.to_owned(), |agency| agency.name_zh().to_owned())
 }
 
 fn den(place: &str) -> Subject {
@@ -165,13 +169,13 @@ impl Stage<'_> {
         let proposal = self.office.propose(&id).await?;
         println!(
             "  县区安委会办公室：建议牵头 {}，配合 {}（依据：{}）",
-            proposal.lead,
-            proposal.co_handlers.join("、"),
+            agency_name(&proposal.lead),
+            proposal.co_handlers.iter().map(|code| agency_name(code)).collect::<Vec<_>>().join("、"),
             proposal.basis
         );
         let credentials = agency::issue(self.suite, &self.keys, proposal.lead.parse()?, &COUNTY.parse()?).await?;
         let mut system = AgencySystem::connect(&credentials).await?;
-        self.office.assign(&id, "按职责立即处置").await?;
+        let case = self.office.assign(&id, "按职责立即处置").await?;
         let instruction = loop {
             let instruction = system.next("instruction").await?;
             if instruction["caseId"] == id.as_str() {
@@ -184,6 +188,7 @@ impl Stage<'_> {
         self.pass(180).await?;
         self.feed(&mut system, "response", &number, json!({"plan": "会同公安现场处置"})).await?;
         println!("  12 小时内响应：会同公安现场处置");
+        self.co_handlers(&case).await?;
         self.pass(24 * 60).await?;
         let now = self.now().await?.to_string();
         let result = json!({
@@ -201,6 +206,17 @@ impl Stage<'_> {
         println!("  1 小时内反馈乡镇");
         self.publish(&id).await?;
         Ok(id)
+    }
+
+    /// Departments that assist have an instruction, a response and a result of their own.
+    async fn co_handlers(&self, case: &Case) -> anyhow::Result<()> {
+        for instruction in case.instructions.iter().filter(|instruction| !instruction.lead) {
+            let agency: Agency = instruction.post.as_ref().context("没有岗位")?.agency.parse()?;
+            let department = Actor::agency(self.suite, &self.keys, Role::CountyDepartment, COUNTY, agency)?;
+            department.work_off(&instruction.instruction_id, Some("派员配合"), "已配合处置", &[], Vec::new()).await?;
+            println!("  {}部门配合处置并反馈", agency.name_zh());
+        }
+        Ok(())
     }
 
     async fn feed(
@@ -237,7 +253,7 @@ impl Stage<'_> {
         let proposal = self.office.propose(&id).await?;
         let case = self.office.assign(&id, "依法查处").await?;
         let lead = case.instructions.iter().find(|instruction| instruction.lead).context("没有牵头部门")?;
-        println!("  县区安委会办公室安排 {} 牵头", proposal.lead);
+        println!("  县区安委会办公室安排{}牵头", agency_name(&proposal.lead));
         let department = Actor::agency(self.suite, &self.keys, Role::CountyDepartment, COUNTY, proposal.lead.parse()?)?;
         let now = self.now().await?;
         let measures = vec![
@@ -256,6 +272,7 @@ impl Stage<'_> {
             .work_off(&lead.instruction_id, Some("现场核查"), "责令停产整顿并处罚款", &["HC-4"], measures)
             .await?;
         println!("  部门反馈：停产整顿，罚款 12.35 万元");
+        self.co_handlers(&case).await?;
         self.office.feed_back(&id, "已责令停产整顿", "某企业超范围使用危化品，已责令停产整顿").await?;
         self.publish(&id).await?;
         Ok(id)

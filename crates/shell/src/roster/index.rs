@@ -152,27 +152,6 @@ pub(super) fn fill(parts: RosterPart) -> RosterIndex {
     index
 }
 
-/// Takes snapshots into an index: each replaces what was known of its region.
-pub(super) fn apply(index: &mut RosterIndex, parts: &[RosterPart]) {
-    for part in parts {
-        if part.region.level() == Level::Township {
-            let gone: Vec<Region> = index.children(&part.region).cloned().collect();
-            for region in gone {
-                index.replace_holders(&region, Vec::new());
-                index.remove_region(&region);
-            }
-        }
-        for entry in &part.regions {
-            index.replace_holders(&entry.region, Vec::new());
-            put(index, entry.clone());
-        }
-        put_holders(index, &part.holders);
-        for enterprise in &part.enterprises {
-            index.upsert_enterprise(enterprise.clone());
-        }
-    }
-}
-
 fn put(index: &mut RosterIndex, entry: RosterRegion) {
     let region = entry.region.clone();
     let added = index.upsert_region(RegionEntry {

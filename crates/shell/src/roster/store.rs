@@ -7,7 +7,7 @@ use dafei_kernel::{
     time::Instant,
 };
 use dafei_messaging::pg::PgInstant;
-use sqlx::{PgConnection, PgPool, migrate::Migrator};
+use sqlx::{PgConnection, migrate::Migrator};
 
 use super::{
     CHANNEL, RosterError,
@@ -18,13 +18,13 @@ use super::{
 pub static MIGRATOR: Migrator = sqlx::migrate!("./migrations");
 
 /// Reads everything into an index.
-pub(super) async fn read(pool: &PgPool) -> Result<RosterIndex, RosterError> {
+pub(super) async fn read(conn: &mut PgConnection) -> Result<RosterIndex, RosterError> {
     let parts = RosterPart {
         // Only the regions' own parents count when an index is filled.
         region: Region::new(Level::City, "000000").map_err(|error| RosterError::Index(error.to_string()))?,
-        regions: regions(pool).await?,
-        holders: holders(pool).await?,
-        enterprises: enterprises(pool).await?,
+        regions: regions(conn).await?,
+        holders: holders(conn).await?,
+        enterprises: enterprises(conn).await?,
     };
     Ok(index::fill(parts))
 }
@@ -37,9 +37,9 @@ fn region(level: &str, code: &str) -> Result<Region, RosterError> {
     parsed(Region::new(parsed(level.parse::<Level>())?, code))
 }
 
-async fn regions(pool: &PgPool) -> Result<Vec<RosterRegion>, RosterError> {
+async fn regions(conn: &mut PgConnection) -> Result<Vec<RosterRegion>, RosterError> {
     sqlx::query!("SELECT level, code, name, parent_level, parent_code, work_area FROM roster_region")
-        .fetch_all(pool)
+        .fetch_all(conn)
         .await?
         .into_iter()
         .map(|row| {
@@ -53,13 +53,13 @@ async fn regions(pool: &PgPool) -> Result<Vec<RosterRegion>, RosterError> {
         .collect()
 }
 
-async fn holders(pool: &PgPool) -> Result<Vec<Holder>, RosterError> {
+async fn holders(conn: &mut PgConnection) -> Result<Vec<Holder>, RosterError> {
     sqlx::query!(
         r#"SELECT role, level, code, agency, person, valid_from AS "valid_from: PgInstant",
                   valid_until AS "valid_until: PgInstant"
            FROM roster_holder ORDER BY level, code, role, agency, valid_from, person"#
     )
-    .fetch_all(pool)
+    .fetch_all(conn)
     .await?
     .into_iter()
     .map(|row| {
@@ -75,9 +75,9 @@ async fn holders(pool: &PgPool) -> Result<Vec<Holder>, RosterError> {
     .collect()
 }
 
-async fn enterprises(pool: &PgPool) -> Result<Vec<Enterprise>, RosterError> {
+async fn enterprises(conn: &mut PgConnection) -> Result<Vec<Enterprise>, RosterError> {
     sqlx::query!("SELECT credit_code, name, industry, regulator, level, code, employees FROM roster_enterprise")
-        .fetch_all(pool)
+        .fetch_all(conn)
         .await?
         .into_iter()
         .map(|row| {

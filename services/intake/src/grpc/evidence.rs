@@ -3,10 +3,7 @@
 use dafei_contracts::intake::v1::{self as api, evidence_service_server::EvidenceService};
 use dafei_intake_core::photo::{MAX_BYTES, MediaType};
 use dafei_kernel::role::Role;
-use dafei_runtime::{
-    identity::{Principal, principal},
-    status::Fault,
-};
+use dafei_runtime::{identity::principal, status::Fault};
 use dafei_shell::{faults, scope};
 use tonic::{Request, Response, Status, Streaming};
 
@@ -37,15 +34,6 @@ pub(super) fn add(bytes: &mut Vec<u8>, chunk: &[u8], max: usize) -> Result<(), F
     Ok(())
 }
 
-impl Grpc {
-    fn start_upload(&self, caller: &Principal, first: &api::UploadEvidenceRequest) -> Result<Photo, Fault> {
-        let request = request_key(caller, "UploadEvidence", &first.request_id)?;
-        let village = wire::village("village", first.village.as_ref()).map_err(faults::convert)?;
-        scope::require_region(caller, &self.app.roster.current(), "village", &village)?;
-        Ok(Photo { request, village, media_type: MediaType::Jpeg, bytes: Vec::new() })
-    }
-}
-
 #[tonic::async_trait]
 impl EvidenceService for Grpc {
     async fn upload_evidence(
@@ -56,14 +44,17 @@ impl EvidenceService for Grpc {
         scope::require(&caller, ROLES)?;
         let mut parts = request.into_inner();
         let first = parts.message().await?.unwrap_or_default();
-        let mut photo = self.start_upload(&caller, &first)?;
-        add(&mut photo.bytes, &first.chunk, MAX_BYTES)?;
+        let request = request_key(&caller, "UploadEvidence", &first.request_id)?;
+        let village = wire::village("village", first.village.as_ref()).map_err(faults::convert)?;
+        scope::require_region(&caller, &self.app.roster.current(), "village", &village)?;
+        let mut bytes = Vec::new();
+        add(&mut bytes, &first.chunk, MAX_BYTES)?;
         while let Some(part) = parts.message().await? {
-            add(&mut photo.bytes, &part.chunk, MAX_BYTES)?;
+            add(&mut bytes, &part.chunk, MAX_BYTES)?;
         }
-        photo.media_type = MediaType::sniff(&photo.bytes).ok_or_else(|| {
+        let media_type = MediaType::sniff(&bytes).ok_or_else(|| {
             Fault::field("chunk", "NOT_AN_IMAGE", "is no JPEG, PNG or WebP image", "不是JPEG、PNG或WebP图片")
         })?;
-        Ok(Response::new(keep(&self.app, &photo).await?))
+        Ok(Response::new(keep(&self.app, &Photo { request, village, media_type, bytes }).await?))
     }
 }

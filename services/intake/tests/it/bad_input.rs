@@ -7,6 +7,7 @@ use tonic::Code;
 use crate::world::{Caller, MEMBER, OTHER_VILLAGE, SECRETARY, World, den, fields, new_id, refused, wire};
 
 type Change = fn(&mut api::RecordSuspicionRequest);
+type PatrolChange = fn(&mut api::RecordPatrolRequest);
 
 /// What is changed, the field that is named, and the reason.
 const CASES: &[(&str, Change, &str, &str)] = &[
@@ -114,7 +115,7 @@ async fn a_patrol_s_wrong_fields_are_named() {
         object: "烟花零售点".to_owned(),
         ..Default::default()
     };
-    let cases: [(fn(&mut api::RecordPatrolRequest), &str); 5] = [
+    let cases: [(PatrolChange, &str); 5] = [
         (|r| r.object.clear(), "object"),
         (|r| r.object = "长".repeat(201), "object"),
         (|r| r.situation = "长".repeat(4_001), "situation"),

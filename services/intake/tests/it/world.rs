@@ -196,7 +196,7 @@ impl World {
         let part = |chunk: &[u8]| api::ImportRosterRequest {
             request_id: request_id.to_owned(),
             file: file.into(),
-            chunk: chunk.to_vec(),
+            chunk: chunk.to_vec().into(),
         };
         let parts: Vec<_> = content.as_bytes().chunks(60_000).map(part).collect();
         let request = self.request(caller, tokio_stream::iter(parts));
@@ -213,7 +213,7 @@ impl World {
         let part = |chunk: &[u8]| api::UploadEvidenceRequest {
             request_id: request_id.to_owned(),
             village: Some(wire(village)),
-            chunk: chunk.to_vec(),
+            chunk: chunk.to_vec().into(),
         };
         let parts: Vec<_> = bytes.chunks(1024 * 1024).map(part).collect();
         let request = self.request(caller, tokio_stream::iter(parts));

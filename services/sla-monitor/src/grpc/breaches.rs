@@ -42,18 +42,18 @@ impl Breaches {
     }
 
     /// The region asked for, which the caller may look at.
-    fn region(&self, principal: &Principal, wire: Option<&dafei_contracts::types::v1::Region>) -> Result<Region, Fault> {
+    fn region(
+        &self,
+        principal: &Principal,
+        wire: Option<&dafei_contracts::types::v1::Region>,
+    ) -> Result<Region, Fault> {
         scope::require(principal, &READERS)?;
         let region = convert::region("region", wire).map_err(faults::convert)?;
         scope::require_region(principal, &self.roster.current(), "region", &region)?;
         Ok(region)
     }
 
-    async fn list(
-        &self,
-        region: &Region,
-        request: pb::ListBreachesRequest,
-    ) -> Result<pb::ListBreachesResponse, Fault> {
+    async fn list(&self, region: &Region, request: pb::ListBreachesRequest) -> Result<pb::ListBreachesResponse, Fault> {
         if !request.clock.is_empty() {
             deadlines::clock(&request.clock)?;
         }

@@ -52,7 +52,8 @@ impl Deadlines {
 
 /// A clock by its code.
 pub(super) fn clock(code: &str) -> Result<Clock, Fault> {
-    code.parse().map_err(|_| faults::convert(convert::ConvertError::unknown("clock", "UNKNOWN_CLOCK", code, "时限代码")))
+    code.parse()
+        .map_err(|_| faults::convert(convert::ConvertError::unknown("clock", "UNKNOWN_CLOCK", code, "时限代码")))
 }
 
 #[tonic::async_trait]

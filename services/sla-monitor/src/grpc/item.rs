@@ -78,7 +78,8 @@ fn outcome(record: &Record) -> String {
 
 /// `1天2小时3分4秒`, without what is zero.
 fn duration(seconds: i64) -> String {
-    let parts = [(seconds / 86_400, "天"), (seconds / 3_600 % 24, "小时"), (seconds / 60 % 60, "分"), (seconds % 60, "秒")];
+    let parts =
+        [(seconds / 86_400, "天"), (seconds / 3_600 % 24, "小时"), (seconds / 60 % 60, "分"), (seconds % 60, "秒")];
     parts.iter().filter(|(count, _)| *count > 0).map(|(count, unit)| format!("{count}{unit}")).collect()
 }
 

@@ -3,11 +3,7 @@
 
 use std::time::Duration;
 
-use dafei_contracts::{
-    Event, Stream,
-    events::v1 as ev,
-    sla::v1 as pb,
-};
+use dafei_contracts::{Event, Stream, events::v1 as ev, sla::v1 as pb};
 use dafei_kernel::region::{Region, RegionPath};
 use dafei_messaging::log::LoggedEvent;
 use dafei_runtime::status::Fault;

@@ -39,12 +39,10 @@ pub(crate) async fn add(conn: &mut PgConnection, facts: &[CaseFact]) -> sqlx::Re
 
 /// All facts of these cases.
 pub(crate) async fn of_cases(conn: &mut PgConnection, cases: &[Uuid]) -> sqlx::Result<Vec<CaseFacts>> {
-    let rows = sqlx::query!(
-        r#"SELECT case_id, body AS "body: Json<Fact>" FROM case_fact WHERE case_id = ANY($1)"#,
-        cases
-    )
-    .fetch_all(conn)
-    .await?;
+    let rows =
+        sqlx::query!(r#"SELECT case_id, body AS "body: Json<Fact>" FROM case_fact WHERE case_id = ANY($1)"#, cases)
+            .fetch_all(conn)
+            .await?;
     let mut found: HashMap<Uuid, CaseFacts> = cases.iter().map(|case| (*case, CaseFacts::new(*case))).collect();
     for row in rows {
         if let Some(case) = found.get_mut(&row.case_id) {

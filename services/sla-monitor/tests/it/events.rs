@@ -186,11 +186,8 @@ impl Case {
 
     pub(crate) fn fed_back(self, when: &str) -> Self {
         let event = ev::FedBack { case_id: self.case_id(), leg: 1, ..Default::default() };
-        let outcome = ev::OutcomeAvailable {
-            case_id: self.case_id(),
-            village: Some(wire_region(VILLAGE)),
-            ..Default::default()
-        };
+        let outcome =
+            ev::OutcomeAvailable { case_id: self.case_id(), village: Some(wire_region(VILLAGE)), ..Default::default() };
         self.tell("dispatch", when, None, event).tell("dispatch", when, None, outcome)
     }
 
@@ -212,12 +209,13 @@ pub(crate) fn roster() -> Vec<Told> {
         parent: parent.map(wire_region),
         work_area: if region == VILLAGE { "371302001-east".to_owned() } else { String::new() },
     };
-    let holder = |role: &str, region: &str, agency: &str, person: &str, from: &str, until: Option<&str>| ev::RosterHolder {
-        post: Some(wire_post(role, region, agency)),
-        person: person.to_owned(),
-        valid_from: stamp(from),
-        valid_until: until.and_then(stamp),
-    };
+    let holder =
+        |role: &str, region: &str, agency: &str, person: &str, from: &str, until: Option<&str>| ev::RosterHolder {
+            post: Some(wire_post(role, region, agency)),
+            person: person.to_owned(),
+            valid_from: stamp(from),
+            valid_until: until.and_then(stamp),
+        };
     let (old, change) = ("2026-01-01T00:00:00+08:00", "2026-11-24T00:00:00+08:00");
     vec![
         snapshot(1, CITY, CITY, vec![entry(CITY, "临沂市", None)], vec![]),
@@ -231,13 +229,7 @@ pub(crate) fn roster() -> Vec<Told> {
                 holder("county-department", COUNTY, "emergency-management", "孙局长", old, None),
             ],
         ),
-        snapshot(
-            3,
-            OTHER_COUNTY,
-            "city:371300/county:371311",
-            vec![entry(OTHER_COUNTY, "罗庄区", Some(CITY))],
-            vec![],
-        ),
+        snapshot(3, OTHER_COUNTY, "city:371300/county:371311", vec![entry(OTHER_COUNTY, "罗庄区", Some(CITY))], vec![]),
         snapshot(
             4,
             TOWNSHIP,

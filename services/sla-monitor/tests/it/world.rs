@@ -7,9 +7,9 @@ use dafei_contracts::{
     Event, Stream,
     events::v1::Obligation,
     sla::v1::{
-        ListBreachesRequest, ListObligationsRequest, ObligationItem,
-        breach_service_client::BreachServiceClient, breach_service_server::BreachServiceServer,
-        deadline_service_client::DeadlineServiceClient, deadline_service_server::DeadlineServiceServer,
+        ListBreachesRequest, ListObligationsRequest, ObligationItem, breach_service_client::BreachServiceClient,
+        breach_service_server::BreachServiceServer, deadline_service_client::DeadlineServiceClient,
+        deadline_service_server::DeadlineServiceServer,
     },
 };
 use dafei_kernel::{

@@ -4,3 +4,4 @@ mod fixture;
 mod roster;
 mod suspicion_properties;
 mod suspicion_rules;
+mod week_and_photo;

@@ -1,1 +1,0 @@
-"""Tests of `./dev` and of what it configures."""
