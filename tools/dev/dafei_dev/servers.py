@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pwd
+import shutil
 import signal
 import socket
 import subprocess
@@ -70,6 +71,8 @@ def start_postgres(home: Home, durable: bool = True) -> None:
     place = provision.postgres_bin()
     user = provision.postgres_user()
     data = home.postgres_dir() / "data"
+    if "postgres" not in home.state.get("secrets", {}):
+        _forget_cluster(data)
     if not (data / "PG_VERSION").exists():
         with step("PostgreSQL: a private cluster with a database and a role for each service"):
             _make_cluster(home, place, data, user)
@@ -83,6 +86,20 @@ def start_postgres(home: Home, durable: bool = True) -> None:
         argv += ["-c", f"{key}={value}"]
     processes.start(home, "postgres", argv, _plain_env(), user)
     _wait_for_port(home, "postgres", port)
+
+
+def _forget_cluster(data: Path) -> None:
+    """A cluster whose password went with the state of its home is of no use to anybody: its server is ended, its files go."""
+    if not data.exists():
+        return
+    try:
+        pid = int((data / "postmaster.pid").read_text().splitlines()[0])
+        if str(data).encode() in Path(f"/proc/{pid}/cmdline").read_bytes():
+            os.kill(pid, signal.SIGQUIT)
+            time.sleep(1)
+    except (OSError, ValueError, IndexError):
+        pass
+    shutil.rmtree(data, ignore_errors=True)
 
 
 def _plain_env() -> dict[str, str]:
