@@ -70,7 +70,7 @@ async fn every_kind_of_bad_suspicion_is_refused_with_its_field_and_reason() {
             "UNKNOWN_REGION",
         ),
         ("an act that is none", |r| r.act = "HC-77".to_owned(), "act", "UNKNOWN_ACT"),
-        ("an other act without a text", |r| r.act = "HC-99".to_owned(), "act_text", "REQUIRED"),
+        ("an other act without a text", |r| r.act = "HC-99".to_owned(), "act_text", "ACT_TEXT_REQUIRED"),
         ("no subject", |r| r.subject = None, "subject", "REQUIRED"),
         ("a den without a place", |r| r.subject = Some(den(" ")), "subject.den.place", "REQUIRED"),
         (

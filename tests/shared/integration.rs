@@ -65,6 +65,6 @@ async fn the_python_platform_of_the_documentation_reads_a_table_by_reflection() 
     let now = dafei_tools::exercise::now(&world.suite, &world.keys).await.expect("a clock");
     let month = dafei_tests::month(now);
     let arguments = [address.trim_start_matches("http://"), "county-office", "county", "371328", &month];
-    let said = python("platform.py", &arguments, &token).await;
+    let said = python("monthly_table.py", &arguments, &token).await;
     assert!(said.contains("危险化学品") && said.contains("合计"), "{said}");
 }

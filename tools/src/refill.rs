@@ -1,14 +1,20 @@
 //! Filling a wiped NATS again from the event logs of the services' databases.
 
+use std::collections::HashSet;
+
 use anyhow::{Context as _, Result, bail};
-use dafei_contracts::Stream;
-use dafei_messaging::{refill, streams::StreamSpec};
+use dafei_contracts::{Event, Stream};
+use dafei_messaging::{
+    log::{self, LoggedEvent},
+    refill,
+    streams::StreamSpec,
+};
 use sqlx::PgPool;
 
 use crate::client::{self, Service, ServiceKey};
 
-/// Refills the streams of these services; all four when none is named. The agencies' stream is left out: old instructions must not be
-/// played to them again (open ones are sent anew by dispatch).
+/// Refills the streams of these services; all four when none is named. The agencies' stream gets only the instructions that are still
+/// open: what is done must not be played to them again.
 ///
 /// # Errors
 /// When a name is unknown, a database or NATS is away, or a stream is not empty.
@@ -21,11 +27,63 @@ pub async fn run(names: &[String]) -> Result<()> {
         let pool = PgPool::connect(&url).await.with_context(|| format!("the database of {}", service.name()))?;
         let specs = specs(service);
         for done in refill::refill(&pool, &js, &specs).await.with_context(|| service.name().to_owned())? {
-            println!("{}: {} 条事件已重新写入 {}", service.name(), done.events, done.stream);
+            tell(service, &done);
+        }
+        if service == Service::Dispatch {
+            let done = done_instructions(&pool).await?;
+            let spec = StreamSpec::new(Stream::Agency.name(), Stream::Agency.subjects().iter().copied());
+            let open = |event: &LoggedEvent| is_open(event, &done);
+            tell(service, &refill::refill_chosen(&pool, &js, &spec, open).await.context("the agencies' stream")?);
         }
         pool.close().await;
     }
     Ok(())
+}
+
+fn tell(service: Service, done: &refill::Refilled) {
+    println!("{}: {} 条事件已重新写入 {}", service.name(), done.events, done.stream);
+}
+
+/// What the log says to be done with: instructions with a response, a result or a return, and cases that are closed.
+#[derive(Default)]
+struct Done {
+    instructions: HashSet<String>,
+    cases: HashSet<String>,
+}
+
+async fn done_instructions(pool: &PgPool) -> Result<Done> {
+    let mut conn = pool.acquire().await?;
+    let mut done = Done::default();
+    let mut after = 0;
+    loop {
+        let page = log::of_stream(&mut conn, Stream::Dispatch.name(), after, 1_000).await?;
+        let Some(last) = page.last() else { return Ok(done) };
+        after = last.position;
+        for event in &page {
+            let assignee = match Event::from_json(&event.event_type, &event.payload)? {
+                Some(Event::ResultSubmitted(event)) => event.assignee,
+                Some(Event::DepartmentResponded(event)) => event.assignee,
+                Some(Event::AuthorityDeclined(event)) => event.assignee,
+                Some(Event::AssignmentReturned(event)) => event.assignee,
+                Some(Event::CaseClosed(event)) => {
+                    done.cases.insert(event.case_id);
+                    None
+                }
+                _ => None,
+            };
+            done.instructions.extend(assignee.map(|assignee| assignee.instruction_id));
+        }
+    }
+}
+
+/// Whether an event of the agencies' stream is an instruction that still waits for its agency.
+fn is_open(event: &LoggedEvent, done: &Done) -> bool {
+    match Event::from_json(&event.event_type, &event.payload) {
+        Ok(Some(Event::Instruction(event))) => {
+            !done.instructions.contains(&event.instruction_id) && !done.cases.contains(&event.case_id)
+        }
+        _ => false,
+    }
 }
 
 fn chosen(names: &[String]) -> Result<Vec<Service>> {

@@ -53,14 +53,32 @@ pub enum RefillError {
 pub async fn refill(pool: &PgPool, js: &Context, specs: &[StreamSpec]) -> Result<Vec<Refilled>, RefillError> {
     let mut done = Vec::with_capacity(specs.len());
     for spec in specs {
-        let events = refill_one(pool, js, spec).await?;
-        tracing::info!(stream = spec.name, events, "stream refilled from the event log");
-        done.push(Refilled { stream: spec.name.to_owned(), events });
+        done.push(refill_chosen(pool, js, spec, |_| true).await?);
     }
     Ok(done)
 }
 
-async fn refill_one(pool: &PgPool, js: &Context, spec: &StreamSpec) -> Result<u64, RefillError> {
+/// As [`refill`], for one stream and only with the events that `chosen` wants: agencies are not told again what is long done.
+///
+/// # Errors
+/// As [`RefillError`] says; it can be called again.
+pub async fn refill_chosen(
+    pool: &PgPool,
+    js: &Context,
+    spec: &StreamSpec,
+    chosen: impl Fn(&log::LoggedEvent) -> bool + Send,
+) -> Result<Refilled, RefillError> {
+    let events = refill_one(pool, js, spec, chosen).await?;
+    tracing::info!(stream = spec.name, events, "stream refilled from the event log");
+    Ok(Refilled { stream: spec.name.to_owned(), events })
+}
+
+async fn refill_one(
+    pool: &PgPool,
+    js: &Context,
+    spec: &StreamSpec,
+    chosen: impl Fn(&log::LoggedEvent) -> bool + Send,
+) -> Result<u64, RefillError> {
     let mut connection = pool.acquire().await?;
     let created = empty_stream(&mut connection, js, spec).await?;
     let began = store::StreamState { created, last_sequence: 0, refilling: true };
@@ -73,9 +91,10 @@ async fn refill_one(pool: &PgPool, js: &Context, spec: &StreamSpec) -> Result<u6
         .await?;
     let (mut fence, mut after) = (0, 0);
     loop {
-        let events = log::of_stream(&mut snapshot, spec.name, after, PAGE).await?;
+        let mut events = log::of_stream(&mut snapshot, spec.name, after, PAGE).await?;
         let Some(last) = events.last() else { break };
         after = last.position;
+        events.retain(&chosen);
         for chunk in publish::chunks(&events) {
             let messages = chunk.iter().map(Outgoing::from).collect();
             fence = publish::publish(js, fence, messages).await.map_err(nats)?;

@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import subprocess
+import threading
 import time
 from pathlib import Path
 from typing import Any, Optional
@@ -53,6 +54,8 @@ def start(home: Home, name: str, argv: "list[str]", env: "dict[str, str]", user:
             argv, env=env, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
             cwd="/" if user else None, user=user, group=user, extra_groups=[] if user else None,
         )
+    # A child that nobody waits for stays as a zombie, and PostgreSQL takes the pid of a zombie for a server that runs.
+    threading.Thread(target=process.wait, daemon=True).start()
     _file(home, name).write_text(json.dumps({
         "pid": process.pid, "started_at": _started_at(process.pid), "argv": argv, "env": env, "user": user,
     }, indent=1))
@@ -76,19 +79,11 @@ def end(home: Home, name: str, how: signal.Signals = signal.SIGTERM, patience: f
     os.kill(pid, how)
     deadline = time.monotonic() + patience
     while running(home, name) is not None:
-        _reap(pid)
         if time.monotonic() > deadline:
             os.kill(pid, signal.SIGKILL)
             deadline = float("inf")
         time.sleep(0.02)
     return True
-
-
-def _reap(pid: int) -> None:
-    try:
-        os.waitpid(pid, os.WNOHANG)
-    except ChildProcessError:
-        pass  # Started by an earlier ./dev: init reaps it.
 
 
 def tail(home: Home, name: str, lines: int = 15) -> str:

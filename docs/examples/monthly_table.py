@@ -2,7 +2,7 @@
 
 Needs grpcio, grpcio-reflection and protobuf. The token comes from standard input:
 
-    ./dev token --role county-office --region county:371302 | python docs/examples/platform.py 127.0.0.1:PORT county-office county 371302 2026-11
+    ./dev token --role county-office --region county:371302 | python docs/examples/monthly_table.py 127.0.0.1:PORT county-office county 371302 2026-11
 """
 
 import sys
