@@ -1,5 +1,4 @@
 //! Tests that move the clock or end processes of the suite: run one after the other on a suite of their own.
 
-
 mod clocks;
 mod faults;

@@ -42,22 +42,14 @@ impl Readiness {
     /// Not ready yet.
     pub fn new() -> Self {
         // The empty name is the whole server's.
-        let inner = Inner {
-            reporter: HealthReporter::new(),
-            names: vec![String::new()],
-        };
-        Self {
-            inner: Arc::new(Mutex::new(inner)),
-            state: Arc::new(watch::Sender::new(State::NotReady)),
-        }
+        let inner = Inner { reporter: HealthReporter::new(), names: vec![String::new()] };
+        Self { inner: Arc::new(Mutex::new(inner)), state: Arc::new(watch::Sender::new(State::NotReady)) }
     }
 
     /// The health service, which reports the whole server and each of the names (`dafei.intake.v1.IntakeService`).
     pub async fn service(&self, names: &[&str]) -> HealthServer<impl Health> {
         let mut inner = self.inner.lock().await;
-        inner
-            .names
-            .extend(names.iter().map(|name| (*name).to_owned()));
+        inner.names.extend(names.iter().map(|name| (*name).to_owned()));
         self.publish(&inner).await;
         HealthServer::new(HealthService::from_health_reporter(inner.reporter.clone()))
     }
@@ -108,11 +100,7 @@ impl Readiness {
     }
 
     async fn publish(&self, inner: &Inner) {
-        let status = if self.is_ready() {
-            ServingStatus::Serving
-        } else {
-            ServingStatus::NotServing
-        };
+        let status = if self.is_ready() { ServingStatus::Serving } else { ServingStatus::NotServing };
         for name in &inner.names {
             inner.reporter.set_service_status(name, status).await;
         }
@@ -123,16 +111,11 @@ impl Readiness {
 ///
 /// # Errors
 /// When the descriptor set cannot be read.
-pub fn add_reflection(
-    routes: Routes,
-    descriptors: &[u8],
-) -> Result<Routes, tonic_reflection::server::Error> {
+pub fn add_reflection(routes: Routes, descriptors: &[u8]) -> Result<Routes, tonic_reflection::server::Error> {
     let builder = || {
         tonic_reflection::server::Builder::configure()
             .register_encoded_file_descriptor_set(descriptors)
             .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
     };
-    Ok(routes
-        .add_service(builder().build_v1()?)
-        .add_service(builder().build_v1alpha()?))
+    Ok(routes.add_service(builder().build_v1()?).add_service(builder().build_v1alpha()?))
 }

@@ -22,19 +22,11 @@ impl ModeClock {
     /// `DAFEI_EXERCISE_START`, or now.
     pub fn new(common: &Common, persisted: Option<Instant>) -> Self {
         match common.mode {
-            Mode::System => Self {
-                shared: Arc::new(SystemClock),
-                controlled: None,
-            },
+            Mode::System => Self { shared: Arc::new(SystemClock), controlled: None },
             Mode::Exercise => {
-                let start = persisted
-                    .or(common.exercise_start)
-                    .unwrap_or_else(|| SystemClock.now());
+                let start = persisted.or(common.exercise_start).unwrap_or_else(|| SystemClock.now());
                 let controlled = ControlledClock::new(start);
-                Self {
-                    shared: Arc::new(controlled.clone()),
-                    controlled: Some(controlled),
-                }
+                Self { shared: Arc::new(controlled.clone()), controlled: Some(controlled) }
             }
         }
     }
@@ -58,28 +50,20 @@ mod tests {
     fn common(pairs: &[(&str, &str)]) -> Common {
         let base = MapSource::from([
             ("DAFEI_REPORTING_LISTEN", "127.0.0.1:0"),
-            (
-                "DAFEI_REPORTING_DATABASE_URL",
-                "postgres://localhost/reporting",
-            ),
+            ("DAFEI_REPORTING_DATABASE_URL", "postgres://localhost/reporting"),
             ("DAFEI_NATS_URL", "nats://localhost:4222"),
             ("DAFEI_JWKS", "jwks.json"),
             ("DAFEI_JWT_ISSUER", "issuer"),
             ("DAFEI_JWT_AUDIENCE", "dafei"),
             ("DAFEI_ENVIRONMENT", "test"),
         ]);
-        let source = pairs
-            .iter()
-            .fold(base, |source, (key, value)| source.with(*key, *value));
+        let source = pairs.iter().fold(base, |source, (key, value)| source.with(*key, *value));
         Common::read(&source, Service::Reporting).unwrap()
     }
 
     #[test]
     fn an_exercise_goes_on_where_it_stopped_or_begins_where_it_is_told() {
-        let settings = common(&[
-            ("DAFEI_MODE", "exercise"),
-            ("DAFEI_EXERCISE_START", "2026-02-01T00:00:00Z"),
-        ]);
+        let settings = common(&[("DAFEI_MODE", "exercise"), ("DAFEI_EXERCISE_START", "2026-02-01T00:00:00Z")]);
         let begun = ModeClock::new(&settings, None);
         assert_eq!(begun.shared().now().to_string(), "2026-02-01T00:00:00Z");
         let stored = "2026-02-14T01:00:00Z".parse().unwrap();

@@ -3,11 +3,8 @@
 use std::{collections::HashSet, sync::Arc};
 
 /// Services that every server offers and that are open to everyone: health and reflection.
-const ALWAYS_PUBLIC: [&str; 3] = [
-    "/grpc.health.v1.Health/",
-    "/grpc.reflection.v1.ServerReflection/",
-    "/grpc.reflection.v1alpha.ServerReflection/",
-];
+const ALWAYS_PUBLIC: [&str; 3] =
+    ["/grpc.health.v1.Health/", "/grpc.reflection.v1.ServerReflection/", "/grpc.reflection.v1alpha.ServerReflection/"];
 
 /// A set of gRPC paths. An entry that ends with `/` means a whole service (`/package.Service/`), any other exactly one
 /// method (`/package.Service/Method`). Cheap to clone.
@@ -24,14 +21,9 @@ impl Paths {
         I: IntoIterator,
         I::Item: Into<String>,
     {
-        let (services, methods) = entries
-            .into_iter()
-            .map(Into::into)
-            .partition::<HashSet<String>, _>(|entry: &String| entry.ends_with('/'));
-        Self {
-            services: Arc::new(services),
-            methods: Arc::new(methods),
-        }
+        let (services, methods) =
+            entries.into_iter().map(Into::into).partition::<HashSet<String>, _>(|entry: &String| entry.ends_with('/'));
+        Self { services: Arc::new(services), methods: Arc::new(methods) }
     }
 
     /// The empty set.
@@ -43,10 +35,7 @@ impl Paths {
     pub fn with_infrastructure(&self) -> Self {
         let mut services = HashSet::clone(&self.services);
         services.extend(ALWAYS_PUBLIC.map(str::to_owned));
-        Self {
-            services: Arc::new(services),
-            methods: Arc::clone(&self.methods),
-        }
+        Self { services: Arc::new(services), methods: Arc::clone(&self.methods) }
     }
 
     /// Whether the path of a request is in the set.
@@ -54,8 +43,7 @@ impl Paths {
         if self.methods.contains(path) {
             return true;
         }
-        path.rfind('/')
-            .is_some_and(|slash| self.services.contains(&path[..=slash]))
+        path.rfind('/').is_some_and(|slash| self.services.contains(&path[..=slash]))
     }
 }
 

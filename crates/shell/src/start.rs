@@ -1,6 +1,6 @@
 //! Start-up and wiring, the same for all four services: what is connected, in which order, and what runs until shutdown.
 
-use std::{process::ExitCode, sync::Arc, time::Duration};
+use std::{process::ExitCode, str::FromStr as _, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use async_nats::jetstream;
@@ -22,7 +22,11 @@ use dafei_runtime::{
     paths::Paths,
     telemetry::Telemetry,
 };
-use sqlx::{PgPool, migrate::Migrator, postgres::PgListener, postgres::PgPoolOptions};
+use sqlx::{
+    PgPool,
+    migrate::Migrator,
+    postgres::{PgConnectOptions, PgListener, PgPoolOptions},
+};
 use tonic::service::Routes;
 
 use crate::{
@@ -116,10 +120,15 @@ async fn connect_database(common: &Common) -> anyhow::Result<PgPool> {
         .max_connections(common.database.pool)
         .acquire_timeout(Duration::from_secs(5))
         .idle_timeout(Duration::from_secs(300));
+    // Statements are few and large, and name their rows by arrays of keys: a plan made while a table was small would go on reading all
+    // of it. Planning each anew costs little beside what it does.
+    let connect = PgConnectOptions::from_str(common.database.url.expose())
+        .context("the database URL")?
+        .options([("plan_cache_mode", "force_custom_plan")]);
     let mut attempt = 0;
     loop {
         attempt += 1;
-        match options.clone().connect(common.database.url.expose()).await {
+        match options.clone().connect_with(connect.clone()).await {
             Ok(pool) => return Ok(pool),
             Err(error) if attempt < DATABASE_ATTEMPTS && crate::faults::is_away(&error) => {
                 tracing::warn!(%error, attempt, "PostgreSQL is away, trying again");

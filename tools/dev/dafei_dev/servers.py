@@ -20,27 +20,43 @@ from .say import Stop, step
 SUITE_USER = "suite"
 
 
-def _wait_for_port(home: Home, name: str, port: int, patience: float = 60.0) -> None:
+def _listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def _takes_logins(port: int) -> bool:
+    """PostgreSQL listens before it has recovered from a crash, and refuses until then: an `R` asks for the password, an `E` refuses."""
+    body = (3 << 16).to_bytes(4, "big") + b"user\0postgres\0database\0postgres\0\0"
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=5) as probe:
+            probe.sendall((len(body) + 4).to_bytes(4, "big") + body)
+            return probe.recv(1) == b"R"
+    except OSError:
+        return False
+
+
+def _wait_until_ready(home: Home, name: str, port: int, patience: float = 60.0) -> None:
+    ready = _takes_logins if name == "postgres" else _listens
     deadline = time.monotonic() + patience
     while True:
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                return
+        if ready(port):
+            return
         if processes.running(home, name) is None:
             raise Stop(f"{name} did not start:\n{processes.tail(home, name)}")
         if time.monotonic() > deadline:
-            raise Stop(f"{name} does not listen after {patience:.0f} s:\n{processes.tail(home, name)}")
+            raise Stop(f"{name} is not ready after {patience:.0f} s:\n{processes.tail(home, name)}")
         time.sleep(0.05)
 
 
 def start_again(home: Home, name: str) -> None:
-    """Starts a part that was killed, and waits until it listens. PostgreSQL refuses while children of the killed one still end."""
+    """Starts a part that was killed, and waits until it is ready. PostgreSQL refuses while children of the killed one still end."""
     port = home.state["ports"][name]
     deadline = time.monotonic() + 60
     while True:
         processes.start_again(home, name)
         try:
-            return _wait_for_port(home, name, port)
+            return _wait_until_ready(home, name, port)
         except Stop:
             if time.monotonic() > deadline:
                 raise
@@ -85,7 +101,13 @@ def start_postgres(home: Home, durable: bool = True) -> None:
     for key, value in options.items():
         argv += ["-c", f"{key}={value}"]
     processes.start(home, "postgres", argv, _plain_env(), user)
-    _wait_for_port(home, "postgres", port)
+    try:
+        _wait_until_ready(home, "postgres", port)
+    except Stop as stop:
+        # The children of a server that was killed need a moment to notice.
+        if "pre-existing shared memory" not in str(stop):
+            raise
+        start_again(home, "postgres")
 
 
 def _forget_cluster(data: Path) -> None:
@@ -161,7 +183,7 @@ def start_nats(home: Home) -> None:
         accounts.chmod(0o600)
     binary = provision.nats_server()
     processes.start(home, "nats", [str(binary), "-c", str(folder / "nats.conf")], _plain_env())
-    _wait_for_port(home, "nats", port)
+    _wait_until_ready(home, "nats", port)
 
 
 NATS_CONF = """# Written by ./dev. Each publish is on disk before it is acknowledged.

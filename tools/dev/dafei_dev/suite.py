@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 
-from . import processes, provision, servers
+from . import processes, provision, servers, signals
 from .home import ROOT, SERVICES, Home
 from .say import Stop, line, step
 
@@ -13,6 +13,8 @@ CITY = "371300"
 ROSTER = ROOT / "data/regions/linyi.csv"
 ISSUER = "dafei-dev"
 AUDIENCE = "dafei"
+# The exercise clock's first instant, a Monday, 09:00 in China: what is played or tested depends on no date.
+EXERCISE_START = "2026-03-02T01:00:00Z"
 
 
 def profile() -> str:
@@ -29,7 +31,7 @@ def binary(name: str) -> str:
 def build() -> None:
     with step(f"build ({profile()} profile; the first time takes some minutes)"):
         argv = [provision.cargo(), "build", "--locked", "--profile", profile(), "--workspace", "--bins"]
-        if subprocess.run(argv, cwd=ROOT, env={**os.environ, "SQLX_OFFLINE": "true"}).returncode != 0:
+        if signals.call(argv, cwd=ROOT, env={**os.environ, "SQLX_OFFLINE": "true"}) != 0:
             raise Stop("the build failed")
 
 
@@ -75,6 +77,8 @@ def service_env(home: Home, service: str) -> dict[str, str]:
     env["DAFEI_ENVIRONMENT"] = "development"
     env["DAFEI_LOG_FORMAT"] = "human"
     env[f"DAFEI_{key(service)}_LISTEN"] = f"127.0.0.1:{home.state['ports'][service]}"
+    if env["DAFEI_MODE"] == "exercise":
+        env["DAFEI_EXERCISE_START"] = EXERCISE_START
     env["PATH"] = os.environ.get("PATH", "/usr/bin:/bin")
     env["RUST_BACKTRACE"] = "1"
     for name in ("DAFEI_LOG", "DAFEI_OTLP_ENDPOINT", "DAFEI_DATABASE_POOL"):
@@ -93,7 +97,7 @@ def tool(home: Home, *arguments: str, quiet: bool = False) -> str:
 
 
 def start(home: Home, mode: str, durable: bool = True, roster: bool = True) -> None:
-    """Everything up to the loaded roster. What runs already is left alone."""
+    """Everything up to the loaded roster. What runs already is left alone, unless it was built anew or would be set otherwise."""
     known = home.state.get("mode")
     up = any(processes.running(home, service) for service in SERVICES)
     if up and known != mode:
@@ -118,7 +122,12 @@ def start(home: Home, mode: str, durable: bool = True, roster: bool = True) -> N
 
 def start_services(home: Home) -> None:
     for service in SERVICES:
-        processes.start(home, service, [binary(f"dafei-{service}")], service_env(home, service))
+        argv, env = [binary(f"dafei-{service}")], service_env(home, service)
+        why = processes.changed(home, service, argv, env)
+        if why:
+            line(f"    {service} is started again: {why}")
+            processes.end(home, service)
+        processes.start(home, service, argv, env)
     try:
         tool(home, "health", "--wait", "60s", quiet=True)
     except Stop:

@@ -8,7 +8,10 @@ pub mod servers;
 
 use clap::Subcommand;
 
-use crate::client::{Keys, Suite};
+use crate::{
+    client::{Keys, Suite},
+    exercise,
+};
 
 /// What to measure.
 #[derive(Debug, Clone, Subcommand)]
@@ -36,6 +39,8 @@ pub enum Bench {
 /// When the suite refuses or does not answer.
 pub async fn run(suite: &Suite, bench: Bench) -> anyhow::Result<()> {
     let keys = Keys::from_env()?;
+    // The roster was loaded a moment ago and is still on its way to the other services.
+    exercise::settle_system(suite, &keys).await?;
     match bench {
         Bench::Loop { scale, in_flight } => lifecycle::run(suite, &keys, scale, in_flight).await,
         Bench::Intake { scale } => intake::run(suite, &keys, scale).await,

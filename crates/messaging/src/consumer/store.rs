@@ -108,9 +108,13 @@ pub(crate) async fn progress(
     }
     let (sources, aggregates): (Vec<&str>, Vec<Uuid>) = keys.iter().map(|(source, id)| (source.as_str(), *id)).unzip();
     let rows = sqlx::query!(
-        "SELECT m.source, m.aggregate_id, m.sequence
-         FROM UNNEST($2::text[], $3::uuid[]) AS asked (source, aggregate_id)
-         JOIN consumer_mark m ON m.consumer = $1 AND m.source = asked.source AND m.aggregate_id = asked.aggregate_id",
+        // LATERAL with a limit: the index is probed for each key, whatever the planner thinks of the table's size.
+        r#"SELECT asked.source AS "source!", asked.aggregate_id AS "aggregate_id!", m.sequence
+           FROM UNNEST($2::text[], $3::uuid[]) AS asked (source, aggregate_id)
+           CROSS JOIN LATERAL (
+               SELECT sequence FROM consumer_mark
+               WHERE consumer = $1 AND source = asked.source AND aggregate_id = asked.aggregate_id LIMIT 1
+           ) m"#,
         consumer,
         &sources as &[&str],
         &aggregates

@@ -30,7 +30,9 @@ pub(super) async fn pending(
            CROSS JOIN LATERAL (
                SELECT o.position, o.recorded_at FROM outbox o WHERE o.stream = asked.stream ORDER BY o.position LIMIT asked.at_most
            ) waiting
-           JOIN event_log e ON e.recorded_at = waiting.recorded_at AND e.position = waiting.position
+           CROSS JOIN LATERAL (
+               SELECT * FROM event_log WHERE recorded_at = waiting.recorded_at AND position = waiting.position LIMIT 1
+           ) e
            ORDER BY e.position"#,
         streams as &[&str],
         limits

@@ -40,48 +40,28 @@ pub struct Key {
 
 impl Key {
     const fn new(name: &'static str, need: Need, help: &'static str) -> Self {
-        Self {
-            name,
-            scope: Scope::Suite,
-            need,
-            secret: false,
-            help,
-        }
+        Self { name, scope: Scope::Suite, need, secret: false, help }
     }
 
     const fn own(name: &'static str, need: Need, help: &'static str) -> Self {
-        Self {
-            name,
-            scope: Scope::Service,
-            need,
-            secret: false,
-            help,
-        }
+        Self { name, scope: Scope::Service, need, secret: false, help }
     }
 
     const fn secret(self) -> Self {
-        Self {
-            secret: true,
-            ..self
-        }
+        Self { secret: true, ..self }
     }
 
     /// The names under which this setting can stand in an environment.
     pub fn full_names(&self) -> Vec<String> {
         match self.scope {
             Scope::Suite => vec![self.name.to_owned()],
-            Scope::Service => Service::ALL
-                .iter()
-                .map(|service| service.key(self.name))
-                .collect(),
+            Scope::Service => Service::ALL.iter().map(|service| service.key(self.name)).collect(),
         }
     }
 
     /// The row of a name: full for the suite's settings, the suffix for a service's own.
     pub(super) fn find(scope: Scope, name: &str) -> Option<&'static Self> {
-        KNOWN_KEYS
-            .iter()
-            .find(|key| key.scope == scope && key.name == name)
+        KNOWN_KEYS.iter().find(|key| key.scope == scope && key.name == name)
     }
 }
 
@@ -90,88 +70,31 @@ use Need::{Default, Optional, Required};
 /// All settings of the suite.
 pub const KNOWN_KEYS: &[Key] = &[
     // Where a service listens and where its data is.
-    Key::own(
-        "LISTEN",
-        Required,
-        "Address the service's gRPC server listens on, `host:port`; port 0 takes a free one.",
-    ),
-    Key::own(
-        "ADDR",
-        Optional,
-        "Address under which clients reach the service's gRPC server, `http://host:port`.",
-    ),
+    Key::own("LISTEN", Required, "Address the service's gRPC server listens on, `host:port`; port 0 takes a free one."),
+    Key::own("ADDR", Optional, "Address under which clients reach the service's gRPC server, `http://host:port`."),
     Key::own(
         "DATABASE_URL",
         Required,
         "PostgreSQL database of the service, `postgres://user:password@host:port/name`.",
     )
     .secret(),
-    Key::new(
-        "DAFEI_DATABASE_POOL",
-        Default("10"),
-        "Connections to PostgreSQL per service, 1 to 200.",
-    ),
+    Key::new("DAFEI_DATABASE_POOL", Default("10"), "Connections to PostgreSQL per service, 1 to 200."),
     // The bus.
-    Key::new(
-        "DAFEI_NATS_URL",
-        Required,
-        "NATS servers, comma-separated, `nats://host:port` or `tls://host:port`.",
-    ),
-    Key::new(
-        "DAFEI_NATS_USER",
-        Optional,
-        "NATS user name; together with DAFEI_NATS_PASSWORD.",
-    ),
-    Key::new(
-        "DAFEI_NATS_PASSWORD",
-        Optional,
-        "NATS password; together with DAFEI_NATS_USER.",
-    )
-    .secret(),
-    Key::new(
-        "DAFEI_NATS_CREDS",
-        Optional,
-        "Path of a NATS credentials file, instead of user and password.",
-    ),
+    Key::new("DAFEI_NATS_URL", Required, "NATS servers, comma-separated, `nats://host:port` or `tls://host:port`."),
+    Key::new("DAFEI_NATS_USER", Optional, "NATS user name; together with DAFEI_NATS_PASSWORD."),
+    Key::new("DAFEI_NATS_PASSWORD", Optional, "NATS password; together with DAFEI_NATS_USER.").secret(),
+    Key::new("DAFEI_NATS_CREDS", Optional, "Path of a NATS credentials file, instead of user and password."),
     // Identity.
-    Key::new(
-        "DAFEI_JWKS",
-        Required,
-        "Public keys that sign tokens: path of a JWKS file or its http(s) URL.",
-    ),
-    Key::new(
-        "DAFEI_JWT_ISSUER",
-        Required,
-        "The `iss` that tokens must carry.",
-    ),
-    Key::new(
-        "DAFEI_JWT_AUDIENCE",
-        Required,
-        "The `aud` that tokens must carry.",
-    ),
+    Key::new("DAFEI_JWKS", Required, "Public keys that sign tokens: path of a JWKS file or its http(s) URL."),
+    Key::new("DAFEI_JWT_ISSUER", Required, "The `iss` that tokens must carry."),
+    Key::new("DAFEI_JWT_AUDIENCE", Required, "The `aud` that tokens must carry."),
     // Logs, traces, metrics.
-    Key::new(
-        "DAFEI_LOG",
-        Default("info"),
-        "Log filter, e.g. `info,dafei_messaging=debug`.",
-    ),
+    Key::new("DAFEI_LOG", Default("info"), "Log filter, e.g. `info,dafei_messaging=debug`."),
     Key::new("DAFEI_LOG_FORMAT", Default("json"), "`json` or `human`."),
-    Key::new(
-        "DAFEI_OTLP_ENDPOINT",
-        Optional,
-        "OTLP collector for traces and metrics over gRPC, `http://host:port`.",
-    ),
-    Key::new(
-        "DAFEI_OTLP_SAMPLING",
-        Default("1"),
-        "Share of the traces begun here that are kept, 0 to 1.",
-    ),
+    Key::new("DAFEI_OTLP_ENDPOINT", Optional, "OTLP collector for traces and metrics over gRPC, `http://host:port`."),
+    Key::new("DAFEI_OTLP_SAMPLING", Default("1"), "Share of the traces begun here that are kept, 0 to 1."),
     // Time and environment.
-    Key::new(
-        "DAFEI_ENVIRONMENT",
-        Default("production"),
-        "`development`, `test` or `production`.",
-    ),
+    Key::new("DAFEI_ENVIRONMENT", Default("production"), "`development`, `test` or `production`."),
     Key::new(
         "DAFEI_MODE",
         Default("system"),
@@ -188,16 +111,8 @@ pub const KNOWN_KEYS: &[Key] = &[
         "Seconds an orderly shutdown may take before the hard stop, 1 to 600.",
     ),
     // The gRPC server.
-    Key::new(
-        "DAFEI_TLS_CERT",
-        Optional,
-        "Path of the server's certificate chain, PEM; together with DAFEI_TLS_KEY.",
-    ),
-    Key::new(
-        "DAFEI_TLS_KEY",
-        Optional,
-        "Path of the server's private key, PEM; together with DAFEI_TLS_CERT.",
-    ),
+    Key::new("DAFEI_TLS_CERT", Optional, "Path of the server's certificate chain, PEM; together with DAFEI_TLS_KEY."),
+    Key::new("DAFEI_TLS_KEY", Optional, "Path of the server's private key, PEM; together with DAFEI_TLS_CERT."),
     Key::new(
         "DAFEI_TLS_CLIENT_CA",
         Optional,
@@ -219,11 +134,7 @@ pub const KNOWN_KEYS: &[Key] = &[
         "Seconds a call may take until its response begins, 1 to 600.",
     ),
     // Dispatch.
-    Key::new(
-        "DAFEI_ROUTING_FILE",
-        Optional,
-        "Routing table of dispatch, JSON; the built-in one when left out.",
-    ),
+    Key::new("DAFEI_ROUTING_FILE", Optional, "Routing table of dispatch, JSON; the built-in one when left out."),
     Key::new(
         "DAFEI_AUTHORITY_FILE",
         Optional,
@@ -235,15 +146,7 @@ pub const KNOWN_KEYS: &[Key] = &[
         "Minutes after its issue at which an instruction counts as delivered at the latest, 1 to 1440.",
     ),
     // Tests.
-    Key::new(
-        "DAFEI_TEST_DATABASE_URL",
-        Optional,
-        "PostgreSQL for the tests: a role that may create databases.",
-    )
-    .secret(),
-    Key::new(
-        "DAFEI_NATS_SERVER_BIN",
-        Optional,
-        "Path of the nats-server binary that the tests start.",
-    ),
+    Key::new("DAFEI_TEST_DATABASE_URL", Optional, "PostgreSQL for the tests: a role that may create databases.")
+        .secret(),
+    Key::new("DAFEI_NATS_SERVER_BIN", Optional, "Path of the nats-server binary that the tests start."),
 ];

@@ -214,14 +214,9 @@ impl Reader<'_> {
     fn clock(&mut self) -> Option<(Deployment, Mode, Option<Instant>)> {
         let deployment = self.value("DAFEI_ENVIRONMENT", deployment).into_inner();
         let mode = self.value("DAFEI_MODE", mode).into_inner();
-        let start = self
-            .optional("DAFEI_EXERCISE_START", parse::instant)
-            .into_inner();
+        let start = self.optional("DAFEI_EXERCISE_START", parse::instant).into_inner();
         if (deployment, mode) == (Some(Deployment::Production), Some(Mode::Exercise)) {
-            self.conflict(
-                "DAFEI_MODE",
-                "`exercise` is refused when DAFEI_ENVIRONMENT is `production`",
-            );
+            self.conflict("DAFEI_MODE", "`exercise` is refused when DAFEI_ENVIRONMENT is `production`");
         }
         Some((deployment?, mode?, start?))
     }
@@ -229,31 +224,19 @@ impl Reader<'_> {
     fn log(&mut self) -> Option<Log> {
         let format = self.value("DAFEI_LOG_FORMAT", log_format).into_inner();
         let filter = self.value("DAFEI_LOG", log_filter).into_inner();
-        Some(Log {
-            format: format?,
-            filter: filter?,
-        })
+        Some(Log { format: format?, filter: filter? })
     }
 
     fn database(&mut self) -> Option<Database> {
-        let url = self.own("DATABASE_URL", |value| {
-            parse::url(&["postgres", "postgresql"])(value).map(Secret::new)
-        });
+        let url = self.own("DATABASE_URL", |value| parse::url(&["postgres", "postgresql"])(value).map(Secret::new));
         let pool = self.value("DAFEI_DATABASE_POOL", parse::whole(1, 200));
-        Some(Database {
-            url: url.into_inner()?,
-            pool: pool.into_inner()?,
-        })
+        Some(Database { url: url.into_inner()?, pool: pool.into_inner()? })
     }
 
     fn nats(&mut self) -> Option<Nats> {
-        let url = self
-            .value("DAFEI_NATS_URL", parse::urls(&["nats", "tls"]))
-            .into_inner();
+        let url = self.value("DAFEI_NATS_URL", parse::urls(&["nats", "tls"])).into_inner();
         let user = self.optional("DAFEI_NATS_USER", parse::text).into_inner();
-        let password = self
-            .optional("DAFEI_NATS_PASSWORD", parse::secret)
-            .into_inner();
+        let password = self.optional("DAFEI_NATS_PASSWORD", parse::secret).into_inner();
         let creds = self.optional("DAFEI_NATS_CREDS", parse::path).into_inner();
         let auth = match (user?, password?, creds?) {
             (None, None, None) => NatsAuth::None,
@@ -268,10 +251,7 @@ impl Reader<'_> {
                 return None;
             }
             (_, _, Some(_)) => {
-                self.conflict(
-                    "DAFEI_NATS_CREDS",
-                    "give credentials or user and password, not both",
-                );
+                self.conflict("DAFEI_NATS_CREDS", "give credentials or user and password, not both");
                 return None;
             }
         };
@@ -299,15 +279,9 @@ impl Reader<'_> {
     fn tls(&mut self) -> Option<Option<Tls>> {
         let cert = self.optional("DAFEI_TLS_CERT", parse::path).into_inner();
         let key = self.optional("DAFEI_TLS_KEY", parse::path).into_inner();
-        let client_ca = self
-            .optional("DAFEI_TLS_CLIENT_CA", parse::path)
-            .into_inner();
+        let client_ca = self.optional("DAFEI_TLS_CLIENT_CA", parse::path).into_inner();
         match (cert?, key?, client_ca?) {
-            (Some(cert), Some(key), client_ca) => Some(Some(Tls {
-                cert,
-                key,
-                client_ca,
-            })),
+            (Some(cert), Some(key), client_ca) => Some(Some(Tls { cert, key, client_ca })),
             (None, None, None) => Some(None),
             (Some(_), None, _) => {
                 self.conflict("DAFEI_TLS_CERT", "needs DAFEI_TLS_KEY");
@@ -318,20 +292,14 @@ impl Reader<'_> {
                 None
             }
             (None, None, Some(_)) => {
-                self.conflict(
-                    "DAFEI_TLS_CLIENT_CA",
-                    "needs DAFEI_TLS_CERT and DAFEI_TLS_KEY",
-                );
+                self.conflict("DAFEI_TLS_CLIENT_CA", "needs DAFEI_TLS_CERT and DAFEI_TLS_KEY");
                 None
             }
         }
     }
 
     fn grpc(&mut self) -> Option<GrpcLimits> {
-        let bytes = self.value(
-            "DAFEI_GRPC_MAX_MESSAGE_BYTES",
-            parse::whole(4_096, 67_108_864),
-        );
+        let bytes = self.value("DAFEI_GRPC_MAX_MESSAGE_BYTES", parse::whole(4_096, 67_108_864));
         let concurrency = self.value("DAFEI_GRPC_CONCURRENCY", parse::whole(1, 65_536));
         let timeout = self.value("DAFEI_GRPC_TIMEOUT_SECONDS", parse::seconds(1, 600));
         Some(GrpcLimits {

@@ -10,8 +10,8 @@ mod source;
 
 pub use catalogue::{KNOWN_KEYS, Key, Need, Scope};
 pub use common::{
-    Common, Database, Deployment, GrpcLimits, IdentitySettings, JwksLocation, Log, LogFormat, Mode,
-    Nats, NatsAuth, Otlp, Tls,
+    Common, Database, Deployment, GrpcLimits, IdentitySettings, JwksLocation, Log, LogFormat, Mode, Nats, NatsAuth,
+    Otlp, Tls,
 };
 pub use reader::{Checked, ConfigError, Pending, Problem, Reader};
 pub use reference::reference;
@@ -34,12 +34,7 @@ pub enum Service {
 
 impl Service {
     /// All services, in the order of the document.
-    pub const ALL: [Self; 4] = [
-        Self::Intake,
-        Self::Dispatch,
-        Self::SlaMonitor,
-        Self::Reporting,
-    ];
+    pub const ALL: [Self; 4] = [Self::Intake, Self::Dispatch, Self::SlaMonitor, Self::Reporting];
 
     /// The service's name in logs, traces and subjects: `sla-monitor`.
     pub fn name(self) -> &'static str {

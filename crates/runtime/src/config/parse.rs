@@ -47,10 +47,7 @@ where
     T: FromStr + PartialOrd + std::fmt::Display + Copy,
 {
     move |value| {
-        let number = value
-            .parse::<T>()
-            .ok()
-            .filter(|number| *number >= low && *number <= high);
+        let number = value.parse::<T>().ok().filter(|number| *number >= low && *number <= high);
         number.ok_or_else(|| format!("a whole number from {low} to {high}"))
     }
 }
@@ -60,10 +57,7 @@ where
 /// # Errors
 /// Anything else, also NaN.
 pub fn share(value: &str) -> Parsed<f64> {
-    let number = value
-        .parse::<f64>()
-        .ok()
-        .filter(|number| (0.0..=1.0).contains(number));
+    let number = value.parse::<f64>().ok().filter(|number| (0.0..=1.0).contains(number));
     number.ok_or_else(|| "a number from 0 to 1".to_owned())
 }
 
@@ -106,10 +100,7 @@ pub fn url(schemes: &'static [&'static str]) -> impl Fn(&str) -> Parsed<String> 
         if is_url(value, schemes) {
             Ok(value.to_owned())
         } else {
-            let names: Vec<_> = schemes
-                .iter()
-                .map(|scheme| format!("`{scheme}://…`"))
-                .collect();
+            let names: Vec<_> = schemes.iter().map(|scheme| format!("`{scheme}://…`")).collect();
             Err(format!("a URL {}", names.join(" or ")))
         }
     }
@@ -119,9 +110,7 @@ pub fn url(schemes: &'static [&'static str]) -> impl Fn(&str) -> Parsed<String> 
 pub fn urls(schemes: &'static [&'static str]) -> impl Fn(&str) -> Parsed<String> {
     move |value| {
         let one = url(schemes);
-        value
-            .split(',')
-            .try_for_each(|part| one(part.trim()).map(drop))?;
+        value.split(',').try_for_each(|part| one(part.trim()).map(drop))?;
         Ok(value.to_owned())
     }
 }
@@ -152,14 +141,7 @@ mod tests {
         assert!(http("http://collector:4317").is_ok());
         assert!(http("http://[::1]:4317/x").is_ok());
         assert!(http("http://[::1]").is_ok());
-        for wrong in [
-            "collector:4317",
-            "https://collector",
-            "http://",
-            "http://a:b",
-            "http://a:0",
-            "http://a b",
-        ] {
+        for wrong in ["collector:4317", "https://collector", "http://", "http://a:b", "http://a:0", "http://a b"] {
             assert!(http(wrong).is_err(), "{wrong}");
         }
         assert!(url(&["postgres"])("postgres://u:p@h:5432/db").is_ok());
@@ -172,14 +154,7 @@ mod tests {
         for right in ["127.0.0.1:0", "localhost:50051", "[::1]:50051"] {
             assert!(host_port(right).is_ok(), "{right}");
         }
-        for wrong in [
-            "",
-            ":50051",
-            "localhost",
-            "localhost:port",
-            "http://localhost:1",
-            "::1:50051",
-        ] {
+        for wrong in ["", ":50051", "localhost", "localhost:port", "http://localhost:1", "::1:50051"] {
             assert!(host_port(wrong).is_err(), "{wrong}");
         }
     }

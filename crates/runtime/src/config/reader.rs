@@ -61,22 +61,11 @@ impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Missing { key, help } => write!(f, "{key} is missing: {help}"),
-            Self::Malformed {
-                key,
-                value: Some(value),
-                expected,
-            } => {
+            Self::Malformed { key, value: Some(value), expected } => {
                 write!(f, "{key} is `{value}`, expected {expected}")
             }
-            Self::Malformed {
-                key,
-                value: None,
-                expected,
-            } => {
-                write!(
-                    f,
-                    "{key} is malformed (not shown, it is secret), expected {expected}"
-                )
+            Self::Malformed { key, value: None, expected } => {
+                write!(f, "{key} is malformed (not shown, it is secret), expected {expected}")
             }
             Self::Unknown { key } => write!(f, "{key} is not a setting of the suite"),
             Self::Conflict { key, why } => write!(f, "{key}: {why}"),
@@ -93,14 +82,8 @@ pub struct ConfigError {
 
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "the configuration has {} problem(s):",
-            self.problems.len()
-        )?;
-        self.problems
-            .iter()
-            .try_for_each(|problem| write!(f, "\n  {problem}"))
+        write!(f, "the configuration has {} problem(s):", self.problems.len())?;
+        self.problems.iter().try_for_each(|problem| write!(f, "\n  {problem}"))
     }
 }
 
@@ -120,8 +103,7 @@ impl<T> Pending<T> {
     /// # Panics
     /// When the proof comes from another reading than the setting.
     pub fn get(self, _proof: &Checked) -> T {
-        self.0
-            .expect("a reading without problems has every value it was asked for")
+        self.0.expect("a reading without problems has every value it was asked for")
     }
 
     /// The value while the reading goes on, for checks between settings; `None` when it had a problem.
@@ -149,11 +131,7 @@ pub struct Reader<'a> {
 impl<'a> Reader<'a> {
     /// Begins a reading.
     pub fn new(source: &'a dyn Source, service: Service) -> Self {
-        Self {
-            source,
-            service,
-            problems: Vec::new(),
-        }
+        Self { source, service, problems: Vec::new() }
     }
 
     /// The service whose settings are read.
@@ -172,11 +150,7 @@ impl<'a> Reader<'a> {
     }
 
     /// A setting of the suite that may be left out. An empty value counts as left out.
-    pub fn optional<T>(
-        &mut self,
-        name: &str,
-        parser: impl FnOnce(&str) -> Parsed<T>,
-    ) -> Pending<Option<T>> {
+    pub fn optional<T>(&mut self, name: &str, parser: impl FnOnce(&str) -> Parsed<T>) -> Pending<Option<T>> {
         let Some(row) = self.row(Scope::Suite, name) else {
             return Pending(None);
         };
@@ -188,10 +162,7 @@ impl<'a> Reader<'a> {
 
     /// Notes that a setting contradicts another.
     pub fn conflict(&mut self, key: impl Into<String>, why: impl Into<String>) {
-        self.problems.push(Problem::Conflict {
-            key: key.into(),
-            why: why.into(),
-        });
+        self.problems.push(Problem::Conflict { key: key.into(), why: why.into() });
     }
 
     /// Ends the reading: looks for unknown settings and gives the proof that there was no problem.
@@ -203,23 +174,11 @@ impl<'a> Reader<'a> {
         let mut strangers: Vec<_> = self.source.keys();
         strangers.retain(|key| key.starts_with(PREFIX) && !known.contains(key));
         strangers.sort();
-        self.problems
-            .extend(strangers.into_iter().map(|key| Problem::Unknown { key }));
-        if self.problems.is_empty() {
-            Ok(Checked(()))
-        } else {
-            Err(ConfigError {
-                problems: self.problems,
-            })
-        }
+        self.problems.extend(strangers.into_iter().map(|key| Problem::Unknown { key }));
+        if self.problems.is_empty() { Ok(Checked(())) } else { Err(ConfigError { problems: self.problems }) }
     }
 
-    fn read<T>(
-        &mut self,
-        scope: Scope,
-        name: &str,
-        parser: impl FnOnce(&str) -> Parsed<T>,
-    ) -> Pending<T> {
+    fn read<T>(&mut self, scope: Scope, name: &str, parser: impl FnOnce(&str) -> Parsed<T>) -> Pending<T> {
         let Some(row) = self.row(scope, name) else {
             return Pending(None);
         };
@@ -231,10 +190,7 @@ impl<'a> Reader<'a> {
             (Some(value), _) => value,
             (None, Need::Default(value)) => value.to_owned(),
             (None, Need::Required | Need::Optional) => {
-                self.problems.push(Problem::Missing {
-                    key,
-                    help: row.help,
-                });
+                self.problems.push(Problem::Missing { key, help: row.help });
                 return Pending(None);
             }
         };
@@ -245,36 +201,21 @@ impl<'a> Reader<'a> {
         let row = Key::find(scope, name);
         if row.is_none() {
             // A mistake of the program, found by its first test: the setting has no row in the catalogue.
-            self.problems.push(Problem::Unknown {
-                key: name.to_owned(),
-            });
+            self.problems.push(Problem::Unknown { key: name.to_owned() });
         }
         row
     }
 
     fn given(&self, key: &str) -> Option<String> {
-        self.source
-            .get(key)
-            .map(|value| value.trim().to_owned())
-            .filter(|value| !value.is_empty())
+        self.source.get(key).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty())
     }
 
-    fn parse<T>(
-        &mut self,
-        row: &Key,
-        key: &str,
-        value: &str,
-        parser: impl FnOnce(&str) -> Parsed<T>,
-    ) -> Option<T> {
+    fn parse<T>(&mut self, row: &Key, key: &str, value: &str, parser: impl FnOnce(&str) -> Parsed<T>) -> Option<T> {
         match parser(value) {
             Ok(parsed) => Some(parsed),
             Err(expected) => {
                 let value = (!row.secret).then(|| value.to_owned());
-                self.problems.push(Problem::Malformed {
-                    key: key.to_owned(),
-                    value,
-                    expected,
-                });
+                self.problems.push(Problem::Malformed { key: key.to_owned(), value, expected });
                 None
             }
         }

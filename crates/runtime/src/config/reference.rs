@@ -18,8 +18,7 @@ pub fn reference() -> String {
             Need::Default(value) => format!("`{value}`"),
         };
         let secret = if key.secret { " Secret." } else { "" };
-        writeln!(table, "| `{name}` | {default} | {}{secret} |", key.help)
-            .expect("writing to a string does not fail");
+        writeln!(table, "| `{name}` | {default} | {}{secret} |", key.help).expect("writing to a string does not fail");
     }
     table.push_str("\n`<SERVICE>` is one of `INTAKE`, `DISPATCH`, `SLA_MONITOR`, `REPORTING`.\n");
     table

@@ -20,9 +20,7 @@ impl Source for Environment {
     }
 
     fn keys(&self) -> Vec<String> {
-        std::env::vars_os()
-            .filter_map(|(key, _)| key.into_string().ok())
-            .collect()
+        std::env::vars_os().filter_map(|(key, _)| key.into_string().ok()).collect()
     }
 }
 
@@ -32,12 +30,7 @@ pub struct MapSource(BTreeMap<String, String>);
 
 impl<K: Into<String>, V: Into<String>> FromIterator<(K, V)> for MapSource {
     fn from_iter<I: IntoIterator<Item = (K, V)>>(pairs: I) -> Self {
-        Self(
-            pairs
-                .into_iter()
-                .map(|(key, value)| (key.into(), value.into()))
-                .collect(),
-        )
+        Self(pairs.into_iter().map(|(key, value)| (key.into(), value.into())).collect())
     }
 }
 

@@ -27,11 +27,7 @@ pub(super) struct TokenCache {
 impl TokenCache {
     /// A cache that holds at most `capacity` tokens.
     pub(super) fn new(capacity: usize) -> Self {
-        Self {
-            young: HashMap::new(),
-            old: HashMap::new(),
-            generation: (capacity / 2).max(1),
-        }
+        Self { young: HashMap::new(), old: HashMap::new(), generation: (capacity / 2).max(1) }
     }
 
     /// The principal of a token that was checked and has not expired.

@@ -35,11 +35,7 @@ impl Claims {
     pub(super) fn principal(self) -> Result<Principal, &'static str> {
         let role: Role = self.role.parse().map_err(|_| "role")?;
         let region: Region = self.region.parse().map_err(|_| "region")?;
-        let agency: Option<Agency> = self
-            .agency
-            .map(|code| code.parse())
-            .transpose()
-            .map_err(|_| "agency")?;
+        let agency: Option<Agency> = self.agency.map(|code| code.parse()).transpose().map_err(|_| "agency")?;
         if role.level().is_some_and(|level| level != region.level()) {
             return Err("region");
         }
@@ -56,14 +52,7 @@ impl Claims {
         if !self.work_area.as_deref().is_none_or(fits) {
             return Err("work_area");
         }
-        Ok(Principal {
-            subject: self.sub,
-            name: self.name,
-            role,
-            region,
-            agency,
-            work_area: self.work_area,
-        })
+        Ok(Principal { subject: self.sub, name: self.name, role, region, agency, work_area: self.work_area })
     }
 }
 
@@ -71,10 +60,6 @@ impl Claims {
 pub(super) fn instant(seconds: f64) -> Instant {
     // The cast saturates, and NaN cannot come out of JSON.
     let microseconds = (seconds * 1e6) as i64;
-    let end = if microseconds < 0 {
-        Instant::MIN
-    } else {
-        Instant::MAX
-    };
+    let end = if microseconds < 0 { Instant::MIN } else { Instant::MAX };
     Instant::from_microsecond(microseconds).unwrap_or(end)
 }

@@ -51,9 +51,7 @@ pub enum FetchError {
 /// Fetches a document.
 pub(super) async fn get(url: &str) -> Result<Bytes, FetchError> {
     let uri: Uri = url.parse().map_err(|_| FetchError::Url)?;
-    tokio::time::timeout(TIMEOUT, fetch(&uri))
-        .await
-        .map_err(|_| FetchError::Timeout)?
+    tokio::time::timeout(TIMEOUT, fetch(&uri)).await.map_err(|_| FetchError::Timeout)?
 }
 
 async fn fetch(uri: &Uri) -> Result<Bytes, FetchError> {
@@ -65,9 +63,7 @@ async fn fetch(uri: &Uri) -> Result<Bytes, FetchError> {
     };
     let port = uri.port_u16().unwrap_or(if secure { 443 } else { 80 });
     let bare = host.trim_start_matches('[').trim_end_matches(']');
-    let stream = TcpStream::connect((bare, port))
-        .await
-        .map_err(FetchError::Connect)?;
+    let stream = TcpStream::connect((bare, port)).await.map_err(FetchError::Connect)?;
     let path = uri.path_and_query().map_or("/", |path| path.as_str());
     let request = Request::get(path)
         .header(header::HOST, authority.as_str())
@@ -76,10 +72,7 @@ async fn fetch(uri: &Uri) -> Result<Bytes, FetchError> {
         .map_err(|_| FetchError::Url)?;
     if secure {
         let name = ServerName::try_from(bare.to_owned()).map_err(|_| FetchError::Url)?;
-        let stream = connector()?
-            .connect(name, stream)
-            .await
-            .map_err(FetchError::Connect)?;
+        let stream = connector()?.connect(name, stream).await.map_err(FetchError::Connect)?;
         exchange(stream, request).await
     } else {
         exchange(stream, request).await
@@ -97,10 +90,7 @@ where
     if response.status() != StatusCode::OK {
         return Err(FetchError::Answer(response.status()));
     }
-    let body = Limited::new(response.into_body(), MAX_BYTES)
-        .collect()
-        .await
-        .map_err(FetchError::Body)?;
+    let body = Limited::new(response.into_body(), MAX_BYTES).collect().await.map_err(FetchError::Body)?;
     driver.abort();
     Ok(body.to_bytes())
 }
@@ -109,9 +99,7 @@ fn connector() -> Result<TlsConnector, FetchError> {
     let mut roots = RootCertStore::empty();
     roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
     if roots.is_empty() {
-        return Err(FetchError::Tls(
-            "this machine has no root certificates".to_owned(),
-        ));
+        return Err(FetchError::Tls("this machine has no root certificates".to_owned()));
     }
     let provider = Arc::new(tokio_rustls::rustls::crypto::ring::default_provider());
     let config = ClientConfig::builder_with_provider(provider)

@@ -75,28 +75,17 @@ impl KeySet {
         let raw: RawSet = serde_json::from_slice(json)?;
         let mut keys = HashMap::new();
         for value in raw.keys {
-            let kid = value
-                .get("kid")
-                .and_then(|kid| kid.as_str())
-                .unwrap_or("no kid")
-                .to_owned();
+            let kid = value.get("kid").and_then(|kid| kid.as_str()).unwrap_or("no kid").to_owned();
             if value.get("d").is_some() {
                 return Err(KeyError::Private(kid));
             }
             match Key::from_json(value) {
                 Some(_) if keys.contains_key(&kid) => return Err(KeyError::Duplicate(kid)),
                 Some(key) => drop(keys.insert(kid, key)),
-                None => tracing::warn!(
-                    kid,
-                    "a key of the key set cannot be used and is passed over"
-                ),
+                None => tracing::warn!(kid, "a key of the key set cannot be used and is passed over"),
             }
         }
-        if keys.is_empty() {
-            Err(KeyError::Empty)
-        } else {
-            Ok(Self(keys))
-        }
+        if keys.is_empty() { Err(KeyError::Empty) } else { Ok(Self(keys)) }
     }
 
     /// The key of an id.
@@ -109,11 +98,7 @@ impl Key {
     fn from_json(value: serde_json::Value) -> Option<Self> {
         let jwk: Jwk = serde_json::from_value(value).ok()?;
         jwk.common.key_id.as_ref()?;
-        if jwk
-            .common
-            .public_key_use
-            .as_ref()
-            .is_some_and(|usage| *usage != jsonwebtoken::jwk::PublicKeyUse::Signature)
+        if jwk.common.public_key_use.as_ref().is_some_and(|usage| *usage != jsonwebtoken::jwk::PublicKeyUse::Signature)
         {
             return None;
         }
@@ -121,9 +106,7 @@ impl Key {
         let algorithm = match (jwk.common.key_algorithm?, &jwk.algorithm) {
             (KeyAlgorithm::EdDSA, AlgorithmParameters::OctetKeyPair(pair)) => {
                 // The length is checked here because the verifier slices the key without a check.
-                let fits = decoding
-                    .try_get_as_bytes()
-                    .is_ok_and(|key| key.len() == ED25519_BYTES);
+                let fits = decoding.try_get_as_bytes().is_ok_and(|key| key.len() == ED25519_BYTES);
                 (fits && pair.curve == EllipticCurve::Ed25519).then_some(Algorithm::EdDSA)?
             }
             (KeyAlgorithm::RS256, AlgorithmParameters::RSA(_)) => {
@@ -131,10 +114,7 @@ impl Key {
             }
             _ => return None,
         };
-        Some(Self {
-            algorithm,
-            decoding,
-        })
+        Some(Self { algorithm, decoding })
     }
 }
 
@@ -160,10 +140,7 @@ pub(super) enum KeySource {
 impl KeySource {
     pub(super) fn new(location: &JwksLocation) -> Self {
         match location {
-            JwksLocation::File(path) => Self::File {
-                path: path.clone(),
-                seen: None,
-            },
+            JwksLocation::File(path) => Self::File { path: path.clone(), seen: None },
             JwksLocation::Url(url) => Self::Url(url.clone()),
         }
     }
@@ -193,10 +170,7 @@ impl KeySource {
             Self::Fixed => Ok(None),
             Self::Url(url) => {
                 let body = fetch::get(url).await;
-                let body = body.map_err(|source| KeyError::Fetch {
-                    url: url.clone(),
-                    source,
-                })?;
+                let body = body.map_err(|source| KeyError::Fetch { url: url.clone(), source })?;
                 KeySet::parse(&body).map(Some)
             }
             Self::File { path, seen } => {
@@ -205,10 +179,7 @@ impl KeySource {
                     return Ok(None);
                 }
                 let body = tokio::fs::read(&*path).await;
-                let body = body.map_err(|source| KeyError::File {
-                    path: path.clone(),
-                    source,
-                })?;
+                let body = body.map_err(|source| KeyError::File { path: path.clone(), source })?;
                 let keys = KeySet::parse(&body)?;
                 // Only what could be read counts as seen: a file caught while it was written is tried again.
                 *seen = Some(stamp);
@@ -220,9 +191,6 @@ impl KeySource {
 
 async fn stamp(path: &Path) -> Result<Stamp, KeyError> {
     let about = tokio::fs::metadata(path).await;
-    let about = about.map_err(|source| KeyError::File {
-        path: path.to_owned(),
-        source,
-    })?;
+    let about = about.map_err(|source| KeyError::File { path: path.to_owned(), source })?;
     Ok((about.modified().ok(), about.len()))
 }

@@ -25,10 +25,7 @@ pub struct AuthLayer {
 impl AuthLayer {
     /// A door with a verifier; `public` paths, health and reflection are open. On an open path a token is not looked at.
     pub fn new(verifier: Arc<Verifier>, public: &Paths) -> Self {
-        Self {
-            verifier,
-            public: public.with_infrastructure(),
-        }
+        Self { verifier, public: public.with_infrastructure() }
     }
 }
 
@@ -36,10 +33,7 @@ impl<S> Layer<S> for AuthLayer {
     type Service = AuthService<S>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        AuthService {
-            inner,
-            door: self.clone(),
-        }
+        AuthService { inner, door: self.clone() }
     }
 }
 
@@ -97,8 +91,5 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
         return None;
     }
     let (scheme, token) = value.split_once(' ')?;
-    scheme
-        .eq_ignore_ascii_case("bearer")
-        .then(|| token.trim())
-        .filter(|token| !token.is_empty())
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim()).filter(|token| !token.is_empty())
 }

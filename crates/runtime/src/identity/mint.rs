@@ -11,9 +11,8 @@ use jsonwebtoken::{
 use super::claims::Claims;
 
 /// PKCS #8 (RFC 8410) around the 32 bytes of an Ed25519 private key.
-const PKCS8_PREFIX: [u8; 16] = [
-    0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x04, 0x22, 0x04, 0x20,
-];
+const PKCS8_PREFIX: [u8; 16] =
+    [0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x04, 0x22, 0x04, 0x20];
 
 /// Why a key or a token cannot be made.
 #[derive(Debug, thiserror::Error)]
@@ -70,9 +69,7 @@ impl Minter {
         der[..16].copy_from_slice(&PKCS8_PREFIX);
         getrandom::fill(&mut der[16..]).map_err(MintError::Random)?;
         let body = STANDARD.encode(der);
-        Self::from_pem(&format!(
-            "-----BEGIN PRIVATE KEY-----\n{body}\n-----END PRIVATE KEY-----\n"
-        ))
+        Self::from_pem(&format!("-----BEGIN PRIVATE KEY-----\n{body}\n-----END PRIVATE KEY-----\n"))
     }
 
     /// The key pair of a private key that was stored.
@@ -82,17 +79,10 @@ impl Minter {
     pub fn from_pem(pem: &str) -> Result<Self, MintError> {
         let key = EncodingKey::from_ed_pem(pem.as_bytes()).map_err(MintError::Key)?;
         let mut jwk = Jwk::from_encoding_key(&key, Algorithm::EdDSA).map_err(MintError::Key)?;
-        let kid = jwk
-            .thumbprint(ThumbprintHash::SHA256)
-            .map_err(MintError::Key)?;
+        let kid = jwk.thumbprint(ThumbprintHash::SHA256).map_err(MintError::Key)?;
         jwk.common.key_id = Some(kid.clone());
         jwk.common.public_key_use = Some(PublicKeyUse::Signature);
-        Ok(Self {
-            pem: pem.to_owned(),
-            key,
-            jwk,
-            kid,
-        })
+        Ok(Self { pem: pem.to_owned(), key, jwk, kid })
     }
 
     /// The private key, PKCS #8 PEM. Store it with rights for its owner alone.

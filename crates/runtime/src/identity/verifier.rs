@@ -105,10 +105,7 @@ impl From<TokenFault> for Status {
             description_zh: fault.description_zh().into(),
         });
         // RFC 6750: the challenge that belongs to a refusal.
-        status.metadata_mut().insert(
-            "www-authenticate",
-            tonic::metadata::MetadataValue::from_static("Bearer"),
-        );
+        status.metadata_mut().insert("www-authenticate", tonic::metadata::MetadataValue::from_static("Bearer"));
         status
     }
 }
@@ -146,12 +143,7 @@ impl Verifier {
     pub async fn load(settings: &IdentitySettings) -> Result<Arc<Self>, IdentityError> {
         let mut source = KeySource::new(&settings.jwks);
         let keys = source.load().await?.ok_or(KeyError::Empty)?;
-        Ok(Self::build(
-            keys,
-            source,
-            &settings.issuer,
-            &settings.audience,
-        ))
+        Ok(Self::build(keys, source, &settings.issuer, &settings.audience))
     }
 
     /// A verifier with fixed keys.
@@ -159,21 +151,13 @@ impl Verifier {
     /// # Errors
     /// When no key of the set can be used.
     pub fn from_jwks(jwks: &str, issuer: &str, audience: &str) -> Result<Arc<Self>, IdentityError> {
-        Ok(Self::build(
-            KeySet::parse(jwks.as_bytes())?,
-            KeySource::Fixed,
-            issuer,
-            audience,
-        ))
+        Ok(Self::build(KeySet::parse(jwks.as_bytes())?, KeySource::Fixed, issuer, audience))
     }
 
     fn build(keys: KeySet, source: KeySource, issuer: &str, audience: &str) -> Arc<Self> {
         Arc::new(Self {
             keys: ArcSwap::from_pointee(keys),
-            refresh: tokio::sync::Mutex::new(Refresh {
-                source,
-                checked: std::time::Instant::now(),
-            }),
+            refresh: tokio::sync::Mutex::new(Refresh { source, checked: std::time::Instant::now() }),
             issuer: issuer.to_owned(),
             audience: audience.to_owned(),
             cache: Mutex::new(TokenCache::new(CACHE_CAPACITY)),
@@ -213,32 +197,20 @@ impl Verifier {
         Ok(principal)
     }
 
-    fn check(
-        &self,
-        keys: &KeySet,
-        token: &str,
-        now: Instant,
-    ) -> Result<(Principal, Instant), TokenFault> {
+    fn check(&self, keys: &KeySet, token: &str, now: Instant) -> Result<(Principal, Instant), TokenFault> {
         let header = jsonwebtoken::decode_header(token).map_err(|_| TokenFault::Invalid)?;
         // RFC 7515: an extension that must be understood and is not makes the token invalid.
         if header.crit.is_some() {
             return Err(TokenFault::Invalid);
         }
-        let Key {
-            algorithm,
-            decoding,
-        } = header
-            .kid
-            .as_deref()
-            .and_then(|kid| keys.get(kid))
-            .ok_or(TokenFault::KeyUnknown)?;
+        let Key { algorithm, decoding } =
+            header.kid.as_deref().and_then(|kid| keys.get(kid)).ok_or(TokenFault::KeyUnknown)?;
         if header.alg != *algorithm {
             return Err(TokenFault::Algorithm);
         }
         let validation = self.validation(*algorithm);
-        let claims = jsonwebtoken::decode::<Claims>(token, decoding, &validation)
-            .map_err(|error| refusal(error.kind()))?
-            .claims;
+        let claims =
+            jsonwebtoken::decode::<Claims>(token, decoding, &validation).map_err(|error| refusal(error.kind()))?.claims;
         let expires = claims::instant(claims.exp);
         if now >= expires {
             return Err(TokenFault::Expired);
@@ -302,10 +274,7 @@ impl Verifier {
             }
             Ok(None) => {}
             Err(error) => {
-                tracing::error!(
-                    error = chain(&error),
-                    "the keys that sign tokens cannot be read; the old ones stay"
-                );
+                tracing::error!(error = chain(&error), "the keys that sign tokens cannot be read; the old ones stay");
             }
         }
     }
@@ -326,8 +295,5 @@ fn refusal(kind: &ErrorKind) -> TokenFault {
 }
 
 fn known_claim(claim: &str) -> &'static str {
-    ["exp", "iss", "aud", "sub"]
-        .into_iter()
-        .find(|known| *known == claim)
-        .unwrap_or("format")
+    ["exp", "iss", "aud", "sub"].into_iter().find(|known| *known == claim).unwrap_or("format")
 }

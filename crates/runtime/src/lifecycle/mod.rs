@@ -104,9 +104,7 @@ impl Lifecycle {
         let (readiness, token) = (self.readiness.clone(), self.token(Stage::Consumer));
         self.spawn_stage(Stage::Consumer, "readiness", async move {
             loop {
-                let ready = tokio::time::timeout(PROBE_TIMEOUT, probe())
-                    .await
-                    .unwrap_or(false);
+                let ready = tokio::time::timeout(PROBE_TIMEOUT, probe()).await.unwrap_or(false);
                 readiness.set(ready).await;
                 tokio::select! {
                     () = token.cancelled() => return Ok::<_, BoxError>(()),
@@ -127,11 +125,7 @@ impl Lifecycle {
     /// Serves until the end, then ends in order. The exit code is 0 after an asked-for, clean end, else 1.
     pub async fn serve(self, bound: Bound, routes: Routes, server: GrpcServer) -> ExitCode {
         let address = bound.local_addr();
-        let parts = server::Parts {
-            limits: &self.limits,
-            tls: self.tls.as_ref(),
-            readiness: &self.readiness,
-        };
+        let parts = server::Parts { limits: &self.limits, tls: self.tls.as_ref(), readiness: &self.readiness };
         let token = self.stages.token(Stage::Grpc);
         let serving = match server.start(bound, routes, parts, token).await {
             Ok(serving) => serving,
@@ -172,11 +166,7 @@ impl Lifecycle {
         }
     }
 
-    async fn end(
-        mut self,
-        serving: Option<JoinHandle<Result<(), BoxError>>>,
-        asked: ExitCode,
-    ) -> ExitCode {
+    async fn end(mut self, serving: Option<JoinHandle<Result<(), BoxError>>>, asked: ExitCode) -> ExitCode {
         let deadline = Instant::now() + self.shutdown;
         let clean = tokio::select! {
             () = self.drain(serving, deadline) => true,
@@ -193,11 +183,7 @@ impl Lifecycle {
             late_failures += 1;
         }
         self.telemetry.shutdown().await;
-        if clean && late_failures == 0 {
-            asked
-        } else {
-            ExitCode::FAILURE
-        }
+        if clean && late_failures == 0 { asked } else { ExitCode::FAILURE }
     }
 
     async fn drain(&self, serving: Option<JoinHandle<Result<(), BoxError>>>, deadline: Instant) {
@@ -230,10 +216,7 @@ impl Lifecycle {
 /// SIGTERM or SIGINT.
 async fn signal() {
     use tokio::signal::unix::{SignalKind, signal};
-    let (terminate, interrupt) = (
-        signal(SignalKind::terminate()),
-        signal(SignalKind::interrupt()),
-    );
+    let (terminate, interrupt) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()));
     match (terminate, interrupt) {
         (Ok(mut terminate), Ok(mut interrupt)) => {
             tokio::select! {

@@ -64,10 +64,7 @@ pub struct Bound {
 
 impl Bound {
     pub(super) async fn bind(address: &str) -> Result<Self, ServeError> {
-        let wrap = |source| ServeError::Bind {
-            address: address.to_owned(),
-            source,
-        };
+        let wrap = |source| ServeError::Bind { address: address.to_owned(), source };
         let listener = TcpListener::bind(address).await.map_err(wrap)?;
         let address = listener.local_addr().map_err(wrap)?;
         Ok(Self { listener, address })
@@ -110,26 +107,18 @@ impl GrpcServer {
         token: CancellationToken,
     ) -> Result<JoinHandle<Result<(), BoxError>>, ServeError> {
         let routes = routes.add_service(parts.readiness.service(self.names).await);
-        let routes =
-            health::add_reflection(routes, self.descriptors).map_err(ServeError::Descriptors)?;
+        let routes = health::add_reflection(routes, self.descriptors).map_err(ServeError::Descriptors)?;
         let mut server = builder(parts.limits);
         if let Some(tls) = parts.tls {
-            server = server
-                .tls_config(tls_config(tls).await?)
-                .map_err(ServeError::Tls)?;
+            server = server.tls_config(tls_config(tls).await?).map_err(ServeError::Tls)?;
         }
         let router = server
             .layer(GrpcLayer::new(self.silent))
             .layer(AuthLayer::new(self.verifier, &self.public))
             .add_routes(routes);
-        let incoming = TcpIncoming::from(bound.listener)
-            .with_nodelay(Some(true))
-            .with_keepalive(Some(KEEPALIVE.0));
+        let incoming = TcpIncoming::from(bound.listener).with_nodelay(Some(true)).with_keepalive(Some(KEEPALIVE.0));
         Ok(tokio::spawn(async move {
-            router
-                .serve_with_incoming_shutdown(incoming, token.cancelled_owned())
-                .await
-                .map_err(Into::into)
+            router.serve_with_incoming_shutdown(incoming, token.cancelled_owned()).await.map_err(Into::into)
         }))
     }
 }
@@ -156,10 +145,5 @@ async fn tls_config(tls: &Tls) -> Result<ServerTlsConfig, ServeError> {
 }
 
 async fn read(path: &PathBuf) -> Result<Vec<u8>, ServeError> {
-    tokio::fs::read(path)
-        .await
-        .map_err(|source| ServeError::Pem {
-            path: path.clone(),
-            source,
-        })
+    tokio::fs::read(path).await.map_err(|source| ServeError::Pem { path: path.clone(), source })
 }

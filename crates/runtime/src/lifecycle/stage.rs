@@ -38,11 +38,7 @@ pub(super) struct Failure {
 
 impl Failure {
     pub(super) fn log(&self) {
-        tracing::error!(
-            task = self.task,
-            error = chain(self.error.as_ref()),
-            "a background task failed"
-        );
+        tracing::error!(task = self.task, error = chain(self.error.as_ref()), "a background task failed");
     }
 }
 
@@ -63,12 +59,7 @@ pub(super) struct Stages {
 impl Stages {
     pub(super) fn new(failures: mpsc::UnboundedSender<Failure>) -> Self {
         let groups = STAGES.map(|_| Group::default());
-        Self {
-            groups,
-            failures,
-            running: Arc::default(),
-            aborts: Vec::new(),
-        }
+        Self { groups, failures, running: Arc::default(), aborts: Vec::new() }
     }
 
     pub(super) fn token(&self, stage: Stage) -> CancellationToken {
@@ -131,9 +122,6 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 }
 
 fn said(panic: &(dyn Any + Send)) -> String {
-    let text = panic
-        .downcast_ref::<&str>()
-        .copied()
-        .or(panic.downcast_ref::<String>().map(String::as_str));
+    let text = panic.downcast_ref::<&str>().copied().or(panic.downcast_ref::<String>().map(String::as_str));
     format!("panicked: {}", text.unwrap_or("without a word"))
 }

@@ -3,9 +3,7 @@
 use std::collections::HashMap;
 
 use tonic::{Code, Status};
-use tonic_types::{
-    ErrorDetails, FieldViolation, LocalizedMessage, PreconditionViolation, StatusExt,
-};
+use tonic_types::{ErrorDetails, FieldViolation, LocalizedMessage, PreconditionViolation, StatusExt};
 
 use super::{Fault, Text, Violation};
 
@@ -26,115 +24,63 @@ impl From<Fault> for Status {
             told => told.to_string(),
         };
         let mut details = ErrorDetails::new();
-        let (code, reason, metadata, zh): (Code, Text, HashMap<String, String>, Text) = match fault
-        {
+        let (code, reason, metadata, zh): (Code, Text, HashMap<String, String>, Text) = match fault {
             Fault::InvalidArgument { violations } => {
                 let zh = sentence(&violations);
                 let (reason, metadata) = bad_request(&mut details, violations);
                 (Code::InvalidArgument, reason, metadata, zh)
             }
-            Fault::NotFound {
-                resource,
-                id,
-                description_zh,
-            } => {
+            Fault::NotFound { resource, id, description_zh } => {
                 let metadata = pairs([("resource", resource.as_ref()), ("id", &clip(&id))]);
                 (Code::NotFound, "NOT_FOUND".into(), metadata, description_zh)
             }
-            Fault::PermissionDenied {
-                reason,
-                description_zh,
-            } => (
-                Code::PermissionDenied,
-                reason,
-                HashMap::new(),
-                description_zh,
-            ),
-            Fault::FailedPrecondition {
-                reason,
-                subject,
-                description,
-                description_zh,
-            } => {
+            Fault::PermissionDenied { reason, description_zh } => {
+                (Code::PermissionDenied, reason, HashMap::new(), description_zh)
+            }
+            Fault::FailedPrecondition { reason, subject, description, description_zh } => {
                 let violation = PreconditionViolation::new(&*reason, clip(&subject), &*description);
                 details.set_precondition_failure(vec![violation]);
                 let metadata = pairs([("subject", &clip(&subject))]);
                 (Code::FailedPrecondition, reason, metadata, description_zh)
             }
-            Fault::Aborted { reason } => (
-                Code::Aborted,
-                reason,
-                HashMap::new(),
-                "数据已被他人更新，请刷新后重试".into(),
-            ),
-            Fault::AlreadyExists {
-                reason,
-                description_zh,
-            } => (Code::AlreadyExists, reason, HashMap::new(), description_zh),
+            Fault::Aborted { reason } => {
+                (Code::Aborted, reason, HashMap::new(), "数据已被他人更新，请刷新后重试".into())
+            }
+            Fault::AlreadyExists { reason, description_zh } => {
+                (Code::AlreadyExists, reason, HashMap::new(), description_zh)
+            }
             Fault::ResourceExhausted { retry_after } => {
                 details.set_retry_info(Some(retry_after));
-                (
-                    Code::ResourceExhausted,
-                    "OVERLOADED".into(),
-                    HashMap::new(),
-                    "系统繁忙，请稍后重试".into(),
-                )
+                (Code::ResourceExhausted, "OVERLOADED".into(), HashMap::new(), "系统繁忙，请稍后重试".into())
             }
             Fault::Unavailable { retry_after } => {
                 details.set_retry_info(Some(retry_after));
-                (
-                    Code::Unavailable,
-                    "UNAVAILABLE".into(),
-                    HashMap::new(),
-                    "服务暂时不可用，请稍后重试".into(),
-                )
+                (Code::Unavailable, "UNAVAILABLE".into(), HashMap::new(), "服务暂时不可用，请稍后重试".into())
             }
-            Fault::Unauthenticated {
-                reason,
-                description_zh,
-            } => (
-                Code::Unauthenticated,
-                reason,
-                HashMap::new(),
-                description_zh,
-            ),
+            Fault::Unauthenticated { reason, description_zh } => {
+                (Code::Unauthenticated, reason, HashMap::new(), description_zh)
+            }
             Fault::Internal(source) => {
                 tracing::error!(error = chain(source.as_ref()), "a call failed inside");
-                (
-                    Code::Internal,
-                    "INTERNAL".into(),
-                    HashMap::new(),
-                    "系统内部错误，请联系管理员".into(),
-                )
+                (Code::Internal, "INTERNAL".into(), HashMap::new(), "系统内部错误，请联系管理员".into())
             }
         };
-        details
-            .set_error_info(reason, ERROR_DOMAIN, metadata)
-            .set_localized_message(LOCALE, zh);
+        details.set_error_info(reason, ERROR_DOMAIN, metadata).set_localized_message(LOCALE, zh);
         Self::with_error_details(code, message, details)
     }
 }
 
-fn bad_request(
-    details: &mut ErrorDetails,
-    violations: Vec<Violation>,
-) -> (Text, HashMap<String, String>) {
+fn bad_request(details: &mut ErrorDetails, violations: Vec<Violation>) -> (Text, HashMap<String, String>) {
     let (reason, metadata) = match violations.as_slice() {
         [only] => (only.reason.clone(), pairs([("field", &clip(&only.field))])),
-        many => (
-            "INVALID_FIELDS".into(),
-            pairs([("violations", &many.len().to_string())]),
-        ),
+        many => ("INVALID_FIELDS".into(), pairs([("violations", &many.len().to_string())])),
     };
-    let shown = violations
-        .into_iter()
-        .take(MAX_VIOLATIONS)
-        .map(|violation| FieldViolation {
-            field: clip(&violation.field),
-            description: violation.description.into_owned(),
-            reason: violation.reason.into_owned(),
-            localized_message: Some(LocalizedMessage::new(LOCALE, violation.description_zh)),
-        });
+    let shown = violations.into_iter().take(MAX_VIOLATIONS).map(|violation| FieldViolation {
+        field: clip(&violation.field),
+        description: violation.description.into_owned(),
+        reason: violation.reason.into_owned(),
+        localized_message: Some(LocalizedMessage::new(LOCALE, violation.description_zh)),
+    });
     details.set_bad_request(shown.collect::<Vec<_>>());
     (reason, metadata)
 }
@@ -151,25 +97,14 @@ pub(super) fn summary(violations: &[Violation]) -> String {
 }
 
 fn sentence(violations: &[Violation]) -> Text {
-    let shown: Vec<&str> = violations
-        .iter()
-        .take(MAX_VIOLATIONS)
-        .map(|violation| &*violation.description_zh)
-        .collect();
+    let shown: Vec<&str> = violations.iter().take(MAX_VIOLATIONS).map(|violation| &*violation.description_zh).collect();
     let more = violations.len().saturating_sub(MAX_VIOLATIONS);
-    let tail = if more > 0 {
-        format!("；另有{more}处错误")
-    } else {
-        String::new()
-    };
+    let tail = if more > 0 { format!("；另有{more}处错误") } else { String::new() };
     format!("{}{tail}", shown.join("；")).into()
 }
 
 fn pairs<const N: usize>(pairs: [(&str, &str); N]) -> HashMap<String, String> {
-    pairs
-        .into_iter()
-        .map(|(key, value)| (key.to_owned(), value.to_owned()))
-        .collect()
+    pairs.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect()
 }
 
 fn clip(text: &str) -> String {
@@ -201,62 +136,31 @@ mod tests {
 
     #[test]
     fn a_wrong_field_is_named_with_its_reason_in_both_languages() {
-        let status = Status::from(
-            Fault::field(
-                "code",
-                "UNKNOWN_REGION",
-                "unknown region",
-                "没有这个行政区划",
-            )
-            .under("village"),
-        );
+        let status =
+            Status::from(Fault::field("code", "UNKNOWN_REGION", "unknown region", "没有这个行政区划").under("village"));
         assert_eq!(status.code(), Code::InvalidArgument);
         let details = status.get_error_details();
         let violation = &details.bad_request().unwrap().field_violations[0];
-        assert_eq!(
-            (violation.field.as_str(), violation.reason.as_str()),
-            ("village.code", "UNKNOWN_REGION")
-        );
+        assert_eq!((violation.field.as_str(), violation.reason.as_str()), ("village.code", "UNKNOWN_REGION"));
         let info = details.error_info().unwrap();
-        assert_eq!(
-            (info.reason.as_str(), info.domain.as_str()),
-            ("UNKNOWN_REGION", "dafei")
-        );
+        assert_eq!((info.reason.as_str(), info.domain.as_str()), ("UNKNOWN_REGION", "dafei"));
         let message = details.localized_message().unwrap();
-        assert_eq!(
-            (message.locale.as_str(), message.message.as_str()),
-            ("zh-CN", "没有这个行政区划")
-        );
+        assert_eq!((message.locale.as_str(), message.message.as_str()), ("zh-CN", "没有这个行政区划"));
     }
 
     #[test]
     fn many_violations_fit_into_a_header() {
         let violation = Violation::new("photos", "TOO_LARGE", "too large", "照片过大");
-        let status = Status::from(Fault::InvalidArgument {
-            violations: vec![violation; 5_000],
-        });
+        let status = Status::from(Fault::InvalidArgument { violations: vec![violation; 5_000] });
         let details = status.get_error_details();
-        assert_eq!(
-            details.bad_request().unwrap().field_violations.len(),
-            MAX_VIOLATIONS
-        );
-        assert!(
-            details
-                .localized_message()
-                .unwrap()
-                .message
-                .contains("另有4984处错误")
-        );
+        assert_eq!(details.bad_request().unwrap().field_violations.len(), MAX_VIOLATIONS);
+        assert!(details.localized_message().unwrap().message.contains("另有4984处错误"));
         assert!(status.details().len() < 6_000);
     }
 
     #[test]
     fn a_long_id_of_the_caller_comes_back_cut() {
-        let status = Status::from(Fault::not_found(
-            "case",
-            "长".repeat(10_000),
-            "没有这个案件",
-        ));
+        let status = Status::from(Fault::not_found("case", "长".repeat(10_000), "没有这个案件"));
         let id = status.get_error_details().error_info().unwrap().metadata["id"].clone();
         assert_eq!(id.chars().count(), MAX_ECHO + 1);
     }
@@ -271,32 +175,16 @@ mod tests {
 
     #[test]
     fn a_precondition_names_its_subject() {
-        let status = Status::from(Fault::precondition(
-            "CASE_CLOSED",
-            "case/1",
-            "the case is open",
-            "案件已经办结",
-        ));
+        let status = Status::from(Fault::precondition("CASE_CLOSED", "case/1", "the case is open", "案件已经办结"));
         assert_eq!(status.code(), Code::FailedPrecondition);
-        let violation = &status
-            .get_error_details()
-            .precondition_failure()
-            .unwrap()
-            .violations[0]
-            .clone();
-        assert_eq!(
-            (violation.r#type.as_str(), violation.subject.as_str()),
-            ("CASE_CLOSED", "case/1")
-        );
+        let violation = &status.get_error_details().precondition_failure().unwrap().violations[0].clone();
+        assert_eq!((violation.r#type.as_str(), violation.subject.as_str()), ("CASE_CLOSED", "case/1"));
     }
 
     #[test]
     fn an_internal_fault_tells_the_caller_nothing() {
         let status = Status::from(Fault::internal("relation \"cases\" does not exist"));
-        assert_eq!(
-            (status.code(), status.message()),
-            (Code::Internal, "internal error")
-        );
+        assert_eq!((status.code(), status.message()), (Code::Internal, "internal error"));
         assert!(!format!("{:?}", status.get_error_details()).contains("cases"));
     }
 }

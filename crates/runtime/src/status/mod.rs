@@ -119,30 +119,17 @@ impl Fault {
         description: impl Into<Text>,
         description_zh: impl Into<Text>,
     ) -> Self {
-        Self::InvalidArgument {
-            violations: vec![Violation::new(field, reason, description, description_zh)],
-        }
+        Self::InvalidArgument { violations: vec![Violation::new(field, reason, description, description_zh)] }
     }
 
     /// Something named by the request is not there.
-    pub fn not_found(
-        resource: impl Into<Text>,
-        id: impl Into<String>,
-        description_zh: impl Into<Text>,
-    ) -> Self {
-        Self::NotFound {
-            resource: resource.into(),
-            id: id.into(),
-            description_zh: description_zh.into(),
-        }
+    pub fn not_found(resource: impl Into<Text>, id: impl Into<String>, description_zh: impl Into<Text>) -> Self {
+        Self::NotFound { resource: resource.into(), id: id.into(), description_zh: description_zh.into() }
     }
 
     /// The caller may not.
     pub fn denied(reason: impl Into<Text>, description_zh: impl Into<Text>) -> Self {
-        Self::PermissionDenied {
-            reason: reason.into(),
-            description_zh: description_zh.into(),
-        }
+        Self::PermissionDenied { reason: reason.into(), description_zh: description_zh.into() }
     }
 
     /// The state does not allow it.
@@ -162,9 +149,7 @@ impl Fault {
 
     /// What the call needs is away; the caller is asked to come back in a second.
     pub fn unavailable() -> Self {
-        Self::Unavailable {
-            retry_after: DEFAULT_RETRY,
-        }
+        Self::Unavailable { retry_after: DEFAULT_RETRY }
     }
 
     /// A fault of the program.

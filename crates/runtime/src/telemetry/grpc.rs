@@ -17,9 +17,7 @@ use tonic::{
     codegen::{Body as HttpBody, Bytes},
 };
 use tower::{Layer, Service};
-use tracing::{
-    Instrument, Span, field::Empty, instrument::WithSubscriber, subscriber::NoSubscriber,
-};
+use tracing::{Instrument, Span, field::Empty, instrument::WithSubscriber, subscriber::NoSubscriber};
 
 use super::{
     metrics,
@@ -37,10 +35,7 @@ pub struct GrpcLayer {
 impl GrpcLayer {
     /// A layer under which the `silent` paths leave no trace. Make it after [`super::init`].
     pub fn new(silent: Paths) -> Self {
-        Self {
-            silent,
-            durations: metrics::durations("rpc.server.duration", "Duration of a gRPC call."),
-        }
+        Self { silent, durations: metrics::durations("rpc.server.duration", "Duration of a gRPC call.") }
     }
 }
 
@@ -48,10 +43,7 @@ impl<S> Layer<S> for GrpcLayer {
     type Service = GrpcService<S>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        GrpcService {
-            inner,
-            layer: self.clone(),
-        }
+        GrpcService { inner, layer: self.clone() }
     }
 }
 
@@ -78,11 +70,7 @@ where
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
         if self.layer.silent.contains(request.uri().path()) {
-            return Box::pin(
-                self.inner
-                    .call(request)
-                    .with_subscriber(NoSubscriber::default()),
-            );
+            return Box::pin(self.inner.call(request).with_subscriber(NoSubscriber::default()));
         }
         let call = Call::begin(&request, self.layer.durations.clone());
         let span = call.span.clone();
@@ -121,14 +109,7 @@ impl Call {
         );
         adopt(&span, &Headers(request.headers()));
         let (service, method) = (service.to_owned(), method.to_owned());
-        Self {
-            span,
-            service,
-            method,
-            started: Instant::now(),
-            durations,
-            ended: false,
-        }
+        Self { span, service, method, started: Instant::now(), durations, ended: false }
     }
 
     fn observe(mut self, response: Response<Body>) -> Response<Body> {
@@ -151,10 +132,7 @@ impl Call {
         // Whoever asks for methods that do not exist must not make up labels.
         let (service, method) = match code {
             Code::Unimplemented => ("other".to_owned(), "other".to_owned()),
-            _ => (
-                std::mem::take(&mut self.service),
-                std::mem::take(&mut self.method),
-            ),
+            _ => (std::mem::take(&mut self.service), std::mem::take(&mut self.method)),
         };
         self.durations.record(
             self.started.elapsed().as_secs_f64(),
@@ -215,9 +193,7 @@ impl HttpBody for Observed {
 }
 
 fn code(headers: &HeaderMap) -> Option<Code> {
-    headers
-        .get("grpc-status")
-        .map(|value| Code::from_bytes(value.as_bytes()))
+    headers.get("grpc-status").map(|value| Code::from_bytes(value.as_bytes()))
 }
 
 fn is_our_fault(code: Code) -> bool {

@@ -6,9 +6,7 @@ use opentelemetry::{
 };
 
 /// Upper bounds of the buckets of a duration, in seconds.
-const SECONDS: [f64; 14] = [
-    0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0,
-];
+const SECONDS: [f64; 14] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
 
 /// Registers a gauge that is read at every export: the outbox's age, a consumer's lag. `None` leaves the point out.
 ///
@@ -20,10 +18,7 @@ pub fn gauge_callback(
     labels: &[(&'static str, &str)],
     read: impl Fn() -> Option<f64> + Send + Sync + 'static,
 ) {
-    let labels: Vec<_> = labels
-        .iter()
-        .map(|(key, value)| KeyValue::new(*key, (*value).to_owned()))
-        .collect();
+    let labels: Vec<_> = labels.iter().map(|(key, value)| KeyValue::new(*key, (*value).to_owned())).collect();
     let _lives_in_the_provider = meter()
         .f64_observable_gauge(name)
         .with_unit(unit)
@@ -43,12 +38,7 @@ pub fn counter(name: &'static str, help: &'static str) -> Counter<u64> {
 
 /// A histogram of durations in seconds. Call after [`super::init`].
 pub fn durations(name: &'static str, help: &'static str) -> Histogram<f64> {
-    meter()
-        .f64_histogram(name)
-        .with_unit("s")
-        .with_description(help)
-        .with_boundaries(SECONDS.to_vec())
-        .build()
+    meter().f64_histogram(name).with_unit("s").with_description(help).with_boundaries(SECONDS.to_vec()).build()
 }
 
 fn meter() -> Meter {

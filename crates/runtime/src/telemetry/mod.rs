@@ -28,15 +28,7 @@ use crate::config::{Common, Log, LogFormat, Otlp};
 /// How long the last flush may take.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(5);
 /// Libraries whose spans would only describe the plumbing, and the exporter itself, which must not trace its own calls.
-const SILENT_LIBRARIES: [&str; 7] = [
-    "h2",
-    "hyper",
-    "hyper_util",
-    "tonic",
-    "tower",
-    "opentelemetry",
-    "rustls",
-];
+const SILENT_LIBRARIES: [&str; 7] = ["h2", "hyper", "hyper_util", "tonic", "tower", "opentelemetry", "rustls"];
 
 type BoxedLayer = Box<dyn Layer<Registry> + Send + Sync>;
 
@@ -80,10 +72,7 @@ pub fn init(common: &Common) -> Result<Telemetry, TelemetryError> {
         layers.push(trace_layer(&tracer));
         let meter = meter_provider(otlp, resource)?;
         global::set_meter_provider(meter.clone());
-        telemetry = Telemetry {
-            tracer: Some(tracer),
-            meter: Some(meter),
-        };
+        telemetry = Telemetry { tracer: Some(tracer), meter: Some(meter) };
     }
     tracing_subscriber::registry().with(layers).try_init()?;
     Ok(telemetry)
@@ -113,11 +102,7 @@ impl Drop for Telemetry {
 fn flush(tracer: Option<SdkTracerProvider>, meter: Option<SdkMeterProvider>) {
     let traces = tracer.map(|tracer| tracer.shutdown_with_timeout(FLUSH_TIMEOUT));
     let metrics = meter.map(|meter| meter.shutdown_with_timeout(FLUSH_TIMEOUT));
-    for error in [traces, metrics]
-        .into_iter()
-        .flatten()
-        .filter_map(Result::err)
-    {
+    for error in [traces, metrics].into_iter().flatten().filter_map(Result::err) {
         tracing::warn!(%error, "the last traces or metrics could not be sent");
     }
 }
@@ -126,16 +111,8 @@ fn log_layer(log: &Log) -> Result<BoxedLayer, TelemetryError> {
     let filter: EnvFilter = log.filter.parse()?;
     let layer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
     Ok(match log.format {
-        LogFormat::Json => layer
-            .json()
-            .flatten_event(true)
-            .with_span_list(false)
-            .with_filter(filter)
-            .boxed(),
-        LogFormat::Human => layer
-            .with_ansi(std::io::stderr().is_terminal())
-            .with_filter(filter)
-            .boxed(),
+        LogFormat::Json => layer.json().flatten_event(true).with_span_list(false).with_filter(filter).boxed(),
+        LogFormat::Human => layer.with_ansi(std::io::stderr().is_terminal()).with_filter(filter).boxed(),
     })
 }
 
@@ -143,36 +120,19 @@ fn trace_layer(provider: &SdkTracerProvider) -> BoxedLayer {
     let targets = Targets::new()
         .with_default(LevelFilter::INFO)
         .with_targets(SILENT_LIBRARIES.map(|library| (library, LevelFilter::OFF)));
-    tracing_opentelemetry::layer()
-        .with_tracer(provider.tracer("dafei"))
-        .with_filter(targets)
-        .boxed()
+    tracing_opentelemetry::layer().with_tracer(provider.tracer("dafei")).with_filter(targets).boxed()
 }
 
-fn tracer_provider(
-    otlp: &Otlp,
-    resource: Resource,
-) -> Result<SdkTracerProvider, ExporterBuildError> {
-    let exporter = SpanExporter::builder()
-        .with_tonic()
-        .with_endpoint(&otlp.endpoint)
-        .build()?;
+fn tracer_provider(otlp: &Otlp, resource: Resource) -> Result<SdkTracerProvider, ExporterBuildError> {
+    let exporter = SpanExporter::builder().with_tonic().with_endpoint(&otlp.endpoint).build()?;
     Ok(SdkTracerProvider::builder()
-        .with_sampler(Sampler::ParentBased(Box::new(Sampler::TraceIdRatioBased(
-            otlp.sampling,
-        ))))
+        .with_sampler(Sampler::ParentBased(Box::new(Sampler::TraceIdRatioBased(otlp.sampling))))
         .with_resource(resource)
         .with_batch_exporter(exporter)
         .build())
 }
 
 fn meter_provider(otlp: &Otlp, resource: Resource) -> Result<SdkMeterProvider, ExporterBuildError> {
-    let exporter = MetricExporter::builder()
-        .with_tonic()
-        .with_endpoint(&otlp.endpoint)
-        .build()?;
-    Ok(SdkMeterProvider::builder()
-        .with_resource(resource)
-        .with_periodic_exporter(exporter)
-        .build())
+    let exporter = MetricExporter::builder().with_tonic().with_endpoint(&otlp.endpoint).build()?;
+    Ok(SdkMeterProvider::builder().with_resource(resource).with_periodic_exporter(exporter).build())
 }

@@ -1,8 +1,6 @@
 //! Settings: every problem is named at once, and no secret is shown.
 
-use dafei_runtime::config::{
-    Common, Deployment, JwksLocation, MapSource, Mode, NatsAuth, Problem, Service, reference,
-};
+use dafei_runtime::config::{Common, Deployment, JwksLocation, MapSource, Mode, NatsAuth, Problem, Service, reference};
 
 use crate::support::settings;
 
@@ -11,19 +9,13 @@ fn problems(source: &MapSource) -> Vec<Problem> {
 }
 
 fn keys(source: &MapSource) -> Vec<String> {
-    problems(source)
-        .iter()
-        .map(|problem| problem.key().to_owned())
-        .collect()
+    problems(source).iter().map(|problem| problem.key().to_owned()).collect()
 }
 
 #[test]
 fn the_least_settings_are_enough_and_the_rest_has_defaults() {
     let common = Common::read(&settings(), Service::Intake).unwrap();
-    assert_eq!(
-        (common.mode, common.deployment),
-        (Mode::System, Deployment::Test)
-    );
+    assert_eq!((common.mode, common.deployment), (Mode::System, Deployment::Test));
     assert_eq!(common.database.pool, 10);
     assert_eq!(common.identity.jwks, JwksLocation::File("jwks.json".into()));
     assert!(common.otlp.is_none() && common.tls.is_none());
@@ -67,13 +59,8 @@ fn all_problems_are_named_at_once() {
 
 #[test]
 fn a_malformed_secret_is_named_but_not_shown() {
-    let source = settings().with(
-        "DAFEI_INTAKE_DATABASE_URL",
-        "mysql://intake:hunter2@localhost/intake",
-    );
-    let error = Common::read(&source, Service::Intake)
-        .unwrap_err()
-        .to_string();
+    let source = settings().with("DAFEI_INTAKE_DATABASE_URL", "mysql://intake:hunter2@localhost/intake");
+    let error = Common::read(&source, Service::Intake).unwrap_err().to_string();
     assert!(error.contains("DAFEI_INTAKE_DATABASE_URL"));
     assert!(!error.contains("hunter2"));
     let common = Common::read(&settings(), Service::Intake).unwrap();
@@ -85,10 +72,7 @@ fn a_malformed_secret_is_named_but_not_shown() {
 fn one_environment_may_hold_the_settings_of_all_services() {
     let source = settings()
         .with("DAFEI_SLA_MONITOR_LISTEN", "127.0.0.1:0")
-        .with(
-            "DAFEI_DISPATCH_DATABASE_URL",
-            "postgres://localhost/dispatch",
-        )
+        .with("DAFEI_DISPATCH_DATABASE_URL", "postgres://localhost/dispatch")
         .with("DAFEI_REPORTING_ADDR", "http://localhost:50054");
     assert!(Common::read(&source, Service::Intake).is_ok());
 }
@@ -96,22 +80,14 @@ fn one_environment_may_hold_the_settings_of_all_services() {
 #[test]
 fn exercise_mode_is_refused_in_production_which_is_the_default() {
     let source = settings().with("DAFEI_MODE", "exercise");
-    assert_eq!(
-        Common::read(&source, Service::Intake).unwrap().mode,
-        Mode::Exercise
-    );
+    assert_eq!(Common::read(&source, Service::Intake).unwrap().mode, Mode::Exercise);
     let silent = source.clone().without("DAFEI_ENVIRONMENT");
-    assert!(
-        matches!(&problems(&silent)[..], [Problem::Conflict { key, .. }] if key == "DAFEI_MODE")
-    );
+    assert!(matches!(&problems(&silent)[..], [Problem::Conflict { key, .. }] if key == "DAFEI_MODE"));
 }
 
 #[test]
 fn a_client_authority_without_a_certificate_is_a_problem() {
-    assert_eq!(
-        keys(&settings().with("DAFEI_TLS_CLIENT_CA", "ca.pem")),
-        ["DAFEI_TLS_CLIENT_CA"]
-    );
+    assert_eq!(keys(&settings().with("DAFEI_TLS_CLIENT_CA", "ca.pem")), ["DAFEI_TLS_CLIENT_CA"]);
     let whole = settings()
         .with("DAFEI_TLS_CLIENT_CA", "ca.pem")
         .with("DAFEI_TLS_CERT", "cert.pem")
@@ -124,9 +100,7 @@ fn credentials_and_a_password_together_are_a_problem() {
     let source = settings().with("DAFEI_NATS_CREDS", "nats.creds");
     let common = Common::read(&source, Service::Intake).unwrap();
     assert!(matches!(common.nats.auth, NatsAuth::Creds(_)));
-    let both = source
-        .with("DAFEI_NATS_USER", "u")
-        .with("DAFEI_NATS_PASSWORD", "p");
+    let both = source.with("DAFEI_NATS_USER", "u").with("DAFEI_NATS_PASSWORD", "p");
     assert_eq!(keys(&both), ["DAFEI_NATS_CREDS"]);
 }
 

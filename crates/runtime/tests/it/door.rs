@@ -43,12 +43,7 @@ async fn a_good_token_passes_and_names_its_bearer() {
     // And again, from the cache.
     assert_eq!(who(&channel, &token).await.unwrap(), "office-1");
     let header = format!("bearer {token}");
-    assert_eq!(
-        call(&channel, "Who", &[("authorization", &header)])
-            .await
-            .unwrap(),
-        "office-1"
-    );
+    assert_eq!(call(&channel, "Who", &[("authorization", &header)]).await.unwrap(), "office-1");
 }
 
 #[tokio::test]
@@ -61,16 +56,10 @@ async fn without_exactly_one_bearer_token_nobody_passes() {
         vec![],
         vec![("authorization", "Bearer ")],
         vec![("authorization", "Basic dTpw")],
-        vec![
-            ("authorization", token.as_str()),
-            ("authorization", token.as_str()),
-        ],
+        vec![("authorization", token.as_str()), ("authorization", token.as_str())],
     ] {
         let status = call(&channel, "Who", &metadata).await.unwrap_err();
-        assert_eq!(
-            (status.code(), reason(&status).as_str()),
-            (Code::Unauthenticated, "TOKEN_MISSING")
-        );
+        assert_eq!((status.code(), reason(&status).as_str()), (Code::Unauthenticated, "TOKEN_MISSING"));
     }
 }
 
@@ -81,14 +70,10 @@ async fn public_methods_health_and_reflection_need_no_token_and_get_no_principal
     let channel = served.channel().await;
     assert_eq!(call(&channel, "Whisper", &[]).await.unwrap(), "");
     let token = format!("Bearer {}", minter.sign(&good()).unwrap());
-    let status = call(&channel, "Open", &[("authorization", &token)])
-        .await
-        .unwrap_err();
+    let status = call(&channel, "Open", &[("authorization", &token)]).await.unwrap_err();
     assert_eq!(reason(&status), "TOKEN_MISSING");
     let mut health = tonic_health::pb::health_client::HealthClient::new(channel);
-    let request = tonic_health::pb::HealthCheckRequest {
-        service: "test.Probe".to_owned(),
-    };
+    let request = tonic_health::pb::HealthCheckRequest { service: "test.Probe".to_owned() };
     assert_eq!(health.check(request).await.unwrap().into_inner().status, 1);
 }
 
@@ -96,12 +81,7 @@ async fn public_methods_health_and_reflection_need_no_token_and_get_no_principal
 async fn a_token_that_expired_this_second_is_refused() {
     let minter = Minter::generate().unwrap();
     let channel = serve_plain(&minter).await.channel().await;
-    let token = minter
-        .sign(&TokenRequest {
-            expires: now(),
-            ..good()
-        })
-        .unwrap();
+    let token = minter.sign(&TokenRequest { expires: now(), ..good() }).unwrap();
     assert_eq!(refused(&channel, &token).await, "TOKEN_EXPIRED");
     let later = now().as_second() + 100;
     let token = minter.sign_claims(&with("nbf", json!(later))).unwrap();
@@ -113,19 +93,11 @@ async fn a_token_of_another_issuer_or_for_another_audience_is_refused() {
     let minter = Minter::generate().unwrap();
     let channel = serve_plain(&minter).await.channel().await;
     let other = |token: TokenRequest| minter.sign(&token).unwrap();
-    let issuer = other(TokenRequest {
-        issuer: "https://elsewhere".to_owned(),
-        ..good()
-    });
+    let issuer = other(TokenRequest { issuer: "https://elsewhere".to_owned(), ..good() });
     assert_eq!(refused(&channel, &issuer).await, "TOKEN_ISSUER");
-    let audience = other(TokenRequest {
-        audience: "bank".to_owned(),
-        ..good()
-    });
+    let audience = other(TokenRequest { audience: "bank".to_owned(), ..good() });
     assert_eq!(refused(&channel, &audience).await, "TOKEN_AUDIENCE");
-    let many = minter
-        .sign_claims(&with("aud", json!(["bank", AUDIENCE])))
-        .unwrap();
+    let many = minter.sign_claims(&with("aud", json!(["bank", AUDIENCE]))).unwrap();
     assert_eq!(who(&channel, &many).await.unwrap(), "office-1");
 }
 

@@ -19,9 +19,7 @@ use dafei_runtime::{
 use tonic::Code;
 use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
 
-use crate::support::{
-    AUDIENCE, ISSUER, Probe, call, common, eventually, good, serve, settings, who, within,
-};
+use crate::support::{AUDIENCE, ISSUER, Probe, call, common, eventually, good, serve, settings, who, within};
 
 fn success(code: ExitCode) -> bool {
     code == ExitCode::SUCCESS
@@ -38,12 +36,7 @@ fn identity() -> (Arc<Verifier>, String) {
 }
 
 /// A task that notes when it was told to end.
-fn noting(
-    life: &mut Lifecycle,
-    stage: Stage,
-    name: &'static str,
-    notes: &Arc<Mutex<Vec<&'static str>>>,
-) {
+fn noting(life: &mut Lifecycle, stage: Stage, name: &'static str, notes: &Arc<Mutex<Vec<&'static str>>>) {
     let (token, notes) = (life.token(stage), Arc::clone(notes));
     life.spawn_stage(stage, name, async move {
         token.cancelled().await;
@@ -80,12 +73,7 @@ async fn a_call_in_flight_is_answered_between_the_end_of_the_consumers_and_that_
     eventually(|| async { notes.lock().unwrap().contains(&"consumer") }).await;
     assert!(!readiness.is_ready());
     // New connections are refused while the old call still waits.
-    eventually(|| async {
-        tokio::net::TcpStream::connect(served.address)
-            .await
-            .is_err()
-    })
-    .await;
+    eventually(|| async { tokio::net::TcpStream::connect(served.address).await.is_err() }).await;
     assert_eq!(*notes.lock().unwrap(), ["consumer"]);
     held.release.add_permits(1);
     assert_eq!(within(calling).await.unwrap().unwrap(), "released");
@@ -93,10 +81,7 @@ async fn a_call_in_flight_is_answered_between_the_end_of_the_consumers_and_that_
     assert!(success(within(served.exit).await.unwrap()));
     let order = notes.lock().unwrap().clone();
     let place = |name| order.iter().position(|note| *note == name).unwrap();
-    assert!(
-        place("consumer") < place("writer") && place("writer") < place("relay"),
-        "{order:?}"
-    );
+    assert!(place("consumer") < place("writer") && place("writer") < place("relay"), "{order:?}");
 }
 
 #[tokio::test]
@@ -105,9 +90,7 @@ async fn a_failing_task_brings_the_process_down_and_the_others_end_in_order() {
     let notes = Arc::new(Mutex::new(Vec::new()));
     let mut life = life();
     noting(&mut life, Stage::Writer, "writer", &notes);
-    life.spawn_stage(Stage::Relay, "relay", async {
-        Err("the stream went backwards")
-    });
+    life.spawn_stage(Stage::Relay, "relay", async { Err("the stream went backwards") });
     let served = serve(life, Probe::default(), verifier).await;
     assert!(!success(within(served.exit).await.unwrap()));
     assert_eq!(*notes.lock().unwrap(), ["writer"]);
@@ -128,10 +111,7 @@ async fn a_task_that_has_done_its_work_does_not_end_the_process() {
     let mut life = life();
     life.spawn_stage(Stage::Consumer, "once", async { Ok::<_, BoxError>(()) });
     let served = serve(life, Probe::default(), verifier).await;
-    assert_eq!(
-        who(&served.channel().await, &token).await.unwrap(),
-        "office-1"
-    );
+    assert_eq!(who(&served.channel().await, &token).await.unwrap(), "office-1");
     assert!(success(served.end().await));
 }
 
@@ -139,10 +119,7 @@ async fn a_task_that_has_done_its_work_does_not_end_the_process() {
 async fn a_task_that_does_not_end_is_cut_off_at_the_deadline() {
     let (verifier, _) = identity();
     let source = settings().with("DAFEI_SHUTDOWN_SECONDS", "1");
-    let mut life = Lifecycle::new(
-        &Common::read(&source, Service::Intake).unwrap(),
-        Telemetry::none(),
-    );
+    let mut life = Lifecycle::new(&Common::read(&source, Service::Intake).unwrap(), Telemetry::none());
     life.spawn_stage::<_, BoxError>(Stage::Writer, "deaf", std::future::pending());
     let served = serve(life, Probe::default(), verifier).await;
     assert!(!success(served.end().await));
@@ -153,11 +130,7 @@ async fn a_watcher_of_the_health_is_told_and_does_not_hold_up_the_end() {
     let (verifier, _) = identity();
     let served = serve(life(), Probe::default(), verifier).await;
     let mut health = HealthClient::new(served.channel().await);
-    let mut watch = health
-        .watch(HealthCheckRequest::default())
-        .await
-        .unwrap()
-        .into_inner();
+    let mut watch = health.watch(HealthCheckRequest::default()).await.unwrap().into_inner();
     let mut statuses = Vec::new();
     let trigger = served.trigger.clone();
     within(async {
@@ -169,11 +142,7 @@ async fn a_watcher_of_the_health_is_told_and_does_not_hold_up_the_end() {
         }
     })
     .await;
-    assert_eq!(
-        statuses.last(),
-        Some(&2),
-        "not serving is the last word: {statuses:?}"
-    );
+    assert_eq!(statuses.last(), Some(&2), "not serving is the last word: {statuses:?}");
     drop(health);
     assert!(success(within(served.exit).await.unwrap()));
 }
@@ -191,21 +160,11 @@ async fn readiness_follows_the_probe() {
     let readiness = life.readiness();
     let served = serve(life, Probe::default(), verifier).await;
     let mut health = HealthClient::new(served.channel().await);
-    let status = health
-        .check(HealthCheckRequest::default())
-        .await
-        .unwrap()
-        .into_inner()
-        .status;
+    let status = health.check(HealthCheckRequest::default()).await.unwrap().into_inner().status;
     assert_eq!(status, 2, "not serving before the first yes");
     database.store(true, Ordering::SeqCst);
     within(readiness.ready()).await;
-    let status = health
-        .check(HealthCheckRequest::default())
-        .await
-        .unwrap()
-        .into_inner()
-        .status;
+    let status = health.check(HealthCheckRequest::default()).await.unwrap().into_inner().status;
     assert_eq!(status, 1);
     database.store(false, Ordering::SeqCst);
     eventually(|| async { !readiness.is_ready() }).await;
@@ -218,17 +177,8 @@ async fn an_address_that_is_taken_is_an_error_that_names_it() {
     let taken = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = taken.local_addr().unwrap().to_string();
     let source = settings().with("DAFEI_INTAKE_LISTEN", &address);
-    let life = Lifecycle::new(
-        &Common::read(&source, Service::Intake).unwrap(),
-        Telemetry::none(),
-    );
-    assert!(
-        life.bind()
-            .await
-            .unwrap_err()
-            .to_string()
-            .contains(&address)
-    );
+    let life = Lifecycle::new(&Common::read(&source, Service::Intake).unwrap(), Telemetry::none());
+    assert!(life.bind().await.unwrap_err().to_string().contains(&address));
 }
 
 #[tokio::test]
@@ -236,12 +186,6 @@ async fn an_unknown_method_is_unimplemented() {
     let (verifier, token) = identity();
     let served = serve(life(), Probe::default(), verifier).await;
     let header = format!("Bearer {token}");
-    let status = call(
-        &served.channel().await,
-        "Nothing",
-        &[("authorization", &header)],
-    )
-    .await
-    .unwrap_err();
+    let status = call(&served.channel().await, "Nothing", &[("authorization", &header)]).await.unwrap_err();
     assert_eq!(status.code(), Code::Unimplemented);
 }

@@ -1,8 +1,5 @@
 //! The runtime as a process uses it: a real gRPC server on a loopback port, real tokens, real signals of its end.
-#![expect(
-    clippy::unwrap_used,
-    reason = "a test fails by panicking, its helpers too"
-)]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking, its helpers too")]
 
 mod config;
 mod door;

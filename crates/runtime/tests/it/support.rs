@@ -62,10 +62,7 @@ pub(crate) struct Held {
 
 impl Default for Held {
     fn default() -> Self {
-        Self {
-            arrived: Semaphore::new(0),
-            release: Semaphore::new(0),
-        }
+        Self { arrived: Semaphore::new(0), release: Semaphore::new(0) }
     }
 }
 
@@ -83,22 +80,9 @@ impl Service<http::Request<Body>> for Probe {
     }
 
     fn call(&mut self, request: http::Request<Body>) -> Self::Future {
-        let method = request
-            .uri()
-            .path()
-            .rsplit('/')
-            .next()
-            .unwrap_or_default()
-            .to_owned();
-        let answer = Answer {
-            method,
-            held: Arc::clone(&self.held),
-        };
-        Box::pin(async move {
-            Ok(Grpc::new(ProstCodec::<Text, Text>::default())
-                .unary(answer, request)
-                .await)
-        })
+        let method = request.uri().path().rsplit('/').next().unwrap_or_default().to_owned();
+        let answer = Answer { method, held: Arc::clone(&self.held) };
+        Box::pin(async move { Ok(Grpc::new(ProstCodec::<Text, Text>::default()).unary(answer, request).await) })
     }
 }
 
@@ -130,46 +114,29 @@ impl UnaryService<Text> for Answer {
 }
 
 /// A call of the probe.
-pub(crate) async fn call(
-    channel: &Channel,
-    method: &str,
-    metadata: &[(&'static str, &str)],
-) -> Result<String, Status> {
+pub(crate) async fn call(channel: &Channel, method: &str, metadata: &[(&'static str, &str)]) -> Result<String, Status> {
     let mut client = Client::new(channel.clone());
-    client
-        .ready()
-        .await
-        .map_err(|error| Status::unavailable(error.to_string()))?;
+    client.ready().await.map_err(|error| Status::unavailable(error.to_string()))?;
     let path = format!("/test.Probe/{method}").parse().unwrap();
     let mut request = Request::new(Text::default());
     let headers: &mut MetadataMap = request.metadata_mut();
     for (key, value) in metadata {
         headers.append(*key, value.parse().unwrap());
     }
-    let answer: Response<Text> = client
-        .unary(request, path, ProstCodec::<Text, Text>::default())
-        .await?;
+    let answer: Response<Text> = client.unary(request, path, ProstCodec::<Text, Text>::default()).await?;
     Ok(answer.into_inner().service)
 }
 
 /// A call of `Who` with a token.
 pub(crate) async fn who(channel: &Channel, token: &str) -> Result<String, Status> {
-    call(
-        channel,
-        "Who",
-        &[("authorization", &format!("Bearer {token}"))],
-    )
-    .await
+    call(channel, "Who", &[("authorization", &format!("Bearer {token}"))]).await
 }
 
 /// The settings a service cannot do without.
 pub(crate) fn settings() -> MapSource {
     MapSource::from([
         ("DAFEI_INTAKE_LISTEN", "127.0.0.1:0"),
-        (
-            "DAFEI_INTAKE_DATABASE_URL",
-            "postgres://intake:pw-8d1f@localhost:5432/intake",
-        ),
+        ("DAFEI_INTAKE_DATABASE_URL", "postgres://intake:pw-8d1f@localhost:5432/intake"),
         ("DAFEI_NATS_URL", "nats://localhost:4222"),
         ("DAFEI_JWKS", "jwks.json"),
         ("DAFEI_JWT_ISSUER", ISSUER),
@@ -211,11 +178,7 @@ pub(crate) struct Served {
 
 impl Served {
     pub(crate) async fn channel(&self) -> Channel {
-        Endpoint::from_shared(format!("http://{}", self.address))
-            .unwrap()
-            .connect()
-            .await
-            .unwrap()
+        Endpoint::from_shared(format!("http://{}", self.address)).unwrap().connect().await.unwrap()
     }
 
     /// Asks for the end and waits for it.
@@ -237,29 +200,18 @@ pub(crate) async fn serve(life: Lifecycle, probe: Probe, verifier: Arc<Verifier>
         names: &["test.Probe"],
     };
     let exit = tokio::spawn(life.serve(bound, Routes::new(probe), server));
-    Served {
-        address,
-        trigger,
-        exit,
-    }
+    Served { address, trigger, exit }
 }
 
 /// Serves a plain probe whose tokens the minter signs.
 pub(crate) async fn serve_plain(minter: &Minter) -> Served {
     let verifier = Verifier::from_jwks(&minter.jwks(), ISSUER, AUDIENCE).unwrap();
-    serve(
-        Lifecycle::new(&common(), Telemetry::none()),
-        Probe::default(),
-        verifier,
-    )
-    .await
+    serve(Lifecycle::new(&common(), Telemetry::none()), Probe::default(), verifier).await
 }
 
 /// Waits for what must come.
 pub(crate) async fn within<T>(future: impl Future<Output = T>) -> T {
-    tokio::time::timeout(DEADLINE, future)
-        .await
-        .expect("it came within the deadline")
+    tokio::time::timeout(DEADLINE, future).await.expect("it came within the deadline")
 }
 
 /// Asks again and again until the answer is yes.
@@ -275,8 +227,5 @@ pub(crate) async fn eventually<Fut: Future<Output = bool>>(mut ask: impl FnMut()
 /// The stable reason of a refusal.
 pub(crate) fn reason(status: &Status) -> String {
     use tonic_types::StatusExt as _;
-    status
-        .get_details_error_info()
-        .map(|info| info.reason)
-        .unwrap_or_default()
+    status.get_details_error_info().map(|info| info.reason).unwrap_or_default()
 }

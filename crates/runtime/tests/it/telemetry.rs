@@ -61,9 +61,7 @@ impl<const TRACES: bool> Service<http::Request<Body>> for Collector<TRACES> {
             let bytes = body.collect().await.unwrap().to_bytes();
             kept.lock().unwrap().extend_from_slice(&bytes);
             let request = http::Request::from_parts(head, Body::new(Full::new(bytes)));
-            Ok(Grpc::new(ProstCodec::<(), ()>::default())
-                .unary(Thanks, request)
-                .await)
+            Ok(Grpc::new(ProstCodec::<(), ()>::default()).unary(Thanks, request).await)
         })
     }
 }
@@ -80,10 +78,7 @@ impl UnaryService<()> for Thanks {
 }
 
 fn holds(kept: &Mutex<Vec<u8>>, text: &[u8]) -> bool {
-    kept.lock()
-        .unwrap()
-        .windows(text.len())
-        .any(|window| window == text)
+    kept.lock().unwrap().windows(text.len()).any(|window| window == text)
 }
 
 // The only test that sets up logging for the whole process.
@@ -92,26 +87,14 @@ async fn traces_and_metrics_reach_the_collector_and_a_silent_method_leaves_none(
     let (traces, metrics) = (Arc::default(), Arc::default());
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let endpoint = format!("http://{}", listener.local_addr().unwrap());
-    let routes = Routes::new(Collector::<true> {
-        kept: Arc::clone(&traces),
-    })
-    .add_service(Collector::<false> {
-        kept: Arc::clone(&metrics),
-    });
-    let collector = tokio::spawn(
-        Server::builder()
-            .add_routes(routes)
-            .serve_with_incoming(TcpIncoming::from(listener)),
-    );
+    let routes = Routes::new(Collector::<true> { kept: Arc::clone(&traces) })
+        .add_service(Collector::<false> { kept: Arc::clone(&metrics) });
+    let collector = tokio::spawn(Server::builder().add_routes(routes).serve_with_incoming(TcpIncoming::from(listener)));
 
-    let source = settings()
-        .with("DAFEI_OTLP_ENDPOINT", endpoint)
-        .with("DAFEI_LOG_FORMAT", "human");
+    let source = settings().with("DAFEI_OTLP_ENDPOINT", endpoint).with("DAFEI_LOG_FORMAT", "human");
     let common = Common::read(&source, Which::Intake).unwrap();
     let guard = telemetry::init(&common).unwrap();
-    telemetry::metrics::gauge_callback("outbox.age", "s", "Age.", &[("stream", "events")], || {
-        Some(1.5)
-    });
+    telemetry::metrics::gauge_callback("outbox.age", "s", "Age.", &[("stream", "events")], || Some(1.5));
     let minter = Minter::generate().unwrap();
     let verifier = Verifier::from_jwks(&minter.jwks(), ISSUER, AUDIENCE).unwrap();
     let served = serve(Lifecycle::new(&common, guard), Probe::default(), verifier).await;
@@ -120,16 +103,8 @@ async fn traces_and_metrics_reach_the_collector_and_a_silent_method_leaves_none(
 
     let caller = [("authorization", header.as_str()), ("traceparent", PARENT)];
     let inside = call(&channel, "Trace", &caller).await.unwrap();
-    assert!(
-        inside.starts_with("00-0af7651916cd43dd8448eb211c80319c-"),
-        "{inside}"
-    );
-    assert_eq!(
-        call(&channel, "Whisper", &[("traceparent", PARENT)])
-            .await
-            .unwrap(),
-        ""
-    );
+    assert!(inside.starts_with("00-0af7651916cd43dd8448eb211c80319c-"), "{inside}");
+    assert_eq!(call(&channel, "Whisper", &[("traceparent", PARENT)]).await.unwrap(), "");
     drop(channel);
     served.end().await;
 
