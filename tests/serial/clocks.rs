@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use dafei_contracts::{
+    dispatch::v1::Case,
     events::v1::{Breached, Warned},
     sla::v1::{ObligationItem, PreviewDeadlineRequest, deadline_service_client::DeadlineServiceClient},
     timestamp::Timestamp,
@@ -92,6 +93,58 @@ async fn lights(case_id: &str) -> Vec<(String, String, Instant)> {
         if message.info().is_ok_and(|info| info.stream_sequence >= last) {
             return found;
         }
+    }
+}
+
+/// Assigns a department at an instant, has it read its instruction at once, and lets nobody do anything for three weeks: the K3 of the lead.
+async fn k3_left_alone(world: &World, start: Instant) -> (Case, ObligationItem) {
+    exercise::run(&world.suite, &world.keys, Target::At(start)).await.expect("to the start");
+    let member = world.actor(Role::GridMember, VILLAGE).expect("a member");
+    let id = member.suspect("FW-1", den("砖厂"), "制作烟花").await.expect("a suspicion").case_id;
+    member.notify(&id).await.expect("told");
+    world.actor(Role::VillageSecretary, VILLAGE).expect("a secretary").report_up(&id).await.expect("up");
+    world.actor(Role::TownshipCentre, TOWNSHIP).expect("a centre").escalate(&id, "超出职权").await.expect("escalated");
+    let office = world.actor(Role::CountyOffice, COUNTY).expect("an office");
+    office.propose(&id).await.expect("a proposal");
+    let case = office.assign(&id, "处置").await.expect("assigned");
+    let lead = case.instructions.iter().find(|instruction| instruction.lead).expect("a lead");
+    let agency = lead.post.as_ref().expect("a post").agency.parse().expect("an agency");
+    let department = world.agency(Role::CountyDepartment, COUNTY, agency).expect("a department");
+    department.read(&lead.instruction_id).await.expect("read");
+    pass(world, Duration::from_secs(21 * 24 * 3_600)).await;
+    let is_leads = |item: &ObligationItem| {
+        let obligation = item.obligation.as_ref().expect("an obligation");
+        let post = obligation.direct.as_ref().and_then(|owner| owner.post.as_ref()).expect("a post");
+        obligation.clock == "K3" && post.agency == agency.code()
+    };
+    let ledger =
+        world.obligations(&id, |list| list.iter().any(|item| is_leads(item) && item.breached)).await.expect("a ledger");
+    (case, ledger.into_iter().find(|item| is_leads(item)).expect("the lead's K3"))
+}
+
+#[tokio::test]
+async fn a_breach_of_k3_comes_after_five_working_days_over_festivals_and_weekends() {
+    let world = World::from_env().expect("the suite");
+    // Start (local noon), fourth and fifth counted day: Spring Festival with its make-up Saturdays, a weekend, National Day.
+    let rows = [
+        (date(2026, 2, 11), date(2026, 2, 24), date(2026, 2, 25)),
+        (date(2026, 3, 19), date(2026, 3, 25), date(2026, 3, 26)),
+        (date(2026, 9, 29), date(2026, 10, 10), date(2026, 10, 12)),
+    ];
+    for (start, fourth, fifth) in rows {
+        let noon = hours(dafei_kernel::time::start_of_day(start), 12);
+        let (case, k3) = k3_left_alone(&world, noon).await;
+        assert_eq!(at(k3.obligation.as_ref().expect("it").started_at), Some(noon), "read at once");
+        assert_eq!((due(&k3), at(k3.warned_at)), (end_of_day(fifth), Some(end_of_day(fourth))), "{start}");
+        // The co-handlers' clocks start half an hour later, the same day: their lights go on with the lead's.
+        let lights = lights(&case.case_id).await;
+        let count = |fact: &str, day| {
+            let light = (fact.to_owned(), "K3".to_owned(), end_of_day(day));
+            lights.iter().filter(|told| **told == light).count()
+        };
+        let each = case.instructions.len();
+        assert_eq!((count("warned", fourth), count("breached", fifth)), (each, each), "once each: {lights:?}");
+        assert_eq!(lights.iter().filter(|(_, clock, _)| clock == "K3").count(), 2 * each, "and no other");
     }
 }
 

@@ -387,6 +387,16 @@ impl<'a> Actor<'a> {
         Ok(())
     }
 
+    /// The agency without a system reads its instruction: that is its delivery.
+    ///
+    /// # Errors
+    /// When the suite refuses or does not answer.
+    pub async fn read(&self, instruction_id: &str) -> anyhow::Result<()> {
+        let message = dispatch::ReadInstructionRequest { instruction_id: instruction_id.to_owned() };
+        AgencyServiceClient::new(self.dispatch()).read_instruction(message).await?;
+        Ok(())
+    }
+
     /// The agency without a system: reads its instruction, responds where asked to, and hands in its result.
     ///
     /// # Errors

@@ -69,6 +69,10 @@ impl ConsumerPart {
         Self { name, handle, stream, key, run: Some(run), replay }
     }
 
+    pub(crate) fn key(&self) -> &str {
+        &self.key
+    }
+
     pub(crate) fn take_run(&mut self) -> Option<Run> {
         self.run.take()
     }

@@ -11,7 +11,7 @@ use dafei_kernel::{
 };
 use dafei_messaging::{
     consumer::{ConsumerConfig, ConsumerHandle, ConsumerLoop, Handler},
-    relay::{Relay, RelayConfig},
+    relay::{Relay, RelayConfig, RelayHandle},
     streams::{self, StreamSpec},
 };
 use dafei_runtime::{
@@ -20,7 +20,7 @@ use dafei_runtime::{
     lifecycle::{GrpcServer, Lifecycle, Stage},
     ops::ModeClock,
     paths::Paths,
-    telemetry::Telemetry,
+    telemetry::{Telemetry, metrics},
 };
 use sqlx::{
     PgPool,
@@ -194,6 +194,7 @@ impl Started {
         let verifier = Verifier::load(&self.common.identity).await?;
         self.keep_streams_there();
         let relay = self.spawn_relay();
+        self.watch(&relay);
         let ops = Ops::new(&self.common, self.pool.clone(), self.clock.clone(), self.mode_clock.clone()).with_parts(
             relay,
             &self.consumers,
@@ -252,7 +253,7 @@ impl Started {
         });
     }
 
-    fn spawn_relay(&mut self) -> dafei_messaging::relay::RelayHandle {
+    fn spawn_relay(&mut self) -> RelayHandle {
         let service = self.common.service.name();
         let own: Vec<StreamSpec> = published_by(self.common.service);
         let mut config = RelayConfig::new(service, own);
@@ -269,6 +270,47 @@ impl Started {
             Ok::<(), sqlx::Error>(())
         });
         handle
+    }
+
+    /// What dashboards and alerts read: how far the service is behind.
+    fn watch(&self, relay: &RelayHandle) {
+        let labels = [("service", self.common.service.name())];
+        let handle = relay.clone();
+        metrics::gauge_callback(
+            "dafei.outbox.age",
+            "s",
+            "Age of the oldest event not yet published",
+            &labels,
+            move || Some(handle.status().outbox_age.as_secs_f64()),
+        );
+        let handle = relay.clone();
+        metrics::gauge_callback("dafei.outbox.pending", "{event}", "Events not yet published", &labels, move || {
+            Some(handle.status().pending as f64)
+        });
+        let handle = relay.clone();
+        metrics::gauge_callback(
+            "dafei.streams.wiped",
+            "{stream}",
+            "Streams that wait for a refill",
+            &labels,
+            move || Some(handle.status().wiped.len() as f64),
+        );
+        for part in &self.consumers {
+            let labels = [("service", self.common.service.name()), ("consumer", part.key())];
+            let handle = part.handle.clone();
+            metrics::gauge_callback(
+                "dafei.consumer.lag",
+                "{message}",
+                "Messages not yet in effect",
+                &labels,
+                move || Some(handle.status().lag as f64),
+            );
+            let handle = part.handle.clone();
+            let help = "Dead letters since the start";
+            metrics::gauge_callback("dafei.consumer.dead_letters", "{message}", help, &labels, move || {
+                Some(handle.status().dead_letters as f64)
+            });
+        }
     }
 
     /// Another replica, or an import, has changed the roster.

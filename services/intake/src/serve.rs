@@ -3,7 +3,6 @@
 use std::{process::ExitCode, sync::Arc};
 
 use dafei_contracts::Stream;
-use dafei_intake_core::suspicion::Rules;
 use dafei_messaging::{
     batch::{BatchOptions, group_commit},
     consumer::ConsumerConfig,
@@ -13,6 +12,7 @@ use dafei_shell::start::Started;
 
 use crate::{
     app::{App, Writer},
+    config::Settings,
     consumer::DispatchHandler,
     grpc::{Grpc, SERVICES},
 };
@@ -21,13 +21,13 @@ use crate::{
 ///
 /// # Errors
 /// As the shell's `run`.
-pub async fn serve(mut started: Started) -> anyhow::Result<ExitCode> {
+pub async fn serve(mut started: Started, settings: Settings) -> anyhow::Result<ExitCode> {
     let app = Arc::new(App {
         pool: started.pool.clone(),
         clock: started.clock.clone(),
         ids: started.ids.clone(),
         roster: started.roster.clone(),
-        rules: Rules::default(),
+        rules: settings.rules,
     });
     let handler = Arc::new(DispatchHandler::new(Arc::clone(&app)));
     started.consume(handler, ConsumerConfig::ordered(Stream::Dispatch.name()));

@@ -14,7 +14,7 @@ ROSTER = ROOT / "data/regions/linyi.csv"
 ISSUER = "dafei-dev"
 AUDIENCE = "dafei"
 # The exercise clock's first instant, a Monday, 09:00 in China: what is played or tested depends on no date.
-EXERCISE_START = "2026-03-02T01:00:00Z"
+EXERCISE_START = "2026-02-09T01:00:00Z"
 
 
 def profile() -> str:

@@ -134,6 +134,11 @@ pub const KNOWN_KEYS: &[Key] = &[
         "Seconds a call may take until its response begins, 1 to 600.",
     ),
     // Dispatch.
+    Key::new(
+        "DAFEI_NEVER_BY_PERSUASION",
+        Optional,
+        "Act codes, separated by commas, that persuasion never settles (intake, clause C3); the local default when left out.",
+    ),
     Key::new("DAFEI_ROUTING_FILE", Optional, "Routing table of dispatch, JSON; the built-in one when left out."),
     Key::new(
         "DAFEI_AUTHORITY_FILE",
