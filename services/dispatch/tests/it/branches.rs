@@ -176,6 +176,13 @@ async fn intakes_snapshots_renew_the_roster_and_a_withdrawn_report_closes() {
         holders: Vec::new(),
         enterprises: Vec::new(),
     };
+    // The suite's roster is in memory only: what administers the township comes first, as intake publishes it.
+    for (number, text, parent) in [(3, "city:371300", None), (4, COUNTY, Some("city:371300"))] {
+        let parent = parent.map(wire_region);
+        let regions = vec![ev::RosterRegion { region: Some(wire_region(text)), parent, ..Default::default() }];
+        let above = ev::RosterSnapshot { region: Some(wire_region(text)), regions, ..Default::default() };
+        suite.intake(uuid::Uuid::from_u128(number), 1, above).await;
+    }
     let aggregate = uuid::Uuid::from_u128(5);
     suite.intake(aggregate, 1, snapshot(vec![row(TOWNSHIP, COUNTY), row(OTHER_VILLAGE, TOWNSHIP)])).await;
     suite.intake(aggregate, 2, snapshot(vec![row(TOWNSHIP, COUNTY)])).await;
