@@ -22,7 +22,8 @@ const LOCK: i64 = 0x6461_6665_6974;
 static COUNTER: AtomicU32 = AtomicU32::new(0);
 static LEFTOVERS_DROPPED: OnceCell<()> = OnceCell::const_new();
 
-/// A database that exists as long as this value.
+/// A database for one test. It is dropped when a later test process starts, not with this value: PostgreSQL waits for every backend when it
+/// drops a database, also for one whose client, on the runtime that is just being dropped, will never finish logging in.
 #[derive(Debug)]
 pub struct TestDb {
     /// Connections to the database.
@@ -63,24 +64,6 @@ impl TestDb {
             .execute(&mut admin)
             .await
             .expect("a superuser may end connections");
-    }
-}
-
-impl Drop for TestDb {
-    fn drop(&mut self) {
-        let (admin_url, name) = (self.admin_url.clone(), self.name.clone());
-        // A thread of its own: drop may run inside a runtime, which must not be blocked on itself.
-        let dropping = std::thread::spawn(move || {
-            let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else { return };
-            runtime.block_on(async {
-                if let Ok(mut admin) = PgConnection::connect(&admin_url).await {
-                    let sql = format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)");
-                    // Best effort: what remains is dropped when the next test process starts.
-                    let _ = sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut admin).await;
-                }
-            });
-        });
-        let _ = dropping.join();
     }
 }
 
