@@ -104,7 +104,9 @@ async fn survives(part: &str) {
         ledger.iter().filter_map(|item| item.obligation.as_ref()).map(|o| o.clock.as_str()).collect();
     clocks.sort_unstable();
     assert_eq!(clocks, ["P1", "T1", "T2", "V1", "V2", "V3"], "each clock once");
-    assert_eq!(sequences(&world, &id).await, (1..).take(sequences(&world, &id).await.len()).collect::<Vec<i64>>());
+    let sequences = sequences(&world, &id).await;
+    assert!(sequences.len() >= 6, "the case's history: {sequences:?}");
+    assert!(sequences.iter().copied().eq(1..=sequences.len() as i64), "without holes: {sequences:?}");
 }
 
 async fn sequences(world: &World, id: &str) -> Vec<i64> {

@@ -8,6 +8,25 @@ use dafei_kernel::{
 };
 use dafei_runtime::{identity::Principal, status::Fault};
 
+/// Posts that may read cases, their reports and their clocks: all but the bank and the telephone's clerks, who must not learn what a reward or a
+/// tip is about.
+pub const CASE_READERS: [Role; 14] = [
+    Role::GridMember,
+    Role::VillageSecretary,
+    Role::WorkAreaSecretary,
+    Role::TownshipCentre,
+    Role::TownshipAgency,
+    Role::TownshipPrincipal,
+    Role::CountyOffice,
+    Role::CountyDepartment,
+    Role::CountyCommander,
+    Role::CityOffice,
+    Role::CityDepartment,
+    Role::Auditor,
+    Role::Service,
+    Role::Admin,
+];
+
 /// The caller has one of the roles.
 ///
 /// # Errors

@@ -17,7 +17,6 @@ use dafei_contracts::{
     },
 };
 use dafei_dispatch_core::case::{Command, Means, Obstacle, Rejection, Step};
-use dafei_kernel::role::Role;
 use dafei_messaging::requests::RequestKey;
 use dafei_runtime::{identity::Principal, status::Fault, telemetry};
 use dafei_shell::{faults, scope};
@@ -37,24 +36,6 @@ pub const SERVICES: [&str; 5] = [
     "dafei.dispatch.v1.CountyService",
     "dafei.dispatch.v1.AgencyService",
     "dafei.dispatch.v1.AgencySystemService",
-];
-
-/// Posts that read cases: all but those of the reward's payment and of the telephone.
-const READERS: [Role; 14] = [
-    Role::GridMember,
-    Role::VillageSecretary,
-    Role::WorkAreaSecretary,
-    Role::TownshipCentre,
-    Role::TownshipAgency,
-    Role::TownshipPrincipal,
-    Role::CountyOffice,
-    Role::CountyDepartment,
-    Role::CountyCommander,
-    Role::CityOffice,
-    Role::CityDepartment,
-    Role::Auditor,
-    Role::Service,
-    Role::Admin,
 ];
 
 /// All services of dispatch.

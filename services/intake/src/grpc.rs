@@ -15,7 +15,7 @@ use dafei_contracts::{
     },
 };
 use dafei_intake_core::suspicion::{Reason, Rejection};
-use dafei_kernel::{role::Role, time::Instant};
+use dafei_kernel::time::Instant;
 use dafei_messaging::{batch::SubmitError, requests::RequestKey};
 use dafei_runtime::{identity::Principal, status::Fault};
 use dafei_shell::{faults, scope};
@@ -34,24 +34,6 @@ pub const SERVICES: [&str; 4] = [
     "dafei.intake.v1.PatrolService",
     "dafei.intake.v1.EvidenceService",
     "dafei.intake.v1.RosterService",
-];
-
-/// Posts that read what the villages do: all but those of the reward's payment and of the telephone.
-const READERS: [Role; 14] = [
-    Role::GridMember,
-    Role::VillageSecretary,
-    Role::WorkAreaSecretary,
-    Role::TownshipCentre,
-    Role::TownshipAgency,
-    Role::TownshipPrincipal,
-    Role::CountyOffice,
-    Role::CountyDepartment,
-    Role::CountyCommander,
-    Role::CityOffice,
-    Role::CityDepartment,
-    Role::Auditor,
-    Role::Service,
-    Role::Admin,
 ];
 
 /// All services of intake.

@@ -7,7 +7,6 @@ mod watch;
 
 use dafei_kernel::{
     region::{Region, RegionPath},
-    role::Role,
     roster::RosterIndex,
 };
 use dafei_runtime::{identity::Principal, status::Fault};
@@ -16,24 +15,6 @@ use dafei_shell::scope;
 pub use breaches::Breaches;
 pub use deadlines::Deadlines;
 pub use watch::Ticks;
-
-/// Posts that may look at obligations and breaches of their region: all but the bank's tellers and the hotline's clerks.
-const READERS: [Role; 14] = [
-    Role::GridMember,
-    Role::VillageSecretary,
-    Role::WorkAreaSecretary,
-    Role::TownshipCentre,
-    Role::TownshipAgency,
-    Role::TownshipPrincipal,
-    Role::CountyOffice,
-    Role::CountyDepartment,
-    Role::CountyCommander,
-    Role::CityOffice,
-    Role::CityDepartment,
-    Role::Auditor,
-    Role::Service,
-    Role::Admin,
-];
 
 /// Whether what lies at `path` lies in a region: by the path as it was recorded, and by the roster for work areas, which paths do not name.
 fn lies_in(region: &Region, path: &RegionPath, roster: &RosterIndex) -> bool {

@@ -18,7 +18,7 @@ use dafei_shell::{faults, paging, scope};
 use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
-use super::{Grpc, READERS, no_case};
+use super::{Grpc, no_case};
 use crate::{
     store::cases::{self, CaseFilter},
     wire,
@@ -73,7 +73,7 @@ fn states(wire: &[i32]) -> Result<(Vec<i16>, bool), Fault> {
 impl CaseService for Grpc {
     async fn get_case(&self, request: Request<api::GetCaseRequest>) -> Result<Response<api::GetCaseResponse>, Status> {
         let caller = principal(&request)?;
-        scope::require(caller, &READERS)?;
+        scope::require(caller, &scope::CASE_READERS)?;
         let case = self.visible(caller, &request.get_ref().case_id).await?;
         Ok(Response::new(api::GetCaseResponse { case: Some(wire::case(&case)) }))
     }
@@ -83,7 +83,7 @@ impl CaseService for Grpc {
         request: Request<api::ListCasesRequest>,
     ) -> Result<Response<api::ListCasesResponse>, Status> {
         let (caller, body) = (principal(&request)?, request.get_ref());
-        scope::require(caller, &READERS)?;
+        scope::require(caller, &scope::CASE_READERS)?;
         let region = convert::region("region", body.region.as_ref()).map_err(faults::convert)?;
         scope::require_region(caller, &self.app.roster.current(), "region", &region)?;
         let (states, open_only) = states(&body.states)?;
@@ -110,7 +110,7 @@ impl CaseService for Grpc {
         request: Request<api::ListCaseHistoryRequest>,
     ) -> Result<Response<api::ListCaseHistoryResponse>, Status> {
         let (caller, body) = (principal(&request)?, request.get_ref());
-        scope::require(caller, &READERS)?;
+        scope::require(caller, &scope::CASE_READERS)?;
         let size = paging::page_size(body.page_size, 100, 500)?;
         let token_filter = api::ListCaseHistoryRequest { case_id: body.case_id.clone(), ..Default::default() };
         let after: i64 = paging::decode(&body.page_token, &token_filter)?.unwrap_or(0);

@@ -10,7 +10,7 @@ use dafei_runtime::{
 use dafei_shell::{faults, paging, scope};
 use tonic::{Request, Response, Status};
 
-use super::{Cursor, Grpc, READERS, before, optional_text, text};
+use super::{Cursor, Grpc, before, optional_text, text};
 use crate::{
     app::{Action, Answer},
     store::patrols,
@@ -47,7 +47,7 @@ impl Grpc {
         caller: &Principal,
         body: &api::ListPatrolsRequest,
     ) -> Result<api::ListPatrolsResponse, Fault> {
-        scope::require(caller, &READERS)?;
+        scope::require(caller, &scope::CASE_READERS)?;
         let village = wire::village("village", body.village.as_ref()).map_err(faults::convert)?;
         scope::require_region(caller, &self.app.roster.current(), "village", &village)?;
         let size = paging::page_size(body.page_size, 50, 500)?;

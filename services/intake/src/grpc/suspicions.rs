@@ -20,7 +20,7 @@ use prost::Message;
 use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
-use super::{Cursor, Grpc, READERS, before, optional_text, text};
+use super::{Cursor, Grpc, before, optional_text, text};
 use crate::{
     app::{Action, Answer},
     store::suspicions::{self, Filter},
@@ -97,7 +97,7 @@ impl Grpc {
         caller: &Principal,
         body: &api::ListSuspicionsRequest,
     ) -> Result<api::ListSuspicionsResponse, Fault> {
-        scope::require(caller, &READERS)?;
+        scope::require(caller, &scope::CASE_READERS)?;
         let roster = self.app.roster.current();
         let region = convert::region("region", body.region.as_ref()).map_err(faults::convert)?;
         scope::require_region(caller, &roster, "region", &region)?;
@@ -252,7 +252,7 @@ impl SuspicionService for Grpc {
         request: Request<api::GetSuspicionRequest>,
     ) -> Result<Response<api::GetSuspicionResponse>, Status> {
         let (caller, body) = (principal(&request)?, request.get_ref());
-        scope::require(caller, &READERS)?;
+        scope::require(caller, &scope::CASE_READERS)?;
         let id = convert::uuid("case_id", &body.case_id).map_err(faults::convert)?;
         let mut conn = self.app.pool.acquire().await.map_err(faults::database)?;
         let suspicion = suspicions::get(&mut conn, id).await.map_err(faults::database)?;

@@ -17,7 +17,7 @@ use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
 use super::{
-    READERS, deadlines, item,
+    deadlines, item,
     watch::{Ticks, Watcher},
 };
 use crate::store::read::{self, Asked, Where};
@@ -47,7 +47,7 @@ impl Breaches {
         principal: &Principal,
         wire: Option<&dafei_contracts::types::v1::Region>,
     ) -> Result<Region, Fault> {
-        scope::require(principal, &READERS)?;
+        scope::require(principal, &scope::CASE_READERS)?;
         let region = convert::region("region", wire).map_err(faults::convert)?;
         scope::require_region(principal, &self.roster.current(), "region", &region)?;
         Ok(region)

@@ -12,7 +12,7 @@ use dafei_sla_core::{Clock, deadline::deadline};
 use sqlx::PgPool;
 use tonic::{Request, Response, Status};
 
-use super::{READERS, item, may_see};
+use super::{item, may_see};
 use crate::{ledger::Terms, store::read};
 
 /// Serves deadlines.
@@ -71,7 +71,7 @@ impl DeadlineService for Deadlines {
         request: Request<pb::ExplainDeadlineRequest>,
     ) -> Result<Response<pb::ExplainDeadlineResponse>, Status> {
         let principal = identity::principal(&request)?;
-        scope::require(principal, &READERS)?;
+        scope::require(principal, &scope::CASE_READERS)?;
         let id = &request.get_ref().obligation_id;
         let uuid = convert::uuid("obligation_id", id).map_err(faults::convert)?;
         let found = read::one(&self.pool, uuid).await.map_err(faults::database)?;
@@ -89,7 +89,7 @@ impl DeadlineService for Deadlines {
         request: Request<pb::ListObligationsRequest>,
     ) -> Result<Response<pb::ListObligationsResponse>, Status> {
         let principal = identity::principal(&request)?;
-        scope::require(principal, &READERS)?;
+        scope::require(principal, &scope::CASE_READERS)?;
         let id = &request.get_ref().case_id;
         let case = convert::uuid("case_id", id).map_err(faults::convert)?;
         let records = read::of_case(&self.pool, case).await.map_err(faults::database)?;
