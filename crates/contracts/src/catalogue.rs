@@ -97,6 +97,14 @@ pub enum Family {
     Agency,
     /// `sla.<tier>.<county|_>.<township|_>.<village|_>.<clock>.<fact>`
     Sla,
+    /// `tip.<county|_>.<township|_>.<fact>`
+    Tip,
+    /// `reward.<county>.<fact>`
+    Reward,
+    /// `inspection.<level>.<region>.<fact>` by the region of the inspecting post
+    Inspection,
+    /// `publicity.<county>.<township>.<village>.<fact>`
+    Publicity,
 }
 
 /// An entry of the catalogue.
@@ -210,6 +218,19 @@ catalogue! {
     ReportedUp: Intake, Village, "reported-up", "V1 -, V2 -, V3 -";
     ReportWithdrawn: Intake, Village, "report-withdrawn", "cancels V1 to V4";
     ResultPublished: Intake, Village, "result-published", "P1 -";
+    SuspicionReopened: Intake, Village, "suspicion-reopened", "V3 + (new leg), V4 cancelled";
+    ReportMerged: Intake, Village, "report-merged", "cancels V1 to V4";
+    HelpGiven: Intake, Village, "help-given", "";
+    InspectionRecorded: Intake, Inspection, "inspection-recorded", "";
+    NoticePosted: Intake, Publicity, "notice-posted", "N1 - when the village has its valid places";
+    NoticeRemoved: Intake, Publicity, "notice-removed", "N1 + when it no longer has them";
+    BroadcastMade: Intake, Publicity, "broadcast-made", "W2 -";
+    LeafletsDistributed: Intake, Publicity, "leaflets-distributed", "";
+    TipReceived: Intake, Tip, "tip-received", "";
+    TipLinked: Intake, Tip, "tip-linked", "";
+    RewardAnnounced: Intake, Reward, "announced", "";
+    RewardPaid: Intake, Reward, "paid", "";
+    RewardExpired: Intake, Reward, "expired", "";
     CaseOpened: Dispatch, Township, "case-opened", "T1 +";
     AgencyInstructed: Dispatch, Township, "agency-instructed", "T1 -, T3 -";
     InstructionDelivered: Dispatch, ByTier, "instruction-delivered", "T2 +; K2 +, K3 +";
@@ -223,6 +244,7 @@ catalogue! {
     AssignmentReturned: Dispatch, County, "assignment-returned", "K2, K3 cancelled, K1 + (lead's: new leg)";
     FedBack: Dispatch, County, "fed-back", "K4 -";
     OutcomeAvailable: Dispatch, Township, "outcome-available", "P1 + where the case came from a village";
+    TipVerified: Dispatch, ByTier, "tip-verified", "";
     CaseClosed: Dispatch, ByTier, "closed", "settles or cancels all";
     Instruction: Agency, Agency, "instruction", "";
     Receipt: Agency, Agency, "receipt", "";
@@ -254,6 +276,10 @@ impl Event {
             },
             Family::Agency => self.agency_subject(kind.fact)?,
             Family::Sla => self.sla_subject(&path, kind.fact)?,
+            Family::Tip => Subject::tip(&path, kind.fact),
+            Family::Reward => Subject::reward(&path, kind.fact)?,
+            Family::Inspection => self.inspection_subject(kind.fact)?,
+            Family::Publicity => Subject::publicity(&path, kind.fact)?,
         })
     }
 
@@ -274,6 +300,7 @@ impl Event {
             Self::CaseClosed(event) => event.tier(),
             Self::ActConfirmed(event) => return post_level(event.by.as_ref()),
             Self::MeasureRecorded(event) => return post_level(event.by.as_ref()),
+            Self::TipVerified(event) => return post_level(event.by.as_ref()),
             _ => pb::Tier::Unspecified,
         };
         match tier {
@@ -292,6 +319,15 @@ impl Event {
         let post = dafei_kernel::owner::Post::try_from(post.required("post")?)?;
         let agency = post.agency.required("post.agency")?;
         Ok(Subject::Agency { agency, region: post.region, fact: fact.to_owned() })
+    }
+
+    fn inspection_subject(&self, fact: &str) -> Result<Subject, EventError> {
+        let post = match self {
+            Self::InspectionRecorded(event) => event.by.as_ref(),
+            _ => None,
+        };
+        let post = dafei_kernel::owner::Post::try_from(post.required("by")?)?;
+        Ok(Subject::Inspection { region: post.region, fact: fact.to_owned() })
     }
 
     fn sla_subject(&self, path: &RegionPath, fact: &str) -> Result<Subject, EventError> {

@@ -88,6 +88,10 @@ fn every_event_message_is_in_the_catalogue_and_its_stream_stores_its_subject() {
             Family::County => "county",
             Family::Agency => "agency",
             Family::Sla => "sla",
+            Family::Tip => "tip",
+            Family::Reward => "reward",
+            Family::Inspection => "inspection",
+            Family::Publicity => "publicity",
         };
         let pattern = format!("dafei.v1.{family}.>");
         assert!(kind.stream.subjects().contains(&pattern.as_str()), "{}", kind.event_type);

@@ -37,6 +37,14 @@ pub enum Subject {
         clock: String,
         fact: String,
     },
+    /// `tip.<county|_>.<township|_>.<fact>`
+    Tip { county: Option<String>, township: Option<String>, fact: String },
+    /// `reward.<county>.<fact>`
+    Reward { county: String, fact: String },
+    /// `inspection.<level>.<region>.<fact>`
+    Inspection { region: Region, fact: String },
+    /// `publicity.<county>.<township>.<village>.<fact>`
+    Publicity { county: String, township: String, village: String, fact: String },
     /// `watermark.<service>`
     Watermark { service: String },
 }
@@ -105,6 +113,33 @@ impl Subject {
         Self::Roster { county: code(path, Level::County), township: code(path, Level::Township), fact: fact.to_owned() }
     }
 
+    /// The subject of a tip's fact; the path ends at the recipient's region.
+    #[must_use]
+    pub fn tip(path: &RegionPath, fact: &str) -> Self {
+        Self::Tip { county: code(path, Level::County), township: code(path, Level::Township), fact: fact.to_owned() }
+    }
+
+    /// The subject of a reward's fact.
+    ///
+    /// # Errors
+    /// When the path lacks the county.
+    pub fn reward(path: &RegionPath, fact: &str) -> Result<Self, SubjectError> {
+        Ok(Self::Reward { county: need(path, Level::County)?, fact: fact.to_owned() })
+    }
+
+    /// The subject of a fact of a village's publicity.
+    ///
+    /// # Errors
+    /// When the path lacks county, township or village.
+    pub fn publicity(path: &RegionPath, fact: &str) -> Result<Self, SubjectError> {
+        Ok(Self::Publicity {
+            county: need(path, Level::County)?,
+            township: need(path, Level::Township)?,
+            village: need(path, Level::Village)?,
+            fact: fact.to_owned(),
+        })
+    }
+
     /// The subject of an SLA fact; the tier is the level of the clock's owner.
     #[must_use]
     pub fn sla(tier: Level, path: &RegionPath, clock: &str, fact: &str) -> Self {
@@ -128,6 +163,10 @@ impl Subject {
             | Self::County { fact, .. }
             | Self::City { fact, .. }
             | Self::Agency { fact, .. }
+            | Self::Tip { fact, .. }
+            | Self::Reward { fact, .. }
+            | Self::Inspection { fact, .. }
+            | Self::Publicity { fact, .. }
             | Self::Sla { fact, .. } => fact,
             Self::Feedback { kind, .. } => kind,
             Self::Watermark { service } => service,
@@ -177,6 +216,16 @@ impl fmt::Display for Subject {
                 or_blank(township.as_deref()),
                 or_blank(village.as_deref())
             ),
+            Self::Tip { county, township, fact } => {
+                write!(f, "tip.{}.{}.{fact}", or_blank(county.as_deref()), or_blank(township.as_deref()))
+            }
+            Self::Reward { county, fact } => write!(f, "reward.{county}.{fact}"),
+            Self::Inspection { region, fact } => {
+                write!(f, "inspection.{}.{}.{fact}", region.level().code(), region.code())
+            }
+            Self::Publicity { county, township, village, fact } => {
+                write!(f, "publicity.{county}.{township}.{village}.{fact}")
+            }
             Self::Watermark { service } => write!(f, "watermark.{service}"),
         }
     }
@@ -225,6 +274,20 @@ impl FromStr for Subject {
                 township: blank_or(township),
                 village: blank_or(village),
                 clock: (*clock).to_owned(),
+                fact: (*fact).to_owned(),
+            }),
+            ["tip", county, township, fact] => {
+                Ok(Self::Tip { county: blank_or(county), township: blank_or(township), fact: (*fact).to_owned() })
+            }
+            ["reward", county, fact] => Ok(Self::Reward { county: (*county).to_owned(), fact: (*fact).to_owned() }),
+            ["inspection", level, region, fact] => Ok(Self::Inspection {
+                region: parse_region(level, region).ok_or_else(unknown)?,
+                fact: (*fact).to_owned(),
+            }),
+            ["publicity", county, township, village, fact] => Ok(Self::Publicity {
+                county: (*county).to_owned(),
+                township: (*township).to_owned(),
+                village: (*village).to_owned(),
                 fact: (*fact).to_owned(),
             }),
             ["watermark", service] => Ok(Self::Watermark { service: (*service).to_owned() }),
@@ -278,6 +341,15 @@ mod tests {
                     fact
                 }
             ),
+            (maybe(), maybe(), token()).prop_map(|(county, township, fact)| Subject::Tip { county, township, fact }),
+            (token(), token()).prop_map(|(county, fact)| Subject::Reward { county, fact }),
+            (region(), token()).prop_map(|(region, fact)| Subject::Inspection { region, fact }),
+            (token(), token(), token(), token()).prop_map(|(county, township, village, fact)| Subject::Publicity {
+                county,
+                township,
+                village,
+                fact
+            }),
             token().prop_map(|service| Subject::Watermark { service }),
         ]
     }

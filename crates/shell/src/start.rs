@@ -62,6 +62,15 @@ pub struct Started {
     progress: Progress,
 }
 
+/// gRPC paths (`/package.Service/Method`, or `/package.Service/` for all of a service) that are not as the others.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Open<'a> {
+    /// Open to everyone, without a token.
+    pub public: &'a [&'a str],
+    /// Leave no trace, no log line and no exact time (tips, clause D2).
+    pub silent: &'a [&'a str],
+}
+
 /// An instant up to which a source of events is taken into effect; the service's watermark stays below it.
 type Floor = Arc<dyn Fn() -> Option<dafei_kernel::time::Instant> + Send + Sync>;
 
@@ -189,7 +198,7 @@ impl Started {
         mut self,
         routes: Routes,
         names: &'static [&'static str],
-        public: &[&str],
+        open: Open<'_>,
     ) -> anyhow::Result<ExitCode> {
         let verifier = Verifier::load(&self.common.identity).await?;
         self.keep_streams_there();
@@ -222,8 +231,8 @@ impl Started {
                 routes,
                 GrpcServer {
                     verifier,
-                    public: Paths::new(public.iter().copied()),
-                    silent: Paths::none(),
+                    public: Paths::new(open.public.iter().copied()),
+                    silent: Paths::new(open.silent.iter().copied()),
                     descriptors: dafei_contracts::DESCRIPTORS,
                     names,
                 },

@@ -8,7 +8,7 @@ use dafei_messaging::{
     consumer::ConsumerConfig,
 };
 use dafei_runtime::{config::Mode, lifecycle::Stage};
-use dafei_shell::{ops::Progress, start::Started};
+use dafei_shell::{ops::Progress, start::{Open, Started}};
 
 use crate::{
     app::{AgencySystems, App, AssumedDelivery, Writer},
@@ -52,7 +52,7 @@ pub async fn serve(mut started: Started, settings: &Settings) -> anyhow::Result<
         Ok::<(), sqlx::Error>(())
     });
     let routes = Grpc::new(app, queue, systems).routes();
-    started.run(routes, &SERVICES, &[]).await
+    started.run(routes, &SERVICES, Open::default()).await
 }
 
 fn consume(started: &mut Started, app: &Arc<App>) {

@@ -8,7 +8,7 @@ use dafei_messaging::{
     consumer::ConsumerConfig,
 };
 use dafei_runtime::lifecycle::Stage;
-use dafei_shell::start::Started;
+use dafei_shell::start::{Open, Started};
 
 use crate::{
     app::{App, Writer},
@@ -38,5 +38,5 @@ pub async fn serve(mut started: Started, settings: Settings) -> anyhow::Result<E
         Ok::<(), sqlx::Error>(())
     });
     let routes = Grpc::new(app, queue).routes(started.common.grpc.max_message_bytes);
-    started.run(routes, &SERVICES, &[]).await
+    started.run(routes, &SERVICES, Open::default()).await
 }

@@ -14,6 +14,7 @@ use dafei_runtime::{
     config::{Common, Environment, Service},
     telemetry,
 };
+use dafei_shell::start::Open;
 use tonic::service::Routes;
 
 #[tokio::main]
@@ -35,7 +36,7 @@ async fn serve(common: Common) -> anyhow::Result<ExitCode> {
     service.consume(Arc::new(DispatchFacts), DispatchFacts::config());
     let tables = MonthlyTables::new(service.pool.clone(), service.roster.clone(), service.clock.clone());
     let routes = Routes::new(MonthlyTableServiceServer::new(tables));
-    service.run(routes, &[SERVICE_NAME], &[]).await
+    service.run(routes, &[SERVICE_NAME], Open::default()).await
 }
 
 async fn rebuild(common: &Common) -> anyhow::Result<ExitCode> {

@@ -7,7 +7,7 @@ use dafei_contracts::sla::v1::{
     deadline_service_server::{self, DeadlineServiceServer},
 };
 use dafei_runtime::lifecycle::Stage;
-use dafei_shell::{ops::Progress, start::Started};
+use dafei_shell::{ops::Progress, start::{Open, Started}};
 use tonic::service::Routes;
 
 use crate::{
@@ -34,7 +34,7 @@ pub async fn serve(mut started: Started) -> anyhow::Result<ExitCode> {
     }
     spawn_firing(&mut started);
     let routes = routes(&mut started, terms);
-    started.run(routes, SERVICES, &[]).await
+    started.run(routes, SERVICES, Open::default()).await
 }
 
 fn spawn_firing(started: &mut Started) {

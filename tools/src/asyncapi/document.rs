@@ -94,6 +94,10 @@ fn of_kind(kind: &EventKind) -> Vec<Channel> {
             &[("township", "township.{county}.{township}"), ("county", "county.{county}"), ("city", "city.{city}")]
         }
         Family::Agency => &[("agency", "agency.{agency}.{level}.{region}")],
+        Family::Tip => &[("tip", "tip.{county}.{township}")],
+        Family::Reward => &[("reward", "reward.{county}")],
+        Family::Inspection => &[("inspection", "inspection.{level}.{region}")],
+        Family::Publicity => &[("publicity", "publicity.{county}.{township}.{village}")],
         Family::Sla => &[("sla", "sla.{tier}.{county}.{township}.{village}.{clock}")],
     };
     families

@@ -3,16 +3,17 @@
 use dafei_contracts::intake::v1 as api;
 use dafei_intake_core::photo::MediaType;
 use dafei_kernel::{ids, region::Region};
-use dafei_messaging::requests::{self, RequestKey, StoredRequest};
+use dafei_messaging::requests::RequestKey;
 use dafei_runtime::status::Fault;
-use dafei_shell::faults;
-use prost::Message as _;
+use dafei_shell::{
+    faults,
+    once::{Begun, Once},
+};
 use sha2::{Digest as _, Sha256};
 
 use crate::{
     app::App,
     store::evidence::{self, NewEvidence},
-    work::Refusal,
 };
 
 /// A photo that was checked.
@@ -36,35 +37,20 @@ pub(crate) async fn keep(app: &App, photo: &Photo) -> Result<api::UploadEvidence
         sha256: hex,
         media_type: photo.media_type.name().to_owned(),
     };
-    let mut tx = app.pool.begin().await.map_err(faults::database)?;
-    let known = requests::find(&mut tx, std::slice::from_ref(&photo.request)).await.map_err(faults::database)?;
-    if let Some(first) = known.get(&photo.request) {
-        // The id says all of the payload: village and bytes.
-        return if first.payload_hash == id.as_bytes() { Ok(answer) } else { Err(Refusal::RequestIdReused.into()) };
-    }
-    let now = app.clock.now();
+    // The id says all of the payload: village and bytes.
+    let begun = Once::begin(&app.pool, &*app.clock, photo.request.clone(), id.as_bytes()).await?;
+    let mut once = match begun {
+        Begun::Answered(first) => return Ok(first),
+        Begun::New(once) => once,
+    };
     let kept = NewEvidence {
         id,
         village: &photo.village,
         sha256: &sha256,
         media_type: photo.media_type.name(),
         bytes: &photo.bytes,
-        uploaded_at: now,
+        uploaded_at: once.now,
     };
-    evidence::insert(&mut tx, &kept).await.map_err(faults::database)?;
-    let stored = StoredRequest {
-        key: photo.request.clone(),
-        payload_hash: id.as_bytes().to_vec(),
-        answer: answer.encode_to_vec(),
-        recorded_at: now,
-    };
-    match requests::store(&mut tx, &[stored]).await {
-        Ok(()) => tx.commit().await.map_err(faults::database)?,
-        // The same call came twice at the same time: the other one has stored it.
-        Err(sqlx::Error::Database(error)) if error.is_unique_violation() => {
-            return Err(Fault::Aborted { reason: "CONCURRENT_REQUEST".into() });
-        }
-        Err(error) => return Err(faults::database(error)),
-    }
-    Ok(answer)
+    evidence::insert(once.conn(), &kept).await.map_err(faults::database)?;
+    once.finish(answer).await
 }

@@ -14,15 +14,14 @@ use dafei_kernel::{
 use dafei_messaging::{
     event::{MAX_PAYLOAD, NewEvent},
     log,
-    requests::{self, RequestKey, StoredRequest},
-    tx,
+    requests::RequestKey,
 };
 use dafei_runtime::status::{Fault, Violation};
 use dafei_shell::{
     faults,
+    once::{Begun, Once},
     roster::{RosterPart, RosterRegion, RosterView, replace},
 };
-use prost::Message as _;
 use sha2::{Digest as _, Sha256};
 use sqlx::PgConnection;
 use uuid::Uuid;
@@ -31,7 +30,7 @@ use crate::{
     app::App,
     publisher::Meta,
     store::heads::{self, Head},
-    work::{self, Refusal},
+    work,
 };
 
 /// Events of one statement: snapshots are large.
@@ -52,35 +51,27 @@ pub(crate) struct Upload {
 pub(crate) async fn import(app: &App, upload: Upload) -> Result<api::ImportRosterResponse, Fault> {
     let Upload { request, actor, file, bytes } = upload;
     let hash = payload_hash(file, &bytes);
-    let mut tx = tx::begin_write(&app.pool).await.map_err(faults::database)?;
+    let mut once = match Once::begin(&app.pool, &*app.clock, request, &hash).await? {
+        Begun::Answered(first) => return Ok(first),
+        Begun::New(once) => once,
+    };
     // One import at a time: the next one starts from what this one leaves.
-    heads::lock_imports(&mut tx).await.map_err(faults::database)?;
-    let now = app.clock.now();
-    let known = requests::find(&mut tx, std::slice::from_ref(&request)).await.map_err(faults::database)?;
-    if let Some(first) = known.get(&request) {
-        return if first.payload_hash == hash {
-            api::ImportRosterResponse::decode(first.answer.as_slice()).map_err(Fault::internal)
-        } else {
-            Err(Refusal::RequestIdReused.into())
-        };
-    }
+    heads::lock_imports(once.conn()).await.map_err(faults::database)?;
+    let now = once.now;
     let view = RosterView::load(&app.pool).await.map_err(Fault::internal)?;
     let import = tokio::task::spawn_blocking(move || roster::import(&contents(&view.current()), file, &bytes))
         .await
         .map_err(Fault::internal)?
         .map_err(|errors| invalid(&errors))?;
     if !import.touched.is_empty() {
-        write(app, &mut tx, &import, &actor, now).await?;
+        write(app, once.conn(), &import, &actor, now).await?;
     }
     let answer = api::ImportRosterResponse {
         rows: count(import.rows),
         changed: count(import.changed),
         warnings: import.warnings,
     };
-    let stored =
-        StoredRequest { key: request, payload_hash: hash.to_vec(), answer: answer.encode_to_vec(), recorded_at: now };
-    requests::store(&mut tx, &[stored]).await.map_err(faults::database)?;
-    tx.commit().await.map_err(faults::database)?;
+    let answer = once.finish(answer).await?;
     app.roster.reload(&app.pool).await.map_err(Fault::internal)?;
     Ok(answer)
 }
