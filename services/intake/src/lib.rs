@@ -4,6 +4,7 @@
 //! commit of `app`) or from the bus (`consumer`). The rules are in `dafei-intake-core`.
 
 pub mod app;
+pub mod codes;
 pub mod config;
 pub mod consumer;
 pub mod grpc;
