@@ -9,3 +9,4 @@ pub mod publish;
 pub mod roster;
 pub mod scope;
 pub mod start;
+pub mod timer;

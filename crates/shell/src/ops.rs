@@ -98,6 +98,53 @@ impl Progress {
     {
         Some(Arc::new(move || Box::pin(ask())))
     }
+
+    /// The next instant at which it has something to do; none when nothing waits, or it does nothing by itself.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn next(&self) -> sqlx::Result<Option<Instant>> {
+        ask(self.next_due.as_ref()).await
+    }
+
+    /// Up to which instant all that was due is done; none when it does nothing by itself.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn through(&self) -> sqlx::Result<Option<Instant>> {
+        ask(self.done_through.as_ref()).await
+    }
+
+    /// Of several parts: the earliest that has something to do, and the one that is least far.
+    #[must_use]
+    pub fn joined(parts: Vec<Self>) -> Self {
+        let next: Vec<Moment> = parts.iter().filter_map(|part| part.next_due.clone()).collect();
+        let done: Vec<Moment> = parts.iter().filter_map(|part| part.done_through.clone()).collect();
+        let moved: Vec<_> = parts.into_iter().filter_map(|part| part.clock_moved).collect();
+        Self {
+            next_due: earliest(next),
+            done_through: earliest(done),
+            clock_moved: (!moved.is_empty())
+                .then(|| -> Arc<dyn Fn() + Send + Sync> { Arc::new(move || moved.iter().for_each(|moved| moved())) }),
+        }
+    }
+}
+
+/// The earliest of the moments that there are; none without any.
+fn earliest(moments: Vec<Moment>) -> Option<Moment> {
+    if moments.is_empty() {
+        return None;
+    }
+    Some(Arc::new(move || {
+        let asked: Vec<_> = moments.iter().map(|moment| moment()).collect();
+        Box::pin(async move {
+            let mut earliest: Option<Instant> = None;
+            for one in asked {
+                earliest = earliest.into_iter().chain(one.await?).min();
+            }
+            Ok(earliest)
+        })
+    }))
 }
 
 #[derive(Clone)]
@@ -181,8 +228,8 @@ impl Ops {
                     }
                 })
                 .collect(),
-            next_due: ask(self.progress.next_due.as_ref()).await?.map(Into::into),
-            done_through: ask(self.progress.done_through.as_ref()).await?.map(Into::into),
+            next_due: self.progress.next().await.map_err(faults::database)?.map(Into::into),
+            done_through: self.progress.through().await.map_err(faults::database)?.map(Into::into),
             wiped_streams: relay.wiped,
         })
     }
@@ -251,9 +298,9 @@ fn replay_fault(error: dead_letters::ReplayError) -> Fault {
     }
 }
 
-async fn ask(moment: Option<&Moment>) -> Result<Option<Instant>, Fault> {
+async fn ask(moment: Option<&Moment>) -> sqlx::Result<Option<Instant>> {
     match moment {
-        Some(moment) => moment().await.map_err(faults::database),
+        Some(moment) => moment().await,
         None => Ok(None),
     }
 }

@@ -32,6 +32,7 @@ use tonic::service::Routes;
 use crate::{
     ops::{ConsumerPart, Ops, Progress},
     roster::{self, RosterView},
+    timer::{Due, Timer},
 };
 
 /// How often a service tries PostgreSQL at its start before it gives up and lets its supervisor start it again.
@@ -59,7 +60,7 @@ pub struct Started {
     kept: Vec<StreamSpec>,
     consumers: Vec<ConsumerPart>,
     floors: Vec<Floor>,
-    progress: Progress,
+    progress: Vec<Progress>,
 }
 
 /// gRPC paths (`/package.Service/Method`, or `/package.Service/` for all of a service) that are not as the others.
@@ -111,7 +112,7 @@ pub async fn start(common: Common, telemetry: Telemetry, own: &'static Migrator)
         kept: Vec::new(),
         consumers: Vec::new(),
         floors: Vec::new(),
-        progress: Progress::default(),
+        progress: Vec::new(),
     })
 }
 
@@ -186,8 +187,20 @@ impl Started {
     }
 
     /// What the service does by itself as time goes on: when next, and how far it is. Shown to operations and to the exercise clock.
-    pub fn set_progress(&mut self, progress: Progress) {
-        self.progress = progress;
+    pub fn add_progress(&mut self, progress: Progress) {
+        self.progress.push(progress);
+    }
+
+    /// Does what falls due, from now until shutdown.
+    pub fn time<D: Due>(&mut self, due: Arc<D>) {
+        let name = due.name();
+        let timer = Timer::new(due, self.clock.clone());
+        self.add_progress(timer.progress());
+        let token = self.lifecycle.token(Stage::Writer);
+        self.lifecycle.spawn_stage(Stage::Writer, name, async move {
+            timer.run(token).await;
+            Ok::<(), sqlx::Error>(())
+        });
     }
 
     /// Runs until a signal or until a part fails. `routes` are the service's own gRPC services.
@@ -207,7 +220,7 @@ impl Started {
         let ops = Ops::new(&self.common, self.pool.clone(), self.clock.clone(), self.mode_clock.clone()).with_parts(
             relay,
             &self.consumers,
-            self.progress.clone(),
+            Progress::joined(std::mem::take(&mut self.progress)),
         );
         for part in &mut self.consumers {
             let token = self.lifecycle.token(Stage::Consumer);

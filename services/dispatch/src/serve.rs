@@ -8,10 +8,7 @@ use dafei_messaging::{
     consumer::ConsumerConfig,
 };
 use dafei_runtime::{config::Mode, lifecycle::Stage};
-use dafei_shell::{
-    ops::Progress,
-    start::{Open, Started},
-};
+use dafei_shell::start::{Open, Started};
 
 use crate::{
     app::{AgencySystems, App, AssumedDelivery, Writer},
@@ -47,7 +44,7 @@ pub async fn serve(mut started: Started, settings: &Settings) -> anyhow::Result<
         writer.run(writing).await;
         Ok::<(), sqlx::Error>(())
     });
-    spawn_timer(&mut started, &app);
+    started.time(Arc::new(AssumedDelivery::new(Arc::clone(&app), started.js.clone())));
     let systems = AgencySystems::new(Arc::clone(&app), started.js.clone());
     let (keeper, keeping) = (systems.clone(), started.lifecycle.token(Stage::Consumer));
     started.lifecycle.spawn_stage(Stage::Consumer, "agency systems", async move {
@@ -67,26 +64,4 @@ fn consume(started: &mut Started, app: &Arc<App>) {
     let acks = Arc::new(Acks::new(Arc::clone(app), started.js.clone()));
     let config = ConsumerConfig { batch: BATCH, ..ConsumerConfig::raw(ACKS_STREAM) };
     started.consume_from_outside(acks, config);
-}
-
-fn spawn_timer(started: &mut Started, app: &Arc<App>) {
-    let timer = AssumedDelivery::new(Arc::clone(app), started.js.clone());
-    let waker = timer.waker();
-    let (next, done) = (Arc::clone(app), Arc::clone(app));
-    started.set_progress(Progress {
-        next_due: Progress::moment(move || {
-            let app = Arc::clone(&next);
-            async move { AssumedDelivery::next_due(&app).await }
-        }),
-        done_through: Progress::moment(move || {
-            let app = Arc::clone(&done);
-            async move { AssumedDelivery::done_through(&app).await }
-        }),
-        clock_moved: Some(Arc::new(move || waker.notify_one())),
-    });
-    let token = started.lifecycle.token(Stage::Writer);
-    started.lifecycle.spawn_stage(Stage::Writer, "assumed deliveries", async move {
-        timer.run(token).await;
-        Ok::<(), sqlx::Error>(())
-    });
 }

@@ -43,7 +43,7 @@ pub async fn serve(mut started: Started) -> anyhow::Result<ExitCode> {
 fn spawn_firing(started: &mut Started) {
     let firing = Firing::new(started.pool.clone(), started.clock.clone());
     let (next, done, moved) = (firing.clone(), firing.clone(), firing.clone());
-    started.set_progress(Progress {
+    started.add_progress(Progress {
         next_due: Progress::moment(move || {
             let firing = next.clone();
             async move { firing.next_due().await }

@@ -1,7 +1,6 @@
 //! An instruction that nobody looks at counts as delivered 30 minutes after its issue.
 
 use dafei_contracts::{Event, Stream, dispatch::v1 as api, events::v1 as ev};
-use dafei_dispatch::app::AssumedDelivery;
 use dafei_kernel::{agency::Agency, clock::Clock};
 use dafei_testkit::eventually;
 use jiff::SignedDuration;
@@ -17,12 +16,12 @@ async fn an_instruction_is_assumed_delivered_half_an_hour_after_its_issue_and_no
     let case = suite.assigned().await;
     let issued = suite.clock.now();
     let due = issued + SignedDuration::from_mins(30);
-    assert_eq!(AssumedDelivery::next_due(&suite.app).await.expect("asked"), Some(due));
+    assert_eq!(suite.progress.next().await.expect("asked"), Some(due));
     let read = suite.department(Agency::PublicSecurity).inbox().await[0].instruction_id.clone();
     suite.advance(SignedDuration::from_mins(10));
     suite.department(Agency::PublicSecurity).read(&read).await.expect("read");
     suite.advance(SignedDuration::from_mins(20) - SignedDuration::from_micros(1));
-    assert_eq!(AssumedDelivery::done_through(&suite.app).await.expect("asked"), Some(suite.clock.now()));
+    assert_eq!(suite.progress.through().await.expect("asked"), Some(suite.clock.now()));
     let before = suite.admin().case(case.case_id.parse().expect("an id")).await.expect("the case");
     assert!(lead(&before).delivered_at.is_none());
     // Later than due: what counts is the due instant.
@@ -34,8 +33,8 @@ async fn an_instruction_is_assumed_delivered_half_an_hour_after_its_issue_and_no
     .await;
     assert_eq!(lead(&after).delivered_at, Some(due.into()));
     assert_eq!(lead(&after).state(), api::InstructionState::Delivered);
-    assert_eq!(AssumedDelivery::next_due(&suite.app).await.expect("asked"), None);
-    assert_eq!(AssumedDelivery::done_through(&suite.app).await.expect("asked"), Some(suite.clock.now()));
+    assert_eq!(suite.progress.next().await.expect("asked"), None);
+    assert_eq!(suite.progress.through().await.expect("asked"), Some(suite.clock.now()));
     let events = suite.published(Stream::Dispatch, u64::try_from(after.version).expect("few")).await;
     let mut means: Vec<_> = events
         .iter()

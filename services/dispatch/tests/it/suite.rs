@@ -33,10 +33,9 @@ use dafei_runtime::{
     },
     paths::Paths,
 };
-use dafei_shell::{roster::RosterView, start::migrators};
+use dafei_shell::{ops::Progress, roster::RosterView, start::migrators, timer::Timer};
 use dafei_testkit::{TestDb, TestNats, eventually};
 use jiff::SignedDuration;
-use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::{Channel, Server, server::TcpIncoming};
 use uuid::Uuid;
@@ -100,7 +99,7 @@ pub(crate) struct Suite {
     pub(crate) js: jetstream::Context,
     pub(crate) clock: Arc<ControlledClock>,
     pub(crate) app: Arc<App>,
-    pub(crate) waker: Arc<Notify>,
+    pub(crate) progress: Progress,
     minter: Minter,
     channel: Channel,
     token: CancellationToken,
@@ -145,11 +144,11 @@ impl Suite {
         let token = CancellationToken::new();
         let systems = AgencySystems::new(Arc::clone(&app), js.clone());
         let channel = serve(&app, &systems, &minter, &token).await;
-        let timer = AssumedDelivery::new(Arc::clone(&app), js.clone());
-        let waker = timer.waker();
+        let timer = Timer::new(Arc::new(AssumedDelivery::new(Arc::clone(&app), js.clone())), Arc::clone(&app.clock));
+        let progress = timer.progress();
         tokio::spawn(timer.run(token.clone()));
         tokio::spawn(systems.run(token.clone()));
-        let suite = Self { db, nats, js, clock, app, waker, minter, channel, token };
+        let suite = Self { db, nats, js, clock, app, progress, minter, channel, token };
         suite.relay();
         suite.consume(IntakeHandler::new(Arc::clone(&suite.app)), ConsumerConfig::ordered(Stream::Intake.name()));
         suite.consume(Acks::new(Arc::clone(&suite.app), suite.js.clone()), ConsumerConfig::raw(ACKS_STREAM));
@@ -221,7 +220,7 @@ impl Suite {
     /// Moves the clock and lets the timer look.
     pub(crate) fn advance(&self, by: SignedDuration) -> Instant {
         self.clock.advance(by);
-        self.waker.notify_one();
+        self.progress.clock_moved.as_ref().expect("the timer can be woken")();
         self.clock.now()
     }
 
