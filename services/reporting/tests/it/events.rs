@@ -128,6 +128,7 @@ impl Case {
             township: Some(region(township)),
             found_at: Some(at("2026-11-10T08:00:00+08:00").into()),
             reached_at: Some(at("2026-11-10T08:30:00+08:00").into()),
+            tier: pb::Tier::Township.into(),
         });
         case
     }

@@ -124,8 +124,11 @@ impl Case {
     }
 
     pub(crate) fn opened(self, when: &str) -> Self {
+        // A path that ends at the county is that of a case that was opened there.
+        let tier = if self.path.contains("township:") { ev::Tier::Township } else { ev::Tier::County };
         let event = ev::CaseOpened {
             case_id: self.case_id(),
+            tier: tier.into(),
             sector: "fireworks".to_owned(),
             reached_at: stamp(when),
             ..Default::default()
