@@ -194,6 +194,12 @@ impl Case {
         self.tell("dispatch", when, None, event).tell("dispatch", when, None, outcome)
     }
 
+    /// Fed back where there is no centre to be told: the case is closed with it.
+    pub(crate) fn settled(self, when: &str) -> Self {
+        let event = ev::FedBack { case_id: self.case_id(), leg: 1, ..Default::default() };
+        self.tell("dispatch", when, None, event).closed(when)
+    }
+
     pub(crate) fn closed(self, when: &str) -> Self {
         let event = ev::CaseClosed { meta: None, case_id: self.case_id(), tier: ev::Tier::County.into() };
         self.tell("dispatch", when, None, event)
