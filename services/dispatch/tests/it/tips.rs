@@ -6,7 +6,13 @@ use dafei_contracts::{
     events::v1 as ev,
     types::v1::{self as types, ResultKind},
 };
-use dafei_kernel::{agency::Agency, clock::Clock, role::Role, time::Instant};
+use dafei_kernel::{
+    agency::Agency,
+    clock::Clock,
+    ids::{IdSource, SystemIds},
+    role::Role,
+    time::Instant,
+};
 use dafei_testkit::eventually;
 use jiff::SignedDuration;
 use uuid::Uuid;
@@ -38,7 +44,7 @@ impl Tip {
         let region = path.rsplit('/').next().expect("a region");
         let recipient =
             types::Post { role: role.code().to_owned(), region: Some(wire_region(region)), agency: String::new() };
-        Self { id: Uuid::new_v4(), case: Uuid::new_v4(), path: path.to_owned(), recipient, subject: den() }
+        Self { id: SystemIds.random(), case: SystemIds.random(), path: path.to_owned(), recipient, subject: den() }
     }
 
     pub(crate) fn to_centre() -> Self {

@@ -84,20 +84,21 @@ impl Case {
 /// tip was never dispatch's.
 ///
 /// A case that was opened at the county office, because its tip may accuse the township, does not end in one that the township's centre
-/// has: the accused would decide on it.
+/// has: the accused would decide on it. Nor does any case end in one that was closed without a verdict: the matter would be lost.
 ///
 /// # Errors
 /// [`Reason::NoSuchTip`] when the case never had the tip.
 pub fn link(own: Option<&Case>, first: &Case, tip: Uuid) -> Result<Link, Rejection> {
+    let without_verdict = matches!(first.stage, Stage::Closed { .. }) && first.conclusion.is_none();
     let Some(own) = own else {
-        return Ok(if first.has_tip(tip) { Link::Apart } else { Link::Join(vec![tip]) });
+        return Ok(if without_verdict || first.has_tip(tip) { Link::Apart } else { Link::Join(vec![tip]) });
     };
     if own.facts.tip != Some(tip) {
         return Err(Rejection::absent(Reason::NoSuchTip));
     }
     let downwards = own.facts.start() == Tier::County && first.facts.start() == Tier::Township;
     let tips = own.free_tips();
-    if own.facts.id == first.facts.id || downwards || tips.is_empty() {
+    if own.facts.id == first.facts.id || downwards || without_verdict || tips.is_empty() {
         return Ok(Link::Apart);
     }
     Ok(Link::Join(tips))

@@ -1,7 +1,8 @@
 //! Cases that public tips open, at the centre or at the office, and what becomes of the tips.
 
 use dafei_dispatch_core::case::{
-    Cause, Command, Event, InstructionState, Link, Reason, ResultKind, Stage, StageKind, Step, Tier, Verdict, link,
+    Case, Cause, Command, Event, InstructionState, Link, Reason, ResultKind, Stage, StageKind, Step, Tier, Verdict,
+    link,
 };
 use dafei_kernel::{agency::Agency, owner::Post, region::Level, role::Role};
 use uuid::Uuid;
@@ -172,6 +173,26 @@ fn a_withdrawn_cases_tip_joins_the_case_that_goes_on() {
     assert_eq!(link(later.case.as_ref(), first.case(), tip(2)), Ok(Link::Join(vec![tip(2)])));
     later.must(Command::HandOver { into: first.case().facts.id });
     assert!(matches!(later.case().stage, Stage::Closed { cause: Cause::Withdrawn, .. }), "it stays as it ended");
+}
+
+#[test]
+fn a_tip_does_not_join_a_case_that_was_closed_without_a_verdict() {
+    let (mut first, later) = (Run::of_tip(1, Tier::Township), Run::of_tip(2, Tier::Township));
+    first.must(Command::Withdraw);
+    assert_eq!(link(later.case.as_ref(), first.case(), tip(2)), Ok(Link::Apart), "the matter would be lost");
+    assert_eq!(link(None, first.case(), tip(9)), Ok(Link::Apart));
+}
+
+#[test]
+fn a_case_that_was_stored_before_there_were_tips_reads_back_without_any() {
+    let run = Run::opened(crate::fixture::den(), true);
+    let mut stored = serde_json::to_value(run.case()).expect("JSON");
+    for (of, name) in [("", "tips"), ("", "conclusion"), ("/facts", "tip")] {
+        let fields = stored.pointer_mut(of).and_then(serde_json::Value::as_object_mut).expect("an object");
+        assert!(fields.remove(name).is_some(), "{name}");
+    }
+    let read: Case = serde_json::from_value(stored).expect("a case");
+    assert_eq!(read, *run.case());
 }
 
 #[test]
