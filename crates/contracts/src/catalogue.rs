@@ -231,7 +231,7 @@ catalogue! {
     RewardAnnounced: Intake, Reward, "announced", "";
     RewardPaid: Intake, Reward, "paid", "";
     RewardExpired: Intake, Reward, "expired", "";
-    CaseOpened: Dispatch, Township, "case-opened", "T1 +";
+    CaseOpened: Dispatch, ByTier, "case-opened", "T1 + (township), K1 + (county)";
     AgencyInstructed: Dispatch, Township, "agency-instructed", "T1 -, T3 -";
     InstructionDelivered: Dispatch, ByTier, "instruction-delivered", "T2 +; K2 +, K3 +";
     ResultSubmitted: Dispatch, ByTier, "result-submitted", "T2 -; K3 -, K4 + (lead)";
@@ -295,6 +295,7 @@ impl Event {
     /// The tier of an event whose family is by tier.
     fn tier(&self) -> Result<Level, ConvertError> {
         let tier = match self {
+            Self::CaseOpened(event) => event.tier(),
             Self::InstructionDelivered(event) => event.tier(),
             Self::ResultSubmitted(event) => event.tier(),
             Self::CaseClosed(event) => event.tier(),

@@ -53,6 +53,19 @@ fn an_event_by_tier_goes_to_the_tier_that_acted() {
 }
 
 #[test]
+fn a_case_is_opened_on_the_subject_of_the_tier_that_has_it() {
+    let opened = |path: &str, tier: pb::Tier| {
+        let event = pb::CaseOpened { meta: Some(meta(path)), tier: tier.into(), ..Default::default() };
+        Event::from(event).subject().map(|subject| subject.to_string()).ok()
+    };
+    let at = |subject: &str| Some(format!("dafei.v1.{subject}.case-opened"));
+    assert_eq!(opened(VILLAGE, pb::Tier::Township), at("township.371302.371302001"));
+    assert_eq!(opened("city:371300/county:371302", pb::Tier::County), at("county.371302"));
+    assert_eq!(opened("city:371300/county:371302", pb::Tier::Township), None, "the path names no township");
+    assert_eq!(opened(VILLAGE, pb::Tier::Unspecified), None);
+}
+
+#[test]
 fn an_event_of_a_later_version_is_known_to_be_unknown_and_a_later_field_is_passed_over() {
     assert_eq!(Event::from_json("dafei.events.v1.NotYet", b"{}").expect("reads"), None);
     let known = Event::from_json("dafei.events.v1.SecretaryNotified", br#"{"caseId":"c","later":1}"#);

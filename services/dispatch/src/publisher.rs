@@ -1,7 +1,7 @@
 //! From the core's events to those of the catalogue: the one place where a private event becomes a public one.
 
 use dafei_contracts::{Event as Public, events::v1 as ev};
-use dafei_dispatch_core::case::{Assignee, Case, Delivery, Event, Facts, Instruction};
+use dafei_dispatch_core::case::{Assignee, Case, Delivery, Event, Facts, Instruction, Verdict};
 use dafei_kernel::{owner::Post, time::Instant};
 use uuid::Uuid;
 
@@ -53,7 +53,7 @@ fn of_case(case: &Case, event: &Event) -> Option<Public> {
         }
         .into(),
         Event::Delivered { instruction, delivery } => delivered(case, *instruction, *delivery).into(),
-        Event::Accepted { .. } => return None,
+        Event::Accepted { .. } | Event::TipAttached { .. } | Event::TipsHandedOver { .. } => return None,
         Event::Responded { instruction, at, .. } => responded(case, *instruction, *at).into(),
         Event::ResultSubmitted { instruction, kind, text, at } => {
             let by = By::of(case, *instruction);
@@ -137,6 +137,9 @@ fn of_case(case: &Case, event: &Event) -> Option<Public> {
             public_text: public_text.clone(),
         }
         .into(),
+        Event::TipVerified { tip, verdict, instruction, at } => {
+            verified(case, (*tip, *verdict), *instruction, *at).into()
+        }
         Event::Closed { tier, .. } => ev::CaseClosed { meta: None, case_id, tier: wire::tier(*tier).into() }.into(),
     })
 }
@@ -151,9 +154,23 @@ fn opened(facts: &Facts) -> ev::CaseOpened {
         sector: facts.act.sector().code().to_owned(),
         subject: Some((&facts.subject).into()),
         village: facts.village.as_ref().map(Into::into),
-        township: Some((&facts.township).into()),
+        township: facts.township.as_ref().map(Into::into),
         found_at: Some(facts.found_at.into()),
         reached_at: Some(facts.reached_at.into()),
+        tier: wire::tier(facts.start()).into(),
+    }
+}
+
+fn verified(case: &Case, (tip, verdict): (Uuid, Verdict), instruction: Uuid, at: Instant) -> ev::TipVerified {
+    ev::TipVerified {
+        meta: None,
+        case_id: case.facts.id.to_string(),
+        tip_id: tip.to_string(),
+        verdict: wire::verdict(verdict).into(),
+        by: By::of(case, instruction).post(),
+        verified_at: Some(at.into()),
+        sector: case.facts.act.sector().code().to_owned(),
+        act: case.facts.act.code().to_owned(),
     }
 }
 

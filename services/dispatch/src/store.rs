@@ -4,4 +4,5 @@ pub(crate) mod cases;
 pub(crate) mod consumers;
 pub(crate) mod feedback;
 pub(crate) mod instructions;
+pub(crate) mod links;
 pub(crate) mod systems;

@@ -8,7 +8,7 @@ use dafei_contracts::{
 };
 use dafei_dispatch_core::case::{
     Assignee, Case, Instruction, InstructionState, Means, Measure, MeasureKind, Reason, ResultKind, ResultReport,
-    Source, StageKind, Tier,
+    Source, StageKind, Tier, Verdict,
 };
 use dafei_kernel::money::Fen;
 
@@ -37,6 +37,13 @@ pub(crate) fn tier(tier: Tier) -> ev::Tier {
     match tier {
         Tier::Township => ev::Tier::Township,
         Tier::County => ev::Tier::County,
+    }
+}
+
+pub(crate) fn verdict(verdict: Verdict) -> ev::TipVerdict {
+    match verdict {
+        Verdict::True => ev::TipVerdict::True,
+        Verdict::False => ev::TipVerdict::False,
     }
 }
 
@@ -101,7 +108,7 @@ pub(crate) fn case(case: &Case) -> api::Case {
         sector: facts.act.sector().code().to_owned(),
         subject: Some((&facts.subject).into()),
         village: facts.village.as_ref().map(Into::into),
-        township: Some((&facts.township).into()),
+        township: facts.township.as_ref().map(Into::into),
         county: Some((&facts.county).into()),
         description: facts.description.clone(),
         found_at: Some(facts.found_at.into()),

@@ -105,6 +105,16 @@ impl<'a> Work<'a> {
         Ok(Self::holding(app, now, rows))
     }
 
+    /// Loads and locks these cases; waits for those that another transaction has.
+    pub(crate) async fn load_cases(
+        app: &'a App,
+        conn: &mut PgConnection,
+        now: Instant,
+        ids: &[Uuid],
+    ) -> sqlx::Result<Self> {
+        Ok(Self::holding(app, now, cases::lock(conn, ids, &[]).await?))
+    }
+
     /// Loads and locks these cases but those that another transaction has.
     pub(crate) async fn load_free(
         app: &'a App,
@@ -265,13 +275,15 @@ impl<'a> Work<'a> {
 fn owns_step(actor: &Post, case: &Case, command: &Command) -> bool {
     match command {
         Command::InstructAgency { .. } | Command::Escalate { .. } | Command::AcceptResult { .. } => {
-            actor.role == Role::TownshipCentre && actor.region == case.facts.township
+            actor.role == Role::TownshipCentre && case.facts.township.as_ref() == Some(&actor.region)
         }
         Command::AssignDepartment { .. } | Command::FeedBack { .. } => {
             actor.role == Role::CountyOffice && actor.region == case.facts.county
         }
         Command::Instruction { id, .. } => case.instruction(*id).is_some_and(|one| one.post == *actor),
         // Not steps of a post: they come from intake's events alone.
-        Command::Open(_) | Command::Publish | Command::Withdraw => false,
+        Command::Open(_) | Command::Publish | Command::Withdraw | Command::HandOver { .. } | Command::AttachTips(_) => {
+            false
+        }
     }
 }

@@ -139,7 +139,9 @@ fn told_by_intake(event: &Event) -> Result<Option<Told<'_>>, ConvertError> {
 fn told_by_dispatch(event: &Event) -> Result<Option<Told<'_>>, ConvertError> {
     Ok(Some(match event {
         Event::CaseOpened(event) => {
-            let what = What::CaseOpened { sector: sector(&event.sector)? };
+            // One that the city has from the start has no clock yet.
+            let Some(tier) = tier(event.tier())? else { return Ok(None) };
+            let what = What::CaseOpened { tier, sector: sector(&event.sector)? };
             Told::at(&event.case_id, "reached_at", event.reached_at, what)
         }
         Event::AgencyInstructed(event) => Told::on_reception(&event.case_id, What::AgencyInstructed),
@@ -180,7 +182,7 @@ fn told_by_dispatch(event: &Event) -> Result<Option<Told<'_>>, ConvertError> {
     }))
 }
 
-/// The tier of an instruction; none for the city's, which has no clock of its own.
+/// The tier of an instruction or opening; none for the city's, which has no clock of its own.
 fn tier(wire: pb::Tier) -> Result<Option<Tier>, ConvertError> {
     match wire {
         pb::Tier::Township => Ok(Some(Tier::Township)),

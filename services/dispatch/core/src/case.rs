@@ -14,6 +14,7 @@ mod rejection;
 mod result;
 mod stage;
 mod step;
+mod tip;
 
 use dafei_kernel::{
     act::Act,
@@ -36,6 +37,7 @@ pub use invariants::{Broken, check};
 pub use measure::{Measure, MeasureKind};
 pub use rejection::{Obstacle, Reason, Rejection};
 pub use stage::{Stage, StageKind, Tier};
+pub use tip::{Conclusion, Link, Tip, Verdict, link};
 
 /// Where a case comes from (clause C16).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -56,7 +58,7 @@ pub enum Source {
 /// What is known of a case when it opens, and does not change.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Facts {
-    /// Minted by intake when the suspicion was recorded; the same from the village to the closing.
+    /// Minted by intake when the suspicion was recorded or the tip came; the same from there to the closing.
     pub id: Uuid,
     /// Where it comes from.
     pub source: Source,
@@ -68,18 +70,29 @@ pub struct Facts {
     pub subject: Subject,
     /// The village it comes from, if any.
     pub village: Option<Region>,
-    /// The township whose centre has it.
-    pub township: Region,
-    /// The county above that township by the roster.
+    /// The township whose centre has it; none where it was opened at the county office: a township that may be accused learns
+    /// nothing of it.
+    pub township: Option<Region>,
+    /// The county, by the roster.
     pub county: Region,
-    /// Regions from the city down to the village or township, as the roster had them at the opening.
+    /// Regions from the city down to the village, township or county, as the roster had them at the opening.
     pub path: RegionPath,
     /// What was seen.
     pub description: String,
     /// The finding.
     pub found_at: Instant,
-    /// When the report reached the centre.
+    /// When it reached the centre, or the office where it was opened there: T1 or K1 starts here.
     pub reached_at: Instant,
+    /// The public tip that opened it.
+    pub tip: Option<Uuid>,
+}
+
+impl Facts {
+    /// The tier at which the case was opened.
+    #[must_use]
+    pub const fn start(&self) -> Tier {
+        if self.township.is_some() { Tier::Township } else { Tier::County }
+    }
 }
 
 /// A case. Made by [`evolve`] alone.
@@ -97,6 +110,11 @@ pub struct Case {
     pub confirmed: BTreeSet<Act>,
     /// Measures so far by the id that their decider chose.
     pub measures: BTreeMap<String, Measure>,
+    /// Its public tips: the one that opened it, then those that were merged into it. A case stored before there were any has none.
+    #[serde(default)]
+    pub tips: Vec<Tip>,
+    /// How the verification ended; none before a result was accepted or fed back.
+    pub conclusion: Option<Conclusion>,
     /// Sequence of the last published event.
     pub sequence: i64,
 }
@@ -124,18 +142,18 @@ impl Case {
     /// The post that owes the step of the stage; none when the case is closed.
     #[must_use]
     pub fn stage_owner(&self) -> Option<Post> {
-        let post = |role, region: &Region| Some(Post { role, region: region.clone(), agency: None });
+        let post = |role, region: &Region| Post { role, region: region.clone(), agency: None };
+        let centre = || self.facts.township.as_ref().map(|township| post(Role::TownshipCentre, township));
+        let office = || post(Role::CountyOffice, &self.facts.county);
         match &self.stage {
-            Stage::AtCentre | Stage::Declined { .. } | Stage::TownshipResult { .. } => {
-                post(Role::TownshipCentre, &self.facts.township)
-            }
-            Stage::AtOffice | Stage::DepartmentResult { .. } => post(Role::CountyOffice, &self.facts.county),
+            Stage::AtCentre | Stage::Declined { .. } | Stage::TownshipResult { .. } => centre(),
+            Stage::AtOffice | Stage::DepartmentResult { .. } => Some(office()),
             Stage::WithTownshipAgency { instruction } | Stage::WithDepartment { lead: instruction } => {
                 self.instruction(*instruction).map(|instruction| instruction.post.clone())
             }
             Stage::OutcomeAvailable { .. } => match &self.facts.village {
-                Some(village) => post(Role::VillageSecretary, village),
-                None => post(Role::TownshipCentre, &self.facts.township),
+                Some(village) => Some(post(Role::VillageSecretary, village)),
+                None => centre().or_else(|| Some(office())),
             },
             Stage::Closed { .. } => None,
         }

@@ -158,7 +158,9 @@ fn shown(work: &Work<'_>, id: Uuid, command: &Command) -> Result<Answer, Refusal
         | Command::AssignDepartment { .. }
         | Command::FeedBack { .. }
         | Command::Publish
-        | Command::Withdraw => wire::case(case).encode_to_vec(),
+        | Command::Withdraw
+        | Command::HandOver { .. }
+        | Command::AttachTips(_) => wire::case(case).encode_to_vec(),
     };
     Ok(Answer(Bytes::from(bytes)))
 }

@@ -1,4 +1,5 @@
-//! Intake's events: a report that went up becomes a case, a publication closes it, a snapshot renews the roster.
+//! Intake's events: a report that went up or a tip becomes a case, tips of one matter come together, a publication closes a case, a snapshot
+//! renews the roster.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -20,7 +21,11 @@ use sqlx::PgConnection;
 
 use crate::{
     app::App,
-    consumers::{NAME, retry},
+    consumers::{
+        NAME,
+        links::{Link, Links},
+        retry, tips,
+    },
     work::{Order, Work},
 };
 
@@ -40,6 +45,7 @@ impl IntakeHandler {
 /// What an event of intake is to dispatch.
 enum Meaning {
     Order(Box<Order>),
+    Link(Link),
     Snapshot(Box<ev::RosterSnapshot>),
     Nothing,
 }
@@ -50,28 +56,56 @@ impl Handler for IntakeHandler {
     }
 
     async fn apply(&self, conn: &mut PgConnection, events: &[Delivered]) -> Result<(), HandlerError> {
-        let (mut orders, mut snapshots) = (Vec::new(), Vec::new());
+        let (mut steps, mut snapshots) = (Vec::new(), Vec::new());
         for (index, event) in events.iter().enumerate() {
             match meaning(event).map_err(|error| reject(index, &error))? {
-                Meaning::Order(order) => orders.push((index, order)),
+                Meaning::Order(order) => steps.push((index, Step::Order(order))),
+                Meaning::Link(link) => steps.push((index, Step::Link(link))),
                 Meaning::Snapshot(snapshot) => snapshots.push((index, snapshot)),
                 Meaning::Nothing => {}
             }
         }
         self.renew(conn, &snapshots).await?;
-        if orders.is_empty() {
-            return Ok(());
-        }
-        let now = self.app.clock.now();
-        let mut work = Work::load(&self.app, conn, now, orders.iter().map(|(_, order)| &**order)).await?;
-        for (index, order) in &orders {
-            work.carry_out(order).map_err(|refusal| reject(*index, &refusal))?;
-        }
-        work.save(conn).await.map_err(retry)
+        if steps.is_empty() { Ok(()) } else { self.carry_out(conn, &steps).await }
     }
 }
 
+/// What changes cases, in the order of the stream.
+enum Step {
+    Order(Box<Order>),
+    Link(Link),
+}
+
 impl IntakeHandler {
+    async fn carry_out(&self, conn: &mut PgConnection, steps: &[(usize, Step)]) -> Result<(), HandlerError> {
+        let (mut cases, mut opening, mut linked) = (Vec::new(), Vec::new(), Vec::new());
+        for (_, step) in steps {
+            match step {
+                Step::Order(order) => cases.extend(order.case),
+                Step::Link(link) => linked.push(*link),
+            }
+            if let Step::Order(order) = step
+                && let Command::Open(facts) = &order.command
+                && facts.tip.is_some()
+            {
+                opening.push(facts.id);
+            }
+        }
+        let mut links = Links::load(conn, &opening, &linked).await?;
+        cases.extend_from_slice(links.cases());
+        let now = self.app.clock.now();
+        let mut work = Work::load_cases(&self.app, conn, now, &cases).await?;
+        for (index, step) in steps {
+            let done = match step {
+                Step::Order(order) => work.carry_out(order).and_then(|case| links.opened(&mut work, case)),
+                Step::Link(link) => links.take(&mut work, *link),
+            };
+            done.map_err(|refusal| reject(*index, &refusal))?;
+        }
+        links.save(conn).await?;
+        work.save(conn).await.map_err(retry)
+    }
+
     async fn renew(
         &self,
         conn: &mut PgConnection,
@@ -108,6 +142,11 @@ fn meaning(delivered: &Delivered) -> Result<Meaning, EventError> {
         Event::ReportedUp(report) => order(report.meta.as_ref(), &report.case_id, opening(report)?, trace)?,
         Event::ResultPublished(event) => order(event.meta.as_ref(), &event.case_id, Command::Publish, trace)?,
         Event::ReportWithdrawn(event) => order(event.meta.as_ref(), &event.case_id, Command::Withdraw, trace)?,
+        Event::TipReceived(event) => match tips::opening(delivered, event)? {
+            Some(order) => Meaning::Order(Box::new(order)),
+            None => Meaning::Nothing,
+        },
+        Event::TipLinked(event) => Meaning::Link(tips::link(delivered, event)?),
         Event::RosterSnapshot(_) => match event {
             Event::RosterSnapshot(snapshot) => Meaning::Snapshot(Box::new(snapshot)),
             _ => Meaning::Nothing,
@@ -152,11 +191,12 @@ fn opening(report: &ev::ReportedUp) -> Result<Command, ConvertError> {
         act_text: report.act_text.clone(),
         subject: convert::subject("subject", report.subject.as_ref())?,
         village: report.village.as_ref().map(|village| convert::region("village", Some(village))).transpose()?,
-        township: at(Level::Township)?,
+        township: Some(at(Level::Township)?),
         county: at(Level::County)?,
         path: path.clone(),
         description: report.description.clone(),
         found_at: convert::instant("found_at", report.found_at)?,
         reached_at: received_at(meta)?,
+        tip: None,
     })))
 }

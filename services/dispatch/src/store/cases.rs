@@ -55,6 +55,7 @@ struct Columns<'a> {
     ids: Vec<Uuid>,
     states: Vec<i16>,
     closed: Vec<bool>,
+    merged: Vec<Option<Uuid>>,
     versions: Vec<i64>,
     heads: Vec<&'a str>,
     bodies: Vec<Json<&'a Case>>,
@@ -67,6 +68,7 @@ impl<'a> Columns<'a> {
             columns.ids.push(case.facts.id);
             columns.states.push(state_code(&case.stage));
             columns.closed.push(matches!(case.stage, Stage::Closed { .. }));
+            columns.merged.push(case.merged_into());
             columns.versions.push(case.sequence);
             columns.heads.push(head);
             columns.bodies.push(Json(case));
@@ -87,19 +89,20 @@ pub(crate) async fn insert(conn: &mut PgConnection, rows: &[(&Case, &str)]) -> s
     let columns = Columns::of(rows);
     let code = |region: &Region| region.code().to_string();
     let counties: Vec<String> = rows.iter().map(|(case, _)| code(&case.facts.county)).collect();
-    let townships: Vec<String> = rows.iter().map(|(case, _)| code(&case.facts.township)).collect();
+    let townships: Vec<Option<String>> = rows.iter().map(|(case, _)| case.facts.township.as_ref().map(code)).collect();
     let villages: Vec<Option<String>> = rows.iter().map(|(case, _)| case.facts.village.as_ref().map(code)).collect();
     let reached: Vec<PgInstant> = rows.iter().map(|(case, _)| PgInstant(case.facts.reached_at)).collect();
     sqlx::query!(
-        "INSERT INTO case_file (id, county, township, village, state, closed, version, chain_head, reached_at, body)
-         SELECT * FROM UNNEST($1::uuid[], $2::text[], $3::text[], $4::text[], $5::smallint[], $6::bool[], $7::bigint[],
-                              $8::text[], $9::timestamptz[], $10::jsonb[])",
+        "INSERT INTO case_file (id, county, township, village, state, closed, merged_into, version, chain_head, reached_at, body)
+         SELECT * FROM UNNEST($1::uuid[], $2::text[], $3::text[], $4::text[], $5::smallint[], $6::bool[], $7::uuid[], $8::bigint[],
+                              $9::text[], $10::timestamptz[], $11::jsonb[])",
         &columns.ids,
         &counties,
-        &townships,
+        &townships as &[Option<String>],
         &villages as &[Option<String>],
         &columns.states,
         &columns.closed,
+        &columns.merged as &[Option<Uuid>],
         &columns.versions,
         &columns.heads as &[&str],
         &reached as &[PgInstant],
@@ -118,13 +121,15 @@ pub(crate) async fn update(conn: &mut PgConnection, rows: &[(&Case, &str)]) -> s
     let columns = Columns::of(rows);
     sqlx::query!(
         "UPDATE case_file c
-         SET state = u.state, closed = u.closed, version = u.version, chain_head = u.chain_head, body = u.body
-         FROM UNNEST($1::uuid[], $2::smallint[], $3::bool[], $4::bigint[], $5::text[], $6::jsonb[])
-              AS u (id, state, closed, version, chain_head, body)
+         SET state = u.state, closed = u.closed, merged_into = u.merged_into, version = u.version, chain_head = u.chain_head,
+             body = u.body
+         FROM UNNEST($1::uuid[], $2::smallint[], $3::bool[], $4::uuid[], $5::bigint[], $6::text[], $7::jsonb[])
+              AS u (id, state, closed, merged_into, version, chain_head, body)
          WHERE c.id = u.id",
         &columns.ids,
         &columns.states,
         &columns.closed,
+        &columns.merged as &[Option<Uuid>],
         &columns.versions,
         &columns.heads as &[&str],
         &columns.bodies as &[Json<&Case>]
@@ -132,6 +137,20 @@ pub(crate) async fn update(conn: &mut PgConnection, rows: &[(&Case, &str)]) -> s
     .execute(conn)
     .await?;
     Ok(())
+}
+
+/// These cases and those in which they ended, on to the last. Without locks: only the consumer that asks merges cases.
+pub(crate) async fn with_successors(conn: &mut PgConnection, ids: &[Uuid]) -> sqlx::Result<Vec<Uuid>> {
+    sqlx::query_scalar!(
+        r#"WITH RECURSIVE way (id) AS (
+               SELECT UNNEST($1::uuid[])
+               UNION
+               SELECT c.merged_into FROM way JOIN case_file c ON c.id = way.id WHERE c.merged_into IS NOT NULL)
+           SELECT id AS "id!" FROM way"#,
+        ids
+    )
+    .fetch_all(conn)
+    .await
 }
 
 /// One case, without a lock.

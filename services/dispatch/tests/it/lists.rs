@@ -10,7 +10,7 @@ use crate::{
     suite::{CITY, COUNTY, Caller, OTHER_COUNTY, OTHER_VILLAGE, Suite, TOWNSHIP, VILLAGE, WORK_AREA, wire_region},
 };
 
-async fn list(caller: &Caller, region: &str, states: &[CaseState], page_size: i32) -> Vec<Vec<String>> {
+pub(crate) async fn list(caller: &Caller, region: &str, states: &[CaseState], page_size: i32) -> Vec<Vec<String>> {
     let mut pages = Vec::new();
     let mut token = String::new();
     loop {

@@ -10,3 +10,5 @@ mod lists;
 mod process;
 mod replays;
 mod suite;
+mod tip_links;
+mod tips;

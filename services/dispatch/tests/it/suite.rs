@@ -243,9 +243,8 @@ impl Suite {
 
     /// An event of intake, with the headers that its relay gives it.
     pub(crate) async fn intake(&self, aggregate: Uuid, sequence: i64, event: impl Into<Event>) {
-        let mut event: Event = event.into();
         let now = self.app.clock.now();
-        event.set_meta(ev::EventMeta {
+        let meta = ev::EventMeta {
             aggregate_id: aggregate.to_string(),
             sequence,
             region_path: format!("{CITY}/{COUNTY}/{TOWNSHIP}/{VILLAGE}"),
@@ -257,7 +256,16 @@ impl Suite {
             received_at: Some(now.into()),
             claimed_at: None,
             chain_head: String::new(),
-        });
+        };
+        self.intake_with(meta, event).await;
+    }
+
+    /// An event of intake with its meta, recorded now.
+    pub(crate) async fn intake_with(&self, meta: ev::EventMeta, event: impl Into<Event>) {
+        let mut event: Event = event.into();
+        let now = self.app.clock.now();
+        let (aggregate, sequence) = (meta.aggregate_id.clone(), meta.sequence);
+        event.set_meta(meta);
         let id = Uuid::now_v7_of_test().to_string();
         let mut headers = async_nats::HeaderMap::new();
         let pairs = [
@@ -267,7 +275,7 @@ impl Suite {
             ("ce-type", event.kind().event_type.to_owned()),
             ("ce-source", "dafei/intake".to_owned()),
             ("ce-time", now.to_string()),
-            ("ce-subject", aggregate.to_string()),
+            ("ce-subject", aggregate),
             ("ce-sequence", sequence.to_string()),
         ];
         for (name, value) in pairs {

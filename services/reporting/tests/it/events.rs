@@ -110,12 +110,13 @@ impl Case {
         Self::open_in(number, act, "city:371300/county:371302/township:371302001")
     }
 
-    /// Opened in a township.
+    /// Opened in a township, or at a county office where the path ends there.
     pub(crate) fn open_in(number: u32, act: &str, path: &str) -> Self {
         let id = ids::derived(&["case", &number.to_string()]);
         let act = act.parse().expect("an act");
         let mut case = Self { id, act, path: path.to_owned(), enterprise: None, sequence: 0, told: Vec::new() };
-        let township = path.rsplit('/').next().expect("a township");
+        let township = path.rsplit('/').next().filter(|region| region.starts_with("township:"));
+        let tier = if township.is_some() { pb::Tier::Township } else { pb::Tier::County };
         case.tell(pb::CaseOpened {
             meta: None,
             case_id: id.to_string(),
@@ -125,9 +126,10 @@ impl Case {
             sector: case.act.sector().code().to_owned(),
             subject: Some(case.subject()),
             village: None,
-            township: Some(region(township)),
+            township: township.map(region),
             found_at: Some(at("2026-11-10T08:00:00+08:00").into()),
             reached_at: Some(at("2026-11-10T08:30:00+08:00").into()),
+            tier: tier.into(),
         });
         case
     }
@@ -150,7 +152,7 @@ impl Case {
         types::Subject { kind: Some(kind) }
     }
 
-    fn tell(&mut self, event: impl Into<Event>) {
+    pub(crate) fn tell(&mut self, event: impl Into<Event>) {
         self.sequence += 1;
         let mut event = event.into();
         event.set_meta(meta(self.id, self.sequence, &self.path));
@@ -187,7 +189,7 @@ impl Case {
     }
 }
 
-fn post(By(role, of, agency): By) -> types::Post {
+pub(crate) fn post(By(role, of, agency): By) -> types::Post {
     types::Post { role: role.to_owned(), region: Some(region(of)), agency: agency.to_owned() }
 }
 

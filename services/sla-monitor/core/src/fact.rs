@@ -52,11 +52,12 @@ pub struct Assignment {
     pub leg: u32,
 }
 
-/// Tier of an instruction.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+/// Tier of an instruction, or of the office where a case was opened.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Tier {
     /// Township centre and its agencies.
+    #[default]
     Township,
     /// County office and departments.
     County,
@@ -90,8 +91,11 @@ pub enum What {
     ReportWithdrawn,
     /// The result hangs on the notice board.
     ResultPublished,
-    /// The report is a case; the fact's instant is when it reached the centre.
+    /// The report or tip is a case; the fact's instant is when it reached the centre or the county office.
     CaseOpened {
+        /// Who has it. Facts kept from before cases could start at the county are the township's.
+        #[serde(default)]
+        tier: Tier,
         /// Sector of the act.
         sector: Option<Sector>,
     },
@@ -183,13 +187,14 @@ impl What {
             | Self::ReportWithdrawn
             | Self::ResultPublished
             | Self::OutcomeAvailable { village: true } => Level::Village,
-            Self::CaseOpened { .. }
+            Self::CaseOpened { tier: Tier::Township, .. }
             | Self::AgencyInstructed
             | Self::AuthorityDeclined { .. }
             | Self::OutcomeAvailable { village: false }
             | Self::InstructionDelivered { tier: Tier::Township, .. }
             | Self::ResultSubmitted { tier: Tier::Township, .. } => Level::Township,
-            Self::InstructionDelivered { tier: Tier::County, .. }
+            Self::CaseOpened { tier: Tier::County, .. }
+            | Self::InstructionDelivered { tier: Tier::County, .. }
             | Self::ResultSubmitted { tier: Tier::County, .. }
             | Self::Escalated
             | Self::DepartmentInstructed
@@ -250,7 +255,9 @@ kinds! {
     /// 村居公开.
     ResultPublished = "result-published", "结果已在村居公开", What::ResultPublished,
     /// The centre has it.
-    CaseOpened = "case-opened", "报告到达乡镇中心", What::CaseOpened { .. },
+    CaseOpened = "case-opened", "报告到达乡镇中心", What::CaseOpened { tier: Tier::Township, .. },
+    /// The office has it from the start.
+    CountyCaseOpened = "county-case-opened", "举报到达县区办公室", What::CaseOpened { tier: Tier::County, .. },
     /// 指令到站所.
     AgencyInstructed = "agency-instructed", "已指令乡镇机构", What::AgencyInstructed,
     /// T2 starts.
@@ -371,7 +378,7 @@ impl CaseFacts {
     #[must_use]
     pub fn sector(&self) -> Option<Sector> {
         let of = |pick: fn(&What) -> Option<Sector>| self.iter().find_map(|fact| pick(&fact.what));
-        of(|what| if let What::CaseOpened { sector } = what { *sector } else { None })
+        of(|what| if let What::CaseOpened { sector, .. } = what { *sector } else { None })
             .or_else(|| of(|what| if let What::SuspicionRecorded { sector, .. } = what { *sector } else { None }))
     }
 }

@@ -124,8 +124,11 @@ impl Case {
     }
 
     pub(crate) fn opened(self, when: &str) -> Self {
+        // A path that ends at the county is that of a case that was opened there.
+        let tier = if self.path.contains("township:") { ev::Tier::Township } else { ev::Tier::County };
         let event = ev::CaseOpened {
             case_id: self.case_id(),
+            tier: tier.into(),
             sector: "fireworks".to_owned(),
             reached_at: stamp(when),
             ..Default::default()
@@ -189,6 +192,12 @@ impl Case {
         let outcome =
             ev::OutcomeAvailable { case_id: self.case_id(), village: Some(wire_region(VILLAGE)), ..Default::default() };
         self.tell("dispatch", when, None, event).tell("dispatch", when, None, outcome)
+    }
+
+    /// Fed back where there is no centre to be told: the case is closed with it.
+    pub(crate) fn settled(self, when: &str) -> Self {
+        let event = ev::FedBack { case_id: self.case_id(), leg: 1, ..Default::default() };
+        self.tell("dispatch", when, None, event).closed(when)
     }
 
     pub(crate) fn closed(self, when: &str) -> Self {

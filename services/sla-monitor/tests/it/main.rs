@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test ends where it cannot go on")]
 
 mod announced;
+mod county_start;
 mod delivery;
 mod events;
 mod firing;

@@ -11,12 +11,20 @@ use crate::{
 };
 
 async fn watch(world: &World, region: &str, token: &str) -> Result<Streaming<WatchBreachesResponse>, tonic::Status> {
-    let message = WatchBreachesRequest { region: Some(wire_region(region)), resume_token: token.to_owned() };
-    let request = world.request(Role::CountyOffice, region, message);
-    Ok(world.breaches().watch_breaches(request).await?.into_inner())
+    watch_as(world, Role::CountyOffice, region, token).await
 }
 
-async fn next(stream: &mut Streaming<WatchBreachesResponse>) -> WatchBreachesResponse {
+pub(crate) async fn watch_as(
+    world: &World,
+    role: Role,
+    region: &str,
+    token: &str,
+) -> Result<Streaming<WatchBreachesResponse>, tonic::Status> {
+    let message = WatchBreachesRequest { region: Some(wire_region(region)), resume_token: token.to_owned() };
+    Ok(world.breaches().watch_breaches(world.request(role, region, message)).await?.into_inner())
+}
+
+pub(crate) async fn next(stream: &mut Streaming<WatchBreachesResponse>) -> WatchBreachesResponse {
     tokio::time::timeout(SOON, stream.message()).await.expect("a message in time").unwrap().expect("no end")
 }
 

@@ -13,7 +13,7 @@ use crate::{authority::Authority, routing::Table};
 /// A command to one case.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Command {
-    /// The report reached the centre.
+    /// The report reached the centre, or the tip the centre or the office.
     Open(Box<Facts>),
     /// The centre instructs a township agency (clause C6).
     InstructAgency {
@@ -50,6 +50,13 @@ pub enum Command {
     Publish,
     /// The report was withdrawn.
     Withdraw,
+    /// Its tip is of the same matter as the first tip of another case: it ends in that one.
+    HandOver {
+        /// The other case.
+        into: Uuid,
+    },
+    /// Tips of the same matter come from the cases that they had opened.
+    AttachTips(Vec<Uuid>),
     /// A step of the agency that has an instruction, or of its delivery.
     Instruction {
         /// Which.

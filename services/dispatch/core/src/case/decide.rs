@@ -1,6 +1,7 @@
 //! What a command makes of a case. Exhaustive over the stages: a new stage does not compile until each command knows it.
 
-use dafei_kernel::{agency::Agency, owner::Post, role::Role};
+use dafei_kernel::{agency::Agency, owner::Post, region::Region, role::Role};
+use uuid::Uuid;
 
 use super::{
     Case,
@@ -8,7 +9,7 @@ use super::{
     event::{Assignee, Cause, Event, Route},
     rejection::{Reason, Rejection},
     stage::{Stage, StageKind, Tier},
-    step,
+    step, tip,
 };
 use crate::routing::{Proposal, SubjectKind};
 
@@ -20,14 +21,15 @@ pub fn decide(case: Option<&Case>, command: &Command, context: &Context<'_>) -> 
     let Some(case) = case else {
         return match command {
             Command::Open(facts) => Ok(vec![Event::Opened(facts.clone())]),
-            // Withdrawn before it went up: dispatch never had it.
-            Command::Withdraw => Ok(Vec::new()),
+            // Withdrawn before it went up, or a tip that was not dispatch's: there never was a case.
+            Command::Withdraw | Command::HandOver { .. } => Ok(Vec::new()),
             Command::InstructAgency { .. }
             | Command::Escalate { .. }
             | Command::AcceptResult { .. }
             | Command::AssignDepartment { .. }
             | Command::FeedBack { .. }
             | Command::Publish
+            | Command::AttachTips(_)
             | Command::Instruction { .. } => Err(Rejection::absent(Reason::NoSuchCase)),
         };
     };
@@ -44,15 +46,21 @@ pub fn decide(case: Option<&Case>, command: &Command, context: &Context<'_>) -> 
         Command::FeedBack { text, public_text } => feed_back(case, text, public_text, context),
         Command::Publish => publish(case, context),
         Command::Withdraw => Ok(withdraw(case, context)),
+        Command::HandOver { into } => Ok(tip::hand_over(case, *into, context.at)),
+        Command::AttachTips(tips) => tip::attach(case, tips, context.at),
         Command::Instruction { id, step } => step::decide(case, *id, step, context),
     }
 }
 
-/// The centre decides in these stages.
-fn at_centre(case: &Case) -> Result<(), Rejection> {
+/// The centre decides in these stages; its township.
+fn at_centre(case: &Case) -> Result<&Region, Rejection> {
     let stage = case.stage.kind();
     let reason = match stage {
-        StageKind::AtCentre | StageKind::Declined => return Ok(()),
+        StageKind::AtCentre | StageKind::Declined => match &case.facts.township {
+            Some(township) => return Ok(township),
+            // Opened at the office, where no centre has a part in it.
+            None => Reason::AlreadyEscalated,
+        },
         StageKind::WithTownshipAgency => Reason::AlreadyInstructed,
         StageKind::TownshipResult => Reason::ResultWaiting,
         StageKind::AtOffice | StageKind::WithDepartment | StageKind::DepartmentResult => Reason::AlreadyEscalated,
@@ -63,7 +71,7 @@ fn at_centre(case: &Case) -> Result<(), Rejection> {
 }
 
 fn instruct_agency(case: &Case, agency: Agency, text: &str, context: &Context<'_>) -> Result<Vec<Event>, Rejection> {
-    at_centre(case)?;
+    let township = at_centre(case)?.clone();
     let facts = &case.facts;
     if !context.authority.covers(&facts.county, facts.act, &facts.subject) {
         return Err(Rejection::stage(Reason::OutsideAuthority, case.stage.kind()));
@@ -71,29 +79,29 @@ fn instruct_agency(case: &Case, agency: Agency, text: &str, context: &Context<'_
     if !context.authority.has_agency(&facts.county, agency) {
         return Err(Rejection::field(Reason::AgencyNotInTownship, "agency"));
     }
-    let post = Post { role: Role::TownshipAgency, region: facts.township.clone(), agency: Some(agency) };
+    let post = Post { role: Role::TownshipAgency, region: township, agency: Some(agency) };
     let assignee = Assignee { instruction: context.ids.ordered(context.now), post, lead: true };
     Ok(vec![Event::AgencyInstructed { assignee, leg: case.legs + 1, text: text.to_owned(), at: context.at }])
 }
 
 fn accept_result(case: &Case, public_text: &str, context: &Context<'_>) -> Result<Vec<Event>, Rejection> {
-    let stage = case.stage.kind();
-    let reason = match stage {
-        StageKind::TownshipResult => {
-            return Ok(outcome(case, Tier::Township, public_text, context));
+    let reason = match case.stage {
+        Stage::TownshipResult { instruction } => {
+            return Ok(outcome(case, (Tier::Township, instruction), public_text, context));
         }
-        StageKind::AtCentre | StageKind::WithTownshipAgency | StageKind::Declined => Reason::NoResultYet,
-        StageKind::AtOffice | StageKind::WithDepartment | StageKind::DepartmentResult => Reason::AlreadyEscalated,
-        StageKind::OutcomeAvailable => Reason::OutcomeAvailable,
-        StageKind::Closed => Reason::CaseClosed,
+        Stage::AtCentre | Stage::WithTownshipAgency { .. } | Stage::Declined { .. } => Reason::NoResultYet,
+        Stage::AtOffice | Stage::WithDepartment { .. } | Stage::DepartmentResult { .. } => Reason::AlreadyEscalated,
+        Stage::OutcomeAvailable { .. } => Reason::OutcomeAvailable,
+        Stage::Closed { .. } => Reason::CaseClosed,
     };
-    Err(Rejection::stage(reason, stage))
+    Err(Rejection::stage(reason, case.stage.kind()))
 }
 
-/// The outcome, which also closes a case that no village waits for.
-fn outcome(case: &Case, tier: Tier, public_text: &str, context: &Context<'_>) -> Vec<Event> {
+/// The outcome by a tier's result: it verifies the case's tips, and closes a case that no village waits for.
+fn outcome(case: &Case, (tier, by): (Tier, Uuid), public_text: &str, context: &Context<'_>) -> Vec<Event> {
     let at = context.at;
     let mut events = vec![Event::OutcomeAvailable { tier, public_text: public_text.to_owned(), at }];
+    events.extend(tip::verify(case, by, at));
     if case.facts.village.is_none() {
         events.push(Event::Closed { tier, cause: Cause::NoVillage, at });
     }
@@ -180,21 +188,20 @@ fn chosen(
 }
 
 fn feed_back(case: &Case, text: &str, public_text: &str, context: &Context<'_>) -> Result<Vec<Event>, Rejection> {
-    let stage = case.stage.kind();
-    let reason = match stage {
-        StageKind::DepartmentResult => {
+    let reason = match case.stage {
+        Stage::DepartmentResult { lead } => {
             let mut events = vec![Event::FedBack { leg: case.legs, text: text.to_owned(), at: context.at }];
-            events.extend(outcome(case, Tier::County, public_text, context));
+            events.extend(outcome(case, (Tier::County, lead), public_text, context));
             return Ok(events);
         }
-        StageKind::AtCentre | StageKind::WithTownshipAgency | StageKind::Declined | StageKind::TownshipResult => {
+        Stage::AtCentre | Stage::WithTownshipAgency { .. } | Stage::Declined { .. } | Stage::TownshipResult { .. } => {
             Reason::NotEscalated
         }
-        StageKind::AtOffice | StageKind::WithDepartment => Reason::NoResultYet,
-        StageKind::OutcomeAvailable => Reason::OutcomeAvailable,
-        StageKind::Closed => Reason::CaseClosed,
+        Stage::AtOffice | Stage::WithDepartment { .. } => Reason::NoResultYet,
+        Stage::OutcomeAvailable { .. } => Reason::OutcomeAvailable,
+        Stage::Closed { .. } => Reason::CaseClosed,
     };
-    Err(Rejection::stage(reason, stage))
+    Err(Rejection::stage(reason, case.stage.kind()))
 }
 
 fn publish(case: &Case, context: &Context<'_>) -> Result<Vec<Event>, Rejection> {

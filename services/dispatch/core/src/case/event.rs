@@ -8,6 +8,7 @@ use super::{
     instruction::{Delivery, ResultKind},
     measure::Measure,
     stage::Tier,
+    tip::Verdict,
 };
 use serde::{Deserialize, Serialize};
 
@@ -37,16 +38,21 @@ pub struct Route {
 pub enum Cause {
     /// The result hangs on the village's notice board (clause C5).
     Published,
-    /// It came from no village: there is nothing to publish.
+    /// It came from no village: there is no notice board to hang it on.
     NoVillage,
     /// The report was withdrawn.
     Withdrawn,
+    /// It is of the same matter as another case and ended in that one.
+    Merged {
+        /// The other case.
+        into: Uuid,
+    },
 }
 
 /// An event of a case.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
-    /// The report reached the centre and is a case.
+    /// The report reached the centre, or the tip the centre or the office, and is a case.
     Opened(Box<Facts>),
     /// The centre instructed a township agency.
     AgencyInstructed {
@@ -153,7 +159,8 @@ pub enum Event {
         /// When.
         at: Instant,
     },
-    /// The office told the township centre the result.
+    /// The office told the township centre the result; a case that was opened at the office has no centre to tell, and this alone
+    /// settles what the office owed.
     FedBack {
         /// Number of the assignment.
         leg: u32,
@@ -162,12 +169,37 @@ pub enum Event {
         /// When.
         at: Instant,
     },
-    /// The outcome is there for the village to publish.
+    /// The outcome is there for the village to publish. Kept and not published where the case was opened at the county office.
     OutcomeAvailable {
         /// The tier that handled it.
         tier: Tier,
         /// Text for the notice board.
         public_text: String,
+        /// When.
+        at: Instant,
+    },
+    /// A tip of the same matter came over from another case. Kept, not published: what becomes of it is.
+    TipAttached {
+        /// Which.
+        tip: Uuid,
+        /// When.
+        at: Instant,
+    },
+    /// The tips that were not verified went over to another case. Kept, not published.
+    TipsHandedOver {
+        /// The other case.
+        into: Uuid,
+        /// When.
+        at: Instant,
+    },
+    /// A tip was verified.
+    TipVerified {
+        /// Which.
+        tip: Uuid,
+        /// What became of it.
+        verdict: Verdict,
+        /// The instruction whose result it was.
+        instruction: Uuid,
         /// When.
         at: Instant,
     },
@@ -201,6 +233,9 @@ impl Event {
             | Self::AssignmentReturned { at, .. }
             | Self::FedBack { at, .. }
             | Self::OutcomeAvailable { at, .. }
+            | Self::TipAttached { at, .. }
+            | Self::TipsHandedOver { at, .. }
+            | Self::TipVerified { at, .. }
             | Self::Closed { at, .. } => *at,
         }
     }

@@ -8,6 +8,7 @@ use super::{
     event::{Assignee, Event},
     instruction::{Decline, Given, Instruction, Response},
     stage::{Stage, Tier},
+    tip::{Conclusion, Tip},
 };
 use dafei_kernel::time::Instant;
 use std::collections::{BTreeMap, BTreeSet};
@@ -18,11 +19,16 @@ pub fn evolve(case: Option<Case>, event: &Event) -> Option<Case> {
     if let (None, Event::Opened(facts)) = (&case, event) {
         return Some(Case {
             facts: (**facts).clone(),
-            stage: Stage::AtCentre,
+            stage: match facts.start() {
+                Tier::Township => Stage::AtCentre,
+                Tier::County => Stage::AtOffice,
+            },
             instructions: Vec::new(),
             legs: 0,
             confirmed: BTreeSet::new(),
             measures: BTreeMap::new(),
+            tips: facts.tip.map(|id| Tip { id, verdict: None }).into_iter().collect(),
+            conclusion: None,
             sequence: 1,
         });
     }
@@ -36,11 +42,13 @@ pub fn evolve(case: Option<Case>, event: &Event) -> Option<Case> {
 
 impl Case {
     /// Whether the event is one of the bus: it takes a sequence then. 签收 moves no clock, and 响应 is a department's
-    /// (clause C11); both are kept in the instruction alone.
+    /// (clause C11); both are kept in the instruction alone. The outcome of a case that was opened at the county office is told to no
+    /// township, and where tips go when cases are merged is told to nobody.
     #[must_use]
     pub fn publishes(&self, event: &Event) -> bool {
         match event {
-            Event::Accepted { .. } => false,
+            Event::Accepted { .. } | Event::TipAttached { .. } | Event::TipsHandedOver { .. } => false,
+            Event::OutcomeAvailable { .. } => self.facts.start() == Tier::Township,
             Event::Responded { instruction, .. } => {
                 self.instruction(*instruction).is_some_and(|instruction| instruction.tier() == Tier::County)
             }
@@ -55,7 +63,7 @@ impl Case {
             | Event::DepartmentInstructed { .. }
             | Event::AssignmentReturned { .. }
             | Event::FedBack { .. }
-            | Event::OutcomeAvailable { .. }
+            | Event::TipVerified { .. }
             | Event::Closed { .. } => true,
         }
     }
@@ -63,7 +71,8 @@ impl Case {
 
 fn apply(case: &mut Case, event: &Event) {
     match event {
-        Event::Opened(_) | Event::FedBack { .. } => {}
+        Event::Opened(_) => {}
+        Event::FedBack { .. } => conclude(case),
         Event::AgencyInstructed { assignee, leg, text, at } => {
             issue(case, std::slice::from_ref(assignee), *leg, text, *at);
             case.stage = Stage::WithTownshipAgency { instruction: assignee.instruction };
@@ -112,7 +121,17 @@ fn apply(case: &mut Case, event: &Event) {
         }
         Event::Escalated { .. } => case.stage = Stage::AtOffice,
         Event::OutcomeAvailable { tier, public_text, .. } => {
+            conclude(case);
             case.stage = Stage::OutcomeAvailable { tier: *tier, public_text: public_text.clone() };
+        }
+        Event::TipAttached { tip, .. } => case.tips.push(Tip { id: *tip, verdict: None }),
+        Event::TipsHandedOver { .. } => case.tips.retain(|tip| tip.verdict.is_some()),
+        Event::TipVerified { tip: id, verdict, .. } => {
+            let verdict = Some(*verdict);
+            match case.tips.iter_mut().find(|tip| tip.id == *id) {
+                Some(tip) => tip.verdict = verdict,
+                None => case.tips.push(Tip { id: *id, verdict }),
+            }
         }
         Event::Closed { tier, cause, .. } => {
             let public_text = case.stage.public_text().to_owned();
@@ -131,6 +150,15 @@ fn with(case: &mut Case, id: Uuid, change: impl FnOnce(&mut Instruction)) {
 fn issue(case: &mut Case, assignees: &[Assignee], leg: u32, text: &str, at: Instant) {
     case.legs = leg;
     case.instructions.extend(assignees.iter().map(|assignee| Instruction::new(assignee, leg, text, at)));
+}
+
+/// The result that waits for a decision is what the verification ends with; the first time counts.
+fn conclude(case: &mut Case) {
+    if let (None, Stage::TownshipResult { instruction } | Stage::DepartmentResult { lead: instruction }) =
+        (case.conclusion, &case.stage)
+    {
+        case.conclusion = Some(Conclusion { verdict: case.verdict(), instruction: *instruction });
+    }
 }
 
 /// What still waits for a result falls away.

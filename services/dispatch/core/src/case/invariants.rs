@@ -5,7 +5,11 @@ use std::collections::BTreeSet;
 use dafei_kernel::{owner::Post, region::Level, role::Role};
 use uuid::Uuid;
 
-use super::{Case, instruction::Instruction, stage::Stage};
+use super::{
+    Case,
+    instruction::Instruction,
+    stage::{Stage, Tier},
+};
 
 /// An invariant that does not hold, in words.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -29,6 +33,7 @@ pub fn check(case: &Case) -> Result<(), Broken> {
     }
     stage_has_its_instruction(case).map_err(broken)?;
     owners_are_single(case).map_err(broken)?;
+    tips_are_verified_once(case).map_err(broken)?;
     facts_have_a_source(case).map_err(broken)
 }
 
@@ -100,6 +105,11 @@ fn stage_has_its_instruction(case: &Case) -> Result<(), String> {
             return Err(format!("instruction {id} does not fit the stage {}", case.stage.kind().code()));
         }
     }
+    let centre = matches!(case.stage, Stage::AtCentre | Stage::Declined { .. })
+        || matches!(waits_for, Some((_, Level::Township, _)));
+    if centre && case.facts.start() == Tier::County {
+        return Err(format!("opened at the county office, and yet {}", case.stage.kind().code()));
+    }
     let open_lead = case.instructions.iter().find(|one| one.lead && one.is_open());
     match (open_lead, waits_for) {
         (Some(lead), Some((id, _, true))) if lead.id == id => Ok(()),
@@ -129,6 +139,33 @@ fn owners_are_single(case: &Case) -> Result<(), String> {
     let agencies = [Role::TownshipAgency, Role::CountyDepartment];
     if let Some(post) = posts.iter().find(|post| agencies.contains(&post.role) && post.agency.is_none()) {
         return Err(format!("the owner {post:?} names no agency"));
+    }
+    Ok(())
+}
+
+/// A tip stands in a case once and has its verdict once, which is the case's; none before a result, and all where the case has run its
+/// course. A case that ended in another has none left.
+fn tips_are_verified_once(case: &Case) -> Result<(), String> {
+    let ids: BTreeSet<Uuid> = case.tips.iter().map(|tip| tip.id).collect();
+    if ids.len() != case.tips.len() {
+        return Err("a tip stands in the case twice".to_owned());
+    }
+    if let Some(conclusion) = &case.conclusion {
+        let result = case.instruction(conclusion.instruction).filter(|one| one.lead && one.result.is_some());
+        if result.is_none() {
+            return Err("the verification ended without the lead's result".to_owned());
+        }
+    }
+    let verdict = case.conclusion.map(|conclusion| conclusion.verdict);
+    if let Some(tip) = case.tips.iter().find(|tip| tip.verdict.is_some() && tip.verdict != verdict) {
+        return Err(format!("tip {} has a verdict that the case has not", tip.id));
+    }
+    let closed = matches!(case.stage, Stage::Closed { .. });
+    if closed && verdict.is_some() && case.tips.iter().any(|tip| tip.verdict.is_none()) {
+        return Err("the verification is concluded, and a tip is without its verdict".to_owned());
+    }
+    if case.merged_into().is_some() && !case.tips.is_empty() {
+        return Err("a case that ended in another has kept a tip".to_owned());
     }
     Ok(())
 }

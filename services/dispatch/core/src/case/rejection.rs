@@ -29,6 +29,8 @@ pub enum Reason {
     OutcomeAvailable,
     /// The case has no such instruction.
     NoSuchInstruction,
+    /// The case never had this tip.
+    NoSuchTip,
     /// The instruction was declined or returned.
     InstructionDeclined,
     /// The instruction fell away.
@@ -69,7 +71,7 @@ pub enum Reason {
 
 impl Reason {
     /// All reasons.
-    pub const ALL: [Self; 29] = [
+    pub const ALL: [Self; 30] = [
         Self::NoSuchCase,
         Self::CaseClosed,
         Self::AlreadyInstructed,
@@ -81,6 +83,7 @@ impl Reason {
         Self::NoOutcomeYet,
         Self::OutcomeAvailable,
         Self::NoSuchInstruction,
+        Self::NoSuchTip,
         Self::InstructionDeclined,
         Self::InstructionCancelled,
         Self::InstructionDone,
@@ -116,6 +119,7 @@ impl Reason {
             Self::NoOutcomeYet => "NO_OUTCOME_YET",
             Self::OutcomeAvailable => "OUTCOME_AVAILABLE",
             Self::NoSuchInstruction => "UNKNOWN_INSTRUCTION",
+            Self::NoSuchTip => "TIP_NOT_OF_CASE",
             Self::InstructionDeclined => "INSTRUCTION_DECLINED",
             Self::InstructionCancelled => "INSTRUCTION_CANCELLED",
             Self::InstructionDone => "INSTRUCTION_DONE",
@@ -152,6 +156,7 @@ impl Reason {
             Self::NoOutcomeYet => "处置结果还没有反馈，不能公开",
             Self::OutcomeAvailable => "结果已经反馈到村",
             Self::NoSuchInstruction => "没有这条指令",
+            Self::NoSuchTip => "该案件不是由这条举报而来",
             Self::InstructionDeclined => "指令已经退回",
             Self::InstructionCancelled => "指令已经失效",
             Self::InstructionDone => "指令已经报过结果",

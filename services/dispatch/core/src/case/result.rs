@@ -55,8 +55,13 @@ fn may_submit(case: &Case, instruction: &Instruction) -> Result<(), Rejection> {
         | InstructionState::Accepted
         | InstructionState::Responded
         | InstructionState::Done => return Ok(()),
-        // A co-handler's instruction fell away with the closing; what it has done since is a later fact of the case.
-        InstructionState::Cancelled if case.stage.kind() == StageKind::Closed && instruction.leg == case.legs => {
+        // A co-handler's instruction fell away with the closing; what it has done since is a later fact of the case. Not so where the
+        // case ended in another of the same matter: there it would count twice.
+        InstructionState::Cancelled
+            if case.stage.kind() == StageKind::Closed
+                && case.merged_into().is_none()
+                && instruction.leg == case.legs =>
+        {
             return Ok(());
         }
         InstructionState::Cancelled => Reason::InstructionCancelled,

@@ -1,7 +1,8 @@
 //! Random command sequences: the invariants hold after every event, and no case ends in a dead end.
 
 use dafei_dispatch_core::case::{
-    Case, Choice, Command, Event, Means, Measure, MeasureKind, ResultKind, ResultReport, StageKind, Step, check, evolve,
+    Case, Choice, Command, Event, Means, Measure, MeasureKind, ResultKind, ResultReport, StageKind, Step, Tier, check,
+    evolve,
 };
 use dafei_kernel::{agency::Agency, money::Fen};
 use jiff::SignedDuration;
@@ -9,7 +10,7 @@ use proptest::prelude::*;
 use std::collections::BTreeSet;
 use uuid::Uuid;
 
-use crate::fixture::{Run, act, assign, den, enterprise, facts, instruct, result, start};
+use crate::fixture::{Run, act, assign, den, enterprise, facts, instruct, result, start, tip, tip_facts};
 
 /// A command without ids: instructions are picked among those that the case has when its turn comes.
 #[derive(Debug, Clone)]
@@ -22,6 +23,8 @@ enum Draw {
     FeedBack,
     Publish,
     Withdraw,
+    HandOver,
+    AttachTips(Vec<u128>),
     Step { pick: usize, step: Step, minutes_ago: i64 },
 }
 
@@ -80,6 +83,8 @@ fn draw() -> impl Strategy<Value = Draw> {
         2 => Just(Draw::FeedBack),
         1 => Just(Draw::Publish),
         1 => prop_oneof![9 => Just(Draw::Publish), 1 => Just(Draw::Withdraw)],
+        1 => prop_oneof![3 => Just(Draw::Escalate), 1 => Just(Draw::HandOver)],
+        1 => proptest::collection::vec(0..5_u128, 0..3).prop_map(Draw::AttachTips),
         12 => (0..4_usize, step(), 0..90_i64)
             .prop_map(|(pick, step, minutes_ago)| Draw::Step { pick, step, minutes_ago }),
     ]
@@ -95,6 +100,8 @@ fn command(draw: Draw, case: Option<&Case>, subject: u8) -> (Command, i64) {
         Draw::FeedBack => Command::FeedBack { text: "已办".to_owned(), public_text: "已取缔".to_owned() },
         Draw::Publish => Command::Publish,
         Draw::Withdraw => Command::Withdraw,
+        Draw::HandOver => Command::HandOver { into: Uuid::from_u128(99) },
+        Draw::AttachTips(numbers) => Command::AttachTips(numbers.into_iter().map(tip).collect()),
         Draw::Step { pick, step, minutes_ago } => {
             let instructions = case.map_or(&[][..], |case| &case.instructions);
             // The latest are picked most: they are where things happen.
@@ -110,6 +117,8 @@ fn opening(subject: u8) -> dafei_dispatch_core::case::Facts {
         0 => facts(den(), true),
         1 => facts(den(), false),
         2 => facts(enterprise(None), true),
+        3 => tip_facts(0, Tier::Township),
+        4 => tip_facts(0, Tier::County),
         _ => facts(enterprise(Some(Agency::Energy)), true),
     }
 }
@@ -134,7 +143,7 @@ proptest! {
 
     #[test]
     fn any_command_sequence_keeps_the_invariants(
-        subject in 0..4_u8,
+        subject in 0..6_u8,
         draws in proptest::collection::vec(draw(), 1..60),
     ) {
         let mut run = Run::new();
@@ -152,13 +161,15 @@ proptest! {
                     if before.stage.kind() == StageKind::Closed {
                         prop_assert_eq!(&before.stage, &run.case().stage);
                         let later = |event: &Event| matches!(event,
-                            Event::ResultSubmitted { .. } | Event::ActConfirmed { .. } | Event::MeasureRecorded { .. });
+                            Event::ResultSubmitted { .. } | Event::ActConfirmed { .. } | Event::MeasureRecorded { .. }
+                                | Event::TipAttached { .. } | Event::TipsHandedOver { .. } | Event::TipVerified { .. });
                         prop_assert!(events.iter().all(later), "closed, and yet {:?}", events);
                     }
                 }
             }
         }
         facts_count_once(&run)?;
+        tips_are_verified_once(&run)?;
         history_leads_to_the_same_case(&run)?;
         for _ in 0..8 {
             if run.case().stage.kind() == StageKind::Closed {
@@ -168,6 +179,7 @@ proptest! {
             run.must(next);
         }
         prop_assert_eq!(run.case().stage.kind(), StageKind::Closed, "no stage is a dead end");
+        tips_are_verified_once(&run)?;
     }
 }
 
@@ -186,6 +198,34 @@ fn facts_count_once(run: &Run) -> Result<(), TestCaseError> {
         }
     }
     prop_assert_eq!(acts, run.case().confirmed.clone());
+    Ok(())
+}
+
+/// Whatever happened: no tip has two verdicts, none one before a result, none one that the case does not have; and a case that ran its
+/// course leaves none without.
+fn tips_are_verified_once(run: &Run) -> Result<(), TestCaseError> {
+    let (mut known, mut verified, mut results) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
+    for event in &run.events {
+        match event {
+            Event::Opened(facts) => known.extend(facts.tip),
+            Event::TipAttached { tip, .. } => prop_assert!(known.insert(*tip) || !verified.contains(tip)),
+            Event::ResultSubmitted { instruction, .. } => {
+                results.insert(*instruction);
+            }
+            Event::TipVerified { tip, verdict, instruction, .. } => {
+                prop_assert!(verified.insert(*tip), "{} twice", tip);
+                prop_assert!(results.contains(instruction), "no result yet");
+                prop_assert_eq!(Some(*verdict), run.case().conclusion.map(|conclusion| conclusion.verdict));
+                known.insert(*tip);
+            }
+            _ => {}
+        }
+    }
+    let kept: BTreeSet<Uuid> = run.case().tips.iter().map(|tip| tip.id).collect();
+    prop_assert!(kept.is_subset(&known));
+    if run.case().stage.kind() == StageKind::Closed && run.case().conclusion.is_some() {
+        prop_assert_eq!(verified, kept);
+    }
     Ok(())
 }
 

@@ -6,7 +6,7 @@ use dafei_dispatch_core::{
     authority::Authority,
     case::{
         Case, Command, Context, Event, Facts, Means, Measure, MeasureKind, Rejection, ResultKind, ResultReport, Source,
-        Step, check, decide, evolve,
+        Step, Tier, check, decide, evolve,
     },
     routing::Table,
 };
@@ -71,13 +71,29 @@ pub(crate) fn facts(subject: Subject, with_village: bool) -> Facts {
         act_text: String::new(),
         subject,
         village,
-        township,
+        township: Some(township),
         county,
         path: RegionPath::new(path.into_iter().flatten().collect()).expect("a path"),
         description: "夜间有罐车进出".to_owned(),
         found_at: start(),
         reached_at: start(),
+        tip: None,
     }
+}
+
+pub(crate) fn tip(number: u128) -> Uuid {
+    Uuid::from_u128(0x0071_0000 + number)
+}
+
+/// A case that a tip opens, which is also the case's number: at the township centre, or at the county office.
+pub(crate) fn tip_facts(number: u128, tier: Tier) -> Facts {
+    let mut facts =
+        Facts { id: Uuid::from_u128(number), source: Source::PublicTip, tip: Some(tip(number)), ..facts(den(), false) };
+    if tier == Tier::County {
+        facts.township = None;
+        facts.path = RegionPath::new(vec![region(Level::City, "371300"), facts.county.clone()]).expect("a path");
+    }
+    facts
 }
 
 pub(crate) fn start() -> Instant {
@@ -109,6 +125,13 @@ impl Run {
     pub(crate) fn opened(subject: Subject, with_village: bool) -> Self {
         let mut run = Self::new();
         run.must(Command::Open(Box::new(facts(subject, with_village))));
+        run
+    }
+
+    /// A case that a tip opened.
+    pub(crate) fn of_tip(number: u128, tier: Tier) -> Self {
+        let mut run = Self::new();
+        run.must(Command::Open(Box::new(tip_facts(number, tier))));
         run
     }
 

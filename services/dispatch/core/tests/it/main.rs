@@ -3,5 +3,6 @@
 mod authority;
 mod case_properties;
 mod case_rules;
+mod case_tips;
 mod fixture;
 mod routing;

@@ -46,6 +46,51 @@ fn the_villages_clocks_go_from_the_finding_to_the_report() {
 }
 
 #[test]
+fn a_case_that_starts_at_the_county_office_owes_k1_from_there_and_names_no_township() {
+    let path = "city:371300/county:371302";
+    let story = Story::at(path).opened_at_county(5).tell(100, What::DepartmentInstructed);
+    let lead = department(1, "emergency-management", true, 1);
+    let story = story.delivered(110, lead.clone()).result(300, lead);
+    let ledger = story.ledger();
+    assert!(of(&ledger, Clock::T1).is_empty(), "no centre has it");
+    let [k1] = of(&ledger, Clock::K1)[..] else { panic!("one K1") };
+    assert_eq!((k1.deadline.timing().started_at, k1.end), (minutes(5), settled(minutes(100))));
+    assert_eq!(k1.loop_owner, post("county-office@county:371302"));
+    assert!(ledger.iter().all(|one| one.path.to_string() == path), "only the county's posts are told");
+    let [k4] = of(&ledger, Clock::K4)[..] else { panic!("one K4") };
+    assert_eq!(k4.end, None);
+    let fed_back = story.tell(310, What::FedBack { leg: 1 }).tell(310, What::CaseClosed).ledger();
+    assert_eq!(of(&fed_back, Clock::K4)[0].end, settled(minutes(310)));
+}
+
+#[test]
+fn a_case_that_ended_in_another_owes_nothing_more() {
+    let at_centre = Story::default().opened(0).tell(10, What::CaseClosed).ledger();
+    assert_eq!(of(&at_centre, Clock::T1)[0].end, cancelled(minutes(10)));
+    let at_office = Story::at("city:371300/county:371302").opened_at_county(0).tell(10, What::CaseClosed).ledger();
+    assert_eq!(of(&at_office, Clock::K1)[0].end, cancelled(minutes(10)));
+    let lead = department(1, "transport", true, 1);
+    let with_departments = at_the_office().tell(95, What::DepartmentInstructed).delivered(100, lead);
+    let ended = with_departments.tell(120, What::CaseClosed).ledger();
+    for clock in [Clock::K2, Clock::K3] {
+        assert_eq!(of(&ended, clock)[0].end, cancelled(minutes(120)), "{clock}");
+    }
+}
+
+#[test]
+fn a_case_at_the_centre_names_its_township_and_one_at_the_office_need_not() {
+    let fact = |tier| dafei_sla_core::Fact {
+        source: dafei_sla_core::Source::Dispatch,
+        sequence: 1,
+        at: minutes(0),
+        path: "city:371300/county:371302".parse().unwrap(),
+        what: What::CaseOpened { tier, sector: None },
+    };
+    assert!(fact(tier_of(false)).check().is_err());
+    assert!(fact(tier_of(true)).check().is_ok());
+}
+
+#[test]
 fn heeded_persuasion_settles_v2_and_v3_and_starts_the_re_visit() {
     let story =
         Story::default().found(0).tell(10, What::SecretaryNotified).tell(20, What::PersuasionRecorded { heeded: true });
@@ -202,6 +247,10 @@ fn of_two_stops_the_earlier_counts_whichever_was_recorded_first() {
     assert_eq!(of(&ledger, Clock::K3)[0].end, settled(minutes(200)));
 }
 
+const fn tier_of(county: bool) -> dafei_sla_core::fact::Tier {
+    if county { dafei_sla_core::fact::Tier::County } else { dafei_sla_core::fact::Tier::Township }
+}
+
 fn any_what() -> impl Strategy<Value = What> {
     let assignment = || {
         (1_u128..4, any::<bool>(), 1_u32..3).prop_map(|(number, lead, leg)| department(number, "transport", lead, leg))
@@ -215,7 +264,7 @@ fn any_what() -> impl Strategy<Value = What> {
         Just(What::ReportedUp),
         Just(What::ReportWithdrawn),
         Just(What::ResultPublished),
-        Just(What::CaseOpened { sector: None }),
+        any::<bool>().prop_map(|county| What::CaseOpened { tier: tier_of(county), sector: None }),
         Just(What::AgencyInstructed),
         Just(What::Escalated),
         Just(What::DepartmentInstructed),

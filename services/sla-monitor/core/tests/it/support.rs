@@ -63,14 +63,25 @@ pub(crate) fn station(number: u128, leg: u32) -> Assignment {
 }
 
 /// Facts in the order in which they happened; `at` is minutes after [`MORNING`].
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Story {
+    path: &'static str,
     intake: i64,
     dispatch: i64,
     pub(crate) facts: Vec<Fact>,
 }
 
+impl Default for Story {
+    fn default() -> Self {
+        Self::at(PATH)
+    }
+}
+
 impl Story {
+    pub(crate) const fn at(path: &'static str) -> Self {
+        Self { path, intake: 0, dispatch: 0, facts: Vec::new() }
+    }
+
     pub(crate) fn tell(mut self, at: i64, what: What) -> Self {
         self.add(minutes(at), what);
         self
@@ -80,7 +91,7 @@ impl Story {
         let source = source(&what);
         let count = if source == Source::Intake { &mut self.intake } else { &mut self.dispatch };
         *count += 1;
-        let fact = Fact { source, sequence: *count, at, path: PATH.parse().unwrap(), what };
+        let fact = Fact { source, sequence: *count, at, path: self.path.parse().unwrap(), what };
         fact.check().unwrap();
         self.facts.push(fact);
     }
@@ -90,7 +101,11 @@ impl Story {
     }
 
     pub(crate) fn opened(self, at: i64) -> Self {
-        self.tell(at, What::CaseOpened { sector: Some(Sector::FireSafety) })
+        self.tell(at, What::CaseOpened { tier: Tier::Township, sector: Some(Sector::FireSafety) })
+    }
+
+    pub(crate) fn opened_at_county(self, at: i64) -> Self {
+        self.tell(at, What::CaseOpened { tier: Tier::County, sector: Some(Sector::FireSafety) })
     }
 
     pub(crate) fn delivered(self, at: i64, assignment: Assignment) -> Self {
