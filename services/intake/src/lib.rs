@@ -7,6 +7,9 @@ pub mod app;
 pub mod config;
 pub mod consumer;
 pub mod grpc;
+pub mod images;
+pub mod objects;
+pub mod photos;
 pub mod serve;
 
 mod publisher;
