@@ -11,7 +11,7 @@ use dafei_runtime::lifecycle::Stage;
 use dafei_shell::start::{Open, Started};
 
 use crate::{
-    app::{App, Writer},
+    app::{App, Writer, evidence},
     config::Settings,
     consumer::DispatchHandler,
     grpc::{Grpc, SERVICES},
@@ -37,6 +37,11 @@ pub async fn serve(mut started: Started, settings: Settings) -> anyhow::Result<E
     let writing = started.lifecycle.token(Stage::Writer);
     started.lifecycle.spawn_stage(Stage::Writer, "writer", async move {
         writer.run(writing).await;
+        Ok::<(), sqlx::Error>(())
+    });
+    let (sweeping, until) = (Arc::clone(&app), started.lifecycle.token(Stage::Consumer));
+    started.lifecycle.spawn_stage(Stage::Consumer, "photo sweep", async move {
+        evidence::keep_swept(sweeping, until).await;
         Ok::<(), sqlx::Error>(())
     });
     let routes = Grpc::new(app, queue).routes(started.common.grpc.max_message_bytes);

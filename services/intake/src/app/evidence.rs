@@ -3,6 +3,8 @@
 //! Its objects are put first and its row is committed last, so that no row is ever without its bytes. Before the first object, its name is
 //! noted; what breaks off between leaves a name whose time passes, and [`sweep`] removes what lies under it.
 
+use std::{sync::Arc, time::Duration};
+
 use bytes::Bytes;
 use dafei_contracts::intake::v1 as api;
 use dafei_intake_core::photo;
@@ -15,6 +17,7 @@ use dafei_shell::{
 };
 use jiff::{SignedDuration, TimestampRound, Unit};
 use sqlx::PgConnection;
+use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::{
@@ -26,6 +29,8 @@ use crate::{
 
 /// How long after the hour in which its name was noted an unfinished photo is given up. No call lasts nearly as long.
 const GIVEN_UP_AFTER: SignedDuration = SignedDuration::from_hours(2);
+/// How often unfinished photos are looked for.
+const SWEEP_EVERY: Duration = Duration::from_mins(10);
 /// Names that one round of the sweep takes.
 const SWEEP: i64 = 100;
 
@@ -144,6 +149,19 @@ pub async fn sweep(app: &App) -> Result<usize, Fault> {
         evidence::swept(&mut tx, &objects).await.map_err(faults::database)?;
         tx::commit(tx).await.map_err(once::failed)?;
         removed += objects.len();
+    }
+}
+
+/// Sweeps from time to time, until the token is cancelled.
+pub async fn keep_swept(app: Arc<App>, token: CancellationToken) {
+    while !token.is_cancelled() {
+        match sweep(&app).await {
+            Ok(0) => {}
+            Ok(removed) => tracing::info!(removed, "objects of photos that were never finished are removed"),
+            Err(fault) => tracing::warn!(%fault, "unfinished photos cannot be swept now"),
+        }
+        // Running out is the usual end of the pause.
+        let _ = tokio::time::timeout(SWEEP_EVERY, token.cancelled()).await;
     }
 }
 

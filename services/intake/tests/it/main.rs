@@ -5,6 +5,7 @@ mod enterprise;
 mod evidence;
 mod images;
 mod patrols;
+mod public_copies;
 mod roster;
 mod village;
 mod world;
