@@ -141,6 +141,7 @@ fn s3(bucket: &Bucket) -> object_store::Result<impl ObjectStore> {
         .with_region(&bucket.region)
         .with_access_key_id(&bucket.key_id)
         .with_secret_access_key(bucket.secret.expose())
+        .with_disable_bulk_delete(true)
         .with_client_options(client)
         .with_retry(retry);
     if let Some(endpoint) = &bucket.endpoint {

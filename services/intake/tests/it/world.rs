@@ -119,6 +119,11 @@ impl Drop for World {
 impl World {
     /// A service at 2026-11-23 10:00 in Shanghai, a Monday, without a roster.
     pub(crate) async fn empty() -> Self {
+        Self::with_photos(None).await
+    }
+
+    /// As [`World::empty`], with the bytes of photos in another place than the directory.
+    pub(crate) async fn with_photos(place: Option<Place>) -> Self {
         let own = migrators(&MIGRATOR);
         let (db, nats) = tokio::join!(TestDb::new(&own), TestNats::start());
         let js = nats.jetstream().await;
@@ -127,11 +132,12 @@ impl World {
         ensure_streams(&js, &specs).await.expect("the streams are made");
         let clock = ControlledClock::new("2026-11-23T10:00:00+08:00".parse().expect("an instant"));
         let photos = tempfile::tempdir().expect("a directory");
+        let place = place.unwrap_or_else(|| Place::Directory(photos.path().join("store")));
         let app = Arc::new(App {
             pool: db.pool.clone(),
             clock: Arc::new(clock.clone()),
             ids: Arc::new(SystemIds),
-            photos: Photos::open(&Place::Directory(photos.path().join("store"))).expect("a directory"),
+            photos: Photos::open(&place).expect("a place"),
             roster: RosterView::load(&db.pool).await.expect("an empty roster"),
             rules: Rules::default(),
         });
