@@ -39,9 +39,9 @@ pub async fn serve(mut started: Started, settings: Settings) -> anyhow::Result<E
         writer.run(writing).await;
         Ok::<(), sqlx::Error>(())
     });
-    let (sweeping, until) = (Arc::clone(&app), started.lifecycle.token(Stage::Consumer));
-    started.lifecycle.spawn_stage(Stage::Consumer, "photo sweep", async move {
-        evidence::keep_swept(sweeping, until).await;
+    let (tidied, until) = (Arc::clone(&app), started.lifecycle.token(Stage::Consumer));
+    started.lifecycle.spawn_stage(Stage::Consumer, "photos", async move {
+        evidence::tidy(tidied, until).await;
         Ok::<(), sqlx::Error>(())
     });
     let routes = Grpc::new(app, queue).routes(started.common.grpc.max_message_bytes);

@@ -6,8 +6,7 @@ use std::{
 };
 
 use dafei_intake::{
-    app::evidence::{put_clean, sweep},
-    images::clean,
+    app::evidence::sweep,
     objects::{Bucket, Place},
 };
 use dafei_runtime::config::Secret;
@@ -120,9 +119,10 @@ async fn photos_lie_in_a_bucket_when_one_is_named() {
     let copy = world.copy(MEMBER, &kept.evidence_id).await.expect("the copy");
     assert_eq!(objects.lock().expect("a lock").get(public), Some(&copy));
     // What breaks off is removed here as it is in a directory.
-    put_clean(&world.app, clean(&sent).expect("a photo")).await.expect("put");
-    assert_eq!(objects.lock().expect("a lock").len(), 3);
-    world.clock.advance(SignedDuration::from_hours(3));
+    world.refuse_photo_rows().await;
+    world.upload(MEMBER, &new_id(), VILLAGE, &phone_jpeg(&picture(9, 8))).await.expect_err("it breaks off");
+    assert_eq!(objects.lock().expect("a lock").len(), 4);
+    world.clock.advance(SignedDuration::from_hours(2));
     assert_eq!(sweep(&world.app).await.expect("swept"), 1);
     assert_eq!(objects.lock().expect("a lock").keys().cloned().collect::<Vec<_>>(), paths);
 }
