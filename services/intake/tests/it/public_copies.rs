@@ -115,9 +115,6 @@ fn hostile_images_are_refused_by_what_is_wrong_with_them() {
     for (what, bytes, refusal) in cases {
         assert_eq!(clean(&bytes).map(|copy| copy.bytes.len()), Err(refusal), "{what}");
     }
-    for refusal in R::ALL {
-        assert!(!refusal.zh().is_empty() && !refusal.code().is_empty());
-    }
 }
 
 #[test]
