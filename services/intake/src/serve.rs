@@ -11,10 +11,11 @@ use dafei_runtime::lifecycle::Stage;
 use dafei_shell::start::{Open, Started};
 
 use crate::{
-    app::{App, Writer},
+    app::{App, Writer, evidence},
     config::Settings,
     consumer::DispatchHandler,
     grpc::{Grpc, SERVICES},
+    photos::Photos,
 };
 
 /// Runs intake until a signal or until a part fails.
@@ -26,6 +27,7 @@ pub async fn serve(mut started: Started, settings: Settings) -> anyhow::Result<E
         pool: started.pool.clone(),
         clock: started.clock.clone(),
         ids: started.ids.clone(),
+        photos: Photos::open(&settings.photos)?,
         roster: started.roster.clone(),
         rules: settings.rules,
     });
@@ -35,6 +37,11 @@ pub async fn serve(mut started: Started, settings: Settings) -> anyhow::Result<E
     let writing = started.lifecycle.token(Stage::Writer);
     started.lifecycle.spawn_stage(Stage::Writer, "writer", async move {
         writer.run(writing).await;
+        Ok::<(), sqlx::Error>(())
+    });
+    let (tidied, until) = (Arc::clone(&app), started.lifecycle.token(Stage::Consumer));
+    started.lifecycle.spawn_stage(Stage::Consumer, "photos", async move {
+        evidence::tidy(tidied, until).await;
         Ok::<(), sqlx::Error>(())
     });
     let routes = Grpc::new(app, queue).routes(started.common.grpc.max_message_bytes);
