@@ -35,7 +35,8 @@ const GREY: &[u8] = &[
 ];
 
 /// A small JPEG; the number in its comment makes it a photo of its own without changing what it shows.
-fn photo_bytes(number: u64) -> Vec<u8> {
+#[must_use]
+pub fn photo_bytes(number: u64) -> Vec<u8> {
     [&[0xff, 0xd8, 0xff, 0xfe, 0, 10][..], &number.to_be_bytes(), &[0xff, 0xdb, 0, 67, 0], &[1; 64], GREY].concat()
 }
 
