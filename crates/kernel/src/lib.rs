@@ -10,6 +10,7 @@ pub mod credit_code;
 pub mod geo;
 pub mod ids;
 pub mod industry;
+pub mod measure;
 pub mod money;
 pub mod owner;
 pub mod region;

@@ -9,7 +9,6 @@ mod event;
 mod evolve;
 mod instruction;
 mod invariants;
-mod measure;
 mod rejection;
 mod result;
 mod stage;
@@ -28,12 +27,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use uuid::Uuid;
 
 pub use command::{Choice, Command, Context, ResultReport, Step};
+pub use dafei_kernel::measure::{Measure, MeasureKind};
 pub use decide::decide;
 pub use event::{Assignee, Cause, Event, Route};
 pub use evolve::evolve;
 pub use instruction::{Decline, Delivery, Given, Instruction, InstructionState, Means, Response, ResultKind};
 pub use invariants::{Broken, check};
-pub use measure::{Measure, MeasureKind};
 pub use rejection::{Obstacle, Reason, Rejection};
 pub use stage::{Stage, StageKind, Tier};
 
