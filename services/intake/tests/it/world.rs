@@ -18,7 +18,7 @@ use dafei_intake::{
     consumer::DispatchHandler,
     grpc::Grpc,
 };
-use dafei_intake_core::suspicion::Rules;
+use dafei_intake_core::{notices::Rules as NoticeRules, suspicion::Rules};
 use dafei_kernel::{
     clock::{Clock as _, ControlledClock, SystemClock},
     ids::{IdSource as _, SystemIds},
@@ -120,6 +120,7 @@ impl World {
             ids: Arc::new(SystemIds),
             roster: RosterView::load(&db.pool).await.expect("an empty roster"),
             rules: Rules::default(),
+            notices: NoticeRules::default(),
         });
         let (minter, stop) = (Minter::generate().expect("a key"), CancellationToken::new());
         let channel = serve(&app, &minter, &stop);
