@@ -3,6 +3,8 @@
 
 mod delivery;
 mod events;
+mod intake_columns;
+mod intake_events;
 mod scope;
 mod table;
 mod world;
