@@ -15,6 +15,8 @@ CREATE TABLE notice (
     evidence       jsonb       NOT NULL,
     posted_at      timestamptz NOT NULL,
     recorded_at    timestamptz NOT NULL,
+    -- The length of the village's publicity book before it: the order in which its notices were recorded.
+    recorded_after bigint      NOT NULL,
     replaces       uuid,
     removed_at     timestamptz,
     removal_reason text        NOT NULL DEFAULT ''

@@ -34,6 +34,8 @@ pub struct ActFound {
 pub struct Record {
     /// Enterprise or den.
     pub subject: Subject,
+    /// Whether the roster has the enterprise.
+    pub in_roster: bool,
     /// What was looked at.
     pub sector: Sector,
     /// When.
@@ -51,6 +53,8 @@ pub struct Record {
 pub enum Reason {
     /// The inspection lies ahead of the suite's clock, or too far back.
     Untimely(Untimely),
+    /// The check character of a credit code does not fit, and the roster does not vouch for the code either.
+    CreditCodeMistyped,
     /// More than [`ACTS`].
     TooManyActs,
     /// The act is of another sector than was looked at.
@@ -81,6 +85,7 @@ impl Reason {
     pub const fn code(self) -> &'static str {
         match self {
             Self::Untimely(untimely) => untimely.code(),
+            Self::CreditCodeMistyped => "CREDIT_CODE_MISTYPED",
             Self::TooManyActs | Self::TooManyMeasures => "TOO_MANY",
             Self::ActOfOtherSector => "ACT_OF_OTHER_SECTOR",
             Self::ActTextRequired => "ACT_TEXT_REQUIRED",
@@ -99,6 +104,7 @@ impl Reason {
     pub const fn zh(self) -> &'static str {
         match self {
             Self::Untimely(untimely) => untimely.zh(),
+            Self::CreditCodeMistyped => "统一社会信用代码的校验位不符，台账中也没有这家企业，请核对",
             Self::TooManyActs => "一次检查最多填写20项非法行为",
             Self::ActOfOtherSector => "该非法行为不属于所检查的领域",
             Self::ActTextRequired => "选择“其他”须写明是什么行为",
@@ -136,6 +142,12 @@ impl Flaw {
 /// The first field that does not, and why.
 pub fn check(record: &Record, now: Instant) -> Result<(), Flaw> {
     claimed::check(record.inspected_at, now).map_err(|why| Flaw::new("inspected_at", Reason::Untimely(why)))?;
+    if let Subject::Enterprise { credit_code, .. } = &record.subject
+        && !record.in_roster
+        && !credit_code.checksum_ok()
+    {
+        return Err(Flaw::new("subject.enterprise.credit_code", Reason::CreditCodeMistyped));
+    }
     if record.outside_scope && !record.subject.is_enterprise() {
         return Err(Flaw::new("outside_scope", Reason::DenHasNoScope));
     }

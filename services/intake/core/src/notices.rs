@@ -32,8 +32,10 @@ impl Default for Rules {
 /// A notice that hangs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Hanging {
-    /// Its id, ordered by when it was recorded (v7).
+    /// Its id.
     pub id: Uuid,
+    /// Its place in the order in which the village's notices were recorded: no two have the same.
+    pub order: i64,
     /// True for a reward notice; work notices never count.
     pub reward: bool,
     /// Where.
@@ -86,7 +88,7 @@ pub const fn lacking(valid_places: u32, close_pairs: u32, required: u32) -> bool
 #[must_use]
 pub fn standing(hanging: &[Hanging], rules: &Rules) -> Standing {
     let mut places: Vec<&Hanging> = hanging.iter().filter(|notice| notice.reward).collect();
-    places.sort_unstable_by_key(|notice| notice.id);
+    places.sort_unstable_by_key(|notice| notice.order);
     let mut standing = Standing::default();
     for (index, notice) in places.iter().enumerate() {
         let mut valid = true;

@@ -49,6 +49,11 @@ impl<'a> Book<'a> {
         Ok(Self { app, id, head, path, actor, now: once.now, rows: Vec::new() })
     }
 
+    /// How many events it has.
+    pub(super) const fn length(&self) -> i64 {
+        self.head.sequence
+    }
+
     /// Adds what happened at the claimed instant.
     pub(super) fn tell(&mut self, event: impl Into<Event>, claimed_at: Instant) -> Result<(), Fault> {
         let meta = Meta {

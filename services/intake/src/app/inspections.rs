@@ -49,7 +49,7 @@ pub(crate) async fn record(app: &App, new: NewInspection) -> Result<api::RecordI
         Fault::field(flaw.field.clone(), reason, flaw.to_string(), zh)
     })?;
     photos::within(once.conn(), &new.evidence, &app.roster.current(), new.path.leaf()).await?;
-    let Record { subject, sector, inspected_at, acts, measures, outside_scope } = new.record;
+    let Record { subject, sector, inspected_at, acts, measures, outside_scope, in_roster: _ } = new.record;
     let inspection = Inspection {
         id: app.ids.ordered(once.now),
         region: new.path.leaf().clone(),

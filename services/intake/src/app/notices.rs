@@ -62,7 +62,7 @@ pub(crate) async fn post(app: &App, new: NewNotice) -> Result<api::PostNoticeRes
     take_down(once.conn(), &mut hanging, new.replaces, new.posted_at).await?;
     check(app, &hanging, new.position)?;
     photos::of_village(once.conn(), &new.evidence, village).await?;
-    let notice = notice(app, &new, now);
+    let notice = notice(app, &new, book.length(), now);
     notices::insert(once.conn(), &notice, &new.path, now).await.map_err(faults::database)?;
     hanging.push(notice.hanging());
     let standing = keep_standing(app, once.conn(), village, &hanging).await?;
@@ -77,7 +77,7 @@ pub(crate) async fn post(app: &App, new: NewNotice) -> Result<api::PostNoticeRes
         .await
 }
 
-fn notice(app: &App, new: &NewNotice, now: Instant) -> Notice {
+fn notice(app: &App, new: &NewNotice, recorded_after: i64, now: Instant) -> Notice {
     Notice {
         id: app.ids.ordered(now),
         village: new.path.leaf().clone(),
@@ -87,6 +87,7 @@ fn notice(app: &App, new: &NewNotice, now: Instant) -> Notice {
         place: new.place.clone(),
         evidence: new.evidence.clone(),
         posted_at: new.posted_at,
+        recorded_after,
         replaces: new.replaces,
         removed: None,
     }

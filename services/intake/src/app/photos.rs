@@ -16,7 +16,7 @@ use crate::{app::Refusal, store::evidence};
 /// # Errors
 /// `EVIDENCE_NOT_FOUND` on the first that is not.
 pub(super) async fn of_village(conn: &mut PgConnection, photos: &[Uuid], village: &Region) -> Result<(), Fault> {
-    check(conn, photos, |code| code == village.code().as_str()).await
+    check(conn, photos, |of| of == village).await
 }
 
 /// They are there, and of a village that is the region or lies in it.
@@ -29,13 +29,13 @@ pub(super) async fn within(
     roster: &RosterIndex,
     region: &Region,
 ) -> Result<(), Fault> {
-    let inside = |code: &str| Region::new(Level::Village, code).is_ok_and(|village| roster.contains(region, &village));
-    check(conn, photos, inside).await
+    check(conn, photos, |of| roster.contains(region, of)).await
 }
 
-async fn check(conn: &mut PgConnection, photos: &[Uuid], of_place: impl Fn(&str) -> bool) -> Result<(), Fault> {
+async fn check(conn: &mut PgConnection, photos: &[Uuid], of_place: impl Fn(&Region) -> bool) -> Result<(), Fault> {
     let villages = evidence::villages(conn, photos).await.map_err(faults::database)?;
-    let found = |id: &Uuid| villages.get(id).is_some_and(|code| of_place(code));
+    let of = |id: &Uuid| villages.get(id).and_then(|code| Region::new(Level::Village, code).ok());
+    let found = |id: &Uuid| of(id).is_some_and(|region| of_place(&region));
     match photos.iter().position(|id| !found(id)) {
         Some(at) => Err(Refusal::NoEvidence(at).into()),
         None => Ok(()),

@@ -5,7 +5,7 @@ use dafei_contracts::{
     intake::v1::{self as api, inspection_service_server::InspectionService},
 };
 use dafei_intake_core::inspection::{ACTS, MEASURES, Record};
-use dafei_kernel::{credit_code::CreditCode, role::Role, time::Instant};
+use dafei_kernel::{credit_code::CreditCode, role::Role, subject::Subject, time::Instant};
 use dafei_runtime::{
     identity::{Principal, principal},
     status::Fault,
@@ -58,8 +58,14 @@ impl Grpc {
         let region = inspections_wire::place(body.region.as_ref()).map_err(faults::convert)?;
         let path = scope::require_region(caller, &roster, "region", &region)?;
         let record = || -> Result<Record, ConvertError> {
+            let subject = wire::subject(&roster, body.subject.as_ref())?;
+            let in_roster = match &subject {
+                Subject::Enterprise { credit_code, .. } => roster.enterprise(credit_code).is_some(),
+                Subject::Den { .. } => false,
+            };
             Ok(Record {
-                subject: wire::subject(&roster, body.subject.as_ref())?,
+                subject,
+                in_roster,
                 sector: convert::sector("sector", &body.sector)?,
                 inspected_at: convert::instant("inspected_at", body.inspected_at)?,
                 acts: each("acts", &body.acts, ACTS, inspections_wire::given_act)?,

@@ -28,6 +28,8 @@ pub(crate) struct Notice {
     pub(crate) place: String,
     pub(crate) evidence: Vec<Uuid>,
     pub(crate) posted_at: Instant,
+    /// The length of the village's publicity book before it.
+    pub(crate) recorded_after: i64,
     pub(crate) replaces: Option<Uuid>,
     /// When it was removed, and why.
     pub(crate) removed: Option<(Instant, String)>,
@@ -36,7 +38,7 @@ pub(crate) struct Notice {
 impl Notice {
     /// As the rules see it.
     pub(crate) const fn hanging(&self) -> Hanging {
-        Hanging { id: self.id, reward: self.reward, position: self.position }
+        Hanging { id: self.id, order: self.recorded_after, reward: self.reward, position: self.position }
     }
 }
 
@@ -49,8 +51,9 @@ pub(crate) async fn insert(
 ) -> sqlx::Result<()> {
     let code = |level| path.at(level).map_or("", |region| region.code().as_str());
     sqlx::query!(
-        "INSERT INTO notice (id, county, township, village, kind, copies, lat_e7, lon_e7, place, evidence, posted_at, recorded_at, replaces)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
+        "INSERT INTO notice (id, county, township, village, kind, copies, lat_e7, lon_e7, place, evidence, posted_at, recorded_at,
+                             recorded_after, replaces)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
         notice.id,
         code(Level::County),
         code(Level::Township),
@@ -63,6 +66,7 @@ pub(crate) async fn insert(
         Json(&notice.evidence) as _,
         PgInstant(notice.posted_at) as PgInstant,
         PgInstant(now) as PgInstant,
+        notice.recorded_after,
         notice.replaces
     )
     .execute(conn)
@@ -86,13 +90,20 @@ pub(crate) async fn remove(conn: &mut PgConnection, id: Uuid, at: Instant, reaso
 /// The notices that hang in a village: at most as many as the rules allow.
 pub(crate) async fn hanging(conn: &mut PgConnection, village: &Region) -> sqlx::Result<Vec<Hanging>> {
     let rows = sqlx::query!(
-        "SELECT id, kind, lat_e7, lon_e7 FROM notice WHERE village = $1 AND removed_at IS NULL",
+        "SELECT id, recorded_after, kind, lat_e7, lon_e7 FROM notice WHERE village = $1 AND removed_at IS NULL",
         village.code().as_str()
     )
     .fetch_all(conn)
     .await?;
     rows.into_iter()
-        .map(|row| Ok(Hanging { id: row.id, reward: row.kind == REWARD, position: position(row.lat_e7, row.lon_e7)? }))
+        .map(|row| {
+            Ok(Hanging {
+                id: row.id,
+                order: row.recorded_after,
+                reward: row.kind == REWARD,
+                position: position(row.lat_e7, row.lon_e7)?,
+            })
+        })
         .collect()
 }
 
@@ -107,6 +118,7 @@ struct Row {
     place: String,
     evidence: Json<Vec<Uuid>>,
     posted_at: PgInstant,
+    recorded_after: i64,
     replaces: Option<Uuid>,
     removed_at: Option<PgInstant>,
     removal_reason: String,
@@ -131,6 +143,7 @@ impl TryFrom<Row> for Notice {
             place: row.place,
             evidence: row.evidence.0,
             posted_at: row.posted_at.0,
+            recorded_after: row.recorded_after,
             replaces: row.replaces,
             removed: row.removed_at.map(|at| (at.0, row.removal_reason)),
         })
@@ -142,7 +155,7 @@ pub(crate) async fn get(conn: &mut PgConnection, id: Uuid) -> sqlx::Result<Optio
     let row = sqlx::query_as!(
         Row,
         r#"SELECT id, village, kind, copies, lat_e7, lon_e7, place, evidence AS "evidence: Json<Vec<Uuid>>",
-                  posted_at AS "posted_at: PgInstant", replaces, removed_at AS "removed_at: PgInstant", removal_reason
+                  posted_at AS "posted_at: PgInstant", recorded_after, replaces, removed_at AS "removed_at: PgInstant", removal_reason
            FROM notice WHERE id = $1"#,
         id
     )
@@ -167,7 +180,7 @@ macro_rules! page {
         let rows = sqlx::query_as!(
             Row,
             r#"SELECT id, village, kind, copies, lat_e7, lon_e7, place, evidence AS "evidence: Json<Vec<Uuid>>",
-                      posted_at AS "posted_at: PgInstant", replaces, removed_at AS "removed_at: PgInstant", removal_reason
+                      posted_at AS "posted_at: PgInstant", recorded_after, replaces, removed_at AS "removed_at: PgInstant", removal_reason
                FROM notice
                WHERE (posted_at, id) < ($1, $2) AND (NOT $3 OR removed_at IS NULL) AND ($4::smallint IS NULL OR kind = $4) AND "# + $where
                 + " ORDER BY posted_at DESC, id DESC LIMIT $5",

@@ -3,6 +3,9 @@
 mod bad_input;
 mod enterprise;
 mod evidence;
+mod inspections;
+mod leaflets;
+mod notices;
 mod patrols;
 mod roster;
 mod village;

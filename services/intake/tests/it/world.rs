@@ -7,8 +7,10 @@ use dafei_contracts::{
     Event, Stream,
     events::v1 as ev,
     intake::v1::{
-        self as api, evidence_service_client::EvidenceServiceClient, patrol_service_client::PatrolServiceClient,
-        roster_service_client::RosterServiceClient, suspicion_service_client::SuspicionServiceClient,
+        self as api, evidence_service_client::EvidenceServiceClient,
+        inspection_service_client::InspectionServiceClient, patrol_service_client::PatrolServiceClient,
+        publicity_service_client::PublicityServiceClient, roster_service_client::RosterServiceClient,
+        suspicion_service_client::SuspicionServiceClient,
     },
     types::v1 as types,
 };
@@ -20,6 +22,7 @@ use dafei_intake::{
 };
 use dafei_intake_core::{notices::Rules as NoticeRules, suspicion::Rules};
 use dafei_kernel::{
+    agency::Agency,
     clock::{Clock as _, ControlledClock, SystemClock},
     ids::{IdSource as _, SystemIds},
     region::Region,
@@ -150,7 +153,7 @@ impl World {
             name: None,
             role,
             region,
-            agency: None,
+            agency: role.needs_agency().then_some(Agency::EmergencyManagement),
             work_area,
             issuer: "issuer".to_owned(),
             audience: "dafei".to_owned(),
@@ -172,6 +175,14 @@ impl World {
 
     pub(crate) fn patrols(&self) -> PatrolServiceClient<Channel> {
         PatrolServiceClient::new(self.channel.clone())
+    }
+
+    pub(crate) fn inspections(&self) -> InspectionServiceClient<Channel> {
+        InspectionServiceClient::new(self.channel.clone())
+    }
+
+    pub(crate) fn publicity(&self) -> PublicityServiceClient<Channel> {
+        PublicityServiceClient::new(self.channel.clone())
     }
 
     pub(crate) fn roster(&self) -> RosterServiceClient<Channel> {
