@@ -82,7 +82,7 @@ fn of_case(case: &Case, event: &Event) -> Option<Public> {
         Event::MeasureRecorded { instruction, measure, .. } => ev::MeasureRecorded {
             meta: None,
             case_id,
-            measure: Some(wire::measure(measure)),
+            measure: Some(measure.into()),
             by: By::of(case, *instruction).post(),
             sector: case.facts.act.sector().code().to_owned(),
             act: case.facts.act.code().to_owned(),

@@ -1,16 +1,15 @@
 //! Core <-> wire: the case and its parts as the API and the events carry them.
 
 use dafei_contracts::{
-    convert::{self, ConvertError, Field},
+    convert::{self, ConvertError},
     dispatch::v1 as api,
     events::v1 as ev,
     types::v1 as types,
 };
 use dafei_dispatch_core::case::{
-    Assignee, Case, Instruction, InstructionState, Means, Measure, MeasureKind, Reason, ResultKind, ResultReport,
-    Source, StageKind, Tier, Verdict,
+    Assignee, Case, Instruction, InstructionState, Means, Reason, ResultKind, ResultReport, Source, StageKind, Tier,
+    Verdict,
 };
-use dafei_kernel::money::Fen;
 
 /// Longest text of an order, a plan or a notice, in characters.
 pub(crate) const TEXT: usize = 2_000;
@@ -20,8 +19,6 @@ pub(crate) const REASON: usize = 1_000;
 pub(crate) const RESULT_TEXT: usize = 4_000;
 /// Most measures of one result.
 const MEASURES: usize = 50;
-/// Longest id or number that an agency chooses, in characters.
-const NUMBER: usize = 64;
 
 pub(crate) fn source(source: Source) -> ev::CaseSource {
     match source {
@@ -141,52 +138,6 @@ pub(crate) fn instruction(case: &Case, instruction: &Instruction) -> api::Instru
     }
 }
 
-/// A measure as events carry it.
-pub(crate) fn measure(measure: &Measure) -> types::Measure {
-    use types::measure::Kind;
-    let kind = match &measure.kind {
-        MeasureKind::CloseDown { note } => Kind::CloseDown(types::CloseDown { note: note.clone() }),
-        MeasureKind::Fine { amount, decision_number, mitigation } => Kind::Fine(types::Fine {
-            amount_fen: amount.get(),
-            decision_number: decision_number.clone(),
-            mitigation: mitigation.clone(),
-        }),
-        MeasureKind::StopProduction { order_number } => {
-            Kind::StopProduction(types::StopProduction { order_number: order_number.clone() })
-        }
-        MeasureKind::CriminalMeasure { persons } => Kind::CriminalMeasure(types::CriminalMeasure { persons: *persons }),
-    };
-    types::Measure { measure_id: measure.id.clone(), decided_at: Some(measure.decided_at.into()), kind: Some(kind) }
-}
-
-fn read_measure(wire: &types::Measure) -> Result<Measure, ConvertError> {
-    use types::measure::Kind;
-    let kind = match wire.kind.as_ref().required("kind")? {
-        Kind::CloseDown(close) => {
-            MeasureKind::CloseDown { note: convert::optional_text("close_down.note", &close.note, REASON)? }
-        }
-        Kind::Fine(fine) => MeasureKind::Fine {
-            amount: Fen::new(fine.amount_fen).map_err(|_| ConvertError {
-                field: "fine.amount_fen".to_owned(),
-                reason: Reason::FineNotPositive.code(),
-                description: "is below zero".to_owned(),
-                description_zh: Reason::FineNotPositive.zh().to_owned(),
-            })?,
-            decision_number: convert::optional_text("fine.decision_number", &fine.decision_number, NUMBER)?,
-            mitigation: convert::optional_text("fine.mitigation", &fine.mitigation, REASON)?,
-        },
-        Kind::StopProduction(stop) => MeasureKind::StopProduction {
-            order_number: convert::optional_text("stop_production.order_number", &stop.order_number, NUMBER)?,
-        },
-        Kind::CriminalMeasure(criminal) => MeasureKind::CriminalMeasure { persons: criminal.persons },
-    };
-    Ok(Measure {
-        id: convert::bounded("measure_id", &wire.measure_id, NUMBER)?,
-        decided_at: convert::instant("decided_at", wire.decided_at)?,
-        kind,
-    })
-}
-
 /// A result as an agency sends it, by gRPC or by NATS.
 pub(crate) fn result_report(
     kind: i32,
@@ -213,7 +164,7 @@ pub(crate) fn result_report(
         measures: measures
             .iter()
             .enumerate()
-            .map(|(place, wire)| read_measure(wire).map_err(|error| error.under(&format!("measures[{place}]"))))
+            .map(|(place, wire)| convert::measure(wire).map_err(|error| error.under(&format!("measures[{place}]"))))
             .collect::<Result<_, _>>()?,
     })
 }

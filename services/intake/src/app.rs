@@ -1,20 +1,39 @@
 //! What the use cases of intake stand on, and the use cases.
 
 pub mod evidence;
+
+mod book;
+mod broadcasts;
+mod coverage;
+mod inspections;
+mod leaflets;
+mod notices;
+mod photos;
 mod roster;
+mod standings;
+mod villages;
 mod writer;
 
 use std::sync::Arc;
 
-use dafei_intake_core::suspicion::Rules;
+use dafei_intake_core::{claimed::Untimely, notices::Rules as NoticeRules, suspicion::Rules};
 use dafei_kernel::{clock::SharedClock, ids::IdSource};
+use dafei_runtime::status::Fault;
 use dafei_shell::roster::RosterView;
 use sqlx::PgPool;
 
 use crate::photos::Photos;
 
 pub use crate::work::Refusal;
+pub(crate) use broadcasts::{NewBroadcast, record as record_broadcast};
+pub(crate) use coverage::coverage;
+pub(crate) use inspections::{NewInspection, record as record_inspection};
+pub(crate) use leaflets::{NewDistribution, distribute};
+pub(crate) use notices::{
+    NewNotice, Removal, post as post_notice, remove as remove_notice, standing as notice_standing,
+};
 pub(crate) use roster::{Upload, import};
+pub(crate) use standings::{Asked as AskedStandings, list as list_standings};
 pub use writer::Writer;
 pub(crate) use writer::{Action, Answer, Queue, Write};
 
@@ -32,9 +51,16 @@ pub struct App {
     pub roster: RosterView,
     /// What is configured of the village's steps.
     pub rules: Rules,
+    /// What is configured of the villages' notices (clause D5).
+    pub notices: NoticeRules,
 }
 
 impl App {
     /// The service's name: source of its events.
     pub const SERVICE: &str = "intake";
+}
+
+/// A claimed time that is not believed.
+fn untimely(field: &str, why: Untimely) -> Fault {
+    Fault::field(field, why.code(), why.to_string(), why.zh())
 }

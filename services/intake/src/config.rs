@@ -2,9 +2,9 @@
 
 mod photos;
 
-use dafei_intake_core::suspicion::Rules;
+use dafei_intake_core::{notices::Rules as NoticeRules, suspicion::Rules};
 use dafei_kernel::act::Act;
-use dafei_runtime::config::{Common, ConfigError, Reader, Service, Source};
+use dafei_runtime::config::{Checked, Common, ConfigError, Pending, Reader, Service, Source, parse};
 
 use crate::objects::Place;
 
@@ -17,6 +17,8 @@ pub struct Settings {
     pub rules: Rules,
     /// Where the bytes of photos lie.
     pub photos: Place,
+    /// What is asked of the villages' notices (clause D5).
+    pub notices: NoticeRules,
 }
 
 impl Settings {
@@ -29,11 +31,47 @@ impl Settings {
         let common = reader.common();
         let never = reader.optional("DAFEI_NEVER_BY_PERSUASION", acts);
         let photos = photos::Asked::ask(&mut reader);
+        let notices = Notices::of(&mut reader);
         let checked = reader.finish()?;
         let rules = never
             .get(&checked)
             .map_or_else(Rules::default, |acts| Rules { never_by_persuasion: acts.into_iter().collect() });
-        Ok(Self { common: common.get(&checked), rules, photos: photos.get(&checked) })
+        Ok(Self { common: common.get(&checked), rules, notices: notices.get(&checked), photos: photos.get(&checked) })
+    }
+}
+
+/// The settings of notices on their way.
+struct Notices {
+    distance: Pending<u32>,
+    tolerance: Pending<u32>,
+    required: Pending<u32>,
+    reach: Pending<u32>,
+}
+
+impl Notices {
+    fn of(reader: &mut Reader<'_>) -> Self {
+        let distance = reader.value("DAFEI_NOTICE_DISTANCE_M", parse::whole(1, 10_000));
+        let tolerance = reader.value("DAFEI_NOTICE_TOLERANCE_M", parse::whole(0, 9_999));
+        if let (Some(distance), Some(tolerance)) = (distance.peek(), tolerance.peek())
+            && tolerance >= distance
+        {
+            reader.conflict("DAFEI_NOTICE_TOLERANCE_M", "must be less than DAFEI_NOTICE_DISTANCE_M");
+        }
+        Self {
+            distance,
+            tolerance,
+            required: reader.value("DAFEI_NOTICE_PLACES", parse::whole(1, 100)),
+            reach: reader.value("DAFEI_NOTICE_REACH_M", parse::whole(100, 1_000_000)),
+        }
+    }
+
+    fn get(self, checked: &Checked) -> NoticeRules {
+        NoticeRules {
+            distance_m: self.distance.get(checked),
+            tolerance_m: self.tolerance.get(checked),
+            required: self.required.get(checked),
+            reach_m: self.reach.get(checked),
+        }
     }
 }
 
@@ -49,7 +87,7 @@ mod tests {
     use dafei_kernel::act::Act;
     use dafei_runtime::config::MapSource;
 
-    use super::Settings;
+    use super::{NoticeRules, Settings};
     use crate::objects::Place;
 
     fn source() -> MapSource {
@@ -73,6 +111,18 @@ mod tests {
         assert!(never(&source(), "FW-1") && !never(&source(), "FS-2"));
         let own = source().with("DAFEI_NEVER_BY_PERSUASION", "FS-2, HC-9");
         assert!(never(&own, "FS-2") && never(&own, "HC-9") && !never(&own, "FW-1"));
+    }
+
+    #[test]
+    fn the_document_s_ten_places_fifty_metres_apart_are_what_counts_unless_an_office_says_otherwise() {
+        let settings = Settings::read(&source()).expect("settings");
+        assert_eq!(settings.notices, NoticeRules::default());
+        let own = source().with("DAFEI_NOTICE_PLACES", "12").with("DAFEI_NOTICE_TOLERANCE_M", "0");
+        let notices = Settings::read(&own).expect("settings").notices;
+        assert_eq!((notices.required, notices.tolerance_m, notices.distance_m), (12, 0, 50));
+        let wrong = source().with("DAFEI_NOTICE_TOLERANCE_M", "50");
+        let error = Settings::read(&wrong).expect_err("refused").to_string();
+        assert!(error.contains("DAFEI_NOTICE_TOLERANCE_M"), "{error}");
     }
 
     #[test]

@@ -2,7 +2,10 @@
 
 mod evidence;
 mod evidence_accesses;
+mod inspections;
+mod pages;
 mod patrols;
+mod publicity;
 mod roster;
 mod suspicions;
 
@@ -11,7 +14,8 @@ use std::sync::Arc;
 use dafei_contracts::{
     convert::{self, ConvertError},
     intake::v1::{
-        evidence_service_server::EvidenceServiceServer, patrol_service_server::PatrolServiceServer,
+        evidence_service_server::EvidenceServiceServer, inspection_service_server::InspectionServiceServer,
+        patrol_service_server::PatrolServiceServer, publicity_service_server::PublicityServiceServer,
         roster_service_server::RosterServiceServer, suspicion_service_server::SuspicionServiceServer,
     },
 };
@@ -30,11 +34,13 @@ use crate::{
 };
 
 /// The names of the services, for health and reflection.
-pub const SERVICES: [&str; 4] = [
+pub const SERVICES: [&str; 6] = [
     "dafei.intake.v1.SuspicionService",
     "dafei.intake.v1.PatrolService",
     "dafei.intake.v1.EvidenceService",
     "dafei.intake.v1.RosterService",
+    "dafei.intake.v1.InspectionService",
+    "dafei.intake.v1.PublicityService",
 ];
 
 /// All services of intake.
@@ -59,6 +65,8 @@ impl Grpc {
             .add_service(SuspicionServiceServer::new(self.clone()).max_decoding_message_size(max_message_bytes))
             .add_service(PatrolServiceServer::new(self.clone()).max_decoding_message_size(max_message_bytes))
             .add_service(EvidenceServiceServer::new(self.clone()).max_decoding_message_size(max_message_bytes))
+            .add_service(InspectionServiceServer::new(self.clone()).max_decoding_message_size(max_message_bytes))
+            .add_service(PublicityServiceServer::new(self.clone()).max_decoding_message_size(max_message_bytes))
             .add_service(RosterServiceServer::new(self).max_decoding_message_size(max_message_bytes));
         routes.routes()
     }

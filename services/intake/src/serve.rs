@@ -30,6 +30,7 @@ pub async fn serve(mut started: Started, settings: Settings) -> anyhow::Result<E
         photos: Photos::open(&settings.photos)?,
         roster: started.roster.clone(),
         rules: settings.rules,
+        notices: settings.notices,
     });
     let handler = Arc::new(DispatchHandler::new(Arc::clone(&app)));
     started.consume(handler, ConsumerConfig::ordered(Stream::Dispatch.name()));

@@ -1,5 +1,8 @@
 //! Core <-> wire: suspicions, patrols and their parts as the API and the events carry them.
 
+pub(crate) mod inspections;
+pub(crate) mod publicity;
+
 use dafei_contracts::{
     convert::{self, ConvertError, Field},
     events::v1 as ev,
@@ -60,6 +63,11 @@ pub(crate) fn asked_outcome(field: &str, value: i32) -> Result<Outcome, ConvertE
 /// Ids as the wire has them.
 pub(crate) fn ids(ids: &[Uuid]) -> Vec<String> {
     ids.iter().map(ToString::to_string).collect()
+}
+
+/// An id that may be missing, as the wire has it.
+pub(crate) fn optional_id(id: Option<Uuid>) -> String {
+    id.map(|id| id.to_string()).unwrap_or_default()
 }
 
 /// A suspicion as the API shows it.

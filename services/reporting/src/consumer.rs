@@ -1,4 +1,4 @@
-//! What reporting takes from the bus: facts from dispatch, the roster from intake. Everything else only advances the marks.
+//! What reporting takes from the bus: facts from dispatch and intake, and the roster from intake. Everything else only advances the marks.
 
 use dafei_contracts::{Event, Stream, catalogue::EventError};
 use dafei_messaging::{
@@ -35,13 +35,18 @@ impl Handler for DispatchFacts {
     }
 
     async fn apply(&self, conn: &mut PgConnection, events: &[Delivered]) -> Result<(), HandlerError> {
-        let mut facts = Vec::new();
-        for (index, delivered) in events.iter().enumerate() {
-            facts.extend(facts_in(delivered).map_err(|reason| HandlerError::Reject { index, reason })?);
-        }
-        store::take(conn, facts).await?;
+        store::take(conn, all_facts(events)?).await?;
         Ok(())
     }
+}
+
+/// The facts of all events.
+fn all_facts(events: &[Delivered]) -> Result<Vec<Fact>, HandlerError> {
+    let mut facts = Vec::new();
+    for (index, delivered) in events.iter().enumerate() {
+        facts.extend(facts_in(delivered).map_err(|reason| HandlerError::Reject { index, reason })?);
+    }
+    Ok(facts)
 }
 
 /// The facts of an event, or why it cannot be counted.
@@ -52,23 +57,24 @@ fn facts_in(delivered: &Delivered) -> Result<Vec<Fact>, String> {
     let Some(event) = parse(delivered).map_err(|error| error.to_string())? else {
         return Ok(Vec::new());
     };
-    match happening::of_event(delivered, &event).map_err(|error| error.to_string())? {
-        Some(happening) => facts_of(&happening).map_err(|error| error.to_string()),
-        None => Ok(Vec::new()),
+    let mut facts = Vec::new();
+    for happening in happening::of_event(delivered, &event).map_err(|error| error.to_string())? {
+        facts.extend(facts_of(&happening).map_err(|error| error.to_string())?);
     }
+    Ok(facts)
 }
 
 fn parse(delivered: &Delivered) -> Result<Option<Event>, EventError> {
     Event::from_json(&delivered.event_type, &delivered.payload)
 }
 
-/// The roster from intake's snapshots.
+/// The roster from intake's snapshots, and facts from its other events.
 #[derive(Debug, Clone)]
-pub struct IntakeRoster {
+pub struct IntakeEvents {
     roster: RosterView,
 }
 
-impl IntakeRoster {
+impl IntakeEvents {
     /// Durable name.
     pub const NAME: &'static str = "reporting-intake";
 
@@ -85,12 +91,13 @@ impl IntakeRoster {
     }
 }
 
-impl Handler for IntakeRoster {
+impl Handler for IntakeEvents {
     fn name(&self) -> &'static str {
         Self::NAME
     }
 
     async fn apply(&self, conn: &mut PgConnection, events: &[Delivered]) -> Result<(), HandlerError> {
+        let facts = all_facts(events)?;
         let mut snapshots = Vec::new();
         for (index, delivered) in events.iter().enumerate().filter(|(_, delivered)| delivered.event_type == SNAPSHOT) {
             let reject = |reason: String| HandlerError::Reject { index, reason };
@@ -105,7 +112,9 @@ impl Handler for IntakeRoster {
         self.roster.apply(conn, &snapshots).await.map_err(|error| match error {
             RosterError::Sql(error) => error.into(),
             other => HandlerError::Retry(Box::new(other)),
-        })
+        })?;
+        store::take(conn, facts).await?;
+        Ok(())
     }
 }
 
@@ -119,7 +128,7 @@ pub async fn rebuild(pool: &PgPool) -> sqlx::Result<()> {
     let mut tx = pool.begin().await?;
     // The consumers' positions first: a running batch ends before the tables are touched, and none begins.
     rebuild::reset_consumer(&mut tx, DispatchFacts::NAME, Stream::Dispatch.name()).await?;
-    rebuild::reset_consumer(&mut tx, IntakeRoster::NAME, Stream::Intake.name()).await?;
+    rebuild::reset_consumer(&mut tx, IntakeEvents::NAME, Stream::Intake.name()).await?;
     store::clear(&mut tx).await?;
     tx.commit().await
 }

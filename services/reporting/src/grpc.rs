@@ -77,9 +77,8 @@ impl MonthlyTables {
         Ok(Asked { unit, path, month })
     }
 
-    async fn table(&self, unit: &Unit, month: Month) -> Result<Table, Fault> {
-        let units = store::unit_ids(&self.pool, unit).await.map_err(faults::database)?;
-        let cells = store::cells(&self.pool, &units, month).await.map_err(faults::database)?;
+    async fn table(&self, units: &[Uuid], unit: &Unit, month: Month) -> Result<Table, Fault> {
+        let cells = store::cells(&self.pool, units, month).await.map_err(faults::database)?;
         let cells = cells.into_iter().map(cell).collect::<Result<Vec<_>, _>>()?;
         let table = Table::of_cells(cells);
         if table.cross_foots() {
@@ -172,6 +171,7 @@ fn wire_fact(row: store::FactRow, column: Column) -> pb::Fact {
         case_id: row.case_id.map(|id| id.to_string()).unwrap_or_default(),
         event_id: row.event_id.to_string(),
         counted: row.counted,
+        verdict: row.verdict,
     }
 }
 
@@ -232,7 +232,9 @@ impl MonthlyTableService for MonthlyTables {
         let roster = self.roster.current();
         let principal = identity::principal(&request)?;
         let asked = self.check(principal, &roster, request.get_ref().unit.as_ref(), &request.get_ref().month)?;
-        let table = self.table(&asked.unit, asked.month).await?;
+        let units = store::unit_ids(&self.pool, &asked.unit).await.map_err(faults::database)?;
+        let table = self.table(&units, &asked.unit, asked.month).await?;
+        let verified_true = store::verified_true(&self.pool, &units, asked.month).await.map_err(faults::database)?;
         Ok(Response::new(pb::GetMonthlyTableResponse {
             unit: Some(wire_unit(&asked.unit)),
             unit_name: printed(&asked, &roster),
@@ -241,6 +243,7 @@ impl MonthlyTableService for MonthlyTables {
             total: Some(wire_row("", &table.total)),
             without_sector: Some(wire_row("", &table.without_sector)),
             computed_at: Some(self.clock.now().into()),
+            verified_true,
         }))
     }
 

@@ -6,7 +6,7 @@ use std::{process::ExitCode, sync::Arc};
 use anyhow::{Context as _, bail};
 use dafei_contracts::reporting::v1::monthly_table_service_server::{MonthlyTableServiceServer, SERVICE_NAME};
 use dafei_reporting::{
-    consumer::{self, DispatchFacts, IntakeRoster},
+    consumer::{self, DispatchFacts, IntakeEvents},
     grpc::MonthlyTables,
     store,
 };
@@ -32,7 +32,7 @@ async fn main() -> anyhow::Result<ExitCode> {
 async fn serve(common: Common) -> anyhow::Result<ExitCode> {
     let telemetry = telemetry::init(&common)?;
     let mut service = dafei_shell::start::start(common, telemetry, &store::MIGRATOR).await?;
-    service.consume(Arc::new(IntakeRoster::new(service.roster.clone())), IntakeRoster::config());
+    service.consume(Arc::new(IntakeEvents::new(service.roster.clone())), IntakeEvents::config());
     service.consume(Arc::new(DispatchFacts), DispatchFacts::config());
     let tables = MonthlyTables::new(service.pool.clone(), service.roster.clone(), service.clock.clone());
     let routes = Routes::new(MonthlyTableServiceServer::new(tables));

@@ -159,6 +159,23 @@ pub const KNOWN_KEYS: &[Key] = &[
         Default("30"),
         "Minutes after its issue at which an instruction counts as delivered at the latest, 1 to 1440.",
     ),
+    // Publicity.
+    Key::new(
+        "DAFEI_NOTICE_DISTANCE_M",
+        Default("50"),
+        "Metres that a village's reward notices are apart (intake, clause D5), 1 to 10000.",
+    ),
+    Key::new(
+        "DAFEI_NOTICE_TOLERANCE_M",
+        Default("5"),
+        "Metres by which notices may be measured closer: what a phone's position errs, 0 to below the distance.",
+    ),
+    Key::new("DAFEI_NOTICE_PLACES", Default("10"), "Valid places of reward notices that a village needs, 1 to 100."),
+    Key::new(
+        "DAFEI_NOTICE_REACH_M",
+        Default("10000"),
+        "Metres that a notice may lie from the middle of its village's other notices, 100 to 1000000; farther is outside of the village.",
+    ),
     // Tests.
     Key::new("DAFEI_TEST_DATABASE_URL", Optional, "PostgreSQL for the tests: a role that may create databases.")
         .secret(),

@@ -10,8 +10,10 @@ use dafei_contracts::{
     Event, Stream,
     events::v1 as ev,
     intake::v1::{
-        self as api, evidence_service_client::EvidenceServiceClient, patrol_service_client::PatrolServiceClient,
-        roster_service_client::RosterServiceClient, suspicion_service_client::SuspicionServiceClient,
+        self as api, evidence_service_client::EvidenceServiceClient,
+        inspection_service_client::InspectionServiceClient, patrol_service_client::PatrolServiceClient,
+        publicity_service_client::PublicityServiceClient, roster_service_client::RosterServiceClient,
+        suspicion_service_client::SuspicionServiceClient,
     },
     types::v1 as types,
 };
@@ -23,8 +25,9 @@ use dafei_intake::{
     objects::Place,
     photos::Photos,
 };
-use dafei_intake_core::suspicion::Rules;
+use dafei_intake_core::{notices::Rules as NoticeRules, suspicion::Rules};
 use dafei_kernel::{
+    agency::Agency,
     clock::{Clock as _, ControlledClock, SystemClock},
     ids::{IdSource as _, SystemIds},
     region::Region,
@@ -140,6 +143,7 @@ impl World {
             photos: Photos::open(&place).expect("a place"),
             roster: RosterView::load(&db.pool).await.expect("an empty roster"),
             rules: Rules::default(),
+            notices: NoticeRules::default(),
         });
         let (minter, stop) = (Minter::generate().expect("a key"), CancellationToken::new());
         let channel = serve(&app, &minter, &stop);
@@ -169,7 +173,7 @@ impl World {
             name: None,
             role,
             region,
-            agency: None,
+            agency: role.needs_agency().then_some(Agency::EmergencyManagement),
             work_area,
             issuer: "issuer".to_owned(),
             audience: "dafei".to_owned(),
@@ -195,6 +199,14 @@ impl World {
 
     pub(crate) fn evidence(&self) -> EvidenceServiceClient<Channel> {
         EvidenceServiceClient::new(self.channel.clone())
+    }
+
+    pub(crate) fn inspections(&self) -> InspectionServiceClient<Channel> {
+        InspectionServiceClient::new(self.channel.clone())
+    }
+
+    pub(crate) fn publicity(&self) -> PublicityServiceClient<Channel> {
+        PublicityServiceClient::new(self.channel.clone())
     }
 
     pub(crate) fn roster(&self) -> RosterServiceClient<Channel> {

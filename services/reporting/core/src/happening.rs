@@ -32,26 +32,29 @@ impl Source {
     }
 }
 
-/// A happening in a case that the table may count.
+/// Something that happened and that the table may count.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Happening {
-    /// The case.
-    pub case_id: Uuid,
+    /// What it happened to: a case, an inspection, a tip, a reward, a notice or a distribution of leaflets. Told again of the same thing, it is the
+    /// same fact.
+    pub about: Uuid,
+    /// The case that it belongs to; none where there is none, or where it must not be known (a reward).
+    pub case_id: Option<Uuid>,
     /// The event that told it.
     pub event_id: Uuid,
-    /// Its sequence in the case. Of two events that tell the same thing the first one counts.
+    /// Its sequence in its aggregate. Of two events that tell the same thing the first one counts.
     pub sequence: i64,
-    /// Regions from the city down to where the case lies, as administered when it was told.
+    /// Regions from the city down to where it happened, as administered when it was told.
     pub path: RegionPath,
     /// Who did it: the filing unit is theirs.
     pub by: Post,
     /// When it happened, which decides the month.
     pub at: Instant,
-    /// Sector of the case.
+    /// Sector; none for what has none (a notice, a leaflet).
     pub sector: Option<Sector>,
     /// Act it is about.
     pub act: Option<Act>,
-    /// Where the case comes from.
+    /// Where its case comes from.
     pub source: Option<Source>,
     /// What happened.
     pub what: What,
@@ -60,20 +63,78 @@ pub struct Happening {
 /// What happened.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum What {
+    /// 检查: an inspection, once per inspection. Only enforcement inspections of enterprises have a column.
+    Inspected {
+        /// 执法检查, not 日常检查.
+        enforcement: bool,
+        /// Enterprise or den.
+        subject: Subject,
+    },
     /// 查出非法行为: the act is confirmed, once per case and act.
     ActConfirmed {
         /// The act.
         act: Act,
     },
+    /// 查出非法行为: an inspection found the act, once per inspection, act and text. One that became a case counts there.
+    ActFound {
+        /// The act.
+        act: Act,
+        /// What an act xx-99 is; else empty.
+        text: String,
+        /// Whether it became a case.
+        became_case: bool,
+    },
     /// A measure was taken (clause F3).
     Measure {
-        /// Unique within the case.
+        /// Unique within what it is about.
         measure_id: String,
         /// Which measure.
         measure: Measure,
         /// Enterprise or den.
         subject: Subject,
     },
+    /// 核实举报线索: the verification of a tip is concluded, once per tip.
+    TipVerified {
+        /// What became of it.
+        verdict: Verdict,
+    },
+    /// 兑现举报奖励: a reward was paid, once per announcement.
+    RewardPaid {
+        /// In fen, over 0.
+        fen: i64,
+    },
+    /// 张贴: a notice was posted. Work notices have no column.
+    NoticePosted {
+        /// 有奖举报公告, not 工作通告.
+        reward: bool,
+        /// How many.
+        copies: u32,
+    },
+    /// 发放明白纸: leaflets were handed out.
+    LeafletsDistributed {
+        /// How many.
+        copies: u32,
+    },
+}
+
+/// What the verification of a tip found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Verdict {
+    /// 属实.
+    True,
+    /// 不实.
+    False,
+}
+
+impl Verdict {
+    /// Stable code.
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::True => "true",
+            Self::False => "false",
+        }
+    }
 }
 
 /// A measure, as far as it counts.

@@ -34,7 +34,7 @@ impl Cell {
 }
 
 /// A set of facts, whatever the order and repetition in which they came. Of facts with the same id the one that was told first in its
-/// case stays.
+/// aggregate stays.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Tally {
     facts: BTreeMap<Uuid, Fact>,

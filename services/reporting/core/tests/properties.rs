@@ -16,7 +16,7 @@ use dafei_kernel::{
 };
 use dafei_reporting_core::{
     Column, Fact, Happening, LeafUnit, Month, Source, Table, Tally, Unit, UnitKind, facts_of,
-    happening::{Measure, What},
+    happening::{Measure, Verdict, What},
 };
 use proptest::prelude::*;
 use uuid::Uuid;
@@ -33,15 +33,24 @@ fn region(level: Level, code: &str) -> Region {
 
 fn happening() -> impl Strategy<Value = Happening> {
     let what = prop_oneof![
-        3 => (0..ACTS.len()).prop_map(Err),
-        5 => (0..3_u32, measure(), any::<bool>()).prop_map(Ok),
+        3 => (0..ACTS.len()).prop_map(|act| Drawn::Act(act, None)),
+        2 => (0..ACTS.len(), any::<bool>()).prop_map(|(act, became_case)| Drawn::Act(act, Some(became_case))),
+        5 => (0..3_u32, measure(), any::<bool>()).prop_map(|(id, measure, of)| Drawn::Measure(id, measure, of)),
+        3 => any::<(bool, bool)>().prop_map(|(enforcement, of)| Drawn::Inspected(enforcement, of)),
+        3 => prop_oneof![
+            any::<bool>().prop_map(|valid| What::TipVerified { verdict: if valid { Verdict::True } else { Verdict::False } }),
+            (1..1_000_000_i64).prop_map(|fen| What::RewardPaid { fen }),
+            (any::<bool>(), 1..20_u32).prop_map(|(reward, copies)| What::NoticePosted { reward, copies }),
+            (1..2_000_u32).prop_map(|copies| What::LeafletsDistributed { copies }),
+        ].prop_map(Drawn::Plain),
     ];
     (0..6_u128, 1..20_i64, 0..TOWNSHIPS.len(), 0..7_usize, 0..63_i64, 0..ACTS.len(), what, any::<u64>()).prop_map(
         |(case, sequence, place, role, day, act, what, event)| {
             let (county, township) = TOWNSHIPS[place];
             let act: Act = ACTS[act].parse().expect("an act");
             Happening {
-                case_id: Uuid::from_u128(case),
+                about: Uuid::from_u128(case),
+                case_id: Some(Uuid::from_u128(case)),
                 event_id: Uuid::from_u128(u128::from(event)),
                 sequence,
                 path: format!("city:371300/county:{county}/township:{township}").parse().expect("a path"),
@@ -51,14 +60,34 @@ fn happening() -> impl Strategy<Value = Happening> {
                 act: Some(act),
                 source: Some(Source::GridReport),
                 what: match what {
-                    Err(act) => What::ActConfirmed { act: ACTS[act].parse().expect("an act") },
-                    Ok((measure_id, measure, enterprise)) => {
-                        What::Measure { measure_id: measure_id.to_string(), measure, subject: subject(enterprise, day) }
+                    Drawn::Plain(what) => what,
+                    Drawn::Act(act, None) => What::ActConfirmed { act: named(act) },
+                    Drawn::Act(act, Some(became_case)) => {
+                        let text = if named(act).needs_text() { format!("其他{}", day % 2) } else { String::new() };
+                        What::ActFound { act: named(act), text, became_case }
+                    }
+                    Drawn::Inspected(enforcement, of) => What::Inspected { enforcement, subject: subject(of, day) },
+                    Drawn::Measure(measure_id, measure, of) => {
+                        What::Measure { measure_id: measure_id.to_string(), measure, subject: subject(of, day) }
                     }
                 },
             }
         },
     )
+}
+
+/// What happened, before its act and subject are named.
+#[derive(Debug, Clone)]
+enum Drawn {
+    /// An act of a case, or one that an inspection found and that may have become a case.
+    Act(usize, Option<bool>),
+    Measure(u32, Measure, bool),
+    Inspected(bool, bool),
+    Plain(What),
+}
+
+fn named(act: usize) -> Act {
+    ACTS[act].parse().expect("an act")
 }
 
 fn measure() -> impl Strategy<Value = Measure> {
@@ -217,7 +246,8 @@ proptest! {
 
 fn at(path: &str, role: usize, county: &str, township: &str, what: What) -> Happening {
     Happening {
-        case_id: Uuid::from_u128(1),
+        about: Uuid::from_u128(1),
+        case_id: Some(Uuid::from_u128(1)),
         event_id: Uuid::from_u128(2),
         sequence: 1,
         path: path.parse().expect("a path"),
@@ -293,10 +323,57 @@ fn an_enterprise_stopped_twice_by_one_unit_in_a_month_counts_once_and_by_two_uni
         let what =
             What::Measure { measure_id: id.to_owned(), measure: Measure::StopProduction, subject: subject(true, 0) };
         let mut happening = at(VILLAGE, role, "371371", "371311004", what);
-        (happening.case_id, happening.sequence) = (Uuid::from_u128(case), sequence);
+        (happening.about, happening.sequence) = (Uuid::from_u128(case), sequence);
         happening
     };
     let history = [stop("a", 1, 2, 1), stop("b", 1, 2, 2), stop("c", 2, 2, 1), stop("d", 3, 3, 1)];
     let table = tally(&history).table(&city(), "2026-11".parse().expect("a month"));
     assert_eq!(table.total.value(Column::StoppedEnterprises), 2);
+}
+
+fn one_fact(what: What) -> Option<(Column, i64, Option<String>)> {
+    let facts = facts_of(&at(VILLAGE, 0, "371371", "371311004", what)).expect("countable");
+    facts.into_iter().next().map(|fact| (fact.column, fact.amount, fact.distinct_key))
+}
+
+#[test]
+fn an_enforcement_inspection_counts_its_enterprise_and_no_den_and_a_daily_one_nobody() {
+    let inspected =
+        |enforcement, enterprise| one_fact(What::Inspected { enforcement, subject: subject(enterprise, 1) });
+    assert_eq!(inspected(true, true), Some((Column::InspectedEnterprises, 1, Some(ENTERPRISES[0].to_owned()))));
+    assert_eq!(inspected(true, false), None);
+    assert_eq!(inspected(false, true), None);
+}
+
+#[test]
+fn an_act_that_an_inspection_found_counts_unless_it_became_a_case() {
+    let found = |became_case| What::ActFound { act: named(0), text: String::new(), became_case };
+    assert_eq!(one_fact(found(false)), Some((Column::IllegalActs, 1, None)));
+    assert_eq!(one_fact(found(true)), None);
+    // Two other acts of one inspection are two.
+    let other = |text: &str| What::ActFound { act: named(3), text: text.to_owned(), became_case: false };
+    let history = ["甲", "乙", "甲"].map(|text| at(VILLAGE, 0, "371371", "371311004", other(text)));
+    assert_eq!(tally(&history).facts().count(), 2);
+}
+
+#[test]
+fn a_tip_is_counted_once_with_the_verdict_that_was_told_first() {
+    let verified = |case, sequence, verdict| {
+        let mut happening = at(VILLAGE, 2, "371371", "371311004", What::TipVerified { verdict });
+        (happening.about, happening.case_id) = (Uuid::from_u128(9), Some(Uuid::from_u128(case)));
+        happening.sequence = sequence;
+        happening
+    };
+    let tally = tally(&[verified(2, 7, Verdict::False), verified(1, 3, Verdict::True)]);
+    let facts: Vec<_> = tally.facts().map(|fact| (fact.column, fact.verdict)).collect();
+    assert_eq!(facts, [(Column::VerifiedTips, Some(Verdict::True))]);
+}
+
+#[test]
+fn reward_notices_leaflets_and_rewards_add_up_and_work_notices_do_not_count() {
+    let posted = |reward| one_fact(What::NoticePosted { reward, copies: 3 });
+    assert_eq!(posted(true), Some((Column::NoticesPosted, 3, None)));
+    assert_eq!(posted(false), None);
+    assert_eq!(one_fact(What::LeafletsDistributed { copies: 250 }), Some((Column::LeafletsHandedOut, 250, None)));
+    assert_eq!(one_fact(What::RewardPaid { fen: 500_000 }), Some((Column::RewardsPaid, 500_000, None)));
 }

@@ -9,7 +9,7 @@ use dafei_reporting_core::LeafUnit;
 use sqlx::migrate::Migrator;
 use uuid::Uuid;
 
-pub use read::{Cursor, FactRow, cells, facts, unit_ids};
+pub use read::{Cursor, FactRow, cells, facts, unit_ids, verified_true};
 pub use rebuild::clear;
 pub use write::take;
 

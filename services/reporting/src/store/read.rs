@@ -37,6 +37,7 @@ pub struct FactRow {
     pub at: PgInstant,
     pub case_id: Option<Uuid>,
     pub event_id: Uuid,
+    pub verdict: String,
     /// False when an earlier fact of the same thing stands in the same cell.
     pub counted: bool,
 }
@@ -85,6 +86,20 @@ pub async fn cells(pool: &PgPool, units: &[Uuid], month: Month) -> sqlx::Result<
     Ok(rows.into_iter().map(|row| (row.sector, row.col, row.value)).collect())
 }
 
+/// How many of a month's verified tips were true (其中属实).
+///
+/// # Errors
+/// When PostgreSQL is away.
+pub async fn verified_true(pool: &PgPool, units: &[Uuid], month: Month) -> sqlx::Result<i64> {
+    sqlx::query_scalar!(
+        r#"SELECT count(*) AS "count!" FROM fact WHERE unit_id = ANY($1) AND month = $2 AND verdict = 'true'"#,
+        units,
+        super::month(month)
+    )
+    .fetch_one(pool)
+    .await
+}
+
 /// The facts of a column after `cursor`, oldest first, at most `limit`; of one sector when given.
 ///
 /// # Errors
@@ -101,7 +116,7 @@ pub async fn facts(
     sqlx::query_as!(
         FactRow,
         r#"SELECT f.fact_id, u.kind, u.region_level, u.region_code, u.agency, f.sector, f.act, f.amount,
-                  f.at AS "at: PgInstant", f.case_id, f.event_id,
+                  f.at AS "at: PgInstant", f.case_id, f.event_id, f.verdict,
                   (f.distinct_key IS NULL OR NOT EXISTS (
                       SELECT FROM fact other
                       WHERE other.unit_id = f.unit_id AND other.month = f.month AND other.col = f.col

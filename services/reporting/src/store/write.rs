@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashSet};
 
 use dafei_messaging::pg::PgInstant;
-use dafei_reporting_core::{Cell, Fact, Increments};
+use dafei_reporting_core::{Cell, Fact, Increments, happening::Verdict};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
@@ -12,8 +12,8 @@ use super::{code, month, unit_id};
 /// A distinct key in its cell.
 type Key = (Uuid, i32, String, i16, String);
 
-/// Takes facts: those that are known change nothing; of two with the same id the one told first in its case is kept, which is the one
-/// that comes first, since each case's events come in order.
+/// Takes facts: those that are known change nothing; of two with the same id the one told first is kept, which is the one that comes
+/// first, since each aggregate's events come in order.
 ///
 /// # Errors
 /// When PostgreSQL refuses or is away.
@@ -87,6 +87,7 @@ async fn insert_facts(conn: &mut PgConnection, facts: &[Fact]) -> sqlx::Result<H
     let sectors: Vec<&str> = facts.iter().map(sector).collect();
     let acts: Vec<&str> = facts.iter().map(|fact| fact.act.map_or("", |act| act.code())).collect();
     let sources: Vec<&str> = facts.iter().map(|fact| fact.source.map_or("", |source| source.code())).collect();
+    let verdicts: Vec<&str> = facts.iter().map(|fact| fact.verdict.map_or("", Verdict::code)).collect();
     let columns: Vec<i16> = facts.iter().map(column).collect();
     let amounts: Vec<i64> = facts.iter().map(|fact| fact.amount).collect();
     let keys: Vec<Option<String>> = facts.iter().map(|fact| fact.distinct_key.clone()).collect();
@@ -95,9 +96,10 @@ async fn insert_facts(conn: &mut PgConnection, facts: &[Fact]) -> sqlx::Result<H
     let events: Vec<Uuid> = facts.iter().map(|fact| fact.event_id).collect();
     let sequences: Vec<i64> = facts.iter().map(|fact| fact.sequence).collect();
     let fresh = sqlx::query_scalar!(
-        "INSERT INTO fact (fact_id, unit_id, month, sector, act, source, col, amount, distinct_key, at, case_id, event_id, sequence)
+        "INSERT INTO fact (fact_id, unit_id, month, sector, act, source, col, amount, distinct_key, at, case_id, event_id, sequence, verdict)
          SELECT * FROM UNNEST($1::uuid[], $2::uuid[], $3::integer[], $4::text[], $5::text[], $6::text[], $7::smallint[], $8::bigint[],
-                              $9::text[], $10::timestamptz[], $11::uuid[], $12::uuid[], $13::bigint[])
+                              $9::text[], $10::timestamptz[], $11::uuid[], $12::uuid[], $13::bigint[],
+                              $14::text[])
          ON CONFLICT (fact_id) DO NOTHING
          RETURNING fact_id",
         &ids,
@@ -113,6 +115,7 @@ async fn insert_facts(conn: &mut PgConnection, facts: &[Fact]) -> sqlx::Result<H
         &cases as &[Option<Uuid>],
         &events,
         &sequences,
+        &verdicts as &[&str],
     )
     .fetch_all(conn)
     .await?;

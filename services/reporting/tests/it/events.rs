@@ -51,12 +51,12 @@ fn snapshot(code: &str, name: &str, parent: Option<&str>, path: &str) -> Told {
     told("intake", aggregate, 1, event.into())
 }
 
-fn told(service: &'static str, aggregate: Uuid, sequence: i64, event: Event) -> Told {
+pub(crate) fn told(service: &'static str, aggregate: Uuid, sequence: i64, event: Event) -> Told {
     let event_id = ids::derived(&["event", &aggregate.to_string(), &sequence.to_string()]);
     Told { service, aggregate, sequence, event_id, event }
 }
 
-fn meta(aggregate: Uuid, sequence: i64, path: &str) -> pb::EventMeta {
+pub(crate) fn meta(aggregate: Uuid, sequence: i64, path: &str) -> pb::EventMeta {
     pb::EventMeta {
         aggregate_id: aggregate.to_string(),
         sequence,
@@ -68,12 +68,12 @@ fn meta(aggregate: Uuid, sequence: i64, path: &str) -> pb::EventMeta {
     }
 }
 
-fn region(text: &str) -> types::Region {
+pub(crate) fn region(text: &str) -> types::Region {
     let (level, code) = text.split_once(':').expect("level:code");
     types::Region { level: level.to_owned(), code: code.to_owned() }
 }
 
-fn at(text: &str) -> Instant {
+pub(crate) fn at(text: &str) -> Instant {
     text.parse().expect("an instant")
 }
 
@@ -93,6 +93,10 @@ pub(crate) struct By(&'static str, &'static str, &'static str);
 
 /// A township's police station.
 pub(crate) const POLICE_STATION: By = By("township-agency", "township:371302001", "public-security");
+/// Its centre.
+pub(crate) const CENTRE: By = By("township-centre", "township:371302001", "");
+/// The secretary of a village of it.
+pub(crate) const SECRETARY: By = By("village-secretary", "village:371302001001", "");
 /// 兰山区应急管理.
 pub(crate) const EMERGENCY: By = By("county-department", "county:371302", "emergency-management");
 /// 兰山区公安.
@@ -141,15 +145,7 @@ impl Case {
     }
 
     fn subject(&self) -> types::Subject {
-        let kind = match self.enterprise {
-            Some(credit_code) => types::subject::Kind::Enterprise(types::Enterprise {
-                credit_code: credit_code.to_owned(),
-                name: "临沂某厂".to_owned(),
-                ..types::Enterprise::default()
-            }),
-            None => types::subject::Kind::Den(types::Den { place: "村东头".to_owned(), position: None }),
-        };
-        types::Subject { kind: Some(kind) }
+        self.enterprise.map_or_else(den, enterprise)
     }
 
     pub(crate) fn tell(&mut self, event: impl Into<Event>) {
@@ -173,6 +169,21 @@ impl Case {
         self
     }
 
+    /// The verification of a tip is concluded.
+    pub(crate) fn verified(mut self, by: By, tip: Uuid, verdict: pb::TipVerdict, when: &str) -> Self {
+        self.tell(pb::TipVerified {
+            meta: None,
+            case_id: self.id.to_string(),
+            tip_id: tip.to_string(),
+            verdict: verdict.into(),
+            by: Some(post(by)),
+            verified_at: Some(at(when).into()),
+            sector: self.act.sector().code().to_owned(),
+            act: self.act.code().to_owned(),
+        });
+        self
+    }
+
     /// A measure.
     pub(crate) fn measure(mut self, by: By, id: &str, when: &str, kind: Kind) -> Self {
         self.tell(pb::MeasureRecorded {
@@ -187,6 +198,22 @@ impl Case {
         });
         self
     }
+}
+
+/// An enterprise as the subject of something.
+pub(crate) fn enterprise(credit_code: &str) -> types::Subject {
+    let enterprise = types::Enterprise {
+        credit_code: credit_code.to_owned(),
+        name: "临沂某厂".to_owned(),
+        ..types::Enterprise::default()
+    };
+    types::Subject { kind: Some(types::subject::Kind::Enterprise(enterprise)) }
+}
+
+/// A den as the subject of something.
+pub(crate) fn den() -> types::Subject {
+    let den = types::Den { place: "村东头".to_owned(), position: None };
+    types::Subject { kind: Some(types::subject::Kind::Den(den)) }
 }
 
 pub(crate) fn post(By(role, of, agency): By) -> types::Post {

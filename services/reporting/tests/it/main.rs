@@ -4,6 +4,8 @@
 mod county_start;
 mod delivery;
 mod events;
+mod intake_columns;
+mod intake_events;
 mod scope;
 mod table;
 mod world;

@@ -23,7 +23,7 @@ use dafei_messaging::{
     streams::{StreamSpec, ensure_streams},
 };
 use dafei_reporting::{
-    consumer::{DispatchFacts, IntakeRoster},
+    consumer::{DispatchFacts, IntakeEvents},
     grpc::MonthlyTables,
     store,
 };
@@ -79,8 +79,8 @@ impl World {
             db.pool.clone(),
             js.clone(),
             Arc::new(clock.clone()),
-            Arc::new(IntakeRoster::new(roster)),
-            IntakeRoster::config(),
+            Arc::new(IntakeEvents::new(roster)),
+            IntakeEvents::config(),
         );
         let dispatch = ConsumerLoop::new(
             db.pool.clone(),

@@ -4,9 +4,8 @@ use dafei_kernel::{act::Act, agency::Agency, ids::IdSource, time::Instant};
 use uuid::Uuid;
 
 use super::{
-    Facts,
+    Facts, Measure,
     instruction::{Means, ResultKind},
-    measure::Measure,
 };
 use crate::{authority::Authority, routing::Table};
 

@@ -4,9 +4,8 @@ use dafei_kernel::{act::Act, owner::Post, time::Instant};
 use uuid::Uuid;
 
 use super::{
-    Facts,
+    Facts, Measure,
     instruction::{Delivery, ResultKind},
-    measure::Measure,
     stage::Tier,
     tip::Verdict,
 };

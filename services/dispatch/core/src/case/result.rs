@@ -4,22 +4,20 @@
 
 use std::collections::BTreeSet;
 
-use dafei_kernel::time::Instant;
-use jiff::SignedDuration;
+use dafei_kernel::{
+    measure::{Measure, MeasureFlaw},
+    time::Instant,
+};
 
 use super::{
     Case,
     command::{Context, ResultReport},
     event::Event,
     instruction::{Instruction, InstructionState, ResultKind},
-    measure::{Measure, MeasureKind},
     rejection::{Reason, Rejection},
     stage::StageKind,
     step,
 };
-
-/// How far ahead of the suite a claimed time may lie.
-const TOLERANCE: SignedDuration = SignedDuration::from_mins(5);
 
 pub(super) fn submit(
     case: &Case,
@@ -105,29 +103,16 @@ fn further_facts(
     Ok(events)
 }
 
-/// The largest fine, in fen: 100 亿元.
-const MAX_FINE: i64 = 1_000_000_000_000;
-
 fn check_measure(measure: &Measure, field: &str, now: Instant) -> Result<(), Rejection> {
-    if measure.id.is_empty() {
-        return Err(Rejection::field(Reason::MeasureIdRequired, format!("{field}.measure_id")));
-    }
-    if measure.decided_at.duration_since(now) > TOLERANCE {
-        return Err(Rejection::field(Reason::TimeInFuture, format!("{field}.decided_at")));
-    }
-    match &measure.kind {
-        MeasureKind::Fine { amount, .. } if amount.get() == 0 => {
-            Err(Rejection::field(Reason::FineNotPositive, format!("{field}.fine.amount_fen")))
-        }
-        MeasureKind::Fine { amount, .. } if amount.get() > MAX_FINE => {
-            Err(Rejection::field(Reason::FineTooLarge, format!("{field}.fine.amount_fen")))
-        }
-        MeasureKind::CriminalMeasure { persons: 0 } => {
-            Err(Rejection::field(Reason::PersonsNotPositive, format!("{field}.criminal_measure.persons")))
-        }
-        MeasureKind::Fine { .. }
-        | MeasureKind::CriminalMeasure { .. }
-        | MeasureKind::CloseDown { .. }
-        | MeasureKind::StopProduction { .. } => Ok(()),
+    measure.check(now).map_err(|flaw| Rejection::field(reason(flaw), format!("{field}.{}", flaw.field())))
+}
+
+const fn reason(flaw: MeasureFlaw) -> Reason {
+    match flaw {
+        MeasureFlaw::IdMissing => Reason::MeasureIdRequired,
+        MeasureFlaw::InFuture => Reason::TimeInFuture,
+        MeasureFlaw::FineNotPositive => Reason::FineNotPositive,
+        MeasureFlaw::FineTooLarge => Reason::FineTooLarge,
+        MeasureFlaw::PersonsNotPositive => Reason::PersonsNotPositive,
     }
 }

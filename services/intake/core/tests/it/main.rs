@@ -1,6 +1,9 @@
 //! The rules of intake, without any shell.
 
+mod coverage;
 mod fixture;
+mod inspections;
+mod notices;
 mod roster;
 mod suspicion_properties;
 mod suspicion_rules;
