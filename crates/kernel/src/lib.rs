@@ -7,6 +7,7 @@ pub mod act;
 pub mod agency;
 pub mod clock;
 pub mod credit_code;
+pub mod geo;
 pub mod ids;
 pub mod industry;
 pub mod money;

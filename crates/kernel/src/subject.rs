@@ -97,34 +97,13 @@ impl Position {
     pub const fn lon_e7(&self) -> i32 {
         self.lon_e7
     }
-
-    /// Great-circle distance in metres (mean earth radius 6,371,008.8 m).
-    #[must_use]
-    pub fn distance_m(&self, other: &Self) -> f64 {
-        let radians = |e7: i32| (f64::from(e7) / 1e7).to_radians();
-        let (lat1, lat2) = (radians(self.lat_e7), radians(other.lat_e7));
-        let half_lat = (lat2 - lat1) / 2.0;
-        let half_lon = (radians(other.lon_e7) - radians(self.lon_e7)) / 2.0;
-        let h = half_lat.sin().powi(2) + lat1.cos() * lat2.cos() * half_lon.sin().powi(2);
-        2.0 * 6_371_008.8 * h.sqrt().min(1.0).asin()
-    }
 }
 
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
     use serde::{Deserialize as _, de::value::MapDeserializer};
 
     use super::Position;
-
-    #[test]
-    fn a_degree_of_latitude_is_about_111_kilometres() {
-        let south = Position::new(350_000_000, 1_183_000_000).expect("on earth");
-        let north = Position::new(360_000_000, 1_183_000_000).expect("on earth");
-        assert!((south.distance_m(&north) - 111_195.0).abs() < 1.0);
-        assert!(south.distance_m(&south).abs() < 1e-6);
-        assert!(Position::new(900_000_001, 0).is_err());
-    }
 
     #[test]
     fn a_stored_position_off_the_earth_is_refused_when_read() {
@@ -136,19 +115,5 @@ mod tests {
         assert!(read(i32::MIN, 0).is_err());
         let corner = Position::new(-900_000_000, 1_800_000_000).expect("on earth");
         assert_eq!(read(-900_000_000, 1_800_000_000), Ok(corner));
-    }
-
-    fn position() -> impl Strategy<Value = Position> {
-        (-900_000_000..=900_000_000, -1_800_000_000..=1_800_000_000)
-            .prop_map(|(lat, lon)| Position::new(lat, lon).expect("on earth"))
-    }
-
-    proptest! {
-        #[test]
-        fn a_distance_is_the_same_both_ways_and_never_beyond_the_antipodes(a in position(), b in position()) {
-            let there = a.distance_m(&b);
-            prop_assert!((0.0..20_015_200.0).contains(&there));
-            prop_assert!((there - b.distance_m(&a)).abs() < 1e-3);
-        }
     }
 }
