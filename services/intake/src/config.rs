@@ -1,15 +1,16 @@
 //! The settings that only intake has.
 
-use dafei_intake_core::suspicion::Rules;
+use dafei_intake_core::{duplicates::Likeness, suspicion::Rules};
 use dafei_kernel::act::Act;
-use dafei_runtime::config::{Common, ConfigError, Reader, Service, Source};
+use dafei_runtime::config::{Common, ConfigError, Reader, Service, Source, parse};
 
 /// Settings of intake.
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// What every service has.
     pub common: Common,
-    /// What is decided by: the acts that persuasion never settles (clause C3).
+    /// What is decided by: the acts that persuasion never settles, how long a report may be reopened (clause C3), and what is a likely
+    /// duplicate.
     pub rules: Rules,
 }
 
@@ -22,10 +23,16 @@ impl Settings {
         let mut reader = Reader::new(source, Service::Intake);
         let common = reader.common();
         let never = reader.optional("DAFEI_NEVER_BY_PERSUASION", acts);
+        let reopen = reader.value("DAFEI_REOPEN_WITHIN_DAYS", parse::whole(1_u32, 3_650));
+        let radius = reader.value("DAFEI_DUPLICATE_RADIUS_M", parse::whole(1_u32, 10_000));
+        let window = reader.value("DAFEI_DUPLICATE_WINDOW_DAYS", parse::whole(1_u32, 3_650));
         let checked = reader.finish()?;
-        let rules = never
-            .get(&checked)
-            .map_or_else(Rules::default, |acts| Rules { never_by_persuasion: acts.into_iter().collect() });
+        let never = never.get(&checked).map(|acts| acts.into_iter().collect());
+        let rules = Rules {
+            never_by_persuasion: never.unwrap_or_else(|| Rules::default().never_by_persuasion),
+            reopen_within_days: reopen.get(&checked),
+            likeness: Likeness { radius_m: radius.get(&checked), window_days: window.get(&checked) },
+        };
         Ok(Self { common: common.get(&checked), rules })
     }
 }
@@ -39,6 +46,7 @@ fn acts(text: &str) -> Result<Vec<Act>, String> {
 
 #[cfg(test)]
 mod tests {
+    use dafei_intake_core::suspicion::Rules;
     use dafei_kernel::act::Act;
     use dafei_runtime::config::MapSource;
 
@@ -65,6 +73,15 @@ mod tests {
         assert!(never(&source(), "FW-1") && !never(&source(), "FS-2"));
         let own = source().with("DAFEI_NEVER_BY_PERSUASION", "FS-2, HC-9");
         assert!(never(&own, "FS-2") && never(&own, "HC-9") && !never(&own, "FW-1"));
+    }
+
+    #[test]
+    fn the_defaults_of_the_settings_are_those_of_the_rules() {
+        assert_eq!(Settings::read(&source()).expect("settings").rules, Rules::default());
+        let own = source().with("DAFEI_REOPEN_WITHIN_DAYS", "30").with("DAFEI_DUPLICATE_RADIUS_M", "500");
+        let rules = Settings::read(&own).expect("settings").rules;
+        assert_eq!((rules.reopen_within_days, rules.likeness.radius_m, rules.likeness.window_days), (30, 500, 30));
+        assert!(Settings::read(&source().with("DAFEI_DUPLICATE_WINDOW_DAYS", "0")).is_err());
     }
 
     #[test]
