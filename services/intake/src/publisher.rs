@@ -58,13 +58,10 @@ pub(crate) fn translate(suspicion: &Suspicion, event: &Event) -> Option<Public> 
         }
         .into(),
         Event::Withdrawn { reason } => ev::ReportWithdrawn { meta: None, case_id, reason: reason.clone() }.into(),
-        Event::Reopened { reason, evidence } => ev::SuspicionReopened {
-            meta: None,
-            case_id,
-            reason: reason.clone(),
-            evidence_ids: wire::ids(evidence),
+        Event::Reopened { reason, evidence } => {
+            ev::SuspicionReopened { meta: None, case_id, reason: reason.clone(), evidence_ids: wire::ids(evidence) }
+                .into()
         }
-        .into(),
         Event::Merged { into, reason } => {
             ev::ReportMerged { meta: None, case_id, into_case_id: into.to_string(), reason: reason.clone() }.into()
         }

@@ -7,9 +7,7 @@ mod patrols;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use dafei_contracts::{Event as Public, catalogue::EventError, chain};
-use dafei_intake_core::suspicion::{
-    Command, Context, Event, Others, Rejection, StateKind, Suspicion, decide, evolve,
-};
+use dafei_intake_core::suspicion::{Command, Context, Event, Others, Rejection, StateKind, Suspicion, decide, evolve};
 use dafei_kernel::{owner::Post, region::Region, time::Instant};
 use dafei_messaging::{batch::BatchFailure, event::NewEvent, log};
 use dafei_shell::publish::{self, Outgoing};
@@ -49,9 +47,9 @@ impl Order {
     fn evidence(&self) -> &[Uuid] {
         match &self.command {
             Command::Record(finding) => &finding.evidence,
-            Command::Revisit { evidence, .. } | Command::Publish { evidence, .. } | Command::Reopen { evidence, .. } => {
-                evidence
-            }
+            Command::Revisit { evidence, .. }
+            | Command::Publish { evidence, .. }
+            | Command::Reopen { evidence, .. } => evidence,
             Command::Help(help) => &help.evidence,
             Command::Notify
             | Command::Persuade { .. }
@@ -137,7 +135,8 @@ impl<'a> Work<'a> {
         ids.sort_unstable();
         ids.dedup();
         let rows = suspicions::lock(conn, &ids).await?;
-        let merging: Vec<Uuid> = orders.iter().filter(|order| order.target().is_some()).map(|order| order.case).collect();
+        let merging: Vec<Uuid> =
+            orders.iter().filter(|order| order.target().is_some()).map(|order| order.case).collect();
         let held = |row: suspicions::Row| {
             (row.suspicion.facts.id, Held { suspicion: row.suspicion, head: row.head, new: false, changed: false })
         };

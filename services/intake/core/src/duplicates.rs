@@ -27,10 +27,7 @@ impl Likeness {
     #[must_use]
     pub fn window(self, found_at: Instant) -> (Instant, Instant) {
         let days = SignedDuration::from_hours(24 * i64::from(self.window_days));
-        (
-            found_at.checked_sub(days).unwrap_or(Instant::MIN),
-            found_at.checked_add(days).unwrap_or(Instant::MAX),
-        )
+        (found_at.checked_sub(days).unwrap_or(Instant::MIN), found_at.checked_add(days).unwrap_or(Instant::MAX))
     }
 }
 

@@ -134,14 +134,9 @@ pub(crate) async fn list(conn: &mut PgConnection, filter: &Filter<'_>) -> sqlx::
             "NOT ended AND ($12 = '' OR county = $12 OR township = $12)",
             filter.scope()
         ),
-        (false, Some(act)) => page!(
-            conn,
-            filter,
-            "recorded_at",
-            "act = $12 AND ($13 = '' OR county = $13)",
-            act,
-            filter.scope()
-        ),
+        (false, Some(act)) => {
+            page!(conn, filter, "recorded_at", "act = $12 AND ($13 = '' OR county = $13)", act, filter.scope())
+        }
         (false, None) => by_region!(conn, filter, "recorded_at"),
     }
 }

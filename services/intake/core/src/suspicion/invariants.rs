@@ -118,9 +118,8 @@ fn crimes_go_up(suspicion: &Suspicion, history: &[Event]) -> bool {
         Event::Recorded(facts) => facts.suspected_crime,
         event => matches!(event, Event::CrimeSuspected { .. }),
     });
-    let kept_down = |event: &Event| {
-        matches!(event, Event::Persuaded { outcome: Outcome::Heeded, .. } | Event::Withdrawn { .. })
-    };
+    let kept_down =
+        |event: &Event| matches!(event, Event::Persuaded { outcome: Outcome::Heeded, .. } | Event::Withdrawn { .. });
     let after = flagged.map_or(&history[..0], |at| &history[at..]);
     suspicion.suspected_crime == flagged.is_some() && !after.iter().any(kept_down)
 }

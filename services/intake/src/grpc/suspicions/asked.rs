@@ -26,7 +26,8 @@ pub(super) fn reporter(caller: &Principal, body: &api::ReportUpRequest) -> Resul
         Ok(api::DirectCause::Other) => Some(DirectCause::Other),
         Err(_) => return Err(Fault::field("direct_cause", "INVALID", "is no cause", "没有这种直接上报原因")),
     };
-    let not_allowed = |field| Err(Fault::field(field, "NOT_ALLOWED", "is a grid member's", "只有网格员直接上报才填写原因"));
+    let not_allowed =
+        |field| Err(Fault::field(field, "NOT_ALLOWED", "is a grid member's", "只有网格员直接上报才填写原因"));
     match (caller.role == Role::GridMember, cause) {
         (true, Some(cause)) => Ok(Reporter::Member { cause, text }),
         (true, None) => Err(Fault::field("direct_cause", "REQUIRED", "is required", "网格员直接上报须选择原因")),

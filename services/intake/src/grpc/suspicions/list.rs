@@ -115,7 +115,12 @@ fn acts(acts: &[String], sectors: &[String]) -> Result<Vec<String>, Fault> {
     }
     for (at, code) in sectors.iter().enumerate() {
         let sector: Sector = code.parse().map_err(|_| {
-            faults::convert(convert::ConvertError::unknown(&format!("sectors[{at}]"), "UNKNOWN_SECTOR", code, "领域代码"))
+            faults::convert(convert::ConvertError::unknown(
+                &format!("sectors[{at}]"),
+                "UNKNOWN_SECTOR",
+                code,
+                "领域代码",
+            ))
         })?;
         wanted.extend(Act::all().filter(|act| act.sector() == sector).map(|act| act.code().to_owned()));
     }
