@@ -36,8 +36,11 @@ ALTER TABLE suspicion
     ALTER COLUMN skewed SET NOT NULL,
     ALTER COLUMN ended SET NOT NULL;
 
--- The steps stay heap-only up to the last one: of what they change, only the end and the merging are in an index.
+-- The steps stay heap-only up to the last one: of what they change, only the end, the merging and a
+-- crime that is suspected later are in an index.
 CREATE INDEX suspicion_open ON suspicion (recorded_at DESC, id DESC) WHERE NOT ended;
+CREATE INDEX suspicion_skewed ON suspicion (recorded_at DESC, id DESC) WHERE skewed;
+CREATE INDEX suspicion_of_crime ON suspicion (recorded_at DESC, id DESC) WHERE suspected_crime;
 CREATE INDEX suspicion_by_act ON suspicion (act, recorded_at DESC, id DESC);
 CREATE INDEX suspicion_by_finding ON suspicion (found_at DESC, id DESC);
 CREATE INDEX suspicion_by_enterprise ON suspicion (credit_code, recorded_at DESC, id DESC) WHERE credit_code IS NOT NULL;

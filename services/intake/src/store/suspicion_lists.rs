@@ -54,6 +54,13 @@ impl Filter<'_> {
         if self.region.level() == Level::City { "" } else { self.region.code().as_str() }
     }
 
+    /// Behind which row the page begins. The first one by finding begins at the range's own end: from the newest row on, an index would be
+    /// read down to it.
+    fn start(&self) -> (Instant, Uuid) {
+        let first = self.found_until.map_or((Instant::MAX, Uuid::max()), |until| (until, Uuid::nil()));
+        self.before.unwrap_or(if self.by_finding() { first } else { (Instant::MAX, Uuid::max()) })
+    }
+
     /// The only act that is asked for, where an act is rarer than a region.
     fn rare_act(&self) -> Option<&str> {
         let wide = matches!(self.region.level(), Level::City | Level::County);
@@ -64,7 +71,7 @@ impl Filter<'_> {
 /// A query in the order of `$order`. What is not in its index is told row by row.
 macro_rules! page {
     ($conn:expr, $filter:expr, $order:literal, $where:literal $(, $argument:expr)*) => {{
-        let (at, id) = $filter.before.unwrap_or((Instant::MAX, Uuid::max()));
+        let (at, id) = $filter.start();
         let rows = sqlx::query!(
             r#"SELECT facts AS "facts: Json<Facts>", body AS "body: Json<State>", suspected_crime, last_step, version
                FROM suspicion
@@ -106,6 +113,13 @@ macro_rules! by_region {
     }};
 }
 
+/// The page of what is rare everywhere, led by its own index.
+macro_rules! of_rare {
+    ($conn:expr, $filter:expr, $where:literal) => {
+        page!($conn, $filter, "recorded_at", $where, $filter.scope())
+    };
+}
+
 /// The page of an order, led by the enterprise's index.
 macro_rules! by_enterprise {
     ($conn:expr, $filter:expr, $order:literal) => {
@@ -122,18 +136,21 @@ macro_rules! by_enterprise {
 
 /// A page of suspicions: the newest reports first, or the newest findings where a time of finding is asked for.
 pub(crate) async fn list(conn: &mut PgConnection, filter: &Filter<'_>) -> sqlx::Result<Vec<Suspicion>> {
-    let of_enterprise = !filter.is_small() && !filter.credit_code.is_empty();
+    let wide = !filter.is_small();
+    let of_enterprise = wide && !filter.credit_code.is_empty();
     match (filter.by_finding(), filter.rare_act()) {
         (true, _) if of_enterprise => by_enterprise!(conn, filter, "found_at"),
         (true, _) => by_region!(conn, filter, "found_at"),
         (false, _) if of_enterprise => by_enterprise!(conn, filter, "recorded_at"),
-        (false, _) if filter.open && !filter.is_small() => page!(
-            conn,
-            filter,
-            "recorded_at",
-            "NOT ended AND ($12 = '' OR county = $12 OR township = $12)",
-            filter.scope()
-        ),
+        (false, _) if wide && filter.skewed == Some(true) => {
+            of_rare!(conn, filter, "skewed AND ($12 = '' OR county = $12 OR township = $12)")
+        }
+        (false, _) if wide && filter.suspected_crime == Some(true) => {
+            of_rare!(conn, filter, "suspected_crime AND ($12 = '' OR county = $12 OR township = $12)")
+        }
+        (false, _) if wide && filter.open => {
+            of_rare!(conn, filter, "NOT ended AND ($12 = '' OR county = $12 OR township = $12)")
+        }
         (false, Some(act)) => {
             page!(conn, filter, "recorded_at", "act = $12 AND ($13 = '' OR county = $13)", act, filter.scope())
         }
