@@ -221,11 +221,8 @@ impl<'a> Actor<'a> {
     /// # Errors
     /// When the suite refuses or does not answer.
     pub async fn report_up(&self, case_id: &str) -> anyhow::Result<()> {
-        let message = intake::ReportUpRequest {
-            request_id: request_id(),
-            case_id: case_id.to_owned(),
-            ..Default::default()
-        };
+        let message =
+            intake::ReportUpRequest { request_id: request_id(), case_id: case_id.to_owned(), ..Default::default() };
         self.suspicions().report_up(message).await?;
         Ok(())
     }

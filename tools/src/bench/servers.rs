@@ -175,10 +175,7 @@ impl SuspicionService for Reference {
         Err(only_one())
     }
 
-    async fn record_help(
-        &self,
-        _: Request<pb::RecordHelpRequest>,
-    ) -> Result<Response<pb::RecordHelpResponse>, Status> {
+    async fn record_help(&self, _: Request<pb::RecordHelpRequest>) -> Result<Response<pb::RecordHelpResponse>, Status> {
         Err(only_one())
     }
 

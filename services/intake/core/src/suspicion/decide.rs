@@ -97,6 +97,6 @@ fn record(finding: &Finding, context: &Context<'_>) -> Vec<Event> {
         evidence: finding.evidence.clone(),
         suspected_crime: finding.suspected_crime,
     };
-    let up = facts.subject.is_enterprise().then(|| Event::ReportedUp { route: Route::Enterprise, direct: None });
+    let up = facts.subject.is_enterprise().then_some(Event::ReportedUp { route: Route::Enterprise, direct: None });
     std::iter::once(Event::Recorded(Box::new(facts))).chain(up).collect()
 }
