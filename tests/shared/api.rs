@@ -139,6 +139,7 @@ async fn a_step_out_of_order_or_on_a_closed_report_changes_nothing() {
         case_id: case_id.to_owned(),
         outcome: PersuasionOutcome::Refused.into(),
         note: "不听".to_owned(),
+        ..Default::default()
     };
     let early = secretary.record_persuasion(persuade(&case_id)).await.expect_err("not told yet");
     assert_eq!(refusal(&early).0, Code::FailedPrecondition);
@@ -146,24 +147,23 @@ async fn a_step_out_of_order_or_on_a_closed_report_changes_nothing() {
         request_id: id(),
         case_id: case_id.clone(),
         text: "结果".to_owned(),
-        evidence_ids: Vec::new(),
+        ..Default::default()
     };
     assert!(secretary.publish_result(publish).await.is_err());
-    let withdraw =
-        pb::WithdrawSuspicionRequest { request_id: id(), case_id: case_id.clone(), reason: "误报".to_owned() };
+    let withdraw = pb::WithdrawSuspicionRequest {
+        request_id: id(),
+        case_id: case_id.clone(),
+        reason: "误报".to_owned(),
+        ..Default::default()
+    };
     secretary.withdraw_suspicion(withdraw).await.expect("withdrawn");
-    let late = member
-        .notify_secretary(pb::NotifySecretaryRequest { request_id: id(), case_id: case_id.clone() })
-        .await
-        .expect_err("withdrawn");
+    let notify = |case_id: String| pb::NotifySecretaryRequest { request_id: id(), case_id, ..Default::default() };
+    let late = member.notify_secretary(notify(case_id.clone())).await.expect_err("withdrawn");
     assert_eq!(refusal(&late).0, Code::FailedPrecondition);
     let kept = member.get_suspicion(pb::GetSuspicionRequest { case_id }).await.expect("there").into_inner();
     let kept = kept.suspicion.expect("it");
     assert_eq!((kept.state(), kept.version), (SuspicionState::Withdrawn, 2));
-    let unknown = member
-        .notify_secretary(pb::NotifySecretaryRequest { request_id: id(), case_id: id() })
-        .await
-        .expect_err("unknown");
+    let unknown = member.notify_secretary(notify(id())).await.expect_err("unknown");
     assert_eq!(refusal(&unknown).0, Code::NotFound);
 }
 

@@ -179,7 +179,11 @@ impl<'a> Actor<'a> {
     /// # Errors
     /// When the suite refuses or does not answer.
     pub async fn notify(&self, case_id: &str) -> anyhow::Result<()> {
-        let message = intake::NotifySecretaryRequest { request_id: request_id(), case_id: case_id.to_owned() };
+        let message = intake::NotifySecretaryRequest {
+            request_id: request_id(),
+            case_id: case_id.to_owned(),
+            ..Default::default()
+        };
         self.suspicions().notify_secretary(message).await?;
         Ok(())
     }
@@ -195,6 +199,7 @@ impl<'a> Actor<'a> {
             case_id: case_id.to_owned(),
             outcome: outcome.into(),
             note: note.to_owned(),
+            ..Default::default()
         };
         self.suspicions().record_persuasion(message).await?;
         Ok(())
@@ -211,6 +216,7 @@ impl<'a> Actor<'a> {
             stopped: true,
             note: note.to_owned(),
             evidence_ids: vec![self.photo().await?],
+            ..Default::default()
         };
         self.suspicions().record_revisit(message).await?;
         Ok(())
@@ -221,11 +227,8 @@ impl<'a> Actor<'a> {
     /// # Errors
     /// When the suite refuses or does not answer.
     pub async fn report_up(&self, case_id: &str) -> anyhow::Result<()> {
-        let message = intake::ReportUpRequest {
-            request_id: request_id(),
-            case_id: case_id.to_owned(),
-            direct_reason: String::new(),
-        };
+        let message =
+            intake::ReportUpRequest { request_id: request_id(), case_id: case_id.to_owned(), ..Default::default() };
         self.suspicions().report_up(message).await?;
         Ok(())
     }
@@ -256,6 +259,7 @@ impl<'a> Actor<'a> {
             case_id: case_id.to_owned(),
             text: text.to_owned(),
             evidence_ids: vec![photo.to_owned()],
+            ..Default::default()
         };
         until("公开查处结果", || async {
             match self.suspicions().publish_result(message.clone()).await {

@@ -2,7 +2,7 @@
 
 mod photos;
 
-use dafei_intake_core::{notices::Rules as NoticeRules, suspicion::Rules};
+use dafei_intake_core::{duplicates::Likeness, notices::Rules as NoticeRules, suspicion::Rules};
 use dafei_kernel::act::Act;
 use dafei_runtime::config::{Checked, Common, ConfigError, Pending, Reader, Service, Source, parse};
 
@@ -13,7 +13,8 @@ use crate::objects::Place;
 pub struct Settings {
     /// What every service has.
     pub common: Common,
-    /// What is decided by: the acts that persuasion never settles (clause C3).
+    /// What is decided by: the acts that persuasion never settles, how long a report may be reopened (clause C3), and what is a likely
+    /// duplicate.
     pub rules: Rules,
     /// Where the bytes of photos lie.
     pub photos: Place,
@@ -32,10 +33,16 @@ impl Settings {
         let never = reader.optional("DAFEI_NEVER_BY_PERSUASION", acts);
         let photos = photos::Asked::ask(&mut reader);
         let notices = Notices::of(&mut reader);
+        let reopen = reader.value("DAFEI_REOPEN_WITHIN_DAYS", parse::whole(1_u32, 3_650));
+        let radius = reader.value("DAFEI_DUPLICATE_RADIUS_M", parse::whole(1_u32, 10_000));
+        let window = reader.value("DAFEI_DUPLICATE_WINDOW_DAYS", parse::whole(1_u32, 3_650));
         let checked = reader.finish()?;
-        let rules = never
-            .get(&checked)
-            .map_or_else(Rules::default, |acts| Rules { never_by_persuasion: acts.into_iter().collect() });
+        let never = never.get(&checked).map(|acts| acts.into_iter().collect());
+        let rules = Rules {
+            never_by_persuasion: never.unwrap_or_else(|| Rules::default().never_by_persuasion),
+            reopen_within_days: reopen.get(&checked),
+            likeness: Likeness { radius_m: radius.get(&checked), window_days: window.get(&checked) },
+        };
         Ok(Self { common: common.get(&checked), rules, notices: notices.get(&checked), photos: photos.get(&checked) })
     }
 }
@@ -84,6 +91,7 @@ fn acts(text: &str) -> Result<Vec<Act>, String> {
 
 #[cfg(test)]
 mod tests {
+    use dafei_intake_core::suspicion::Rules;
     use dafei_kernel::act::Act;
     use dafei_runtime::config::MapSource;
 
@@ -123,6 +131,15 @@ mod tests {
         let wrong = source().with("DAFEI_NOTICE_TOLERANCE_M", "50");
         let error = Settings::read(&wrong).expect_err("refused").to_string();
         assert!(error.contains("DAFEI_NOTICE_TOLERANCE_M"), "{error}");
+    }
+
+    #[test]
+    fn the_defaults_of_the_settings_are_those_of_the_rules() {
+        assert_eq!(Settings::read(&source()).expect("settings").rules, Rules::default());
+        let own = source().with("DAFEI_REOPEN_WITHIN_DAYS", "30").with("DAFEI_DUPLICATE_RADIUS_M", "500");
+        let rules = Settings::read(&own).expect("settings").rules;
+        assert_eq!((rules.reopen_within_days, rules.likeness.radius_m, rules.likeness.window_days), (30, 500, 30));
+        assert!(Settings::read(&source().with("DAFEI_DUPLICATE_WINDOW_DAYS", "0")).is_err());
     }
 
     #[test]

@@ -74,6 +74,7 @@ fn order(delivered: &Delivered) -> Result<Option<Order>, EventError> {
         case: convert::uuid("case_id", &event.case_id)?,
         command: Command::LearnOutcome { public_text: event.public_text },
         actor: None,
+        expected_version: None,
         traceparent: delivered.traceparent.clone(),
     }))
 }

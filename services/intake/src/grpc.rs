@@ -128,6 +128,7 @@ impl From<Refusal> for Fault {
                 "is no photo of this village",
                 "本村居没有这张照片，请重新上传",
             ),
+            Refusal::OtherVersion(current) => Self::OtherVersion { current },
             Refusal::RequestIdReused => Self::AlreadyExists {
                 reason: "REQUEST_ID_REUSED".into(),
                 description_zh: "请求编号已用于另一份内容".into(),
@@ -139,14 +140,18 @@ impl From<Refusal> for Fault {
 }
 
 fn rejected(rejection: Rejection) -> Fault {
-    let Rejection { reason, state } = rejection;
+    let Rejection { reason, state, goes_on_as } = rejection;
     let (code, zh, english) = (reason.code(), reason.zh(), rejection.to_string());
     match (reason.field(), reason, state) {
         (Some(field), _, _) => Fault::field(field, code, english, zh),
         (None, Reason::NoSuchCase, _) | (None, _, None) => Fault::not_found("case", "", zh),
         (None, _, Some(state)) => {
-            let words = format!("{zh}（当前状态：{}）", state_zh(state));
-            Fault::precondition(code, format!("case/{}", state.code()), english, words)
+            let words = match goes_on_as {
+                Some(other) => format!("{zh}（当前状态：{}；已并入：{other}）", state_zh(state)),
+                None => format!("{zh}（当前状态：{}）", state_zh(state)),
+            };
+            let subject = goes_on_as.map_or_else(|| state.code().to_owned(), |other| other.to_string());
+            Fault::precondition(code, format!("case/{subject}"), english, words)
         }
     }
 }

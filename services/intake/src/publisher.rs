@@ -27,6 +27,7 @@ pub(crate) fn translate(suspicion: &Suspicion, event: &Event) -> Option<Public> 
             found_at: Some(facts.found_at.into()),
             skewed: facts.skewed,
             evidence_ids: wire::ids(&facts.evidence),
+            suspected_crime: facts.suspected_crime,
         }
         .into(),
         Event::Notified => ev::SecretaryNotified { meta: None, case_id }.into(),
@@ -34,7 +35,7 @@ pub(crate) fn translate(suspicion: &Suspicion, event: &Event) -> Option<Public> 
             ev::PersuasionRecorded { meta: None, case_id, outcome: wire::outcome(*outcome).into(), note: note.clone() }
                 .into()
         }
-        Event::Revisited { stopped, note, evidence } => ev::RevisitRecorded {
+        Event::Revisited { stopped, note, evidence, .. } => ev::RevisitRecorded {
             meta: None,
             case_id,
             stopped: *stopped,
@@ -53,10 +54,27 @@ pub(crate) fn translate(suspicion: &Suspicion, event: &Event) -> Option<Public> 
             description: facts.description.clone(),
             found_at: Some(facts.found_at.into()),
             evidence_ids: wire::ids(&facts.evidence),
+            suspected_crime: suspicion.suspected_crime,
         }
         .into(),
         Event::Withdrawn { reason } => ev::ReportWithdrawn { meta: None, case_id, reason: reason.clone() }.into(),
-        Event::OutcomeLearned { .. } => return None,
+        Event::Reopened { reason, evidence } => {
+            ev::SuspicionReopened { meta: None, case_id, reason: reason.clone(), evidence_ids: wire::ids(evidence) }
+                .into()
+        }
+        Event::Merged { into, reason } => {
+            ev::ReportMerged { meta: None, case_id, into_case_id: into.to_string(), reason: reason.clone() }.into()
+        }
+        Event::Helped(help) => ev::HelpGiven {
+            meta: None,
+            case_id,
+            agency: help.agency.code().to_owned(),
+            note: help.note.clone(),
+            helped_at: Some(help.at.into()),
+            evidence_ids: wire::ids(&help.evidence),
+        }
+        .into(),
+        Event::OutcomeLearned { .. } | Event::CrimeSuspected { .. } => return None,
         Event::Published { text, evidence } => {
             ev::ResultPublished { meta: None, case_id, text: text.clone(), evidence_ids: wire::ids(evidence) }.into()
         }

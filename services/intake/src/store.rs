@@ -1,14 +1,17 @@
 //! All SQL of the service.
 
 pub(crate) mod broadcasts;
+pub(crate) mod duplicates;
 pub(crate) mod evidence;
 pub(crate) mod evidence_accesses;
 pub(crate) mod heads;
+pub(crate) mod helps;
 pub(crate) mod inspections;
 pub(crate) mod leaflets;
 pub(crate) mod notices;
 mod of_region;
 pub(crate) mod patrols;
+pub(crate) mod suspicion_lists;
 pub(crate) mod suspicions;
 
 pub(crate) use of_region::OfRegion;

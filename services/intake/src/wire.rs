@@ -32,6 +32,7 @@ pub(crate) fn state(kind: StateKind) -> api::SuspicionState {
         StateKind::Published => api::SuspicionState::Published,
         StateKind::ClosedAtVillage => api::SuspicionState::ClosedAtVillage,
         StateKind::Withdrawn => api::SuspicionState::Withdrawn,
+        StateKind::Merged => api::SuspicionState::Merged,
     }
 }
 
@@ -70,7 +71,7 @@ pub(crate) fn optional_id(id: Option<Uuid>) -> String {
     id.map(|id| id.to_string()).unwrap_or_default()
 }
 
-/// A suspicion as the API shows it.
+/// A suspicion as the API shows it, to anybody who may read it: why it went past the secretary is not in it.
 pub(crate) fn suspicion(suspicion: &Suspicion) -> api::Suspicion {
     let facts = &suspicion.facts;
     api::Suspicion {
@@ -87,6 +88,8 @@ pub(crate) fn suspicion(suspicion: &Suspicion) -> api::Suspicion {
         evidence_ids: ids(&facts.evidence),
         public_text: suspicion.state.public_text().unwrap_or_default().to_owned(),
         version: suspicion.version,
+        suspected_crime: suspicion.suspected_crime,
+        merged_into: suspicion.state.merged_into().map(|into| into.to_string()).unwrap_or_default(),
     }
 }
 

@@ -4,10 +4,10 @@
 
 mod patrols;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use dafei_contracts::{Event as Public, catalogue::EventError, chain};
-use dafei_intake_core::suspicion::{Command, Context, Event, Rejection, StateKind, Suspicion, decide, evolve};
+use dafei_intake_core::suspicion::{Command, Context, Event, Others, Rejection, StateKind, Suspicion, decide, evolve};
 use dafei_kernel::{owner::Post, region::Region, time::Instant};
 use dafei_messaging::{batch::BatchFailure, event::NewEvent, log};
 use dafei_shell::publish::{self, Outgoing};
@@ -17,7 +17,12 @@ use uuid::Uuid;
 use crate::{
     app::App,
     publisher::{self, Meta},
-    store::{evidence, heads::Head, patrols as patrol_store, suspicions},
+    store::{
+        evidence,
+        heads::Head,
+        helps::{self, Given},
+        patrols as patrol_store, suspicions,
+    },
 };
 use patrols::Patrols;
 pub(crate) use patrols::{NewPatrol, Recorded};
@@ -31,6 +36,8 @@ pub(crate) struct Order {
     pub(crate) command: Command,
     /// Who asks, of that village; none for the system.
     pub(crate) actor: Option<Post>,
+    /// The version that the caller has seen; none when any will do.
+    pub(crate) expected_version: Option<i64>,
     /// W3C trace context of the cause.
     pub(crate) traceparent: Option<String>,
 }
@@ -40,13 +47,29 @@ impl Order {
     fn evidence(&self) -> &[Uuid] {
         match &self.command {
             Command::Record(finding) => &finding.evidence,
-            Command::Revisit { evidence, .. } | Command::Publish { evidence, .. } => evidence,
+            Command::Revisit { evidence, .. }
+            | Command::Publish { evidence, .. }
+            | Command::Reopen { evidence, .. } => evidence,
+            Command::Help(help) => &help.evidence,
             Command::Notify
             | Command::Persuade { .. }
+            | Command::SuspectCrime { .. }
             | Command::ReportUp(_)
             | Command::Withdraw { .. }
+            | Command::Merge { .. }
             | Command::LearnOutcome { .. } => &[],
         }
+    }
+
+    /// The suspicions that must be there, under lock.
+    fn concerns(&self) -> impl Iterator<Item = Uuid> {
+        let own = (!matches!(self.command, Command::Record(_))).then_some(self.case);
+        own.into_iter().chain(self.target())
+    }
+
+    /// The report that a merge goes on in.
+    const fn target(&self) -> Option<Uuid> {
+        if let Command::Merge { into, .. } = &self.command { Some(*into) } else { None }
     }
 }
 
@@ -62,6 +85,9 @@ pub enum Refusal {
     /// A photo is not there, or another village's.
     #[error("evidence_ids[{0}] is no photo of this village")]
     NoEvidence(usize),
+    /// The suspicion has another version than the caller has seen: this one.
+    #[error("the suspicion has version {0}")]
+    OtherVersion(i64),
     /// The request id stands for another payload.
     #[error("the request id was used with another payload")]
     RequestIdReused,
@@ -89,6 +115,9 @@ pub(crate) struct Work<'a> {
     held: BTreeMap<Uuid, Held>,
     /// Where the photos that are named belong.
     photos: HashMap<Uuid, Region>,
+    /// Suspicions of these that others were merged into.
+    absorbing: HashSet<Uuid>,
+    helps: Vec<Given>,
     patrols: Patrols,
     outgoing: Vec<NewEvent>,
 }
@@ -102,14 +131,12 @@ impl<'a> Work<'a> {
         orders: &[&Order],
         patrols: &[&NewPatrol],
     ) -> sqlx::Result<Self> {
-        let mut ids: Vec<Uuid> = orders
-            .iter()
-            .filter(|order| !matches!(order.command, Command::Record(_)))
-            .map(|order| order.case)
-            .collect();
+        let mut ids: Vec<Uuid> = orders.iter().flat_map(|order| order.concerns()).collect();
         ids.sort_unstable();
         ids.dedup();
         let rows = suspicions::lock(conn, &ids).await?;
+        let merging: Vec<Uuid> =
+            orders.iter().filter(|order| order.target().is_some()).map(|order| order.case).collect();
         let held = |row: suspicions::Row| {
             (row.suspicion.facts.id, Held { suspicion: row.suspicion, head: row.head, new: false, changed: false })
         };
@@ -124,6 +151,8 @@ impl<'a> Work<'a> {
             now,
             held: rows.into_iter().map(held).collect(),
             photos: evidence::regions(conn, &named).await?,
+            absorbing: suspicions::absorbing(conn, &merging).await?,
+            helps: Vec::new(),
             patrols: Patrols::load(conn, now, patrols).await?,
             outgoing: Vec::new(),
         })
@@ -137,12 +166,19 @@ impl<'a> Work<'a> {
     /// Decides, evolves, and keeps the events for [`Work::save`].
     pub(crate) fn carry_out(&mut self, order: &Order) -> Result<(), Refusal> {
         let held = self.held.get(&order.case).map(|held| &held.suspicion);
-        if let (Some(suspicion), Some(actor)) = (held, &order.actor)
-            && actor.region != *suspicion.facts.village()
+        let target = order.target().and_then(|id| self.suspicion(id));
+        if let Some(actor) = &order.actor
+            && ![held, target].into_iter().flatten().all(|one| self.reaches(actor, one.facts.village()))
         {
             return Err(Refusal::OutOfScope);
         }
-        let context = Context { now: self.now, rules: &self.app.rules };
+        if let (Some(suspicion), Some(expected)) = (held, order.expected_version)
+            && suspicion.version != expected
+        {
+            return Err(Refusal::OtherVersion(suspicion.version));
+        }
+        let others = Others { target, absorbed: self.absorbing.contains(&order.case) };
+        let context = Context { now: self.now, rules: &self.app.rules, others };
         let events = decide(held, &order.command, &context)?;
         let village = match (&order.command, held) {
             (Command::Record(finding), _) => Some(finding.path.leaf()),
@@ -152,6 +188,11 @@ impl<'a> Work<'a> {
             self.check_photos(order.evidence(), village)?;
         }
         if events.is_empty() { Ok(()) } else { self.take(&events, order) }
+    }
+
+    /// Whether a village is the actor's own or lies in the actor's region.
+    fn reaches(&self, actor: &Post, village: &Region) -> bool {
+        actor.region == *village || self.app.roster.current().contains(&actor.region, village)
     }
 
     fn check_photos(&self, photos: &[Uuid], village: &Region) -> Result<(), Refusal> {
@@ -188,8 +229,25 @@ impl<'a> Work<'a> {
         if let Some(suspicion) = suspicion {
             self.held.insert(order.case, Held { suspicion, head, new, changed: true });
             self.outgoing.extend(rows);
+            events.iter().for_each(|event| self.note(event, order));
         }
         Ok(())
+    }
+
+    /// Keeps what an event says beyond its suspicion.
+    fn note(&mut self, event: &Event, order: &Order) {
+        match event {
+            Event::Helped(help) => self.helps.push(Given {
+                case: order.case,
+                help: (**help).clone(),
+                role: order.actor.as_ref().map_or("", |actor| actor.role.code()),
+                received_at: self.now,
+            }),
+            Event::Merged { into, .. } => {
+                self.absorbing.insert(*into);
+            }
+            _ => {}
+        }
     }
 
     /// Records a patrol; says its week's count with it.
@@ -198,7 +256,7 @@ impl<'a> Work<'a> {
         Ok(self.patrols.record(patrol, self.now))
     }
 
-    /// Writes all that has changed, with its events: at most seven statements, whatever the number of orders.
+    /// Writes all that has changed, with its events: at most eight statements, whatever the number of orders.
     pub(crate) async fn save(mut self, conn: &mut PgConnection) -> Result<(), BatchFailure> {
         let rows = |new: bool| -> Vec<(&Suspicion, &Head)> {
             self.held
@@ -209,6 +267,7 @@ impl<'a> Work<'a> {
         };
         suspicions::insert(conn, &rows(true)).await?;
         suspicions::update(conn, &rows(false)).await?;
+        helps::insert(conn, &self.helps).await?;
         patrol_store::insert(conn, self.patrols.recorded()).await?;
         let books = self.patrols.publish(conn, self.app, self.now).await?;
         self.outgoing.extend(books);
@@ -247,5 +306,6 @@ pub(crate) const fn state_zh(kind: StateKind) -> &'static str {
         StateKind::Published => "结果已公开",
         StateKind::ClosedAtVillage => "已在村居办结",
         StateKind::Withdrawn => "已撤回",
+        StateKind::Merged => "已并入另一条线索",
     }
 }

@@ -16,13 +16,15 @@ use dafei_sla_core::{
 use uuid::Uuid;
 
 /// Types of the events that move clocks; others need not be parsed.
-const MOVING: [&str; 19] = [
+const MOVING: [&str; 21] = [
     "dafei.events.v1.SuspicionRecorded",
     "dafei.events.v1.SecretaryNotified",
     "dafei.events.v1.PersuasionRecorded",
     "dafei.events.v1.RevisitRecorded",
     "dafei.events.v1.ReportedUp",
     "dafei.events.v1.ReportWithdrawn",
+    "dafei.events.v1.SuspicionReopened",
+    "dafei.events.v1.ReportMerged",
     "dafei.events.v1.ResultPublished",
     "dafei.events.v1.CaseOpened",
     "dafei.events.v1.AgencyInstructed",
@@ -131,6 +133,8 @@ fn told_by_intake(event: &Event) -> Result<Option<Told<'_>>, ConvertError> {
         Event::RevisitRecorded(event) => Told::on_reception(&event.case_id, What::RevisitRecorded),
         Event::ReportedUp(event) => Told::on_reception(&event.case_id, What::ReportedUp),
         Event::ReportWithdrawn(event) => Told::on_reception(&event.case_id, What::ReportWithdrawn),
+        Event::SuspicionReopened(event) => Told::on_reception(&event.case_id, What::SuspicionReopened),
+        Event::ReportMerged(event) => Told::on_reception(&event.case_id, What::ReportMerged),
         Event::ResultPublished(event) => Told::on_reception(&event.case_id, What::ResultPublished),
         _ => return Ok(None),
     }))

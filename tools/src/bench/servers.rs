@@ -119,7 +119,7 @@ impl SuspicionService for Reference {
             description: request.description,
             ..Default::default()
         };
-        Ok(Response::new(pb::RecordSuspicionResponse { suspicion: Some(suspicion) }))
+        Ok(Response::new(pb::RecordSuspicionResponse { suspicion: Some(suspicion), ..Default::default() }))
     }
 
     async fn notify_secretary(
@@ -144,6 +144,38 @@ impl SuspicionService for Reference {
     }
 
     async fn report_up(&self, _: Request<pb::ReportUpRequest>) -> Result<Response<pb::ReportUpResponse>, Status> {
+        Err(only_one())
+    }
+
+    async fn flag_suspected_crime(
+        &self,
+        _: Request<pb::FlagSuspectedCrimeRequest>,
+    ) -> Result<Response<pb::FlagSuspectedCrimeResponse>, Status> {
+        Err(only_one())
+    }
+
+    async fn reopen_suspicion(
+        &self,
+        _: Request<pb::ReopenSuspicionRequest>,
+    ) -> Result<Response<pb::ReopenSuspicionResponse>, Status> {
+        Err(only_one())
+    }
+
+    async fn merge_suspicion(
+        &self,
+        _: Request<pb::MergeSuspicionRequest>,
+    ) -> Result<Response<pb::MergeSuspicionResponse>, Status> {
+        Err(only_one())
+    }
+
+    async fn find_duplicates(
+        &self,
+        _: Request<pb::FindDuplicatesRequest>,
+    ) -> Result<Response<pb::FindDuplicatesResponse>, Status> {
+        Err(only_one())
+    }
+
+    async fn record_help(&self, _: Request<pb::RecordHelpRequest>) -> Result<Response<pb::RecordHelpResponse>, Status> {
         Err(only_one())
     }
 

@@ -148,6 +148,21 @@ pub const KNOWN_KEYS: &[Key] = &[
     Key::new("DAFEI_PHOTOS_S3_REGION", Default("us-east-1"), "Region that requests to the bucket are signed for."),
     Key::new("DAFEI_PHOTOS_S3_KEY_ID", Optional, "Access key of the bucket; together with DAFEI_PHOTOS_S3_SECRET."),
     Key::new("DAFEI_PHOTOS_S3_SECRET", Optional, "Secret of the bucket's access key.").secret(),
+    Key::new(
+        "DAFEI_REOPEN_WITHIN_DAYS",
+        Default("180"),
+        "Days after its closing in the village within which a report may be reopened (intake, clause C3), 1 to 3650.",
+    ),
+    Key::new(
+        "DAFEI_DUPLICATE_RADIUS_M",
+        Default("200"),
+        "Metres within which two dens with the same act are likely one matter (intake), 1 to 10000.",
+    ),
+    Key::new(
+        "DAFEI_DUPLICATE_WINDOW_DAYS",
+        Default("30"),
+        "Days between two findings that are likely one matter (intake), 1 to 3650.",
+    ),
     Key::new("DAFEI_ROUTING_FILE", Optional, "Routing table of dispatch, JSON; the built-in one when left out."),
     Key::new(
         "DAFEI_AUTHORITY_FILE",

@@ -46,6 +46,10 @@ impl From<Fault> for Status {
             Fault::Aborted { reason } => {
                 (Code::Aborted, reason, HashMap::new(), "数据已被他人更新，请刷新后重试".into())
             }
+            Fault::OtherVersion { current } => {
+                let metadata = pairs([("version", &current.to_string())]);
+                (Code::Aborted, "VERSION_CONFLICT".into(), metadata, "数据已被他人更新，请刷新后重试".into())
+            }
             Fault::AlreadyExists { reason, description_zh } => {
                 (Code::AlreadyExists, reason, HashMap::new(), description_zh)
             }

@@ -78,6 +78,12 @@ pub enum Fault {
         /// Stable reason: `VERSION_CONFLICT`.
         reason: Text,
     },
+    /// It has another version than the caller has seen: `ABORTED` with `VERSION_CONFLICT` and the current version in the metadata.
+    #[error("aborted: the current version is {current}")]
+    OtherVersion {
+        /// Its version now.
+        current: i64,
+    },
     /// It is there already, and different: `ALREADY_EXISTS`.
     #[error("already exists: {reason}")]
     AlreadyExists {

@@ -200,3 +200,44 @@ fn opening(report: &ev::ReportedUp) -> Result<Command, ConvertError> {
         tip: None,
     })))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use dafei_kernel::ids;
+
+    use super::{Delivered, Event, Instant, Meaning, ev, meaning};
+
+    fn delivered(event: impl Into<Event>) -> Delivered {
+        let event = event.into();
+        let at = Instant::UNIX_EPOCH;
+        Delivered {
+            subject: "dafei.v1.village.371302.371302001.371302001001.fact".to_owned(),
+            headers: BTreeMap::new(),
+            event_id: ids::derived(&["event"]),
+            event_type: event.kind().event_type.to_owned(),
+            source: dafei_shell::publish::source("intake"),
+            aggregate_id: ids::derived(&["case"]),
+            sequence: 1,
+            recorded_at: at,
+            traceparent: None,
+            payload: event.to_json().expect("JSON").into(),
+            stream_sequence: 1,
+            stored_at: at,
+        }
+    }
+
+    #[test]
+    fn what_a_village_does_before_it_reports_up_or_beside_the_case_changes_nothing_here() {
+        let case_id = ids::derived(&["case"]).to_string();
+        let beside = [
+            delivered(ev::ReportMerged { case_id: case_id.clone(), ..Default::default() }),
+            delivered(ev::SuspicionReopened { case_id: case_id.clone(), ..Default::default() }),
+            delivered(ev::HelpGiven { case_id, ..Default::default() }),
+        ];
+        for event in beside {
+            assert!(matches!(meaning(&event), Ok(Meaning::Nothing)), "{}", event.event_type);
+        }
+    }
+}

@@ -393,6 +393,7 @@ fn reported(case: Uuid, subject: types::Subject, now: Instant) -> ev::ReportedUp
         description: "夜间有罐车进出".to_owned(),
         found_at: Some((now - SignedDuration::from_mins(50)).into()),
         evidence_ids: Vec::new(),
+        suspected_crime: false,
     }
 }
 

@@ -1,10 +1,11 @@
-//! The rules of intake, pure: the village's steps of a suspicion (clauses C2 to C5), device times, the weeks of patrols (clause C1), the
+//! The rules of intake, pure: the village's steps of a suspicion (clauses C2 to C5), likely duplicates, device times, the weeks of patrols (clause C1), the
 //! kinds of photos, and the roster's files (clause B1). No async, no I/O; clock and ids are arguments.
 
 pub mod claimed;
 pub mod code;
 pub mod coverage;
 pub mod device_time;
+pub mod duplicates;
 pub mod inspection;
 pub mod notices;
 pub mod photo;

@@ -137,7 +137,7 @@ fn carry_out(work: &mut Work<'_>, action: &Action) -> Result<Answer, Refusal> {
     match action {
         Action::Suspicion(order) => {
             work.carry_out(order)?;
-            let absent = Rejection { reason: Reason::NoSuchCase, state: None };
+            let absent = Rejection { reason: Reason::NoSuchCase, state: None, goes_on_as: None };
             let suspicion = work.suspicion(order.case).ok_or(absent)?;
             Ok(Answer::Suspicion(Box::new(wire::suspicion(suspicion))))
         }

@@ -1,16 +1,32 @@
-//! Suspicions: loaded under their row locks, written by batch, listed by region.
+//! Suspicions: loaded under their row locks, written by batch.
 
-use dafei_intake_core::suspicion::{Facts, State, StateKind, Suspicion};
-use dafei_kernel::{
-    region::{Level, Region},
-    time::Instant,
+use std::collections::HashSet;
+
+use dafei_intake_core::{
+    duplicates,
+    suspicion::{Facts, State, StateKind, Suspicion},
 };
+use dafei_kernel::{credit_code::CreditCode, region::Level, subject::Position};
 use dafei_messaging::pg::PgInstant;
 use sqlx::{PgConnection, types::Json};
 use uuid::Uuid;
 
 use super::heads::Head;
 use crate::wire;
+
+/// The suspicion of a row that was read with the columns of one.
+macro_rules! suspicion {
+    ($row:ident) => {
+        Suspicion {
+            facts: $row.facts.0,
+            state: $row.body.0,
+            suspected_crime: $row.suspected_crime,
+            last_step: $row.last_step,
+            version: $row.version,
+        }
+    };
+}
+pub(super) use suspicion;
 
 /// A suspicion as stored.
 pub(crate) struct Row {
@@ -25,17 +41,32 @@ pub(crate) async fn lock(conn: &mut PgConnection, ids: &[Uuid]) -> sqlx::Result<
         return Ok(Vec::new());
     }
     let rows = sqlx::query!(
-        r#"SELECT facts AS "facts: Json<Facts>", body AS "body: Json<State>", version, sequence, chain_head
+        r#"SELECT facts AS "facts: Json<Facts>", body AS "body: Json<State>", suspected_crime, last_step, version, sequence,
+                  chain_head
            FROM suspicion WHERE id = ANY($1) ORDER BY id FOR NO KEY UPDATE"#,
         ids
     )
     .fetch_all(conn)
     .await?;
-    let row = |facts: Json<Facts>, body: Json<State>, version, sequence, chain| Row {
-        suspicion: Suspicion { facts: facts.0, state: body.0, version },
-        head: Head { sequence, chain },
-    };
-    Ok(rows.into_iter().map(|r| row(r.facts, r.body, r.version, r.sequence, r.chain_head)).collect())
+    let held = rows.into_iter().map(|row| {
+        let head = Head { sequence: row.sequence, chain: row.chain_head };
+        Row { suspicion: suspicion!(row), head }
+    });
+    Ok(held.collect())
+}
+
+/// Which of these have reports that were merged into them. Asked under their locks: a merge locks the report that goes on, too.
+pub(crate) async fn absorbing(conn: &mut PgConnection, ids: &[Uuid]) -> sqlx::Result<HashSet<Uuid>> {
+    if ids.is_empty() {
+        return Ok(HashSet::new());
+    }
+    let found = sqlx::query_scalar!(
+        r#"SELECT DISTINCT merged_into AS "into!" FROM suspicion WHERE merged_into = ANY($1)"#,
+        ids
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(found.into_iter().collect())
 }
 
 /// The number under which a state is stored and looked for: that of the API.
@@ -52,6 +83,10 @@ struct Columns<'a> {
     sequences: Vec<i64>,
     chains: Vec<&'a str>,
     bodies: Vec<Json<&'a State>>,
+    crimes: Vec<bool>,
+    steps: Vec<Option<Uuid>>,
+    ended: Vec<bool>,
+    merged: Vec<Option<Uuid>>,
 }
 
 impl<'a> Columns<'a> {
@@ -64,6 +99,49 @@ impl<'a> Columns<'a> {
             columns.sequences.push(head.sequence);
             columns.chains.push(&head.chain);
             columns.bodies.push(Json(&suspicion.state));
+            columns.crimes.push(suspicion.suspected_crime);
+            columns.steps.push(suspicion.last_step);
+            columns.ended.push(suspicion.state.kind().is_terminal());
+            columns.merged.push(suspicion.state.merged_into());
+        }
+        columns
+    }
+}
+
+/// What new suspicions are looked for by, for UNNEST.
+#[derive(Default)]
+struct Found<'a> {
+    counties: Vec<&'a str>,
+    townships: Vec<&'a str>,
+    villages: Vec<&'a str>,
+    acts: Vec<&'a str>,
+    recorded: Vec<PgInstant>,
+    found: Vec<PgInstant>,
+    skewed: Vec<bool>,
+    codes: Vec<Option<&'a str>>,
+    latitudes: Vec<Option<i32>>,
+    longitudes: Vec<Option<i32>>,
+    facts: Vec<Json<&'a Facts>>,
+}
+
+impl<'a> Found<'a> {
+    fn of(rows: &[(&'a Suspicion, &'a Head)]) -> Self {
+        let mut columns = Self::default();
+        for (suspicion, _) in rows {
+            let facts = &suspicion.facts;
+            let code = |level| facts.path.at(level).map_or("", |region| region.code().as_str());
+            let position = duplicates::position(&facts.subject);
+            columns.counties.push(code(Level::County));
+            columns.townships.push(code(Level::Township));
+            columns.villages.push(code(Level::Village));
+            columns.acts.push(facts.act.code());
+            columns.recorded.push(PgInstant(facts.received_at));
+            columns.found.push(PgInstant(facts.found_at));
+            columns.skewed.push(facts.skewed);
+            columns.codes.push(duplicates::credit_code(&facts.subject).map(CreditCode::as_str));
+            columns.latitudes.push(position.as_ref().map(Position::lat_e7));
+            columns.longitudes.push(position.as_ref().map(Position::lon_e7));
+            columns.facts.push(Json(facts));
         }
         columns
     }
@@ -74,30 +152,35 @@ pub(crate) async fn insert(conn: &mut PgConnection, rows: &[(&Suspicion, &Head)]
     if rows.is_empty() {
         return Ok(());
     }
-    let columns = Columns::of(rows);
-    let codes = |level| -> Vec<&str> {
-        rows.iter()
-            .map(|(suspicion, _)| suspicion.facts.path.at(level).map_or("", |region| region.code().as_str()))
-            .collect()
-    };
-    let (counties, townships, villages) = (codes(Level::County), codes(Level::Township), codes(Level::Village));
-    let recorded: Vec<PgInstant> = rows.iter().map(|(one, _)| PgInstant(one.facts.received_at)).collect();
-    let facts: Vec<Json<&Facts>> = rows.iter().map(|(one, _)| Json(&one.facts)).collect();
+    let (columns, found) = (Columns::of(rows), Found::of(rows));
     sqlx::query!(
-        "INSERT INTO suspicion (id, county, township, village, state, version, sequence, chain_head, recorded_at, facts, body)
-         SELECT * FROM UNNEST($1::uuid[], $2::text[], $3::text[], $4::text[], $5::smallint[], $6::bigint[], $7::bigint[],
-                              $8::text[], $9::timestamptz[], $10::jsonb[], $11::jsonb[])",
+        "INSERT INTO suspicion (id, state, version, sequence, chain_head, body, suspected_crime, last_step, ended, merged_into,
+                                county, township, village, act, recorded_at, found_at, skewed, credit_code, lat_e7, lon_e7, facts)
+         SELECT * FROM UNNEST($1::uuid[], $2::smallint[], $3::bigint[], $4::bigint[], $5::text[], $6::jsonb[], $7::bool[],
+                              $8::uuid[], $9::bool[], $10::uuid[], $11::text[], $12::text[], $13::text[], $14::text[],
+                              $15::timestamptz[], $16::timestamptz[], $17::bool[], $18::text[], $19::integer[],
+                              $20::integer[], $21::jsonb[])",
         &columns.ids,
-        &counties as &[&str],
-        &townships as &[&str],
-        &villages as &[&str],
         &columns.states,
         &columns.versions,
         &columns.sequences,
         &columns.chains as &[&str],
-        &recorded as &[PgInstant],
-        &facts as &[Json<&Facts>],
-        &columns.bodies as &[Json<&State>]
+        &columns.bodies as &[Json<&State>],
+        &columns.crimes,
+        &columns.steps as &[Option<Uuid>],
+        &columns.ended,
+        &columns.merged as &[Option<Uuid>],
+        &found.counties as &[&str],
+        &found.townships as &[&str],
+        &found.villages as &[&str],
+        &found.acts as &[&str],
+        &found.recorded as &[PgInstant],
+        &found.found as &[PgInstant],
+        &found.skewed,
+        &found.codes as &[Option<&str>],
+        &found.latitudes as &[Option<i32>],
+        &found.longitudes as &[Option<i32>],
+        &found.facts as &[Json<&Facts>]
     )
     .execute(conn)
     .await?;
@@ -112,75 +195,48 @@ pub(crate) async fn update(conn: &mut PgConnection, rows: &[(&Suspicion, &Head)]
     let columns = Columns::of(rows);
     sqlx::query!(
         "UPDATE suspicion s SET state = u.state, version = u.version, sequence = u.sequence, chain_head = u.chain_head,
-                body = u.body
-         FROM UNNEST($1::uuid[], $2::smallint[], $3::bigint[], $4::bigint[], $5::text[], $6::jsonb[])
-              AS u (id, state, version, sequence, chain_head, body)
+                body = u.body, suspected_crime = u.suspected_crime, last_step = u.last_step, ended = u.ended,
+                merged_into = u.merged_into
+         FROM UNNEST($1::uuid[], $2::smallint[], $3::bigint[], $4::bigint[], $5::text[], $6::jsonb[], $7::bool[], $8::uuid[],
+                     $9::bool[], $10::uuid[])
+              AS u (id, state, version, sequence, chain_head, body, suspected_crime, last_step, ended, merged_into)
          WHERE s.id = u.id",
         &columns.ids,
         &columns.states,
         &columns.versions,
         &columns.sequences,
         &columns.chains as &[&str],
-        &columns.bodies as &[Json<&State>]
+        &columns.bodies as &[Json<&State>],
+        &columns.crimes,
+        &columns.steps as &[Option<Uuid>],
+        &columns.ended,
+        &columns.merged as &[Option<Uuid>]
     )
     .execute(conn)
     .await?;
     Ok(())
 }
 
-fn suspicion(facts: Json<Facts>, body: Json<State>, version: i64) -> Suspicion {
-    Suspicion { facts: facts.0, state: body.0, version }
-}
-
 /// One suspicion, without a lock.
 pub(crate) async fn get(conn: &mut PgConnection, id: Uuid) -> sqlx::Result<Option<Suspicion>> {
     let row = sqlx::query!(
-        r#"SELECT facts AS "facts: Json<Facts>", body AS "body: Json<State>", version FROM suspicion WHERE id = $1"#,
+        r#"SELECT facts AS "facts: Json<Facts>", body AS "body: Json<State>", suspected_crime, last_step, version
+           FROM suspicion WHERE id = $1"#,
         id
     )
     .fetch_optional(conn)
     .await?;
-    Ok(row.map(|row| suspicion(row.facts, row.body, row.version)))
+    Ok(row.map(|row| suspicion!(row)))
 }
 
-/// Which suspicions to list: of a region, in these states (all when empty), before the last of the page before.
-pub(crate) struct Filter<'a> {
-    pub(crate) region: &'a Region,
-    /// Villages of the region, when it is a work area.
-    pub(crate) villages: Vec<String>,
-    pub(crate) states: Vec<i16>,
-    pub(crate) before: Option<(Instant, Uuid)>,
-    pub(crate) limit: i64,
-}
-
-/// One query per column that a region is looked for by, so that each has its index.
-macro_rules! page {
-    ($conn:expr, $filter:expr, $where:literal $(, $region:expr)?) => {{
-        let (at, id) = $filter.before.unwrap_or((Instant::MAX, Uuid::max()));
-        let rows = sqlx::query!(
-            r#"SELECT facts AS "facts: Json<Facts>", body AS "body: Json<State>", version FROM suspicion
-               WHERE ($1::smallint[] = '{}' OR state = ANY($1)) AND (recorded_at, id) < ($2, $3) AND "# + $where
-                + r#" ORDER BY recorded_at DESC, id DESC LIMIT $4"#,
-            &$filter.states,
-            PgInstant(at) as PgInstant,
-            id,
-            $filter.limit
-            $(, $region)?
-        )
-        .fetch_all($conn)
-        .await?;
-        Ok(rows.into_iter().map(|row| suspicion(row.facts, row.body, row.version)).collect())
-    }};
-}
-
-/// A page of suspicions, newest first.
-pub(crate) async fn list(conn: &mut PgConnection, filter: &Filter<'_>) -> sqlx::Result<Vec<Suspicion>> {
-    let code = filter.region.code().as_str();
-    match filter.region.level() {
-        Level::City => page!(conn, filter, "TRUE"),
-        Level::County => page!(conn, filter, "county = $5", code),
-        Level::Township => page!(conn, filter, "township = $5", code),
-        Level::Village => page!(conn, filter, "village = $5", code),
-        Level::WorkArea => page!(conn, filter, "village = ANY($5)", &filter.villages),
-    }
+/// What was found by the reports that were merged into one, the first `limit` of them.
+pub(crate) async fn merged(conn: &mut PgConnection, into: Uuid, limit: i64) -> sqlx::Result<Vec<Facts>> {
+    let rows = sqlx::query_scalar!(
+        r#"SELECT facts AS "facts: Json<Facts>" FROM suspicion WHERE merged_into = $1 ORDER BY id LIMIT $2"#,
+        into,
+        limit
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(rows.into_iter().map(|facts| facts.0).collect())
 }

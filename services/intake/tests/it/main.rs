@@ -2,16 +2,22 @@
 
 mod bad_input;
 mod bucket;
+mod duplicates;
 mod enterprise;
+mod enterprise;
+mod evidence;
 mod evidence;
 mod images;
 mod inspections;
 mod leaflets;
+mod merging;
 mod notices;
 mod originals;
 mod patrols;
 mod photo_store;
 mod public_copies;
 mod roster;
+mod suspicion_lists;
 mod village;
+mod village_steps;
 mod world;

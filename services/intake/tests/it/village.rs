@@ -8,11 +8,12 @@ use tonic::{Code, Status};
 use crate::world::{Caller, MEMBER, OTHER_VILLAGE, SECRETARY, SOON, World, den, kinds, new_id, refused, wire};
 use dafei_kernel::role::Role;
 
-type Answer = Result<api::Suspicion, Status>;
+pub(crate) type Answer = Result<api::Suspicion, Status>;
 
 impl World {
     pub(crate) async fn notify(&self, caller: Caller, case_id: &str) -> Answer {
-        let message = api::NotifySecretaryRequest { request_id: new_id(), case_id: case_id.to_owned() };
+        let message =
+            api::NotifySecretaryRequest { request_id: new_id(), case_id: case_id.to_owned(), ..Default::default() };
         let answer = self.suspicions().notify_secretary(self.request(caller, message)).await?;
         Ok(answer.into_inner().suspicion.expect("as kept"))
     }
@@ -23,6 +24,7 @@ impl World {
             case_id: case_id.to_owned(),
             outcome: outcome.into(),
             note: "当面劝导".to_owned(),
+            ..Default::default()
         };
         let answer = self.suspicions().record_persuasion(self.request(SECRETARY, message)).await?;
         Ok(answer.into_inner().suspicion.expect("as kept"))
@@ -35,16 +37,30 @@ impl World {
             stopped,
             note: "已清理".to_owned(),
             evidence_ids,
+            ..Default::default()
         };
         let answer = self.suspicions().record_revisit(self.request(MEMBER, message)).await?;
         Ok(answer.into_inner().suspicion.expect("as kept"))
     }
 
-    pub(crate) async fn report_up(&self, caller: Caller, case_id: &str, direct_reason: &str) -> Answer {
+    /// The secretary's report; a member's when there is a cause.
+    pub(crate) async fn report_up(&self, caller: Caller, case_id: &str, cause: api::DirectCause) -> Answer {
+        self.report_up_because(caller, case_id, cause, "").await
+    }
+
+    pub(crate) async fn report_up_because(
+        &self,
+        caller: Caller,
+        case_id: &str,
+        cause: api::DirectCause,
+        reason: &str,
+    ) -> Answer {
         let message = api::ReportUpRequest {
             request_id: new_id(),
             case_id: case_id.to_owned(),
-            direct_reason: direct_reason.to_owned(),
+            direct_reason: reason.to_owned(),
+            direct_cause: cause.into(),
+            expected_version: 0,
         };
         let answer = self.suspicions().report_up(self.request(caller, message)).await?;
         Ok(answer.into_inner().suspicion.expect("as kept"))
@@ -56,6 +72,7 @@ impl World {
             case_id: case_id.to_owned(),
             text: "已依法取缔".to_owned(),
             evidence_ids,
+            ..Default::default()
         };
         let answer = self.suspicions().publish_result(self.request(SECRETARY, message)).await?;
         Ok(answer.into_inner().suspicion.expect("as kept"))
@@ -66,16 +83,20 @@ impl World {
             request_id: new_id(),
             case_id: case_id.to_owned(),
             reason: "误报".to_owned(),
+            ..Default::default()
         };
         let answer = self.suspicions().withdraw_suspicion(self.request(SECRETARY, message)).await?;
         Ok(answer.into_inner().suspicion.expect("as kept"))
     }
 }
 
-const REFUSED: ev::PersuasionOutcome = ev::PersuasionOutcome::Refused;
-const HEEDED: ev::PersuasionOutcome = ev::PersuasionOutcome::Heeded;
+pub(crate) const REFUSED: ev::PersuasionOutcome = ev::PersuasionOutcome::Refused;
+/// Not past the secretary.
+pub(crate) const NOT_DIRECT: api::DirectCause = api::DirectCause::Unspecified;
+pub(crate) const HEEDED: ev::PersuasionOutcome = ev::PersuasionOutcome::Heeded;
 
-fn wrong(reason: &str) -> (Code, String) {
+/// The refusal of a step that does not fit where the suspicion stands.
+pub(crate) fn wrong(reason: &str) -> (Code, String) {
     (Code::FailedPrecondition, reason.to_owned())
 }
 
@@ -87,7 +108,7 @@ async fn a_refused_persuasion_goes_up_and_its_outcome_is_published_in_the_villag
     assert_eq!(case.state(), api::SuspicionState::Recorded);
     world.notify(MEMBER, id).await.expect("told");
     world.persuade(id, REFUSED).await.expect("refused");
-    let up = world.report_up(SECRETARY, id, "").await.expect("up");
+    let up = world.report_up(SECRETARY, id, NOT_DIRECT).await.expect("up");
     assert_eq!(up.state(), api::SuspicionState::ReportedUp);
     let photo = world.photo().await;
     assert_eq!(refused(world.publish(id, vec![photo.clone()]).await), wrong("OUTCOME_NOT_AVAILABLE"));
@@ -100,7 +121,7 @@ async fn a_refused_persuasion_goes_up_and_its_outcome_is_published_in_the_villag
     assert_eq!(refused(world.publish(id, Vec::new()).await).1, "PHOTO_REQUIRED");
     let done = world.publish(id, vec![photo.clone()]).await.expect("published");
     assert_eq!((done.state(), done.version), (api::SuspicionState::Published, 6));
-    assert_eq!(refused(world.publish(id, vec![photo]).await), wrong("CASE_CLOSED"));
+    assert_eq!(refused(world.withdraw(id).await), wrong("CASE_CLOSED"));
     let history = world.history(id).await;
     let facts = ["suspicion-recorded", "secretary-notified", "persuasion-recorded", "reported-up", "result-published"];
     assert_eq!(kinds(&history), facts);
@@ -136,9 +157,9 @@ async fn heeded_persuasion_closes_in_the_village_only_after_a_revisit_with_a_pho
     let id = case.case_id.as_str();
     assert_eq!(refused(world.persuade(id, HEEDED).await), wrong("NOT_NOTIFIED"));
     world.notify(MEMBER, id).await.expect("told");
-    assert_eq!(refused(world.notify(MEMBER, id).await), wrong("ALREADY_NOTIFIED"));
     world.persuade(id, HEEDED).await.expect("heeded");
-    assert_eq!(refused(world.report_up(SECRETARY, id, "").await), wrong("REVISIT_DUE"));
+    assert_eq!(refused(world.notify(MEMBER, id).await), wrong("ALREADY_NOTIFIED"));
+    assert_eq!(refused(world.report_up(SECRETARY, id, NOT_DIRECT).await), wrong("REVISIT_DUE"));
     assert_eq!(refused(world.revisit(id, true, Vec::new()).await).1, "PHOTO_REQUIRED");
     let photo = world.photo().await;
     let closed = world.revisit(id, true, vec![photo]).await.expect("closed");
@@ -156,7 +177,7 @@ async fn an_act_that_goes_on_at_the_revisit_goes_up_and_one_of_the_list_is_never
     let photo = world.photo().await;
     let refused_now = world.revisit(id, false, vec![photo]).await.expect("goes on");
     assert_eq!(refused_now.state(), api::SuspicionState::Refused);
-    world.report_up(SECRETARY, id, "").await.expect("up");
+    world.report_up(SECRETARY, id, NOT_DIRECT).await.expect("up");
 
     let fireworks = api::RecordSuspicionRequest { act: "FW-1".to_owned(), ..den() };
     let case = world.record(fireworks).await.expect("recorded");
@@ -170,10 +191,15 @@ async fn a_member_reports_directly_with_a_reason_and_a_withdrawal_ends_it_before
     let world = World::start().await;
     let case = world.record(den()).await.expect("recorded");
     let id = case.case_id.as_str();
-    let no_reason = world.report_up(MEMBER, id, " ").await.expect_err("no reason");
+    let no_cause = world.report_up(MEMBER, id, NOT_DIRECT).await.expect_err("no cause");
+    assert_eq!(crate::world::fields(&no_cause), ["direct_cause"]);
+    let no_reason = world.report_up(MEMBER, id, api::DirectCause::Other).await.expect_err("no reason");
     assert_eq!(crate::world::fields(&no_reason), ["direct_reason"]);
-    assert_eq!(refused(world.report_up(SECRETARY, id, "").await), wrong("NOT_NOTIFIED"));
-    world.report_up(MEMBER, id, "支部书记联系不上").await.expect("up");
+    let not_hers =
+        world.report_up(SECRETARY, id, api::DirectCause::SecretaryUnreachable).await.expect_err("a member's");
+    assert_eq!(crate::world::fields(&not_hers), ["direct_cause"]);
+    assert_eq!(refused(world.report_up(SECRETARY, id, NOT_DIRECT).await), wrong("NOT_NOTIFIED"));
+    world.report_up(MEMBER, id, api::DirectCause::SecretaryUnreachable).await.expect("up");
     assert_eq!(refused(world.withdraw(id).await), wrong("ALREADY_REPORTED_UP"));
     let history = world.history(id).await;
     let Some(Event::ReportedUp(up)) = history.last() else { panic!("{history:?}") };
@@ -190,7 +216,7 @@ async fn an_outcome_of_a_case_that_came_from_no_village_changes_nothing_and_a_re
     let world = World::start().await;
     let case = world.record(den()).await.expect("recorded");
     let id = case.case_id.as_str();
-    world.report_up(MEMBER, id, "支部书记涉嫌包庇").await.expect("up");
+    world.report_up(MEMBER, id, api::DirectCause::SecretaryImplicated).await.expect("up");
     world.outcome(&new_id(), 1, "别处的案件").await;
     world.outcome(id, 1, "已取缔").await;
     world.outcome(id, 2, "已取缔").await;
@@ -250,8 +276,12 @@ async fn lists_are_newest_first_by_page_and_bounded_by_scope() {
     ] {
         let (mut seen, mut page_token) = (Vec::new(), String::new());
         loop {
-            let message =
-                api::ListSuspicionsRequest { region: Some(wire(region)), states: Vec::new(), page_size: 2, page_token };
+            let message = api::ListSuspicionsRequest {
+                region: Some(wire(region)),
+                page_size: 2,
+                page_token,
+                ..Default::default()
+            };
             let page = world.suspicions().list_suspicions(world.request(caller, message)).await.expect("a page");
             let page = page.into_inner();
             seen.extend(page.suspicions.into_iter().map(|case| case.case_id));

@@ -164,6 +164,11 @@ impl World {
         world
     }
 
+    /// The suite's time.
+    pub(crate) fn clock_now(&self) -> dafei_kernel::time::Instant {
+        self.clock.now()
+    }
+
     fn token(&self, (role, place): Caller) -> String {
         // A work area's secretary acts for the township's area that the token names.
         let region = region(place);
@@ -349,6 +354,7 @@ pub(crate) fn den() -> api::RecordSuspicionRequest {
         device_time: None,
         device_sent_at: None,
         evidence_ids: Vec::new(),
+        suspected_crime: false,
     }
 }
 

@@ -89,6 +89,10 @@ pub enum What {
     ReportedUp,
     /// The report was withdrawn.
     ReportWithdrawn,
+    /// What persuasion had settled goes on after all.
+    SuspicionReopened,
+    /// Another report goes on in its place.
+    ReportMerged,
     /// The result hangs on the notice board.
     ResultPublished,
     /// The report or tip is a case; the fact's instant is when it reached the centre or the county office.
@@ -164,6 +168,8 @@ impl What {
             | Self::RevisitRecorded
             | Self::ReportedUp
             | Self::ReportWithdrawn
+            | Self::SuspicionReopened
+            | Self::ReportMerged
             | Self::ResultPublished
             | Self::CaseOpened { .. }
             | Self::AgencyInstructed
@@ -185,6 +191,8 @@ impl What {
             | Self::RevisitRecorded
             | Self::ReportedUp
             | Self::ReportWithdrawn
+            | Self::SuspicionReopened
+            | Self::ReportMerged
             | Self::ResultPublished
             | Self::OutcomeAvailable { village: true } => Level::Village,
             Self::CaseOpened { tier: Tier::Township, .. }
@@ -252,6 +260,10 @@ kinds! {
     ReportedUp = "reported-up", "已上报乡镇中心", What::ReportedUp,
     /// 撤回.
     ReportWithdrawn = "report-withdrawn", "报告已撤回", What::ReportWithdrawn,
+    /// 重新启动.
+    SuspicionReopened = "suspicion-reopened", "线索重新启动", What::SuspicionReopened,
+    /// 并案.
+    ReportMerged = "report-merged", "已并入另一条线索", What::ReportMerged,
     /// 村居公开.
     ResultPublished = "result-published", "结果已在村居公开", What::ResultPublished,
     /// The centre has it.

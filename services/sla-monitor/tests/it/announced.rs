@@ -71,6 +71,48 @@ async fn late_steps_are_breaches_with_their_lateness_and_the_next_clocks_go_on()
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn persuasion_that_proved_false_gives_the_secretary_two_hours_again() {
+    let world = World::start().await;
+    let case = Case::new(1)
+        .found(START)
+        .notified("2026-11-23T08:10:00+08:00")
+        .persuaded("2026-11-23T08:30:00+08:00", true)
+        .reopened("2026-11-23T12:00:00+08:00");
+    world.tell(&case.told).await;
+    world.go("2026-11-23T14:30:00+08:00").await;
+    let case = case.reported_up("2026-11-23T14:30:00+08:00").helped("2026-11-23T14:30:00+08:00");
+    world.tell(&case.told[4..]).await;
+    world.go("2026-11-23T15:00:00+08:00").await;
+    assert_eq!(
+        world.announced(&case, &["V2", "V3", "V4"]).await,
+        [
+            said("V2", 1, "settled", "2026-11-23T08:30:00+08:00"),
+            said("V3", 1, "settled", "2026-11-23T08:30:00+08:00"),
+            said("V4", 1, "cancelled", "2026-11-23T12:00:00+08:00"),
+            said("V3", 2, "warned", "2026-11-23T13:30:00+08:00"),
+            said("V3", 2, "breached", "2026-11-23T14:00:00+08:00"),
+            said("V3", 2, "settled", "2026-11-23T14:30:00+08:00"),
+        ]
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_merged_report_owes_nothing_more() {
+    let world = World::start().await;
+    let case = Case::new(1).found(START).notified("2026-11-23T08:10:00+08:00").merged("2026-11-23T08:20:00+08:00");
+    world.tell(&case.told).await;
+    world.go("2026-11-24T08:00:00+08:00").await;
+    assert_eq!(
+        world.announced(&case, &["V1", "V2", "V3", "V4"]).await,
+        [
+            said("V1", 1, "settled", "2026-11-23T08:10:00+08:00"),
+            said("V2", 1, "cancelled", "2026-11-23T08:20:00+08:00"),
+            said("V3", 1, "cancelled", "2026-11-23T08:20:00+08:00"),
+        ]
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_owner_of_an_obligation_is_the_holder_of_its_start() {
     let world = World::without_firing("2026-11-23T23:30:00+08:00").await;
     let case = Case::new(1).found("2026-11-23T23:00:00+08:00").notified("2026-11-23T23:30:00+08:00");

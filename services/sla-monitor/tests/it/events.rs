@@ -118,6 +118,21 @@ impl Case {
         self.tell("intake", when, None, event)
     }
 
+    pub(crate) fn reopened(self, when: &str) -> Self {
+        let event = ev::SuspicionReopened { case_id: self.case_id(), ..Default::default() };
+        self.tell("intake", when, None, event)
+    }
+
+    pub(crate) fn merged(self, when: &str) -> Self {
+        let event = ev::ReportMerged { case_id: self.case_id(), ..Default::default() };
+        self.tell("intake", when, None, event)
+    }
+
+    pub(crate) fn helped(self, when: &str) -> Self {
+        let event = ev::HelpGiven { case_id: self.case_id(), ..Default::default() };
+        self.tell("intake", when, None, event)
+    }
+
     pub(crate) fn published(self, when: &str) -> Self {
         let event = ev::ResultPublished { case_id: self.case_id(), ..Default::default() };
         self.tell("intake", when, None, event)

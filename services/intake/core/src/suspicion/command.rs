@@ -4,25 +4,45 @@ use std::collections::BTreeSet;
 
 use dafei_kernel::{
     act::{Act, never_by_persuasion_default},
+    agency::Agency,
     region::RegionPath,
     subject::Subject,
     time::Instant,
 };
 use uuid::Uuid;
 
-use super::event::Outcome;
-use crate::device_time::DeviceTimes;
+use super::{
+    event::Outcome,
+    state::{DirectCause, Suspicion},
+};
+use crate::{device_time::DeviceTimes, duplicates::Likeness};
 
 /// What is configured (local defaults of clause C3).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rules {
     /// Acts that persuasion never settles: they always go up.
     pub never_by_persuasion: BTreeSet<Act>,
+    /// How many days after its closing in the village a report may be reopened because the act goes on.
+    pub reopen_within_days: u32,
+    /// When two reports are likely about one matter.
+    pub likeness: Likeness,
 }
 
 impl Default for Rules {
     fn default() -> Self {
-        Self { never_by_persuasion: Act::all().filter(|act| never_by_persuasion_default(*act)).collect() }
+        Self {
+            never_by_persuasion: Act::all().filter(|act| never_by_persuasion_default(*act)).collect(),
+            reopen_within_days: 180,
+            likeness: Likeness::default(),
+        }
+    }
+}
+
+impl Rules {
+    /// Whether the suspicion always goes up: its act is of the list, or a crime is suspected (clause C3).
+    #[must_use]
+    pub fn must_go_up(&self, suspicion: &Suspicion) -> bool {
+        suspicion.suspected_crime || self.never_by_persuasion.contains(&suspicion.facts.act)
     }
 }
 
@@ -33,6 +53,17 @@ pub struct Context<'a> {
     pub now: Instant,
     /// What is configured.
     pub rules: &'a Rules,
+    /// The other reports that a merge concerns.
+    pub others: Others<'a>,
+}
+
+/// What a merge must know beside the report that is to end.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Others<'a> {
+    /// The report that is to go on; none when there is no such report.
+    pub target: Option<&'a Suspicion>,
+    /// Whether reports were merged into the one that is to end.
+    pub absorbed: bool,
 }
 
 /// What is reported as found.
@@ -54,6 +85,8 @@ pub struct Finding {
     pub device: DeviceTimes,
     /// Photos.
     pub evidence: Vec<Uuid>,
+    /// 涉嫌犯罪: it always goes up (clause C3).
+    pub suspected_crime: bool,
 }
 
 /// Who reports to the centre.
@@ -63,9 +96,26 @@ pub enum Reporter {
     Secretary,
     /// The grid member, past the secretary (clause C4b).
     Member {
-        /// Why: the secretary cannot be reached, or is implicated.
-        direct_reason: String,
+        /// Why.
+        cause: DirectCause,
+        /// More about it; needed where the cause is another one.
+        text: String,
     },
+}
+
+/// 协助查处: help given to the agency that handles the case (clause C5).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Help {
+    /// Id of this help.
+    pub id: Uuid,
+    /// Whom it was given to.
+    pub agency: Agency,
+    /// What it was.
+    pub note: String,
+    /// When it was given; the reception where the caller does not say.
+    pub at: Instant,
+    /// Photos.
+    pub evidence: Vec<Uuid>,
 }
 
 /// A command.
@@ -91,6 +141,18 @@ pub enum Command {
         /// Photos, at least one.
         evidence: Vec<Uuid>,
     },
+    /// A crime is suspected: it always goes up (clause C3).
+    SuspectCrime {
+        /// Why.
+        reason: String,
+    },
+    /// What persuasion had settled goes on after all (clause C3).
+    Reopen {
+        /// What was found.
+        reason: String,
+        /// Photos, at least one.
+        evidence: Vec<Uuid>,
+    },
     /// To the township centre (clauses C4, C4b).
     ReportUp(Reporter),
     /// It was a mistake.
@@ -98,6 +160,15 @@ pub enum Command {
         /// Why.
         reason: String,
     },
+    /// It is about the same matter as another report, which goes on in its place.
+    Merge {
+        /// The report that goes on.
+        into: Uuid,
+        /// Why they are the same.
+        reason: String,
+    },
+    /// Help was given (clause C5).
+    Help(Box<Help>),
     /// Dispatch tells the outcome (clause C5).
     LearnOutcome {
         /// Text for the notice board.

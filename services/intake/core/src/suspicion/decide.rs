@@ -1,16 +1,18 @@
 //! Which events a command makes.
 
 use dafei_kernel::act::Act;
+use uuid::Uuid;
 
 use super::{
     command::{Command, Context, Finding, Reporter},
-    event::{Event, Outcome},
+    event::Event,
     rejection::{Reason, Rejection},
-    state::{Facts, Route, State, StateKind, Suspicion},
+    state::{DirectCause, Facts, Route, Suspicion},
+    steps,
 };
 use crate::device_time;
 
-/// Decides a command. No events: it is already so.
+/// Decides a command. No events: it is already so. A step that is taken again with the same content, say on a second device, is so.
 ///
 /// # Errors
 /// When the rules stand against it; the suspicion stays as it is.
@@ -19,8 +21,11 @@ pub fn decide(
     command: &Command,
     context: &Context<'_>,
 ) -> Result<Vec<Event>, Rejection> {
-    let kind = suspicion.map(|suspicion| suspicion.state.kind());
-    let refuse = |reason| Rejection { reason, state: kind };
+    let refuse = |reason| Rejection {
+        reason,
+        state: suspicion.map(|suspicion| suspicion.state.kind()),
+        goes_on_as: goes_on_as(reason, suspicion, context),
+    };
     fields(command).map_err(refuse)?;
     let Some(suspicion) = suspicion else {
         return match command {
@@ -28,24 +33,40 @@ pub fn decide(
             _ => Err(refuse(Reason::NoSuchCase)),
         };
     };
-    step(suspicion, command, context).map_err(refuse)
+    steps::step(suspicion, command, context).map_err(refuse)
+}
+
+/// Where the matter goes on, when a merge is what stands in the way.
+fn goes_on_as(reason: Reason, suspicion: Option<&Suspicion>, context: &Context<'_>) -> Option<Uuid> {
+    let merged = match reason {
+        Reason::CaseMerged => suspicion,
+        Reason::MergeTargetMerged => context.others.target,
+        _ => None,
+    };
+    merged?.state.merged_into()
 }
 
 /// What a command must carry, whatever the state.
 fn fields(command: &Command) -> Result<(), Reason> {
     match command {
         Command::Record(finding) => act_text(finding.act, &finding.act_text),
-        Command::Revisit { evidence, .. } | Command::Publish { evidence, .. } if evidence.is_empty() => {
+        Command::Revisit { evidence, .. } | Command::Publish { evidence, .. } | Command::Reopen { evidence, .. }
+            if evidence.is_empty() =>
+        {
             Err(Reason::PhotoRequired)
         }
-        Command::ReportUp(Reporter::Member { direct_reason }) if direct_reason.trim().is_empty() => {
+        Command::ReportUp(Reporter::Member { cause: DirectCause::Other, text }) if text.trim().is_empty() => {
             Err(Reason::DirectReasonRequired)
         }
         Command::Notify
         | Command::Persuade { .. }
         | Command::Revisit { .. }
+        | Command::SuspectCrime { .. }
+        | Command::Reopen { .. }
         | Command::ReportUp(_)
         | Command::Withdraw { .. }
+        | Command::Merge { .. }
+        | Command::Help(_)
         | Command::LearnOutcome { .. }
         | Command::Publish { .. } => Ok(()),
     }
@@ -74,115 +95,8 @@ fn record(finding: &Finding, context: &Context<'_>) -> Vec<Event> {
         received_at: context.now,
         skewed: time.skewed,
         evidence: finding.evidence.clone(),
+        suspected_crime: finding.suspected_crime,
     };
-    let up = facts
-        .subject
-        .is_enterprise()
-        .then(|| Event::ReportedUp { route: Route::Enterprise, direct_reason: String::new() });
+    let up = facts.subject.is_enterprise().then_some(Event::ReportedUp { route: Route::Enterprise, direct: None });
     std::iter::once(Event::Recorded(Box::new(facts))).chain(up).collect()
-}
-
-fn step(suspicion: &Suspicion, command: &Command, context: &Context<'_>) -> Result<Vec<Event>, Reason> {
-    let kind = suspicion.state.kind();
-    match command {
-        Command::Record(_) => Err(Reason::AlreadyRecorded),
-        Command::Notify => notify(kind),
-        Command::Persuade { outcome, note } => persuade(suspicion, *outcome, note, context),
-        Command::Revisit { stopped, note, evidence } => {
-            before_going_up(kind)?;
-            if kind != StateKind::Heeded {
-                return Err(Reason::NotHeeded);
-            }
-            Ok(vec![Event::Revisited { stopped: *stopped, note: note.clone(), evidence: evidence.clone() }])
-        }
-        Command::ReportUp(reporter) => report_up(kind, reporter),
-        Command::Withdraw { reason } => {
-            before_going_up(kind)?;
-            Ok(vec![Event::Withdrawn { reason: reason.clone() }])
-        }
-        Command::LearnOutcome { public_text } => learn_outcome(&suspicion.state, public_text),
-        Command::Publish { text, evidence } => {
-            not_ended(kind)?;
-            if kind != StateKind::OutcomeAvailable {
-                return Err(Reason::OutcomeNotAvailable);
-            }
-            Ok(vec![Event::Published { text: text.clone(), evidence: evidence.clone() }])
-        }
-    }
-}
-
-const fn not_ended(kind: StateKind) -> Result<(), Reason> {
-    match kind {
-        StateKind::Published | StateKind::ClosedAtVillage => Err(Reason::CaseClosed),
-        StateKind::Withdrawn => Err(Reason::CaseWithdrawn),
-        StateKind::Recorded
-        | StateKind::Notified
-        | StateKind::Heeded
-        | StateKind::Refused
-        | StateKind::ReportedUp
-        | StateKind::OutcomeAvailable => Ok(()),
-    }
-}
-
-/// The steps of the village end where the township's begin.
-fn before_going_up(kind: StateKind) -> Result<(), Reason> {
-    not_ended(kind)?;
-    match kind {
-        StateKind::ReportedUp | StateKind::OutcomeAvailable => Err(Reason::AlreadyReportedUp),
-        _ => Ok(()),
-    }
-}
-
-fn notify(kind: StateKind) -> Result<Vec<Event>, Reason> {
-    before_going_up(kind)?;
-    match kind {
-        StateKind::Recorded => Ok(vec![Event::Notified]),
-        _ => Err(Reason::AlreadyNotified),
-    }
-}
-
-fn persuade(suspicion: &Suspicion, outcome: Outcome, note: &str, context: &Context<'_>) -> Result<Vec<Event>, Reason> {
-    let kind = suspicion.state.kind();
-    before_going_up(kind)?;
-    match kind {
-        StateKind::Notified => {}
-        StateKind::Recorded => return Err(Reason::NotNotified),
-        _ => return Err(Reason::AlreadyPersuaded),
-    }
-    if outcome == Outcome::Heeded && context.rules.never_by_persuasion.contains(&suspicion.facts.act) {
-        return Err(Reason::NeverByPersuasion);
-    }
-    Ok(vec![Event::Persuaded { outcome, note: note.to_owned() }])
-}
-
-/// The secretary once he was told, with or without persuasion; the member at any time but after persuasion was heeded (clause C4b).
-fn report_up(kind: StateKind, reporter: &Reporter) -> Result<Vec<Event>, Reason> {
-    before_going_up(kind)?;
-    match (kind, reporter) {
-        (StateKind::Heeded, _) => Err(Reason::RevisitDue),
-        (StateKind::Recorded, Reporter::Secretary) => Err(Reason::NotNotified),
-        (_, Reporter::Secretary) => {
-            Ok(vec![Event::ReportedUp { route: Route::Secretary, direct_reason: String::new() }])
-        }
-        (_, Reporter::Member { direct_reason }) => {
-            Ok(vec![Event::ReportedUp { route: Route::Direct, direct_reason: direct_reason.clone() }])
-        }
-    }
-}
-
-/// The same outcome twice is one; a corrected text replaces the first until the result is published.
-fn learn_outcome(state: &State, public_text: &str) -> Result<Vec<Event>, Reason> {
-    let learned = || vec![Event::OutcomeLearned { public_text: public_text.to_owned() }];
-    match state {
-        State::ReportedUp { .. } => Ok(learned()),
-        State::OutcomeAvailable { public_text: known, .. } if known == public_text => Ok(Vec::new()),
-        State::OutcomeAvailable { .. } => Ok(learned()),
-        State::Published { .. } => Ok(Vec::new()),
-        State::Recorded
-        | State::Notified
-        | State::Heeded
-        | State::Refused
-        | State::ClosedAtVillage
-        | State::Withdrawn { .. } => Err(Reason::NotReportedUp),
-    }
 }

@@ -8,26 +8,41 @@ use super::{
 /// Evolves a suspicion. An event that [`super::decide`] never makes in that state leaves it as it is.
 #[must_use]
 pub fn evolve(suspicion: Option<Suspicion>, event: &Event) -> Option<Suspicion> {
-    let Some(Suspicion { facts, state, version }) = suspicion else {
+    let Some(Suspicion { facts, state, suspected_crime, last_step, version }) = suspicion else {
         return match event {
-            Event::Recorded(facts) => Some(Suspicion { facts: (**facts).clone(), state: State::Recorded, version: 1 }),
+            Event::Recorded(facts) => Some(Suspicion {
+                facts: (**facts).clone(),
+                state: State::Recorded,
+                suspected_crime: facts.suspected_crime,
+                last_step: None,
+                version: 1,
+            }),
             _ => None,
         };
     };
-    Some(Suspicion { facts, state: next(state, event), version: version + 1 })
+    Some(Suspicion {
+        facts,
+        state: next(state, event),
+        suspected_crime: suspected_crime || matches!(event, Event::CrimeSuspected { .. }),
+        last_step: event.fingerprint().or(last_step),
+        version: version + 1,
+    })
 }
 
 fn next(state: State, event: &Event) -> State {
     match event {
-        Event::Recorded(_) => state,
+        Event::Recorded(_) | Event::CrimeSuspected { .. } | Event::Helped(_) => state,
         Event::Notified => State::Notified,
         Event::Persuaded { outcome: Outcome::Heeded, .. } => State::Heeded,
-        Event::Persuaded { outcome: Outcome::Refused, .. } | Event::Revisited { stopped: false, .. } => State::Refused,
-        Event::Revisited { stopped: true, .. } => State::ClosedAtVillage,
-        Event::ReportedUp { route, direct_reason } => {
-            State::ReportedUp { up: GoneUp { route: *route, direct_reason: direct_reason.clone() } }
+        Event::Persuaded { outcome: Outcome::Refused, .. }
+        | Event::Revisited { stopped: false, .. }
+        | Event::Reopened { .. } => State::Refused,
+        Event::Revisited { stopped: true, at, .. } => State::ClosedAtVillage { at: *at },
+        Event::ReportedUp { route, direct } => {
+            State::ReportedUp { up: GoneUp { route: *route, direct: direct.clone() } }
         }
         Event::Withdrawn { reason } => State::Withdrawn { reason: reason.clone() },
+        Event::Merged { into, reason } => State::Merged { into: *into, reason: reason.clone() },
         Event::OutcomeLearned { public_text } => match state {
             State::ReportedUp { up } | State::OutcomeAvailable { up, .. } => {
                 State::OutcomeAvailable { up, public_text: public_text.clone() }

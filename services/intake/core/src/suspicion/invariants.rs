@@ -3,7 +3,7 @@
 use super::{
     command::Rules,
     event::{Event, Outcome},
-    state::{Route, Suspicion},
+    state::{DirectCause, Route, Suspicion},
 };
 
 /// An invariant that does not hold, in words.
@@ -23,6 +23,10 @@ pub fn check(suspicion: &Suspicion, history: &[Event], rules: &Rules) -> Result<
         (each_step_once(history), "each step of the village is taken at most once"),
         (in_order(history), "each step follows the one that it needs"),
         (forbidden_acts_go_up(suspicion, history, rules), "acts of the list are never settled by persuasion"),
+        (crimes_go_up(suspicion, history), "a suspected crime is neither settled by persuasion nor withdrawn"),
+        (last_step_is_kept(suspicion, history), "the last step is known, so that the same one again is done already"),
+        (help_is_for_what_went_up(history), "help is given to whom the case went up to"),
+        (merged_into_another(suspicion), "a report is not merged into itself"),
         (enterprises_skip_persuasion(suspicion, history), "an enterprise's case is up at once, a den's never so"),
         (proofs_are_there(history), "photos and reasons are there where they are needed"),
         (suspicion.facts.found_at <= suspicion.facts.received_at, "nothing is found after its reception"),
@@ -43,9 +47,20 @@ fn recorded_once(suspicion: &Suspicion, history: &[Event]) -> bool {
         && history.iter().filter(recorded).count() == 1
 }
 
+/// What follows an end: a reopening follows a closing in the village, help a publication; nothing else follows anything.
 fn nothing_after_the_end(suspicion: &Suspicion, history: &[Event]) -> bool {
-    let end = history.iter().position(Event::is_terminal);
-    end.is_none_or(|end| end + 1 == history.len()) && suspicion.state.kind().is_terminal() == end.is_some()
+    let mut end: Option<&Event> = None;
+    for event in history {
+        match (end, event) {
+            (None, _) | (Some(Event::Published { .. }), Event::Helped(_)) => {}
+            (Some(Event::Revisited { .. }), Event::Reopened { .. }) => end = None,
+            (Some(_), _) => return false,
+        }
+        if event.is_terminal() {
+            end = Some(event);
+        }
+    }
+    suspicion.state.kind().is_terminal() == end.is_some()
 }
 
 /// Place of the first event of a kind.
@@ -54,12 +69,15 @@ fn first(history: &[Event], wanted: impl Fn(&Event) -> bool) -> Option<usize> {
 }
 
 fn each_step_once(history: &[Event]) -> bool {
-    let kinds: [fn(&Event) -> bool; 6] = [
+    let kinds: [fn(&Event) -> bool; 9] = [
         |event| matches!(event, Event::Notified),
         |event| matches!(event, Event::Persuaded { .. }),
         |event| matches!(event, Event::Revisited { .. }),
         |event| matches!(event, Event::ReportedUp { .. }),
         |event| matches!(event, Event::Withdrawn { .. }),
+        |event| matches!(event, Event::CrimeSuspected { .. }),
+        |event| matches!(event, Event::Reopened { .. }),
+        |event| matches!(event, Event::Merged { .. }),
         |event| matches!(event, Event::Published { .. }),
     ];
     kinds.iter().all(|kind| history.iter().filter(|event| kind(event)).count() <= 1)
@@ -77,10 +95,13 @@ fn in_order(history: &[Event]) -> bool {
     let follows = |later: Option<usize>, earlier: Option<usize>| {
         later.is_none_or(|later| earlier.is_some_and(|earlier| earlier < later))
     };
-    // After heeded persuasion it goes up only when the re-visit found that it goes on.
-    let after_heeding = heeded.is_none() || follows(up, revisited);
+    let reopened = first(history, |event| matches!(event, Event::Reopened { .. }));
+    let goes_on = first(history, |event| matches!(event, Event::Revisited { stopped: false, .. }));
+    // After heeded persuasion it goes up only when the act was found to go on.
+    let after_heeding = heeded.is_none() || follows(up, reopened) || follows(up, goes_on);
     follows(persuaded, notified)
         && follows(revisited, heeded)
+        && follows(reopened, heeded)
         && follows(by_secretary, notified)
         && follows(outcome, up)
         && follows(published, outcome)
@@ -92,6 +113,31 @@ fn forbidden_acts_go_up(suspicion: &Suspicion, history: &[Event], rules: &Rules)
     !rules.never_by_persuasion.contains(&suspicion.facts.act) || !history.iter().any(heeded)
 }
 
+fn crimes_go_up(suspicion: &Suspicion, history: &[Event]) -> bool {
+    let flagged = first(history, |event| match event {
+        Event::Recorded(facts) => facts.suspected_crime,
+        event => matches!(event, Event::CrimeSuspected { .. }),
+    });
+    let kept_down =
+        |event: &Event| matches!(event, Event::Persuaded { outcome: Outcome::Heeded, .. } | Event::Withdrawn { .. });
+    let after = flagged.map_or(&history[..0], |at| &history[at..]);
+    suspicion.suspected_crime == flagged.is_some() && !after.iter().any(kept_down)
+}
+
+fn last_step_is_kept(suspicion: &Suspicion, history: &[Event]) -> bool {
+    suspicion.last_step == history.iter().rev().find_map(Event::fingerprint)
+}
+
+fn help_is_for_what_went_up(history: &[Event]) -> bool {
+    let helped = first(history, |event| matches!(event, Event::Helped(_)));
+    let up = first(history, |event| matches!(event, Event::ReportedUp { .. }));
+    helped.is_none_or(|helped| up.is_some_and(|up| up < helped))
+}
+
+fn merged_into_another(suspicion: &Suspicion) -> bool {
+    suspicion.state.merged_into() != Some(suspicion.facts.id)
+}
+
 fn enterprises_skip_persuasion(suspicion: &Suspicion, history: &[Event]) -> bool {
     let at_once = matches!(history.get(1), Some(Event::ReportedUp { route: Route::Enterprise, .. }));
     let ever = history.iter().any(|event| matches!(event, Event::ReportedUp { route: Route::Enterprise, .. }));
@@ -101,10 +147,20 @@ fn enterprises_skip_persuasion(suspicion: &Suspicion, history: &[Event]) -> bool
 
 fn proofs_are_there(history: &[Event]) -> bool {
     history.iter().all(|event| match event {
-        Event::Revisited { evidence, .. } | Event::Published { evidence, .. } => !evidence.is_empty(),
-        Event::ReportedUp { route: Route::Direct, direct_reason } => !direct_reason.trim().is_empty(),
-        Event::ReportedUp { direct_reason, .. } => direct_reason.is_empty(),
+        Event::Revisited { evidence, .. } | Event::Published { evidence, .. } | Event::Reopened { evidence, .. } => {
+            !evidence.is_empty()
+        }
+        Event::ReportedUp { route: Route::Direct, direct: Some(direct) } => {
+            direct.cause != DirectCause::Other || !direct.text.trim().is_empty()
+        }
+        Event::ReportedUp { route, direct } => *route != Route::Direct && direct.is_none(),
         Event::Recorded(facts) => facts.act.needs_text() != facts.act_text.is_empty(),
-        Event::Notified | Event::Persuaded { .. } | Event::Withdrawn { .. } | Event::OutcomeLearned { .. } => true,
+        Event::Notified
+        | Event::Persuaded { .. }
+        | Event::CrimeSuspected { .. }
+        | Event::Withdrawn { .. }
+        | Event::Merged { .. }
+        | Event::Helped(_)
+        | Event::OutcomeLearned { .. } => true,
     })
 }

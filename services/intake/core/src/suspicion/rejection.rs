@@ -1,5 +1,7 @@
 //! Why a command is refused: a stable reason for programs, a sentence for clerks, and the state that stood in the way.
 
+use uuid::Uuid;
+
 use super::state::StateKind;
 
 /// A stable reason; one per kind of command and class of state.
@@ -27,7 +29,7 @@ pub enum Reason {
     RevisitDue,
     /// The report has reached the centre.
     AlreadyReportedUp,
-    /// It has not gone up: no outcome can be there.
+    /// It has not gone up: no outcome can be there, and nobody to be helped.
     NotReportedUp,
     /// There is no outcome to publish yet.
     OutcomeNotAvailable,
@@ -37,13 +39,39 @@ pub enum Reason {
     ActTextNotAllowed,
     /// A photo is needed.
     PhotoRequired,
-    /// A direct report needs its reason.
+    /// A direct report for another cause needs its text.
     DirectReasonRequired,
+    /// It was merged into another report, which goes on in its place.
+    CaseMerged,
+    /// A crime is suspected: it goes up, and nothing else (clause C3).
+    SuspectedCrime,
+    /// Persuasion was heeded: it is to be reopened first.
+    ReopenFirst,
+    /// Persuasion has settled nothing: there is nothing to reopen.
+    NotSettled,
+    /// It was closed too long ago to be reopened: what goes on is a new finding.
+    ReopenWindowPassed,
+    /// The report that is to go on was withdrawn.
+    MergeTargetWithdrawn,
+    /// The report that is to go on was itself merged: into the one that is named.
+    MergeTargetMerged,
+    /// The report that is to go on is over.
+    MergeTargetClosed,
+    /// It always goes up, and the report that is to go on need not: merged, it would be kept down.
+    MergeLosesDuty,
+    /// Reports were merged into it: the other way round there is no chain.
+    HasMergedReports,
+    /// A report is not merged into itself.
+    MergeIntoItself,
+    /// The report that is to go on does not exist.
+    MergeTargetNotFound,
+    /// Help is not given before the finding.
+    HelpBeforeFinding,
 }
 
 impl Reason {
     /// All reasons.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 30] = [
         Self::NoSuchCase,
         Self::AlreadyRecorded,
         Self::CaseClosed,
@@ -61,6 +89,19 @@ impl Reason {
         Self::ActTextNotAllowed,
         Self::PhotoRequired,
         Self::DirectReasonRequired,
+        Self::CaseMerged,
+        Self::SuspectedCrime,
+        Self::ReopenFirst,
+        Self::NotSettled,
+        Self::ReopenWindowPassed,
+        Self::MergeTargetWithdrawn,
+        Self::MergeTargetMerged,
+        Self::MergeTargetClosed,
+        Self::MergeLosesDuty,
+        Self::HasMergedReports,
+        Self::MergeIntoItself,
+        Self::MergeTargetNotFound,
+        Self::HelpBeforeFinding,
     ];
 
     /// Stable code for programs.
@@ -84,6 +125,19 @@ impl Reason {
             Self::ActTextNotAllowed => "ACT_TEXT_NOT_ALLOWED",
             Self::PhotoRequired => "PHOTO_REQUIRED",
             Self::DirectReasonRequired => "DIRECT_REASON_REQUIRED",
+            Self::CaseMerged => "CASE_MERGED",
+            Self::SuspectedCrime => "SUSPECTED_CRIME",
+            Self::ReopenFirst => "REOPEN_FIRST",
+            Self::NotSettled => "NOT_SETTLED",
+            Self::ReopenWindowPassed => "REOPEN_WINDOW_PASSED",
+            Self::MergeTargetWithdrawn => "MERGE_TARGET_WITHDRAWN",
+            Self::MergeTargetMerged => "MERGE_TARGET_MERGED",
+            Self::MergeTargetClosed => "MERGE_TARGET_CLOSED",
+            Self::MergeLosesDuty => "MERGE_LOSES_DUTY",
+            Self::HasMergedReports => "HAS_MERGED_REPORTS",
+            Self::MergeIntoItself => "MERGE_INTO_ITSELF",
+            Self::MergeTargetNotFound => "MERGE_TARGET_NOT_FOUND",
+            Self::HelpBeforeFinding => "HELP_BEFORE_FINDING",
         }
     }
 
@@ -107,7 +161,20 @@ impl Reason {
             Self::ActTextRequired => "选择“其他”须写明是什么行为",
             Self::ActTextNotAllowed => "只有选择“其他”才填写行为说明",
             Self::PhotoRequired => "至少上传一张照片",
-            Self::DirectReasonRequired => "直接上报须写明理由",
+            Self::DirectReasonRequired => "直接上报选择其他原因的，须写明理由",
+            Self::CaseMerged => "线索已并入另一条线索",
+            Self::SuspectedCrime => "涉嫌犯罪的线索必须上报乡镇",
+            Self::ReopenFirst => "已听劝的线索请先重新启动",
+            Self::NotSettled => "线索没有经劝导了结，不需要重新启动",
+            Self::ReopenWindowPassed => "已超过重新启动的期限，请登记新线索",
+            Self::MergeTargetWithdrawn => "要并入的线索已撤回",
+            Self::MergeTargetMerged => "要并入的线索自身已并入另一条线索",
+            Self::MergeTargetClosed => "要并入的线索已办结",
+            Self::MergeLosesDuty => "该线索必须上报乡镇，不能并入可以劝导了结的线索",
+            Self::HasMergedReports => "已有线索并入本线索，请反向合并",
+            Self::MergeIntoItself => "线索不能并入自身",
+            Self::MergeTargetNotFound => "没有要并入的线索",
+            Self::HelpBeforeFinding => "协助时间不得早于发现时间",
         }
     }
 
@@ -118,6 +185,8 @@ impl Reason {
             Self::ActTextRequired | Self::ActTextNotAllowed => Some("act_text"),
             Self::PhotoRequired => Some("evidence_ids"),
             Self::DirectReasonRequired => Some("direct_reason"),
+            Self::MergeIntoItself | Self::MergeTargetNotFound => Some("into_case_id"),
+            Self::HelpBeforeFinding => Some("helped_at"),
             Self::NoSuchCase
             | Self::AlreadyRecorded
             | Self::CaseClosed
@@ -130,7 +199,17 @@ impl Reason {
             | Self::RevisitDue
             | Self::AlreadyReportedUp
             | Self::NotReportedUp
-            | Self::OutcomeNotAvailable => None,
+            | Self::OutcomeNotAvailable
+            | Self::CaseMerged
+            | Self::SuspectedCrime
+            | Self::ReopenFirst
+            | Self::NotSettled
+            | Self::ReopenWindowPassed
+            | Self::MergeTargetWithdrawn
+            | Self::MergeTargetMerged
+            | Self::MergeTargetClosed
+            | Self::MergeLosesDuty
+            | Self::HasMergedReports => None,
         }
     }
 }
@@ -143,4 +222,6 @@ pub struct Rejection {
     pub reason: Reason,
     /// Where the suspicion stands; none when there is no suspicion.
     pub state: Option<StateKind>,
+    /// The report that goes on in place of the one that was merged, where that is the reason.
+    pub goes_on_as: Option<Uuid>,
 }

@@ -34,6 +34,9 @@ pub struct Facts {
     pub skewed: bool,
     /// Photos.
     pub evidence: Vec<Uuid>,
+    /// Whether the finder suspects a crime (涉嫌犯罪).
+    #[serde(default)]
+    pub suspected_crime: bool,
 }
 
 impl Facts {
@@ -56,13 +59,60 @@ pub enum Route {
     Enterprise,
 }
 
+impl Route {
+    /// Stable code.
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Secretary => "secretary",
+            Self::Direct => "direct",
+            Self::Enterprise => "enterprise",
+        }
+    }
+}
+
+/// Why a member reports past the secretary (clause C4b).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DirectCause {
+    /// 联系不上支部书记.
+    SecretaryUnreachable,
+    /// 支部书记涉及其中.
+    SecretaryImplicated,
+    /// Another one, which its text says.
+    Other,
+}
+
+impl DirectCause {
+    /// Stable code.
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::SecretaryUnreachable => "secretary-unreachable",
+            Self::SecretaryImplicated => "secretary-implicated",
+            Self::Other => "other",
+        }
+    }
+}
+
+/// A report past the secretary. It may accuse the secretary, who sees the village's events and reads: neither of them carries it, whatever
+/// the cause, for what is missing only where it accuses would tell as much.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DirectReport {
+    /// Why.
+    pub cause: DirectCause,
+    /// More about it; may be empty.
+    pub text: String,
+}
+
 /// How a report went up.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GoneUp {
     /// By which way.
     pub route: Route,
-    /// Why the member reported directly; else empty. It stays here: it may accuse the secretary, who sees the village's events.
-    pub direct_reason: String,
+    /// Why past the secretary, for [`Route::Direct`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub direct: Option<DirectReport>,
 }
 
 /// Where a suspicion stands.
@@ -75,7 +125,7 @@ pub enum State {
     Notified,
     /// Heeded; a re-visit is due (V4).
     Heeded,
-    /// Refused, or not kept to: it is to go up (V3).
+    /// Refused, not kept to or reopened: it is to go up (V3).
     Refused,
     /// At the township or above.
     ReportedUp {
@@ -96,11 +146,21 @@ pub enum State {
         /// Text for the notice board.
         public_text: String,
     },
-    /// The re-visit found that the act has stopped. The end.
-    ClosedAtVillage,
+    /// The re-visit found that the act has stopped. The end, unless it turns out that it goes on.
+    ClosedAtVillage {
+        /// When it was closed.
+        at: Instant,
+    },
     /// Withdrawn. The end.
     Withdrawn {
         /// Why.
+        reason: String,
+    },
+    /// Another report goes on in its place. The end.
+    Merged {
+        /// The one that goes on.
+        into: Uuid,
+        /// Why they are the same.
         reason: String,
     },
 }
@@ -126,11 +186,13 @@ pub enum StateKind {
     ClosedAtVillage,
     /// [`State::Withdrawn`].
     Withdrawn,
+    /// [`State::Merged`].
+    Merged,
 }
 
 impl StateKind {
     /// All states.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Recorded,
         Self::Notified,
         Self::Heeded,
@@ -140,6 +202,7 @@ impl StateKind {
         Self::Published,
         Self::ClosedAtVillage,
         Self::Withdrawn,
+        Self::Merged,
     ];
 
     /// Stable code, as in the API's `SuspicionState` without its prefix.
@@ -155,13 +218,14 @@ impl StateKind {
             Self::Published => "PUBLISHED",
             Self::ClosedAtVillage => "CLOSED_AT_VILLAGE",
             Self::Withdrawn => "WITHDRAWN",
+            Self::Merged => "MERGED",
         }
     }
 
-    /// Whether nothing can follow.
+    /// Whether nothing is to follow. What was closed in the village may be reopened all the same.
     #[must_use]
     pub const fn is_terminal(self) -> bool {
-        matches!(self, Self::Published | Self::ClosedAtVillage | Self::Withdrawn)
+        matches!(self, Self::Published | Self::ClosedAtVillage | Self::Withdrawn | Self::Merged)
     }
 }
 
@@ -177,9 +241,31 @@ impl State {
             Self::ReportedUp { .. } => StateKind::ReportedUp,
             Self::OutcomeAvailable { .. } => StateKind::OutcomeAvailable,
             Self::Published { .. } => StateKind::Published,
-            Self::ClosedAtVillage => StateKind::ClosedAtVillage,
+            Self::ClosedAtVillage { .. } => StateKind::ClosedAtVillage,
             Self::Withdrawn { .. } => StateKind::Withdrawn,
+            Self::Merged { .. } => StateKind::Merged,
         }
+    }
+
+    /// How it went up, once it has.
+    #[must_use]
+    pub const fn gone_up(&self) -> Option<&GoneUp> {
+        match self {
+            Self::ReportedUp { up } | Self::OutcomeAvailable { up, .. } | Self::Published { up, .. } => Some(up),
+            Self::Recorded
+            | Self::Notified
+            | Self::Heeded
+            | Self::Refused
+            | Self::ClosedAtVillage { .. }
+            | Self::Withdrawn { .. }
+            | Self::Merged { .. } => None,
+        }
+    }
+
+    /// The report that goes on in its place, once it is merged.
+    #[must_use]
+    pub const fn merged_into(&self) -> Option<Uuid> {
+        if let Self::Merged { into, .. } = self { Some(*into) } else { None }
     }
 
     /// The outcome's text for the notice board, once there is one.
@@ -192,8 +278,9 @@ impl State {
             | Self::Heeded
             | Self::Refused
             | Self::ReportedUp { .. }
-            | Self::ClosedAtVillage
-            | Self::Withdrawn { .. } => None,
+            | Self::ClosedAtVillage { .. }
+            | Self::Withdrawn { .. }
+            | Self::Merged { .. } => None,
         }
     }
 }
@@ -205,6 +292,10 @@ pub struct Suspicion {
     pub facts: Facts,
     /// Where it stands.
     pub state: State,
+    /// 涉嫌犯罪, by the finder's word or the secretary's: it always goes up (clause C3).
+    pub suspected_crime: bool,
+    /// Fingerprint of the step that was taken last: the same one again is done already.
+    pub last_step: Option<Uuid>,
     /// How many events made it: grows with every change.
     pub version: i64,
 }

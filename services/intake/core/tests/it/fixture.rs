@@ -3,10 +3,13 @@
 use dafei_intake_core::{
     device_time::DeviceTimes,
     suspicion::{
-        Command, Context, Event, Finding, Outcome, Rejection, Reporter, Rules, Suspicion, check, decide, evolve,
+        Command, Context, DirectCause, Event, Finding, Help, Others, Outcome, Rejection, Reporter, Rules, Suspicion,
+        check, decide, evolve,
     },
 };
-use dafei_kernel::{act::Act, credit_code::CreditCode, industry::Industry, subject::Subject, time::Instant};
+use dafei_kernel::{
+    act::Act, agency::Agency, credit_code::CreditCode, industry::Industry, subject::Subject, time::Instant,
+};
 use uuid::Uuid;
 
 pub(crate) fn at(text: &str) -> Instant {
@@ -41,6 +44,7 @@ pub(crate) fn finding(act: &str, subject: Subject) -> Finding {
         description: "夜间有车辆进出".to_owned(),
         device: DeviceTimes::default(),
         evidence: vec![Uuid::from_u128(1)],
+        suspected_crime: false,
     }
 }
 
@@ -50,6 +54,12 @@ pub(crate) struct Run {
     pub(crate) rules: Rules,
     pub(crate) suspicion: Option<Suspicion>,
     pub(crate) history: Vec<Event>,
+    /// How long after [`now`] the commands are given.
+    pub(crate) later: jiff::SignedDuration,
+    /// The report that a merge goes on in.
+    pub(crate) target: Option<Suspicion>,
+    /// Whether reports were merged into this one.
+    pub(crate) absorbed: bool,
 }
 
 impl Run {
@@ -60,7 +70,9 @@ impl Run {
     }
 
     pub(crate) fn give(&mut self, command: &Command) -> Result<usize, Rejection> {
-        let context = Context { now: now(), rules: &self.rules };
+        let others = Others { target: self.target.as_ref(), absorbed: self.absorbed };
+        let now = now().checked_add(self.later).expect("near now");
+        let context = Context { now, rules: &self.rules, others };
         let events = decide(self.suspicion.as_ref(), command, &context)?;
         for event in &events {
             self.suspicion = evolve(self.suspicion.take(), event);
@@ -104,7 +116,7 @@ pub(crate) fn revisit(stopped: bool) -> Command {
 }
 
 pub(crate) fn direct() -> Command {
-    Command::ReportUp(Reporter::Member { direct_reason: "联系不上书记".to_owned() })
+    Command::ReportUp(Reporter::Member { cause: DirectCause::SecretaryUnreachable, text: String::new() })
 }
 
 pub(crate) fn by_secretary() -> Command {
@@ -113,6 +125,31 @@ pub(crate) fn by_secretary() -> Command {
 
 pub(crate) fn withdraw() -> Command {
     Command::Withdraw { reason: "看错了".to_owned() }
+}
+
+pub(crate) fn suspect_crime() -> Command {
+    Command::SuspectCrime { reason: "现场有管制刀具".to_owned() }
+}
+
+pub(crate) fn reopen() -> Command {
+    Command::Reopen { reason: "夜间又开始加工".to_owned(), evidence: vec![Uuid::from_u128(4)] }
+}
+
+/// The report that [`merge`] merges into.
+pub(crate) const TARGET: Uuid = Uuid::from_u128(8);
+
+pub(crate) fn merge() -> Command {
+    Command::Merge { into: TARGET, reason: "同一处窝点".to_owned() }
+}
+
+pub(crate) fn help() -> Command {
+    Command::Help(Box::new(Help {
+        id: Uuid::from_u128(9),
+        agency: "fire-rescue".parse::<Agency>().expect("an agency"),
+        note: "带路并清点现场".to_owned(),
+        at: now(),
+        evidence: vec![],
+    }))
 }
 
 pub(crate) fn outcome(text: &str) -> Command {

@@ -1,6 +1,7 @@
 //! The rules of intake, without any shell.
 
 mod coverage;
+mod duplicates;
 mod fixture;
 mod inspections;
 mod notices;

@@ -2,16 +2,47 @@
 
 use dafei_intake_core::{
     device_time::DeviceTimes,
-    suspicion::{Command, Context, Event, Outcome, Reason, Reporter, Route, Rules, StateKind, decide},
+    suspicion::{
+        Command, Context, DirectCause, Event, Others, Outcome, Reason, Reporter, Route, Rules, StateKind, Suspicion,
+        decide,
+    },
 };
+use jiff::SignedDuration;
+use uuid::Uuid;
 
 use crate::fixture::{
-    Run, at, by_secretary, den, direct, enterprise, finding, now, outcome, persuade, publish, revisit, withdraw,
+    Run, TARGET, at, by_secretary, den, direct, enterprise, finding, help, merge, now, outcome, persuade, publish,
+    reopen, revisit, suspect_crime, withdraw,
 };
+
+/// The same step with other words, so that it is not done already.
+fn in_other_words(command: &Command) -> Command {
+    let words = || "换一种说法".to_owned();
+    match command.clone() {
+        Command::Persuade { outcome, .. } => Command::Persuade { outcome, note: words() },
+        Command::Revisit { stopped, evidence, .. } => Command::Revisit { stopped, note: words(), evidence },
+        Command::Reopen { evidence, .. } => Command::Reopen { reason: words(), evidence },
+        Command::ReportUp(Reporter::Member { cause, .. }) => {
+            Command::ReportUp(Reporter::Member { cause, text: words() })
+        }
+        Command::Withdraw { .. } => Command::Withdraw { reason: words() },
+        Command::Merge { into, .. } => Command::Merge { into, reason: words() },
+        Command::Publish { evidence, .. } => Command::Publish { text: words(), evidence },
+        other => other,
+    }
+}
+
+/// A report that may go on in the place of another.
+fn target(steps: impl IntoIterator<Item = Command>) -> Suspicion {
+    let mut run = Run::default();
+    run.must(Command::Record(Box::new(dafei_intake_core::suspicion::Finding { id: TARGET, ..finding("HC-3", den()) })));
+    run.after(steps).suspicion.expect("recorded")
+}
 
 /// A suspicion in a state, by the shortest way.
 fn in_state(kind: StateKind) -> Run {
-    let run = Run::recorded("HC-3", den());
+    let mut run = Run::recorded("HC-3", den());
+    run.target = Some(target([]));
     let steps = match kind {
         StateKind::Recorded => vec![],
         StateKind::Notified => vec![Command::Notify],
@@ -22,6 +53,7 @@ fn in_state(kind: StateKind) -> Run {
         StateKind::Published => vec![direct(), outcome("已取缔"), publish()],
         StateKind::ClosedAtVillage => vec![Command::Notify, persuade(Outcome::Heeded), revisit(true)],
         StateKind::Withdrawn => vec![withdraw()],
+        StateKind::Merged => vec![merge()],
     };
     let run = run.after(steps);
     assert_eq!(run.suspicion.as_ref().expect("recorded").state.kind(), kind);
@@ -29,9 +61,10 @@ fn in_state(kind: StateKind) -> Run {
 }
 
 /// What becomes of a command in each state, in the order of `StateKind::ALL`: the next state, or why not.
-type Row = [Result<StateKind, Reason>; 9];
+type Row = [Result<StateKind, Reason>; 10];
 
 fn expect(command: &Command, row: Row) {
+    let command = &in_other_words(command);
     for (kind, expected) in StateKind::ALL.into_iter().zip(row) {
         let mut run = in_state(kind);
         let before = run.suspicion.clone();
@@ -49,10 +82,12 @@ fn expect(command: &Command, row: Row) {
 }
 
 use Reason::{
-    AlreadyNotified, AlreadyPersuaded, AlreadyReportedUp, CaseClosed, CaseWithdrawn, NotHeeded, NotNotified,
-    NotReportedUp, OutcomeNotAvailable, RevisitDue,
+    AlreadyNotified, AlreadyPersuaded, AlreadyReportedUp, CaseClosed, CaseMerged, CaseWithdrawn, NotHeeded,
+    NotNotified, NotReportedUp, NotSettled, OutcomeNotAvailable, ReopenFirst, RevisitDue,
 };
-use StateKind::{ClosedAtVillage, Heeded, Notified, OutcomeAvailable, Published, Refused, ReportedUp, Withdrawn};
+use StateKind::{
+    ClosedAtVillage, Heeded, Merged, Notified, OutcomeAvailable, Published, Recorded, Refused, ReportedUp, Withdrawn,
+};
 
 #[test]
 fn the_secretary_is_told_once_and_before_it_goes_up() {
@@ -60,7 +95,8 @@ fn the_secretary_is_told_once_and_before_it_goes_up() {
         &Command::Notify,
         [
             Ok(Notified),
-            Err(AlreadyNotified),
+            // Told twice is told.
+            Ok(Notified),
             Err(AlreadyNotified),
             Err(AlreadyNotified),
             Err(AlreadyReportedUp),
@@ -68,6 +104,7 @@ fn the_secretary_is_told_once_and_before_it_goes_up() {
             Err(CaseClosed),
             Err(CaseClosed),
             Err(CaseWithdrawn),
+            Err(CaseMerged),
         ],
     );
 }
@@ -87,6 +124,7 @@ fn the_secretary_persuades_once_and_only_when_told() {
                 Err(CaseClosed),
                 Err(CaseClosed),
                 Err(CaseWithdrawn),
+                Err(CaseMerged),
             ],
         );
     }
@@ -107,6 +145,7 @@ fn a_revisit_follows_heeded_persuasion_and_closes_or_sends_up() {
                 Err(CaseClosed),
                 Err(CaseClosed),
                 Err(CaseWithdrawn),
+                Err(CaseMerged),
             ],
         );
     }
@@ -126,6 +165,7 @@ fn the_secretary_reports_up_once_told_with_or_without_persuasion() {
             Err(CaseClosed),
             Err(CaseClosed),
             Err(CaseWithdrawn),
+            Err(CaseMerged),
         ],
     );
 }
@@ -144,6 +184,7 @@ fn the_member_reports_up_directly_also_past_the_secretary() {
             Err(CaseClosed),
             Err(CaseClosed),
             Err(CaseWithdrawn),
+            Err(CaseMerged),
         ],
     );
 }
@@ -162,8 +203,215 @@ fn a_suspicion_is_withdrawn_only_before_it_goes_up() {
             Err(CaseClosed),
             Err(CaseClosed),
             Err(CaseWithdrawn),
+            Err(CaseMerged),
         ],
     );
+}
+
+#[test]
+fn a_suspicion_is_merged_only_before_it_goes_up() {
+    expect(
+        &merge(),
+        [
+            Ok(Merged),
+            Ok(Merged),
+            Ok(Merged),
+            Ok(Merged),
+            Err(AlreadyReportedUp),
+            Err(AlreadyReportedUp),
+            Err(CaseClosed),
+            Err(CaseClosed),
+            Err(CaseWithdrawn),
+            Err(CaseMerged),
+        ],
+    );
+}
+
+#[test]
+fn what_persuasion_had_settled_is_reopened_and_is_to_go_up() {
+    expect(
+        &reopen(),
+        [
+            Err(NotSettled),
+            Err(NotSettled),
+            Ok(Refused),
+            Err(NotSettled),
+            Err(AlreadyReportedUp),
+            Err(AlreadyReportedUp),
+            Err(CaseClosed),
+            Ok(Refused),
+            Err(CaseWithdrawn),
+            Err(CaseMerged),
+        ],
+    );
+}
+
+#[test]
+fn a_crime_is_suspected_before_it_is_settled_or_up() {
+    expect(
+        &suspect_crime(),
+        [
+            Ok(Recorded),
+            Ok(Notified),
+            Err(ReopenFirst),
+            Ok(Refused),
+            Err(AlreadyReportedUp),
+            Err(AlreadyReportedUp),
+            Err(CaseClosed),
+            Err(CaseClosed),
+            Err(CaseWithdrawn),
+            Err(CaseMerged),
+        ],
+    );
+    let mut run = in_state(Notified).after([suspect_crime()]);
+    assert_eq!(run.give(&suspect_crime()), Ok(0), "it is suspected already");
+}
+
+#[test]
+fn help_is_given_to_whom_it_went_up_to_any_number_of_times() {
+    expect(
+        &help(),
+        [
+            Err(NotReportedUp),
+            Err(NotReportedUp),
+            Err(NotReportedUp),
+            Err(NotReportedUp),
+            Ok(ReportedUp),
+            Ok(OutcomeAvailable),
+            Ok(Published),
+            Err(CaseClosed),
+            Err(CaseWithdrawn),
+            Err(CaseMerged),
+        ],
+    );
+    let mut run = in_state(ReportedUp);
+    assert_eq!((run.give(&help()), run.give(&help())), (Ok(1), Ok(1)));
+    let Command::Help(mut early) = help() else { panic!("help") };
+    early.at = now().checked_sub(SignedDuration::from_secs(1)).expect("near now");
+    let rejection = run.give(&Command::Help(early)).expect_err("before the finding");
+    assert_eq!((rejection.reason, rejection.reason.field()), (Reason::HelpBeforeFinding, Some("helped_at")));
+}
+
+#[test]
+fn the_step_that_was_taken_last_is_done_already_when_a_second_device_takes_it_again() {
+    let merged = || in_state(Recorded).after([merge()]);
+    let reopened = || in_state(Heeded).after([reopen()]);
+    let broken = || in_state(Heeded).after([revisit(false)]);
+    let steps = [
+        (in_state(Notified), Command::Notify),
+        (in_state(Heeded), persuade(Outcome::Heeded)),
+        (in_state(Refused), persuade(Outcome::Refused)),
+        (in_state(ClosedAtVillage), revisit(true)),
+        (broken(), revisit(false)),
+        (reopened(), reopen()),
+        (in_state(ReportedUp), direct()),
+        // What was learned or given since does not undo that it is done.
+        (in_state(OutcomeAvailable).after([help()]), direct()),
+        (in_state(Refused).after([by_secretary()]), by_secretary()),
+        (in_state(Published), publish()),
+        (in_state(Withdrawn), withdraw()),
+        (merged(), merge()),
+    ];
+    for (mut run, command) in steps {
+        let before = run.suspicion.clone();
+        assert_eq!(run.give(&command), Ok(0), "{command:?}");
+        assert_eq!(run.suspicion, before, "{command:?}");
+        if command != Command::Notify && command != by_secretary() {
+            run.give(&in_other_words(&command)).expect_err("said otherwise it is another step");
+        }
+    }
+    let otherwise = in_state(Heeded).give(&persuade(Outcome::Refused)).expect_err("the other device was faster");
+    assert_eq!((otherwise.reason, otherwise.state), (AlreadyPersuaded, Some(Heeded)));
+}
+
+#[test]
+fn a_suspected_crime_is_neither_settled_by_persuasion_nor_withdrawn() {
+    let mut by_finder = Run::default();
+    by_finder.must(Command::Record(Box::new(dafei_intake_core::suspicion::Finding {
+        suspected_crime: true,
+        ..finding("HC-3", den())
+    })));
+    by_finder.must(Command::Notify);
+    for mut run in [by_finder, in_state(Notified).after([suspect_crime()])] {
+        for command in [persuade(Outcome::Heeded), withdraw()] {
+            assert_eq!(run.give(&command).expect_err("goes up").reason, Reason::SuspectedCrime);
+        }
+        run.must(persuade(Outcome::Refused));
+        run.must(by_secretary());
+    }
+}
+
+#[test]
+fn a_closed_report_is_reopened_within_the_window_alone() {
+    let mut run = in_state(ClosedAtVillage);
+    run.later = SignedDuration::from_hours(180 * 24) + SignedDuration::from_micros(1);
+    assert_eq!(run.give(&reopen()).expect_err("too late").reason, Reason::ReopenWindowPassed);
+    run.later = SignedDuration::from_hours(180 * 24);
+    run.must(reopen());
+    // What waits for its re-visit is open: there is no window.
+    let mut waiting = in_state(Heeded);
+    waiting.later = SignedDuration::from_hours(400 * 24);
+    waiting.must(reopen());
+    assert_eq!(waiting.give(&revisit(true)).expect_err("it goes up").reason, NotHeeded);
+    assert_eq!(waiting.give(&persuade(Outcome::Heeded)).expect_err("it goes up").reason, AlreadyPersuaded);
+    waiting.must(by_secretary());
+}
+
+#[test]
+fn a_report_is_merged_only_into_one_that_goes_on() {
+    let cases = [
+        (None, Reason::MergeTargetNotFound),
+        (Some(target([withdraw()])), Reason::MergeTargetWithdrawn),
+        (Some(target([direct(), outcome("已取缔"), publish()])), Reason::MergeTargetClosed),
+        (Some(target([Command::Notify, persuade(Outcome::Heeded), revisit(true)])), Reason::MergeTargetClosed),
+    ];
+    for (target, reason) in cases {
+        let mut run = in_state(Recorded);
+        run.target = target;
+        assert_eq!(run.give(&merge()).expect_err("refused").reason, reason);
+    }
+    for state in [vec![Command::Notify], vec![direct()], vec![direct(), outcome("已取缔")]] {
+        let mut run = in_state(Recorded);
+        run.target = Some(target(state));
+        run.must(merge());
+    }
+    let itself = Command::Merge { into: Uuid::from_u128(7), reason: "同一处".to_owned() };
+    assert_eq!(in_state(Recorded).give(&itself).expect_err("itself").reason, Reason::MergeIntoItself);
+}
+
+#[test]
+fn merges_make_no_chains_and_name_where_the_matter_goes_on() {
+    let mut elsewhere = Run::default();
+    elsewhere.must(Command::Record(Box::new(dafei_intake_core::suspicion::Finding {
+        id: TARGET,
+        ..finding("HC-3", den())
+    })));
+    elsewhere.target = in_state(Notified).suspicion;
+    elsewhere.must(Command::Merge { into: Uuid::from_u128(7), reason: "同一处".to_owned() });
+    let mut run = in_state(Recorded);
+    run.target = elsewhere.suspicion.take();
+    let rejection = run.give(&merge()).expect_err("a chain");
+    assert_eq!((rejection.reason, rejection.goes_on_as), (Reason::MergeTargetMerged, Some(Uuid::from_u128(7))));
+
+    let merged = in_state(Merged).give(&Command::Notify).expect_err("over");
+    assert_eq!((merged.reason, merged.goes_on_as), (CaseMerged, Some(TARGET)));
+
+    let mut absorbed = in_state(Recorded);
+    absorbed.absorbed = true;
+    assert_eq!(absorbed.give(&merge()).expect_err("a chain").reason, Reason::HasMergedReports);
+}
+
+#[test]
+fn what_always_goes_up_is_not_kept_down_by_a_merge() {
+    let mut run = Run::recorded("FW-1", den());
+    run.target = Some(target([]));
+    assert_eq!(run.give(&merge()).expect_err("kept down").reason, Reason::MergeLosesDuty);
+    run.target = Some(target([suspect_crime()]));
+    run.must(merge());
+    let mut crime = in_state(Recorded).after([suspect_crime()]);
+    assert_eq!(crime.give(&merge()).expect_err("kept down").reason, Reason::MergeLosesDuty);
+    crime.target = Some(target([direct()]));
+    crime.must(merge());
 }
 
 #[test]
@@ -178,6 +426,7 @@ fn an_outcome_comes_to_what_went_up_and_repeats_change_nothing() {
             Ok(OutcomeAvailable),
             Ok(OutcomeAvailable),
             Ok(Published),
+            Err(NotReportedUp),
             Err(NotReportedUp),
             Err(NotReportedUp),
         ],
@@ -202,6 +451,7 @@ fn a_result_is_published_once_and_only_when_its_outcome_is_there() {
             Err(CaseClosed),
             Err(CaseClosed),
             Err(CaseWithdrawn),
+            Err(CaseMerged),
         ],
     );
 }
@@ -219,7 +469,8 @@ fn an_act_of_the_list_is_never_settled_by_persuasion() {
 
 #[test]
 fn the_list_is_configuration() {
-    let mut run = Run { rules: Rules { never_by_persuasion: Default::default() }, ..Run::default() };
+    let mut run =
+        Run { rules: Rules { never_by_persuasion: Default::default(), ..Rules::default() }, ..Run::default() };
     run.must(Command::Record(Box::new(finding("FW-1", den()))));
     let run = run.after([Command::Notify, persuade(Outcome::Heeded)]);
     assert_eq!(run.suspicion.expect("there").state.kind(), Heeded);
@@ -242,9 +493,11 @@ fn after_a_broken_promise_it_goes_up_and_is_not_persuaded_again() {
 #[test]
 fn what_a_command_must_carry_is_asked_for_whatever_the_state() {
     let no_photo = Command::Publish { text: "已公开".to_owned(), evidence: vec![] };
-    let no_reason = Command::ReportUp(Reporter::Member { direct_reason: "  ".to_owned() });
+    let no_reason = Command::ReportUp(Reporter::Member { cause: DirectCause::Other, text: "  ".to_owned() });
+    let no_proof = Command::Reopen { reason: "又开工了".to_owned(), evidence: vec![] };
     for kind in StateKind::ALL {
         assert_eq!(in_state(kind).give(&no_photo).expect_err("photo").reason, Reason::PhotoRequired);
+        assert_eq!(in_state(kind).give(&no_proof).expect_err("photo").reason, Reason::PhotoRequired);
         assert_eq!(in_state(kind).give(&no_reason).expect_err("reason").reason, Reason::DirectReasonRequired);
     }
     let mut other = finding("HC-99", den());
@@ -259,7 +512,20 @@ fn what_a_command_must_carry_is_asked_for_whatever_the_state() {
 
 #[test]
 fn nothing_can_be_done_with_what_was_never_recorded() {
-    for command in [Command::Notify, persuade(Outcome::Refused), direct(), withdraw(), outcome("无"), publish()] {
+    let all = [
+        Command::Notify,
+        persuade(Outcome::Refused),
+        revisit(true),
+        suspect_crime(),
+        reopen(),
+        direct(),
+        withdraw(),
+        merge(),
+        help(),
+        outcome("无"),
+        publish(),
+    ];
+    for command in all {
         let rejection = Run::default().give(&command).expect_err("absent");
         assert_eq!((rejection.reason, rejection.state), (Reason::NoSuchCase, None));
     }
@@ -272,7 +538,11 @@ fn the_finding_is_dated_by_the_corrected_device_time() {
     let mut ahead = finding("HC-3", den());
     ahead.device = DeviceTimes { happened: Some(at("2026-11-23T02:50:00Z")), sent: Some(at("2026-11-23T03:00:00Z")) };
     let rules = Rules::default();
-    let events = decide(None, &Command::Record(Box::new(ahead)), &Context { now: now(), rules: &rules });
+    let events = decide(
+        None,
+        &Command::Record(Box::new(ahead)),
+        &Context { now: now(), rules: &rules, others: Others::default() },
+    );
     let Ok([Event::Recorded(facts)]) = events.as_deref() else { panic!("{events:?}") };
     assert_eq!(facts.found_at, at("2026-11-23T01:50:00Z"));
     assert_eq!(facts.claimed_at, Some(at("2026-11-23T02:50:00Z")));

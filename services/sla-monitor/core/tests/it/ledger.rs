@@ -126,6 +126,61 @@ fn a_withdrawn_report_cancels_what_is_open_and_leaves_what_was_settled() {
     assert_eq!(of(&ledger, Clock::V3)[0].end, cancelled(minutes(15)));
 }
 
+/// A case that persuasion had settled, up to the reopening at minute 500.
+fn reopened(revisited: bool) -> Story {
+    let story =
+        Story::default().found(0).tell(10, What::SecretaryNotified).tell(20, What::PersuasionRecorded { heeded: true });
+    let story = if revisited { story.tell(400, What::RevisitRecorded) } else { story };
+    story.tell(500, What::SuspicionReopened)
+}
+
+#[test]
+fn persuasion_that_proved_false_starts_v3_anew_and_cancels_the_re_visit_that_was_due() {
+    let open = reopened(false).ledger();
+    assert_eq!(of(&open, Clock::V4)[0].end, cancelled(minutes(500)));
+    let [first, second] = of(&open, Clock::V3)[..] else { panic!("two runnings of V3") };
+    assert_eq!((first.leg, first.end), (1, settled(minutes(20))), "what was in time stays so");
+    assert_eq!((second.leg, second.end), (2, None));
+    assert_eq!(second.deadline.timing().started_at, minutes(500));
+    assert_eq!(second.deadline.timing().due, minutes(620), "two hours from the reopening");
+    assert_eq!(second.direct, post("village-secretary@village:371302001001"));
+    assert_eq!(of(&open, Clock::V2).len(), 1, "nobody is persuaded twice");
+    let up = reopened(false).tell(560, What::ReportedUp).ledger();
+    assert_eq!(of(&up, Clock::V3)[1].end, settled(minutes(560)));
+}
+
+#[test]
+fn a_re_visit_that_was_made_stays_settled_when_the_case_is_reopened() {
+    let ledger = reopened(true).ledger();
+    assert_eq!(of(&ledger, Clock::V4)[0].end, settled(minutes(400)));
+    assert_eq!(of(&ledger, Clock::V3)[1].end, None);
+}
+
+#[test]
+fn a_reopening_that_arrives_before_what_it_follows_gives_the_same_ledger() {
+    let told = reopened(false).tell(560, What::ReportedUp);
+    let mut backwards = told.facts.clone();
+    backwards.reverse();
+    assert_eq!(ledger(&backwards), told.ledger());
+}
+
+#[test]
+fn a_merged_report_cancels_what_is_open_and_leaves_what_was_settled() {
+    let ledger = Story::default().found(0).tell(10, What::SecretaryNotified).tell(15, What::ReportMerged).ledger();
+    assert_eq!(of(&ledger, Clock::V1)[0].end, settled(minutes(10)));
+    assert_eq!(of(&ledger, Clock::V2)[0].end, cancelled(minutes(15)));
+    assert_eq!(of(&ledger, Clock::V3)[0].end, cancelled(minutes(15)));
+    let early = Story::default().found(0).tell(5, What::ReportMerged).ledger();
+    assert_eq!(of(&early, Clock::V1)[0].end, cancelled(minutes(5)));
+    let heeded = Story::default()
+        .found(0)
+        .tell(10, What::SecretaryNotified)
+        .tell(20, What::PersuasionRecorded { heeded: true })
+        .tell(30, What::ReportMerged)
+        .ledger();
+    assert_eq!(of(&heeded, Clock::V4)[0].end, cancelled(minutes(30)));
+}
+
 #[test]
 fn an_agency_without_authority_cancels_t2_and_starts_t3() {
     let ledger = Story::default()
@@ -263,6 +318,8 @@ fn any_what() -> impl Strategy<Value = What> {
         Just(What::RevisitRecorded),
         Just(What::ReportedUp),
         Just(What::ReportWithdrawn),
+        Just(What::SuspicionReopened),
+        Just(What::ReportMerged),
         Just(What::ResultPublished),
         any::<bool>().prop_map(|county| What::CaseOpened { tier: tier_of(county), sector: None }),
         Just(What::AgencyInstructed),

@@ -143,6 +143,8 @@ fn source(what: &What) -> Source {
         | What::RevisitRecorded
         | What::ReportedUp
         | What::ReportWithdrawn
+        | What::SuspicionReopened
+        | What::ReportMerged
         | What::ResultPublished => Source::Intake,
         _ => Source::Dispatch,
     }
