@@ -36,7 +36,8 @@ fn act(code: &str) -> ev::InspectionAct {
 }
 
 fn fine(id: &str, amount_fen: i64, decided_at: &str) -> types::Measure {
-    let fine = types::Fine { amount_fen, decision_number: "临应急罚〔2026〕1号".to_owned(), ..Default::default() };
+    let fine =
+        types::Fine { amount_fen, decision_number: "临应急罚〔2026〕1号".to_owned(), ..Default::default() };
     types::Measure {
         measure_id: id.to_owned(),
         decided_at: time(decided_at),
@@ -67,7 +68,11 @@ async fn start() -> World {
     world
 }
 
-async fn record(world: &World, caller: Caller, request: api::RecordInspectionRequest) -> Result<api::Inspection, Status> {
+async fn record(
+    world: &World,
+    caller: Caller,
+    request: api::RecordInspectionRequest,
+) -> Result<api::Inspection, Status> {
     let answer = world.inspections().record_inspection(world.request(caller, request)).await?;
     Ok(answer.into_inner().inspection.expect("as kept"))
 }
@@ -109,10 +114,7 @@ async fn an_inspection_is_kept_with_what_the_roster_knows_and_told_at_the_inspec
     // Sent again it is the same one; another one under the same id is refused.
     assert_eq!(record(&world, STATION, request.clone()).await.expect("replayed"), kept);
     let other = api::RecordInspectionRequest { enforcement: false, ..request };
-    assert_eq!(
-        refused(record(&world, STATION, other).await),
-        (Code::AlreadyExists, "REQUEST_ID_REUSED".to_owned())
-    );
+    assert_eq!(refused(record(&world, STATION, other).await), (Code::AlreadyExists, "REQUEST_ID_REUSED".to_owned()));
     let get = api::GetInspectionRequest { inspection_id: kept.inspection_id.clone() };
     let found = world.inspections().get_inspection(world.request(CENTRE, get)).await.expect("it is there");
     assert_eq!(found.into_inner().inspection, Some(kept));
@@ -143,16 +145,10 @@ async fn inspections_are_listed_by_region_agency_sector_enterprise_and_time_page
         inspected_at: at(1),
         ..bare()
     };
-    let of_township = api::RecordInspectionRequest {
-        region: Some(wire("township:371302001")),
-        inspected_at: at(2),
-        ..bare()
-    };
-    let elsewhere = api::RecordInspectionRequest {
-        region: Some(wire("village:371302002001")),
-        inspected_at: at(3),
-        ..bare()
-    };
+    let of_township =
+        api::RecordInspectionRequest { region: Some(wire("township:371302001")), inspected_at: at(2), ..bare() };
+    let elsewhere =
+        api::RecordInspectionRequest { region: Some(wire("village:371302002001")), inspected_at: at(3), ..bare() };
     let ids = [
         record(&world, STATION, of_den).await.expect("recorded").inspection_id,
         record(&world, DEPARTMENT, of_township).await.expect("recorded").inspection_id,

@@ -94,7 +94,10 @@ async fn a_round_is_added_up_the_best_round_of_the_year_counts_and_no_enterprise
         spring(100, 10),
         spring(80, 15),
         leaflets(150, vec![reached(FACTORY, 40), reached(CARRIER, 2)]),
-        api::DistributeLeafletsRequest { distributed_at: time("2025-12-31T23:59:59+08:00"), ..leaflets(400, Vec::new()) },
+        api::DistributeLeafletsRequest {
+            distributed_at: time("2025-12-31T23:59:59+08:00"),
+            ..leaflets(400, Vec::new())
+        },
     ] {
         distribute(&world, MEMBER, request).await.expect("recorded");
     }
@@ -131,7 +134,12 @@ const CASES: &[(&str, Change, &str, &str)] = &[
         "ENTERPRISE_NOT_OF_VILLAGE",
     ),
     ("nobody of an enterprise", |r| r.enterprises[0].employees = 0, "enterprises[0].employees", "OUT_OF_RANGE"),
-    ("an enterprise twice", |r| r.enterprises.push(reached(FACTORY, 1)), "enterprises[1].credit_code", "ENTERPRISE_REPEATED"),
+    (
+        "an enterprise twice",
+        |r| r.enterprises.push(reached(FACTORY, 1)),
+        "enterprises[1].credit_code",
+        "ENTERPRISE_REPEATED",
+    ),
     ("too many enterprises", |r| r.enterprises = vec![reached(FACTORY, 1); 501], "enterprises", "TOO_MANY"),
     ("a long round", |r| r.round = "长".repeat(33), "round", "TOO_LONG"),
 ];
@@ -147,10 +155,8 @@ async fn a_wrong_field_of_a_distribution_is_named_and_nothing_is_written() {
         assert_eq!(fields(&status), [*field], "{what}");
         assert_eq!(refused(Err::<(), _>(status)).1, *reason, "{what}");
     }
-    let elsewhere = api::DistributeLeafletsRequest {
-        village: Some(wire("village:371302002001")),
-        ..leaflets(1, Vec::new())
-    };
+    let elsewhere =
+        api::DistributeLeafletsRequest { village: Some(wire("village:371302002001")), ..leaflets(1, Vec::new()) };
     let denied = (Code::PermissionDenied, "OUT_OF_SCOPE".to_owned());
     assert_eq!(refused(distribute(&world, SECRETARY, elsewhere).await), denied);
     assert_eq!(world.events().await, before);

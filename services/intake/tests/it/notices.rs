@@ -46,7 +46,11 @@ fn notice(photo: &str, metres: i32) -> api::PostNoticeRequest {
     }
 }
 
-async fn post(world: &World, caller: Caller, request: api::PostNoticeRequest) -> Result<api::PostNoticeResponse, Status> {
+async fn post(
+    world: &World,
+    caller: Caller,
+    request: api::PostNoticeRequest,
+) -> Result<api::PostNoticeResponse, Status> {
     Ok(world.publicity().post_notice(world.request(caller, request)).await?.into_inner())
 }
 
@@ -66,11 +70,8 @@ async fn standing(world: &World, village: &str) -> api::GetNoticeStandingRespons
 }
 
 async fn lacking(world: &World, region: &str) -> Vec<String> {
-    let request = api::ListNoticeStandingsRequest {
-        region: Some(wire(region)),
-        only_lacking: true,
-        ..Default::default()
-    };
+    let request =
+        api::ListNoticeStandingsRequest { region: Some(wire(region)), only_lacking: true, ..Default::default() };
     let page = world.publicity().list_notice_standings(world.request(OFFICE, request)).await.expect("a page");
     page.into_inner().standings.into_iter().map(|one| one.village.expect("a village").code).collect()
 }
@@ -267,11 +268,8 @@ async fn two_who_post_at_once_both_see_the_village_as_it_then_stands() {
 #[tokio::test]
 async fn villages_are_listed_page_by_page_and_those_without_any_notice_too() {
     let world = World::start().await;
-    let mut request = api::ListNoticeStandingsRequest {
-        region: Some(wire("city:371300")),
-        page_size: 2,
-        ..Default::default()
-    };
+    let mut request =
+        api::ListNoticeStandingsRequest { region: Some(wire("city:371300")), page_size: 2, ..Default::default() };
     let mut seen = Vec::new();
     loop {
         let page = world.publicity().list_notice_standings(world.request(OFFICE, request.clone())).await;
@@ -308,7 +306,8 @@ async fn broadcasts_are_counted_from_monday_to_sunday_told_and_listed() {
     assert_eq!(record(broadcast("2026-11-23T00:00:00+08:00")).await.expect("recorded").broadcasts_this_week, 1);
     let events = world.history(&book()).await;
     assert_eq!(kinds(&events), ["broadcast-made"; 3]);
-    let request = api::ListBroadcastsRequest { region: Some(wire("township:371302001")), page_size: 2, ..Default::default() };
+    let request =
+        api::ListBroadcastsRequest { region: Some(wire("township:371302001")), page_size: 2, ..Default::default() };
     let page = world.publicity().list_broadcasts(world.request(OFFICE, request.clone())).await.expect("a page");
     let page = page.into_inner();
     assert_eq!(page.broadcasts[1], sunday.broadcast.expect("as kept"));
