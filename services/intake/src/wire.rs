@@ -87,6 +87,7 @@ pub(crate) fn suspicion(suspicion: &Suspicion) -> api::Suspicion {
         skewed: facts.skewed,
         evidence_ids: ids(&facts.evidence),
         public_text: suspicion.state.public_text().unwrap_or_default().to_owned(),
+        posted_text: suspicion.state.posted_text().unwrap_or_default().to_owned(),
         version: suspicion.version,
         suspected_crime: suspicion.suspected_crime,
         merged_into: suspicion.state.merged_into().map(|into| into.to_string()).unwrap_or_default(),

@@ -121,6 +121,8 @@ async fn a_refused_persuasion_goes_up_and_its_outcome_is_published_in_the_villag
     assert_eq!(refused(world.publish(id, Vec::new()).await).1, "PHOTO_REQUIRED");
     let done = world.publish(id, vec![photo.clone()]).await.expect("published");
     assert_eq!((done.state(), done.version), (api::SuspicionState::Published, 6));
+    let texts = (done.public_text.as_str(), done.posted_text.as_str());
+    assert_eq!(texts, ("该窝点已取缔", "已依法取缔"), "what was told and what was posted are both kept");
     assert_eq!(refused(world.withdraw(id).await), wrong("CASE_CLOSED"));
     let history = world.history(id).await;
     let facts = ["suspicion-recorded", "secretary-notified", "persuasion-recorded", "reported-up", "result-published"];

@@ -49,8 +49,8 @@ fn next(state: State, event: &Event) -> State {
             }
             other => other,
         },
-        Event::Published { .. } => match state {
-            State::OutcomeAvailable { up, public_text } => State::Published { up, public_text },
+        Event::Published { text, .. } => match state {
+            State::OutcomeAvailable { up, public_text } => State::Published { up, public_text, posted: text.clone() },
             other => other,
         },
     }

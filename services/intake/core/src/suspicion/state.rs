@@ -143,8 +143,11 @@ pub enum State {
     Published {
         /// How it went up.
         up: GoneUp,
-        /// Text for the notice board.
+        /// Text for the notice board, as dispatch told it.
         public_text: String,
+        /// The text as it was posted, which may differ.
+        #[serde(default)]
+        posted: String,
     },
     /// The re-visit found that the act has stopped. The end, unless it turns out that it goes on.
     ClosedAtVillage {
@@ -266,6 +269,12 @@ impl State {
     #[must_use]
     pub const fn merged_into(&self) -> Option<Uuid> {
         if let Self::Merged { into, .. } = self { Some(*into) } else { None }
+    }
+
+    /// The text as it was posted, once it is.
+    #[must_use]
+    pub const fn posted_text(&self) -> Option<&str> {
+        if let Self::Published { posted, .. } = self { Some(posted.as_str()) } else { None }
     }
 
     /// The outcome's text for the notice board, once there is one.

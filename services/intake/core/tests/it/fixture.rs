@@ -3,8 +3,8 @@
 use dafei_intake_core::{
     device_time::DeviceTimes,
     suspicion::{
-        Command, Context, DirectCause, Event, Finding, Help, Others, Outcome, Rejection, Reporter, Rules, Suspicion,
-        check, decide, evolve,
+        Command, Context, DirectCause, Event, Finding, Help, Others, Outcome, Rejection, Reporter, Rules, StateKind,
+        Suspicion, check, decide, evolve,
     },
 };
 use dafei_kernel::{
@@ -158,4 +158,49 @@ pub(crate) fn outcome(text: &str) -> Command {
 
 pub(crate) fn publish() -> Command {
     Command::Publish { text: "已依法取缔".to_owned(), evidence: vec![Uuid::from_u128(3)] }
+}
+
+/// The same step with other words, so that it is not done already.
+pub(crate) fn in_other_words(command: &Command) -> Command {
+    let words = || "换一种说法".to_owned();
+    match command.clone() {
+        Command::Persuade { outcome, .. } => Command::Persuade { outcome, note: words() },
+        Command::Revisit { stopped, evidence, .. } => Command::Revisit { stopped, note: words(), evidence },
+        Command::Reopen { evidence, .. } => Command::Reopen { reason: words(), evidence },
+        Command::ReportUp(Reporter::Member { cause, .. }) => {
+            Command::ReportUp(Reporter::Member { cause, text: words() })
+        }
+        Command::Withdraw { .. } => Command::Withdraw { reason: words() },
+        Command::Merge { into, .. } => Command::Merge { into, reason: words() },
+        Command::Publish { evidence, .. } => Command::Publish { text: words(), evidence },
+        other => other,
+    }
+}
+
+/// A report that may go on in the place of another.
+pub(crate) fn target(steps: impl IntoIterator<Item = Command>) -> Suspicion {
+    let mut run = Run::default();
+    run.must(Command::Record(Box::new(Finding { id: TARGET, ..finding("HC-3", den()) })));
+    run.after(steps).suspicion.expect("recorded")
+}
+
+/// A suspicion in a state, by the shortest way.
+pub(crate) fn in_state(kind: StateKind) -> Run {
+    let mut run = Run::recorded("HC-3", den());
+    run.target = Some(target([]));
+    let steps = match kind {
+        StateKind::Recorded => vec![],
+        StateKind::Notified => vec![Command::Notify],
+        StateKind::Heeded => vec![Command::Notify, persuade(Outcome::Heeded)],
+        StateKind::Refused => vec![Command::Notify, persuade(Outcome::Refused)],
+        StateKind::ReportedUp => vec![direct()],
+        StateKind::OutcomeAvailable => vec![direct(), outcome("已取缔")],
+        StateKind::Published => vec![direct(), outcome("已取缔"), publish()],
+        StateKind::ClosedAtVillage => vec![Command::Notify, persuade(Outcome::Heeded), revisit(true)],
+        StateKind::Withdrawn => vec![withdraw()],
+        StateKind::Merged => vec![merge()],
+    };
+    let run = run.after(steps);
+    assert_eq!(run.suspicion.as_ref().expect("recorded").state.kind(), kind);
+    run
 }

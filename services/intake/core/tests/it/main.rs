@@ -6,6 +6,7 @@ mod fixture;
 mod inspections;
 mod notices;
 mod roster;
+mod suspicion_cases;
 mod suspicion_properties;
 mod suspicion_rules;
 mod week_and_photo;
