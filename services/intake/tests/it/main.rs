@@ -4,8 +4,6 @@ mod bad_input;
 mod bucket;
 mod duplicates;
 mod enterprise;
-mod enterprise;
-mod evidence;
 mod evidence;
 mod images;
 mod inspections;
