@@ -2,6 +2,7 @@
 
 mod fixture;
 mod roster;
+mod roster_changes;
 mod suspicion_properties;
 mod suspicion_rules;
 mod week_and_photo;
