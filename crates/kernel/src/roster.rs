@@ -319,7 +319,8 @@ impl RosterIndex {
             return self.children(region).collect();
         }
         let township = self.get(region).and_then(|area| area.parent.as_ref());
-        let of_area = |village: &&Region| self.get(village).is_some_and(|entry| entry.work_area.as_ref() == Some(region));
+        let of_area =
+            |village: &&Region| self.get(village).is_some_and(|entry| entry.work_area.as_ref() == Some(region));
         township.map(|township| self.children(township).filter(of_area).collect()).unwrap_or_default()
     }
 

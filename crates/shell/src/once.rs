@@ -89,8 +89,7 @@ impl Once {
 #[must_use]
 pub fn reused() -> Fault {
     Fault::AlreadyExists {
-        reason: "REQUEST_ID_REUSED".into(),
-        description_zh: "请求编号已用于另一份内容".into(),
+        reason: "REQUEST_ID_REUSED".into(), description_zh: "请求编号已用于另一份内容".into()
     }
 }
 

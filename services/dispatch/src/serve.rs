@@ -8,7 +8,10 @@ use dafei_messaging::{
     consumer::ConsumerConfig,
 };
 use dafei_runtime::{config::Mode, lifecycle::Stage};
-use dafei_shell::{ops::Progress, start::{Open, Started}};
+use dafei_shell::{
+    ops::Progress,
+    start::{Open, Started},
+};
 
 use crate::{
     app::{AgencySystems, App, AssumedDelivery, Writer},

@@ -6,14 +6,14 @@ mod writer;
 
 use std::sync::Arc;
 
-use dafei_intake_core::suspicion::Rules;
+use dafei_intake_core::{roster::Limits, suspicion::Rules};
 use dafei_kernel::{clock::SharedClock, ids::IdSource};
 use dafei_shell::roster::RosterView;
 use sqlx::PgPool;
 
 pub use crate::work::Refusal;
 pub(crate) use evidence::{Photo, keep};
-pub(crate) use roster::{Upload, import};
+pub(crate) use roster::{Asked, Upload, change, dry_run, import};
 pub use writer::Writer;
 pub(crate) use writer::{Action, Answer, Queue, Write};
 
@@ -27,6 +27,8 @@ pub struct App {
     pub ids: Arc<dyn IdSource>,
     /// The roster.
     pub roster: RosterView,
+    /// What is configured of the roster.
+    pub roster_limits: Limits,
     /// What is configured of the village's steps.
     pub rules: Rules,
 }

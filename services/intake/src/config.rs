@@ -1,8 +1,11 @@
 //! The settings that only intake has.
 
-use dafei_intake_core::suspicion::Rules;
+use dafei_intake_core::{roster::Limits, suspicion::Rules};
 use dafei_kernel::act::Act;
 use dafei_runtime::config::{Common, ConfigError, Reader, Service, Source};
+
+/// Cities that a rehearsal of the whole country may have.
+const MAX_CITIES: usize = 500;
 
 /// Settings of intake.
 #[derive(Debug, Clone)]
@@ -11,6 +14,8 @@ pub struct Settings {
     pub common: Common,
     /// What is decided by: the acts that persuasion never settles (clause C3).
     pub rules: Rules,
+    /// How large the roster may be (clause B1).
+    pub roster_limits: Limits,
 }
 
 impl Settings {
@@ -22,11 +27,13 @@ impl Settings {
         let mut reader = Reader::new(source, Service::Intake);
         let common = reader.common();
         let never = reader.optional("DAFEI_NEVER_BY_PERSUASION", acts);
+        let cities = reader.value("DAFEI_ROSTER_CITIES", cities);
         let checked = reader.finish()?;
         let rules = never
             .get(&checked)
             .map_or_else(Rules::default, |acts| Rules { never_by_persuasion: acts.into_iter().collect() });
-        Ok(Self { common: common.get(&checked), rules })
+        let roster_limits = Limits { cities: cities.get(&checked) };
+        Ok(Self { common: common.get(&checked), rules, roster_limits })
     }
 }
 
@@ -35,6 +42,11 @@ fn acts(text: &str) -> Result<Vec<Act>, String> {
     text.split(',')
         .map(|code| Act::parse(code.trim()).map_err(|_| format!("act codes separated by commas; {code:?} is none")))
         .collect()
+}
+
+/// A number of cities.
+fn cities(text: &str) -> Result<usize, String> {
+    text.parse().ok().filter(|cities| (1..=MAX_CITIES).contains(cities)).ok_or_else(|| format!("1 to {MAX_CITIES}"))
 }
 
 #[cfg(test)]
@@ -65,6 +77,15 @@ mod tests {
         assert!(never(&source(), "FW-1") && !never(&source(), "FS-2"));
         let own = source().with("DAFEI_NEVER_BY_PERSUASION", "FS-2, HC-9");
         assert!(never(&own, "FS-2") && never(&own, "HC-9") && !never(&own, "FW-1"));
+    }
+
+    #[test]
+    fn a_roster_has_one_city_unless_the_settings_say_more() {
+        let cities = |source: &MapSource| Settings::read(source).map(|settings| settings.roster_limits.cities);
+        assert_eq!(cities(&source()).expect("settings"), 1);
+        assert_eq!(cities(&source().with("DAFEI_ROSTER_CITIES", "342")).expect("settings"), 342);
+        let error = cities(&source().with("DAFEI_ROSTER_CITIES", "0")).expect_err("refused").to_string();
+        assert!(error.contains("DAFEI_ROSTER_CITIES"), "{error}");
     }
 
     #[test]

@@ -27,6 +27,7 @@ pub async fn serve(mut started: Started, settings: Settings) -> anyhow::Result<E
         clock: started.clock.clone(),
         ids: started.ids.clone(),
         roster: started.roster.clone(),
+        roster_limits: settings.roster_limits,
         rules: settings.rules,
     });
     let handler = Arc::new(DispatchHandler::new(Arc::clone(&app)));

@@ -7,7 +7,10 @@ use dafei_contracts::sla::v1::{
     deadline_service_server::{self, DeadlineServiceServer},
 };
 use dafei_runtime::lifecycle::Stage;
-use dafei_shell::{ops::Progress, start::{Open, Started}};
+use dafei_shell::{
+    ops::Progress,
+    start::{Open, Started},
+};
 use tonic::service::Routes;
 
 use crate::{

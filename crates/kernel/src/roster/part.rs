@@ -33,8 +33,7 @@ impl RosterIndex {
     /// The part of a city, county or township.
     #[must_use]
     pub fn part(&self, region: &Region) -> RosterPart {
-        let regions: Vec<&RegionEntry> =
-            self.members(region).iter().filter_map(|member| self.get(member)).collect();
+        let regions: Vec<&RegionEntry> = self.members(region).iter().filter_map(|member| self.get(member)).collect();
         RosterPart {
             region: region.clone(),
             holders: regions.iter().flat_map(|entry| self.holders(&entry.region)).cloned().collect(),

@@ -175,7 +175,13 @@ fn the_owner_of_a_post_is_named_as_of_the_instant() {
 }
 
 pub(super) fn entry(text: &str, parent: Option<&str>, area: Option<&str>) -> RegionEntry {
-    RegionEntry { region: region(text), name: text.to_owned(), parent: parent.map(region), work_area: area.map(region), households: 0 }
+    RegionEntry {
+        region: region(text),
+        name: text.to_owned(),
+        parent: parent.map(region),
+        work_area: area.map(region),
+        households: 0,
+    }
 }
 
 pub(super) fn enterprise(region_text: &str) -> Enterprise {

@@ -64,10 +64,8 @@ mod tests {
     #[test]
     fn totals_add_up_from_the_villages_and_count_a_work_areas_villages_once() {
         let mut index = RosterIndex::new();
-        let village = |text, area, households| RegionEntry {
-            households,
-            ..entry(text, Some("township:371302001"), area)
-        };
+        let village =
+            |text, area, households| RegionEntry { households, ..entry(text, Some("township:371302001"), area) };
         for entry in [
             entry("city:371300", None, None),
             entry("county:371302", Some("city:371300"), None),

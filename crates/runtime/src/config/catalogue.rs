@@ -139,6 +139,11 @@ pub const KNOWN_KEYS: &[Key] = &[
         Optional,
         "Act codes, separated by commas, that persuasion never settles (intake, clause C3); the local default when left out.",
     ),
+    Key::new(
+        "DAFEI_ROSTER_CITIES",
+        Default("1"),
+        "Cities that the roster may have, 1 to 500 (intake, clause B1); more than one for a rehearsal of a province or of the country.",
+    ),
     Key::new("DAFEI_ROUTING_FILE", Optional, "Routing table of dispatch, JSON; the built-in one when left out."),
     Key::new(
         "DAFEI_AUTHORITY_FILE",

@@ -16,7 +16,13 @@ fn region(text: &str) -> Region {
 }
 
 fn entry(text: &str, parent: Option<&str>) -> RegionEntry {
-    RegionEntry { region: region(text), name: text.to_owned(), parent: parent.map(region), work_area: None, households: 7 }
+    RegionEntry {
+        region: region(text),
+        name: text.to_owned(),
+        parent: parent.map(region),
+        work_area: None,
+        households: 7,
+    }
 }
 
 fn at(text: &str) -> Instant {

@@ -5,5 +5,6 @@ mod enterprise;
 mod evidence;
 mod patrols;
 mod roster;
+mod roster_changes;
 mod village;
 mod world;

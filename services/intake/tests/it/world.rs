@@ -18,7 +18,7 @@ use dafei_intake::{
     consumer::DispatchHandler,
     grpc::Grpc,
 };
-use dafei_intake_core::suspicion::Rules;
+use dafei_intake_core::{roster::Limits, suspicion::Rules};
 use dafei_kernel::{
     clock::{Clock as _, ControlledClock, SystemClock},
     ids::{IdSource as _, SystemIds},
@@ -92,6 +92,7 @@ pub(crate) struct World {
     pub(crate) db: TestDb,
     pub(crate) js: jetstream::Context,
     pub(crate) clock: ControlledClock,
+    app: Arc<App>,
     minter: Minter,
     channel: Channel,
     stop: CancellationToken,
@@ -119,6 +120,7 @@ impl World {
             clock: Arc::new(clock.clone()),
             ids: Arc::new(SystemIds),
             roster: RosterView::load(&db.pool).await.expect("an empty roster"),
+            roster_limits: Limits::default(),
             rules: Rules::default(),
         });
         let (minter, stop) = (Minter::generate().expect("a key"), CancellationToken::new());
@@ -126,11 +128,11 @@ impl World {
         let config = RelayConfig::new("intake", vec![specs[0].clone()]);
         let relay = Relay::new(db.pool.clone(), js.clone(), Arc::new(clock.clone()), config);
         tokio::spawn(relay.run(stop.clone()));
-        let handler = Arc::new(DispatchHandler::new(app));
+        let handler = Arc::new(DispatchHandler::new(Arc::clone(&app)));
         let config = ConsumerConfig::ordered(Stream::Dispatch.name());
         let consumer = ConsumerLoop::new(db.pool.clone(), js.clone(), Arc::new(clock.clone()), handler, config);
         tokio::spawn(consumer.run(stop.clone()));
-        Self { db, js, clock, minter, channel, stop, _nats: nats }
+        Self { db, js, clock, app, minter, channel, stop, _nats: nats }
     }
 
     /// As [`World::empty`], with the small roster.
@@ -173,6 +175,10 @@ impl World {
         PatrolServiceClient::new(self.channel.clone())
     }
 
+    pub(crate) fn app(&self) -> &App {
+        &self.app
+    }
+
     pub(crate) fn roster(&self) -> RosterServiceClient<Channel> {
         RosterServiceClient::new(self.channel.clone())
     }
@@ -193,10 +199,22 @@ impl World {
         file: api::RosterFile,
         content: &str,
     ) -> Result<api::ImportRosterResponse, Status> {
+        self.upload_roster(caller, request_id, file, content, false).await
+    }
+
+    pub(crate) async fn upload_roster(
+        &self,
+        caller: Caller,
+        request_id: &str,
+        file: api::RosterFile,
+        content: &str,
+        dry_run: bool,
+    ) -> Result<api::ImportRosterResponse, Status> {
         let part = |chunk: &[u8]| api::ImportRosterRequest {
             request_id: request_id.to_owned(),
             file: file.into(),
             chunk: chunk.to_vec().into(),
+            dry_run,
         };
         let parts: Vec<_> = content.as_bytes().chunks(60_000).map(part).collect();
         let request = self.request(caller, tokio_stream::iter(parts));

@@ -186,12 +186,7 @@ impl Draft {
         Ok(())
     }
 
-    fn put_work_area(
-        &mut self,
-        area: RegionEntry,
-        villages: &BTreeSet<Region>,
-        limits: Limits,
-    ) -> Result<(), Refused> {
+    fn put_work_area(&mut self, area: RegionEntry, villages: &BTreeSet<Region>, limits: Limits) -> Result<(), Refused> {
         let region = area.region.clone();
         let township = area.parent.clone();
         self.put_region(area, limits)?;
@@ -199,7 +194,12 @@ impl Draft {
             let known = self.before.get(village).ok_or_else(|| Refused::unknown("villages", village))?;
             if known.parent != township || village.level() != Level::Village {
                 let zh = format!("{}不是该乡镇的村居", known.name);
-                return Err(Refused::field("villages", "WRONG_PARENT", format!("{village} is no village of the township"), zh));
+                return Err(Refused::field(
+                    "villages",
+                    "WRONG_PARENT",
+                    format!("{village} is no village of the township"),
+                    zh,
+                ));
             }
         }
         let before: Vec<Region> = self.before.below(&region).into_iter().cloned().collect();
@@ -244,9 +244,8 @@ impl Draft {
         if self.before.get(&post.region).is_none() {
             return Err(Refused::unknown("post.region", &post.region));
         }
-        let of_post = |holder: &&Holder| {
-            holder.role == post.role && holder.agency == post.agency && holder.person == person
-        };
+        let of_post =
+            |holder: &&Holder| holder.role == post.role && holder.agency == post.agency && holder.person == person;
         let tenures = || self.before.holders(&post.region).iter().filter(of_post);
         if tenures().any(|holder| holder.valid_until == Some(until)) {
             return Ok(());

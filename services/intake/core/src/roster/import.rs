@@ -11,13 +11,7 @@ use dafei_kernel::{
     time::Instant,
 };
 
-use super::{
-    Errors, Limits, Parsed, RowError,
-    read::Rows,
-    rows::RegionRow,
-    table::WHOLE_ROW,
-    tenure,
-};
+use super::{Errors, Limits, Parsed, RowError, read::Rows, rows::RegionRow, table::WHOLE_ROW, tenure};
 
 /// Hints that are told of one file.
 const MAX_WARNINGS: usize = 100;
@@ -56,13 +50,8 @@ impl Import {
 /// Everything that is wrong with it, row by row, at most 100 errors.
 pub fn import(roster: &RosterIndex, file: Parsed, limits: Limits) -> Result<Import, Vec<RowError>> {
     let Parsed { rows, count, mut errors } = file;
-    let mut import = Import {
-        roster: roster.clone(),
-        rows: count,
-        changed: 0,
-        touched: BTreeSet::new(),
-        warnings: Vec::new(),
-    };
+    let mut import =
+        Import { roster: roster.clone(), rows: count, changed: 0, touched: BTreeSet::new(), warnings: Vec::new() };
     match rows {
         Rows::Regions(rows) => regions(&mut import, rows, limits, &mut errors),
         Rows::Holders(rows) => holders(&mut import, rows, &mut errors),

@@ -17,9 +17,8 @@ fn overlap(one: &Holder, other: &Holder) -> bool {
 
 /// Whether another tenure of the same person in the same post overlaps this one.
 pub(super) fn overlaps(roster: &RosterIndex, holder: &Holder) -> bool {
-    let same = |other: &&Holder| {
-        other.role == holder.role && other.agency == holder.agency && other.person == holder.person
-    };
+    let same =
+        |other: &&Holder| other.role == holder.role && other.agency == holder.agency && other.person == holder.person;
     roster
         .holders(&holder.region)
         .iter()

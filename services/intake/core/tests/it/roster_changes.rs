@@ -32,7 +32,13 @@ fn now() -> Instant {
 }
 
 fn entry(text: &str, parent: Option<&str>) -> RegionEntry {
-    RegionEntry { region: region(text), name: text.to_owned(), parent: parent.map(region), work_area: None, households: 0 }
+    RegionEntry {
+        region: region(text),
+        name: text.to_owned(),
+        parent: parent.map(region),
+        work_area: None,
+        households: 0,
+    }
 }
 
 fn roster() -> RosterIndex {
