@@ -92,7 +92,6 @@ impl Errors {
 
 /// A touched part as it is announced, with the regions from the city down to it; the city first, then counties, then townships. One that is
 /// gone has no regions, and the path that it had.
-#[must_use]
 pub fn announced<'a>(
     before: &'a RosterIndex,
     after: &'a RosterIndex,
