@@ -142,7 +142,7 @@ pub const KNOWN_KEYS: &[Key] = &[
     Key::new(
         "DAFEI_ROSTER_CITIES",
         Default("1"),
-        "Cities that the roster may have, 1 to 500 (intake, clause B1); more than one for a rehearsal of a province or of the country.",
+        "Cities that the roster may have, 1 to 500 (intake, clause B1); more than one for a rehearsal of a province or of the country, whose import may need a longer DAFEI_GRPC_TIMEOUT_SECONDS.",
     ),
     Key::new("DAFEI_ROUTING_FILE", Optional, "Routing table of dispatch, JSON; the built-in one when left out."),
     Key::new(

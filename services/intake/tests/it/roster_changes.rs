@@ -303,3 +303,22 @@ async fn changes_that_may_not_be_are_refused_with_field_and_reason() {
     let second = call!(world, ADMIN, put_region, city);
     assert_eq!(refused(second), (Code::FailedPrecondition, "SECOND_CITY".to_owned()));
 }
+
+#[tokio::test]
+async fn changes_at_the_same_time_follow_one_another_and_none_is_lost() {
+    let world = World::start().await;
+    let before = world.events().await;
+    let codes: Vec<String> = (0..12).map(|number| format!("91350100M00010{number:03}X")).collect();
+    let put = |code: &String| {
+        let request = world.request(OFFICE, enterprise(code, VILLAGE, 1));
+        async { world.roster().put_enterprise(request).await.map(Response::into_inner) }
+    };
+    for answer in futures::future::join_all(codes.iter().map(put)).await {
+        assert!(answer.expect("put").changed);
+    }
+    assert_eq!(world.events().await, before + 12);
+    let last = announced(&world).await;
+    assert_eq!(last.enterprises.len(), 12);
+    world.history(&last.meta.expect("meta").aggregate_id).await;
+    all_know_the_same(&world).await;
+}
