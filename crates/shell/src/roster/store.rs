@@ -15,7 +15,7 @@ use super::{CHANNEL, RosterError};
 pub static MIGRATOR: Migrator = sqlx::migrate!("./migrations");
 
 /// Rows that one statement writes, about: a statement has whole parts.
-const ROWS: usize = 10_000;
+const ROWS: usize = 2_000;
 
 /// Waits until nobody else changes the roster; held until the transaction ends. What [`replace`] and a refresh under it say is then the
 /// order of the commits.
@@ -77,29 +77,32 @@ pub(super) fn keys<'a>(regions: impl Iterator<Item = &'a Region>) -> (Vec<String
     regions.map(|region| (region.level().code().to_owned(), region.code().to_string())).unzip()
 }
 
-/// The part's region, what lay below a township before, and what the part names now.
+/// What lay below the townships before, the parts that are gone, and what the posts and enterprises of all of these and of what the parts name
+/// now were. The regions that are named stay in place, to be written over.
 async fn delete(conn: &mut PgConnection, parts: &[RosterPart]) -> Result<(), RosterError> {
     let (levels, codes) =
         keys(parts.iter().flat_map(|part| part.regions.iter().map(|entry| &entry.region).chain([&part.region])));
+    let gone = |part: &&RosterPart| part.regions.iter().all(|entry| entry.region != part.region);
+    let (gone_levels, gone_codes) = keys(parts.iter().filter(gone).map(|part| &part.region));
     let townships: Vec<String> = parts
         .iter()
         .filter(|part| part.region.level() == Level::Township)
         .map(|part| part.region.code().to_string())
         .collect();
     sqlx::query!(
-        "WITH gone AS (
-             DELETE FROM roster_region r
-             USING (SELECT * FROM UNNEST($1::text[], $2::text[]) AS k(level, code)
-                    UNION SELECT level, code FROM roster_region
-                    WHERE parent_level = 'township' AND parent_code = ANY($3)) k
-             WHERE r.level = k.level AND r.code = k.code
-             RETURNING r.level, r.code),
-         touched AS (SELECT level, code FROM gone UNION SELECT * FROM UNNEST($1::text[], $2::text[])),
+        "WITH below AS (
+             DELETE FROM roster_region WHERE parent_level = 'township' AND parent_code = ANY($3) RETURNING level, code),
+         own AS (
+             DELETE FROM roster_region r USING UNNEST($4::text[], $5::text[]) AS k(level, code)
+             WHERE r.level = k.level AND r.code = k.code),
+         touched AS (SELECT level, code FROM below UNION SELECT * FROM UNNEST($1::text[], $2::text[])),
          holders AS (DELETE FROM roster_holder h USING touched t WHERE h.level = t.level AND h.code = t.code)
          DELETE FROM roster_enterprise e USING touched t WHERE e.level = t.level AND e.code = t.code",
         &levels,
         &codes,
-        &townships
+        &townships,
+        &gone_levels,
+        &gone_codes
     )
     .execute(conn)
     .await?;
@@ -119,7 +122,9 @@ async fn insert_regions(conn: &mut PgConnection, parts: &[RosterPart]) -> Result
     let households: Vec<i32> = rows.iter().map(|entry| i32::try_from(entry.households).unwrap_or(i32::MAX)).collect();
     sqlx::query!(
         "INSERT INTO roster_region (level, code, name, parent_level, parent_code, work_area, households)
-         SELECT * FROM UNNEST($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::int[])",
+         SELECT * FROM UNNEST($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::int[])
+         ON CONFLICT (level, code) DO UPDATE SET name = EXCLUDED.name, parent_level = EXCLUDED.parent_level,
+             parent_code = EXCLUDED.parent_code, work_area = EXCLUDED.work_area, households = EXCLUDED.households",
         &levels,
         &codes,
         &names as &[&str],
