@@ -138,6 +138,9 @@ enum RosterCommand {
         /// What it holds; by its first line when not said.
         #[arg(long)]
         kind: Option<roster::Kind>,
+        /// Checks and counts, and writes nothing.
+        #[arg(long)]
+        dry_run: bool,
     },
 }
 
@@ -159,8 +162,8 @@ async fn run(command: Command) -> anyhow::Result<()> {
             keys::token(&Caller { role, region, agency, work_area }, ttl)
         }
         Command::Health { wait } => health::run(&Suite::from_env()?, wait).await,
-        Command::Roster { command: RosterCommand::Load { file, kind } } => {
-            roster::load(&Suite::from_env()?, &Keys::from_env()?, &file, kind).await
+        Command::Roster { command: RosterCommand::Load { file, kind, dry_run } } => {
+            roster::load(&Suite::from_env()?, &Keys::from_env()?, &file, kind, dry_run).await
         }
         Command::Clock { target } => {
             exercise::run(&Suite::from_env()?, &Keys::from_env()?, exercise::target(&target)?).await.map(drop)

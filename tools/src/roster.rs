@@ -4,7 +4,9 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result, bail};
 use clap::ValueEnum;
-use dafei_contracts::intake::v1::{ImportRosterRequest, RosterFile, roster_service_client::RosterServiceClient};
+use dafei_contracts::intake::v1::{
+    ImportRosterRequest, ImportRosterResponse, RosterFile, roster_service_client::RosterServiceClient,
+};
 use dafei_kernel::{
     clock::{Clock as _, SystemClock},
     ids::{IdSource as _, SystemIds},
@@ -20,7 +22,7 @@ const CHUNK: usize = 256 * 1024;
 /// What a file holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Kind {
-    /// level,code,name,parent[,work_area]
+    /// level,code,name,parent[,work_area][,households]
     Regions,
     /// role,level,code,agency,person,valid_from[,valid_until]
     Holders,
@@ -52,32 +54,46 @@ impl Kind {
     }
 }
 
-/// Uploads a file and prints what changed.
+/// Uploads a file and prints what changed, or with `dry_run` what would.
 ///
 /// # Errors
 /// When the file cannot be read or intake refuses it, with row and column.
-pub async fn load(suite: &Suite, keys: &Keys, file: &Path, kind: Option<Kind>) -> Result<()> {
+pub async fn load(suite: &Suite, keys: &Keys, file: &Path, kind: Option<Kind>, dry_run: bool) -> Result<()> {
     let bytes = std::fs::read(file).with_context(|| file.display().to_string())?;
     let kind = match kind {
         Some(kind) => kind,
         None => Kind::of_head(csv::Reader::from_reader(bytes.as_slice()).headers()?)?,
     };
     let admin = Caller::new(Role::Admin, city(&bytes, kind)?);
-    let mut intake = RosterServiceClient::new(suite.with(Service::Intake, &keys.bearer(&admin)?));
-    let request_id = SystemIds.ordered(SystemClock.now()).to_string();
-    let mut parts: Vec<ImportRosterRequest> = bytes
-        .chunks(CHUNK)
-        .map(|chunk| ImportRosterRequest { chunk: chunk.to_vec().into(), ..ImportRosterRequest::default() })
-        .collect();
-    let Some(first) = parts.first_mut() else { bail!("{} is empty", file.display()) };
-    first.request_id = request_id;
-    first.set_file(kind.wire());
-    let answer = intake.import_roster(tokio_stream::iter(parts)).await.map_err(crate::refusal)?.into_inner();
-    println!("{}: {} 行，新增或变更 {} 项", file.display(), answer.rows, answer.changed);
+    let answer =
+        import(suite, keys, &admin, kind, &bytes, dry_run).await.with_context(|| file.display().to_string())?;
+    let what = if dry_run { "试运行，未写入；" } else { "" };
+    println!("{}: {what}{} 行，新增或变更 {} 项", file.display(), answer.rows, answer.changed);
     for warning in answer.warnings {
         println!("  提示：{warning}");
     }
     Ok(())
+}
+
+/// Uploads the content of a file.
+pub(crate) async fn import(
+    suite: &Suite,
+    keys: &Keys,
+    admin: &Caller,
+    kind: Kind,
+    bytes: &[u8],
+    dry_run: bool,
+) -> Result<ImportRosterResponse> {
+    let mut intake = RosterServiceClient::new(suite.with(Service::Intake, &keys.bearer(admin)?));
+    let mut parts: Vec<ImportRosterRequest> = bytes
+        .chunks(CHUNK)
+        .map(|chunk| ImportRosterRequest { chunk: chunk.to_vec().into(), ..ImportRosterRequest::default() })
+        .collect();
+    let Some(first) = parts.first_mut() else { bail!("the file is empty") };
+    first.request_id = SystemIds.ordered(SystemClock.now()).to_string();
+    first.set_file(kind.wire());
+    first.dry_run = dry_run;
+    Ok(intake.import_roster(tokio_stream::iter(parts)).await.map_err(crate::refusal)?.into_inner())
 }
 
 /// The city: `DAFEI_CITY`, or the one that the file of regions itself names.

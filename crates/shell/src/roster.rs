@@ -1,18 +1,25 @@
 //! The roster's projection: regions with their parents, posts with their holders, enterprises (clause B1). Intake owns the tables'
 //! content; the other services take its snapshots. An index in memory answers scope checks and owners without a query.
+//!
+//! What follows a change is as large as the change: each city, county and township has a revision in the tables, and the index reads
+//! those that are newer than what it knows.
 
-use std::sync::Arc;
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
+};
 
 use arc_swap::ArcSwap;
 use dafei_contracts::{convert::ConvertError, events::v1 as pb};
-use dafei_kernel::roster::RosterIndex;
+use dafei_kernel::{region::Region, roster::RosterIndex};
 use sqlx::{PgConnection, PgPool};
+use tokio::sync::Mutex;
 
-mod index;
+mod read;
 mod store;
 
-pub use index::{RosterPart, RosterRegion};
-pub use store::MIGRATOR;
+pub use dafei_kernel::roster::RosterPart;
+pub use store::{MIGRATOR, lock, replace};
 
 /// Name of the notification that says that the roster has changed.
 pub const CHANNEL: &str = "dafei_roster";
@@ -35,6 +42,17 @@ pub enum RosterError {
 #[derive(Clone, Debug)]
 pub struct RosterView {
     index: Arc<ArcSwap<RosterIndex>>,
+    /// Whoever changes the index holds it.
+    known: Arc<Mutex<Known>>,
+}
+
+/// What of the tables is in the index.
+#[derive(Debug, Default)]
+struct Known {
+    /// The last revision that was read as committed.
+    revision: i64,
+    /// Parts that a transaction has put into the index before it ended, with its id.
+    ahead: HashMap<Region, String>,
 }
 
 impl RosterView {
@@ -43,13 +61,15 @@ impl RosterView {
     /// # Errors
     /// When PostgreSQL is away or the rows make no roster.
     pub async fn load(pool: &PgPool) -> Result<Self, RosterError> {
-        Ok(Self { index: Arc::new(ArcSwap::from_pointee(store::read(&mut *pool.acquire().await?).await?)) })
+        let view = Self::for_test(RosterIndex::new());
+        view.reload(pool).await?;
+        Ok(view)
     }
 
     /// A view of a given roster, for tests.
     #[must_use]
     pub fn for_test(index: RosterIndex) -> Self {
-        Self { index: Arc::new(ArcSwap::from_pointee(index)) }
+        Self { index: Arc::new(ArcSwap::from_pointee(index)), known: Arc::default() }
     }
 
     /// The roster of now.
@@ -58,36 +78,88 @@ impl RosterView {
         self.index.load_full()
     }
 
-    /// Reads the whole roster again, after a notification on [`CHANNEL`].
+    /// Reads what has changed since the last time, after a notification on [`CHANNEL`].
     ///
     /// # Errors
     /// When PostgreSQL is away or the rows make no roster.
     pub async fn reload(&self, pool: &PgPool) -> Result<(), RosterError> {
-        self.index.store(Arc::new(store::read(&mut *pool.acquire().await?).await?));
-        Ok(())
+        // The connection first: who waits for the index holds one already.
+        let mut conn = pool.acquire().await?;
+        self.refresh(&mut conn).await.map(drop)
     }
 
-    /// Takes snapshots into the tables, in the caller's transaction, and into the index at once, so that later events of the same
-    /// batch see them. Should the transaction be rolled back, the index is ahead until the same snapshots come again.
+    /// As [`Self::reload`], on a connection. In a transaction, before its own changes and under [`lock`], it is the roster that the tables
+    /// hold until the transaction ends. Answers with it and its revision.
+    ///
+    /// # Errors
+    /// As [`Self::reload`].
+    pub async fn refresh(&self, conn: &mut PgConnection) -> Result<(Arc<RosterIndex>, i64), RosterError> {
+        let mut known = self.known.lock().await;
+        let ended = read::ended(conn, &known.ahead).await?;
+        let newer = read::newer(conn, known.revision).await?;
+        let revision = newer.iter().map(|(_, newer)| *newer).fold(known.revision, i64::max);
+        // What is committed has a newer revision; what was rolled back is read as it was.
+        let undone = known.ahead.iter().filter(|(_, transaction)| ended.get(*transaction) == Some(&false));
+        let stale: BTreeSet<Region> =
+            undone.map(|(region, _)| region.clone()).chain(newer.into_iter().map(|(region, _)| region)).collect();
+        if !stale.is_empty() {
+            let stale: Vec<Region> = stale.into_iter().collect();
+            let mut index = RosterIndex::clone(&self.index.load());
+            for chunk in stale.chunks(read::CHUNK) {
+                put(&mut index, read::parts(conn, chunk).await?);
+            }
+            self.index.store(Arc::new(index));
+        }
+        known.revision = revision;
+        known.ahead.retain(|_, transaction| !ended.contains_key(transaction));
+        Ok((self.index.load_full(), revision))
+    }
+
+    /// Takes the roster that this process has made of revision `from` and committed as revision `to`. Had the view moved on meanwhile, it
+    /// reads the change as any other process does.
+    pub async fn advance(&self, from: i64, to: i64, index: RosterIndex) {
+        let mut known = self.known.lock().await;
+        if known.revision == from {
+            self.index.store(Arc::new(index));
+            known.revision = to;
+        }
+    }
+
+    /// Takes snapshots, in their order, into the tables, in the caller's transaction, and into the index at once, so that later events of
+    /// the same batch see them. Of several of one region the last counts. Should the transaction be rolled back, the index is ahead until
+    /// the next reload or until the same snapshots come again.
     ///
     /// # Errors
     /// When a snapshot is malformed or PostgreSQL refuses.
     pub async fn apply(&self, conn: &mut PgConnection, snapshots: &[&pb::RosterSnapshot]) -> Result<(), RosterError> {
-        if snapshots.is_empty() {
+        let parts = snapshots.iter().map(|snapshot| RosterPart::try_from(*snapshot)).collect::<Result<Vec<_>, _>>()?;
+        let last: HashMap<_, _> = parts.iter().enumerate().map(|(at, part)| (part.region.clone(), at)).collect();
+        let parts: Vec<RosterPart> = parts
+            .into_iter()
+            .enumerate()
+            .filter(|(at, part)| last.get(&part.region) == Some(at))
+            .map(|(_, part)| part)
+            .collect();
+        if parts.is_empty() {
             return Ok(());
         }
-        let parts = snapshots.iter().map(|snapshot| RosterPart::try_from(*snapshot)).collect::<Result<Vec<_>, _>>()?;
-        store::replace(conn, &parts).await?;
-        // Read anew in the same transaction, not patched: a reload that began earlier may have put an older index in place.
-        self.index.store(Arc::new(store::read(conn).await?));
+        lock(conn).await?;
+        replace(conn, &parts).await?;
+        let transaction = read::transaction(conn).await?;
+        let mut known = self.known.lock().await;
+        known.ahead.extend(parts.iter().map(|part| (part.region.clone(), transaction.clone())));
+        let mut index = RosterIndex::clone(&self.index.load());
+        put(&mut index, parts);
+        self.index.store(Arc::new(index));
         Ok(())
     }
 }
 
-/// Replaces parts of the roster in the tables: what intake's import writes.
-///
-/// # Errors
-/// When PostgreSQL refuses.
-pub async fn replace(conn: &mut PgConnection, parts: &[RosterPart]) -> Result<(), RosterError> {
-    store::replace(conn, parts).await
+fn put(index: &mut RosterIndex, parts: Vec<RosterPart>) {
+    for part in parts {
+        let region = part.region.clone();
+        if let Err(error) = index.put_part(part) {
+            tracing::warn!(%region, %error, "a part of the roster is not as it should be");
+        }
+    }
 }

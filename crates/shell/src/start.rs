@@ -378,6 +378,8 @@ async fn listen_roster(
             () = token.cancelled() => return Ok(()),
             notice = listener.recv() => {
                 notice?;
+                // What was changed meanwhile is read at once, however many notices there are of it.
+                while listener.next_buffered().is_some() {}
                 roster.reload(pool).await?;
             }
         }

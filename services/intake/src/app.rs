@@ -16,7 +16,7 @@ mod writer;
 
 use std::sync::Arc;
 
-use dafei_intake_core::{claimed::Untimely, notices::Rules as NoticeRules, suspicion::Rules};
+use dafei_intake_core::{claimed::Untimely, notices::Rules as NoticeRules, roster::Limits, suspicion::Rules};
 use dafei_kernel::{clock::SharedClock, ids::IdSource};
 use dafei_runtime::status::Fault;
 use dafei_shell::roster::RosterView;
@@ -32,7 +32,7 @@ pub(crate) use leaflets::{NewDistribution, distribute};
 pub(crate) use notices::{
     NewNotice, Removal, post as post_notice, remove as remove_notice, standing as notice_standing,
 };
-pub(crate) use roster::{Upload, import};
+pub(crate) use roster::{Asked, Upload, change, dry_run, import};
 pub(crate) use standings::{Asked as AskedStandings, list as list_standings};
 pub use writer::Writer;
 pub(crate) use writer::{Action, Answer, Queue, Write};
@@ -49,6 +49,8 @@ pub struct App {
     pub photos: Photos,
     /// The roster.
     pub roster: RosterView,
+    /// What is configured of the roster.
+    pub roster_limits: Limits,
     /// What is configured of the village's steps.
     pub rules: Rules,
     /// What is configured of the villages' notices (clause D5).

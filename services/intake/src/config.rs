@@ -2,11 +2,14 @@
 
 mod photos;
 
-use dafei_intake_core::{duplicates::Likeness, notices::Rules as NoticeRules, suspicion::Rules};
+use dafei_intake_core::{duplicates::Likeness, notices::Rules as NoticeRules, roster::Limits, suspicion::Rules};
 use dafei_kernel::act::Act;
 use dafei_runtime::config::{Checked, Common, ConfigError, Pending, Reader, Service, Source, parse};
 
 use crate::objects::Place;
+
+/// Cities that a rehearsal of the whole country may have.
+const MAX_CITIES: usize = 500;
 
 /// Settings of intake.
 #[derive(Debug, Clone)]
@@ -20,6 +23,8 @@ pub struct Settings {
     pub photos: Place,
     /// What is asked of the villages' notices (clause D5).
     pub notices: NoticeRules,
+    /// How large the roster may be (clause B1).
+    pub roster_limits: Limits,
 }
 
 impl Settings {
@@ -36,6 +41,7 @@ impl Settings {
         let reopen = reader.value("DAFEI_REOPEN_WITHIN_DAYS", parse::whole(1_u32, 3_650));
         let radius = reader.value("DAFEI_DUPLICATE_RADIUS_M", parse::whole(1_u32, 10_000));
         let window = reader.value("DAFEI_DUPLICATE_WINDOW_DAYS", parse::whole(1_u32, 3_650));
+        let cities = reader.value("DAFEI_ROSTER_CITIES", cities);
         let checked = reader.finish()?;
         let never = never.get(&checked).map(|acts| acts.into_iter().collect());
         let rules = Rules {
@@ -43,7 +49,13 @@ impl Settings {
             reopen_within_days: reopen.get(&checked),
             likeness: Likeness { radius_m: radius.get(&checked), window_days: window.get(&checked) },
         };
-        Ok(Self { common: common.get(&checked), rules, notices: notices.get(&checked), photos: photos.get(&checked) })
+        Ok(Self {
+            common: common.get(&checked),
+            rules,
+            notices: notices.get(&checked),
+            photos: photos.get(&checked),
+            roster_limits: Limits { cities: cities.get(&checked) },
+        })
     }
 }
 
@@ -87,6 +99,11 @@ fn acts(text: &str) -> Result<Vec<Act>, String> {
     text.split(',')
         .map(|code| Act::parse(code.trim()).map_err(|_| format!("act codes separated by commas; {code:?} is none")))
         .collect()
+}
+
+/// A number of cities.
+fn cities(text: &str) -> Result<usize, String> {
+    text.parse().ok().filter(|cities| (1..=MAX_CITIES).contains(cities)).ok_or_else(|| format!("1 to {MAX_CITIES}"))
 }
 
 #[cfg(test)]
@@ -140,6 +157,15 @@ mod tests {
         let rules = Settings::read(&own).expect("settings").rules;
         assert_eq!((rules.reopen_within_days, rules.likeness.radius_m, rules.likeness.window_days), (30, 500, 30));
         assert!(Settings::read(&source().with("DAFEI_DUPLICATE_WINDOW_DAYS", "0")).is_err());
+    }
+
+    #[test]
+    fn a_roster_has_one_city_unless_the_settings_say_more() {
+        let cities = |source: &MapSource| Settings::read(source).map(|settings| settings.roster_limits.cities);
+        assert_eq!(cities(&source()).expect("settings"), 1);
+        assert_eq!(cities(&source().with("DAFEI_ROSTER_CITIES", "342")).expect("settings"), 342);
+        let error = cities(&source().with("DAFEI_ROSTER_CITIES", "0")).expect_err("refused").to_string();
+        assert!(error.contains("DAFEI_ROSTER_CITIES"), "{error}");
     }
 
     #[test]

@@ -29,6 +29,7 @@ pub async fn serve(mut started: Started, settings: Settings) -> anyhow::Result<E
         ids: started.ids.clone(),
         photos: Photos::open(&settings.photos)?,
         roster: started.roster.clone(),
+        roster_limits: settings.roster_limits,
         rules: settings.rules,
         notices: settings.notices,
     });

@@ -57,11 +57,18 @@ def demo(home: Home, _: argparse.Namespace) -> None:
 def bench(_: Home, options: argparse.Namespace) -> None:
     os.environ["DAFEI_PROFILE"] = "release"
     provision.everything()
+    rest = options.rest
+    national = rest[:1] == ["roster"]
+    if national:
+        # A rehearsal of the country: all its cities in one deployment, and one call that takes as long as the import.
+        os.environ["DAFEI_ROSTER_CITIES"] = "500"
+        os.environ["DAFEI_GRPC_TIMEOUT_SECONDS"] = "600"
+        rest = [*rest, "--data", str(provision.divisions())]
     suite.build()
     home = check.fresh_home(TOOLS / "suite-bench")
     try:
-        suite.start(home, "system")
-        suite.tool(home, "bench", *options.rest)
+        suite.start(home, "system", roster=not national)
+        suite.tool(home, "bench", *rest)
     finally:
         suite.stop(home)
 
@@ -118,7 +125,7 @@ def parser() -> argparse.ArgumentParser:
     add("down", down, "stops the suite").add_argument("--wipe", action="store_true", help="and removes its data")
     add("demo", demo, "plays the demo; the exit status tells whether all went as it should")
     add("test", lambda _, options: check.test(options.rest), "runs every check and test").add_argument("rest", nargs="*")
-    command = add("bench", bench, "measures: loop, intake; --scale N")
+    command = add("bench", bench, "measures: loop, intake (--scale N), roster")
     command.add_argument("rest", nargs=argparse.REMAINDER)
     for name, text in (
         ("token", "prints a token: --role ROLE --region LEVEL:CODE [--agency AGENCY]"),

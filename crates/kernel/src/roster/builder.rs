@@ -135,7 +135,7 @@ fn fitting(index: &RosterIndex, entry: RegionEntry) -> Result<RegionEntry, RowFa
 fn put_holders(index: &mut RosterIndex, rows: Vec<(usize, Holder)>, errors: &mut Vec<RowError>) {
     for (row, holder) in rows {
         match check_holder(index, &holder) {
-            Ok(()) => index.holders.entry(holder.region.clone()).or_default().push(holder),
+            Ok(()) => index.upsert_holder(holder),
             Err(fault) => errors.push(RowError { row, fault }),
         }
     }

@@ -11,7 +11,7 @@ use crate::{
     time::Instant,
 };
 
-fn region(text: &str) -> Region {
+pub(super) fn region(text: &str) -> Region {
     text.parse().expect("a region")
 }
 
@@ -21,6 +21,7 @@ fn add(index: &mut RosterIndex, text: &str, parent: Option<&str>, area: Option<&
         name: text.to_owned(),
         parent: parent.map(region),
         work_area: area.map(region),
+        households: 0,
     })
 }
 
@@ -173,11 +174,17 @@ fn the_owner_of_a_post_is_named_as_of_the_instant() {
     assert!(index.owner_at(&post, at).persons.is_empty());
 }
 
-fn entry(text: &str, parent: Option<&str>, area: Option<&str>) -> RegionEntry {
-    RegionEntry { region: region(text), name: text.to_owned(), parent: parent.map(region), work_area: area.map(region) }
+pub(super) fn entry(text: &str, parent: Option<&str>, area: Option<&str>) -> RegionEntry {
+    RegionEntry {
+        region: region(text),
+        name: text.to_owned(),
+        parent: parent.map(region),
+        work_area: area.map(region),
+        households: 0,
+    }
 }
 
-fn enterprise(region_text: &str) -> Enterprise {
+pub(super) fn enterprise(region_text: &str) -> Enterprise {
     Enterprise {
         credit_code: CreditCode::parse("91350100M000100Y43").expect("form"),
         name: "某公司".to_owned(),
@@ -290,6 +297,7 @@ fn the_whole_of_linyi_is_built_and_every_village_lies_in_the_city() {
             name: fields[2].to_owned(),
             parent: parent_level.map(|level| Region::new(level, fields[3]).expect("a code")),
             work_area: None,
+            households: 0,
         };
         builder = builder.region(at + 1, row);
     }

@@ -5,18 +5,24 @@ use dafei_contracts::events::v1::RosterSnapshot;
 use dafei_kernel::{
     region::Region,
     role::Role,
-    roster::{Holder, RosterIndex},
+    roster::{Holder, RegionEntry, RosterIndex},
     time::Instant,
 };
-use dafei_shell::roster::{MIGRATOR, RosterPart, RosterRegion, RosterView};
+use dafei_shell::roster::{MIGRATOR, RosterPart, RosterView};
 use dafei_testkit::TestDb;
 
 fn region(text: &str) -> Region {
     text.parse().expect("a region")
 }
 
-fn entry(text: &str, parent: Option<&str>) -> RosterRegion {
-    RosterRegion { region: region(text), name: text.to_owned(), parent: parent.map(region), work_area: None }
+fn entry(text: &str, parent: Option<&str>) -> RegionEntry {
+    RegionEntry {
+        region: region(text),
+        name: text.to_owned(),
+        parent: parent.map(region),
+        work_area: None,
+        households: 7,
+    }
 }
 
 fn at(text: &str) -> Instant {
@@ -107,4 +113,63 @@ async fn a_snapshot_that_is_rolled_back_leaves_the_tables_as_they_were() {
     assert!(read.current().get(&region("village:371302001001")).is_none());
     view.reload(&db.pool).await.expect("reloads");
     assert_eq!(view.current().len(), 2);
+}
+
+#[tokio::test]
+async fn a_view_reads_only_what_has_changed_since_and_is_as_one_that_reads_all() {
+    let (db, view) = fresh().await;
+    let other = RosterView::load(&db.pool).await.expect("loads");
+    take(&db, &view, &upper()).await;
+    take(&db, &view, &[township(&["village:371302001001"], vec![secretary("village:371302001001", "王")])]).await;
+    other.reload(&db.pool).await.expect("reloads");
+    assert_eq!(other.current(), view.current());
+    // Behind the back of the revisions: what is not said to have changed is not read.
+    sqlx::query("UPDATE roster_region SET name = 'x' WHERE level = 'city'").execute(&db.pool).await.expect("updates");
+    take(&db, &view, &[township(&[], Vec::new())]).await;
+    other.reload(&db.pool).await.expect("reloads");
+    assert!(other.current().get(&region("village:371302001001")).is_none());
+    assert_eq!(other.current().get(&region("city:371300")).expect("there").name, "city:371300");
+    let gone = RosterPart { regions: Vec::new(), ..township(&[], Vec::new()) };
+    take(&db, &view, &[gone]).await;
+    other.reload(&db.pool).await.expect("reloads");
+    assert_eq!((other.current(), other.current().len()), (view.current(), 2), "a part that is gone is gone everywhere");
+}
+
+#[tokio::test]
+async fn a_village_that_moves_twice_within_a_batch_is_where_it_came_last() {
+    let (db, view) = fresh().await;
+    take(&db, &view, &upper()).await;
+    let village = "village:371302001001";
+    let other = |villages: &[&str], person: &str| {
+        let mut regions = vec![entry("township:371302002", Some("county:371302"))];
+        regions.extend(villages.iter().map(|village| entry(village, Some("township:371302002"))));
+        let holders = villages.iter().map(|village| secretary(village, person)).collect();
+        RosterPart { region: region("township:371302002"), regions, holders, enterprises: Vec::new() }
+    };
+    let (here, there) = (township(&[village], vec![secretary(village, "王")]), other(&[village], "李"));
+    take(&db, &view, &[township(&[], Vec::new()), there.clone(), other(&[], ""), here, there]).await;
+    let read = RosterView::load(&db.pool).await.expect("loads");
+    assert_eq!(read.current(), view.current());
+    assert_eq!(names(&read.current(), village), ["李"]);
+    let path = read.current().path(&region(village)).expect("a path");
+    assert!(path.is_within(&region("township:371302002")));
+}
+
+#[tokio::test]
+async fn revisions_follow_the_order_of_the_commits() {
+    let (db, view) = fresh().await;
+    take(&db, &view, &upper()).await;
+    let mut first = db.pool.begin().await.expect("begins");
+    dafei_shell::roster::lock(&mut first).await.expect("alone");
+    let (pool, part) = (db.pool.clone(), township(&["village:371302001001"], Vec::new()));
+    let second = tokio::spawn(async move {
+        let mut tx = pool.begin().await.expect("begins");
+        dafei_shell::roster::lock(&mut tx).await.expect("waits");
+        let revision = dafei_shell::roster::replace(&mut tx, &[part]).await.expect("replaces");
+        tx.commit().await.expect("commits");
+        revision
+    });
+    let mine = dafei_shell::roster::replace(&mut first, &upper()).await.expect("replaces");
+    first.commit().await.expect("commits");
+    assert!(second.await.expect("ends") > mine);
 }

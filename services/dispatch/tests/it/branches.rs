@@ -168,6 +168,7 @@ async fn intakes_snapshots_renew_the_roster_and_a_withdrawn_report_closes() {
         name: "新名".to_owned(),
         parent: Some(wire_region(parent)),
         work_area: String::new(),
+        households: 0,
     };
     let snapshot = |regions| ev::RosterSnapshot {
         meta: None,

@@ -78,6 +78,7 @@ fn roster() -> RosterIndex {
             name: text.to_owned(),
             parent: parent.map(region),
             work_area: work_area.map(region),
+            households: 0,
         };
         roster.upsert_region(entry).expect("a region with its parent");
     }

@@ -15,8 +15,8 @@ use super::villages;
 use crate::{app::App, store::leaflets, wire::publicity as wire};
 
 /// The households of a village, where the roster has their number.
-const fn households(_roster: &RosterIndex, _village: &Region) -> Option<u32> {
-    None
+fn households(roster: &RosterIndex, village: &Region) -> Option<u32> {
+    roster.get(village).map(|entry| entry.households).filter(|households| *households > 0)
 }
 
 /// The coverage of a region and of the regions below it.

@@ -1,105 +1,131 @@
-//! The import of a roster file: checked as a whole, written as a whole, announced part by part (clause B1).
+//! Changes of the roster, from a file or one by one: checked as a whole, written as a whole, announced part by part (clause B1).
 
-use std::collections::BTreeSet;
+mod announce;
+mod upload;
 
-use dafei_contracts::{Event, events::v1 as ev, intake::v1 as api};
-use dafei_intake_core::roster::{self, Contents, File, Import, RowError, Unit};
-use dafei_kernel::{
-    ids,
-    owner::Post,
-    region::{Level, Region, RegionPath},
-    roster::RosterIndex,
-    time::Instant,
-};
-use dafei_messaging::{
-    event::{MAX_PAYLOAD, NewEvent},
-    log,
-    requests::RequestKey,
-};
+use std::{collections::BTreeSet, sync::Arc};
+
+use dafei_contracts::intake::v1 as api;
+use dafei_intake_core::roster::{self, Change, Import, Parsed, Refused, RowError};
+use dafei_kernel::{owner::Post, region::Region, roster::RosterIndex};
+use dafei_messaging::requests::RequestKey;
 use dafei_runtime::status::{Fault, Violation};
 use dafei_shell::{
     faults,
     once::{Begun, Once},
-    roster::{RosterPart, RosterRegion, RosterView, replace},
+    roster::{RosterError, lock},
 };
-use sha2::{Digest as _, Sha256};
-use sqlx::PgConnection;
-use uuid::Uuid;
+use prost::Message;
 
-use crate::{
-    app::App,
-    publisher::Meta,
-    store::heads::{self, Head},
-    work,
-};
+use crate::app::App;
+pub(crate) use upload::Upload;
 
-/// Events of one statement: snapshots are large.
-const CHUNK: usize = 64;
-
-/// A file that was received.
-pub(crate) struct Upload {
+/// Who asks for what.
+pub(crate) struct Asked {
     pub(crate) request: RequestKey,
+    pub(crate) payload_hash: [u8; 32],
     pub(crate) actor: Post,
-    pub(crate) file: File,
-    pub(crate) bytes: Vec<u8>,
+}
+
+/// A roster on its way into the tables.
+struct Draft<'a> {
+    before: &'a RosterIndex,
+    after: &'a RosterIndex,
+    touched: &'a BTreeSet<Region>,
+    actor: &'a Post,
+    /// The field that is at fault when a part becomes too large to be announced.
+    field: &'static str,
 }
 
 /// Imports a file, all or nothing; after it, this process knows the new roster.
 ///
 /// # Errors
 /// Everything that is wrong with the file, by row and column; or that the request id stands for another file; or the database.
-pub(crate) async fn import(app: &App, upload: Upload) -> Result<api::ImportRosterResponse, Fault> {
-    let Upload { request, actor, file, bytes } = upload;
-    let hash = payload_hash(file, &bytes);
-    let mut once = match Once::begin(&app.pool, &*app.clock, request, &hash).await? {
+pub(crate) async fn import(app: &App, asked: Asked, file: Parsed) -> Result<api::ImportRosterResponse, Fault> {
+    let Asked { request, payload_hash, actor } = asked;
+    let mut once = match Once::begin(&app.pool, &*app.clock, request, &payload_hash).await? {
         Begun::Answered(first) => return Ok(first),
         Begun::New(once) => once,
     };
-    // One import at a time: the next one starts from what this one leaves.
-    heads::lock_imports(once.conn()).await.map_err(faults::database)?;
-    let now = once.now;
-    let view = RosterView::load(&app.pool).await.map_err(Fault::internal)?;
-    let import = tokio::task::spawn_blocking(move || roster::import(&contents(&view.current()), file, &bytes))
-        .await
-        .map_err(Fault::internal)?
-        .map_err(|errors| invalid(&errors))?;
-    if !import.touched.is_empty() {
-        write(app, once.conn(), &import, &actor, now).await?;
-    }
-    let answer = api::ImportRosterResponse {
-        rows: count(import.rows),
-        changed: count(import.changed),
-        warnings: import.warnings,
-    };
-    let answer = once.finish(answer).await?;
-    app.roster.reload(&app.pool).await.map_err(Fault::internal)?;
+    let (before, from) = locked(app, &mut once).await?;
+    let import = check(app, &before, file).await?;
+    let (after, touched) = (&import.roster, &import.touched);
+    let draft = Draft { before: &before, after, touched, actor: &actor, field: "chunk" };
+    let to = announce::write(app, &mut once, &draft).await?;
+    let answer = once.finish(counts(&import)).await?;
+    app.roster.advance(from, to.unwrap_or(from), import.roster).await;
     Ok(answer)
 }
 
-fn payload_hash(file: File, bytes: &[u8]) -> [u8; 32] {
-    let kind: &[u8] = match file {
-        File::Regions => b"regions\n",
-        File::Holders => b"holders\n",
-        File::Enterprises => b"enterprises\n",
+/// Checks and counts a file as [`import`] does, and writes nothing.
+///
+/// # Errors
+/// As [`import`].
+pub(crate) async fn dry_run(app: &App, actor: &Post, file: Parsed) -> Result<api::ImportRosterResponse, Fault> {
+    let mut conn = app.pool.acquire().await.map_err(faults::database)?;
+    let (before, _) = app.roster.refresh(&mut conn).await.map_err(away)?;
+    drop(conn);
+    let import = check(app, &before, file).await?;
+    let (after, touched) = (&import.roster, &import.touched);
+    announce::check(app, &Draft { before: &before, after, touched, actor, field: "chunk" }).await?;
+    Ok(counts(&import))
+}
+
+/// Carries a single change out. `wanted` reads it out of the request, unless that was answered before: what it removed may be gone.
+/// `answer` is told whether anything is not as it was.
+///
+/// # Errors
+/// Why it is refused; or that the request id stands for another change; or the database.
+pub(crate) async fn change<A: Message + Default>(
+    app: &App,
+    asked: Asked,
+    wanted: impl FnOnce(&RosterIndex) -> Result<Change, Fault>,
+    answer: impl FnOnce(bool) -> A,
+) -> Result<A, Fault> {
+    let Asked { request, payload_hash, actor } = asked;
+    let mut once = match Once::begin(&app.pool, &*app.clock, request, &payload_hash).await? {
+        Begun::Answered(first) => return Ok(first),
+        Begun::New(once) => once,
     };
-    let mut hash = Sha256::new();
-    hash.update(kind);
-    hash.update(bytes);
-    hash.finalize().into()
+    let wanted = wanted(&app.roster.current())?;
+    let (before, from) = locked(app, &mut once).await?;
+    let changed = roster::change(&before, wanted, app.roster_limits, once.now).map_err(refused)?;
+    let (after, touched) = (&changed.roster, &changed.touched);
+    let draft = Draft { before: &before, after, touched, actor: &actor, field: "region" };
+    let to = announce::write(app, &mut once, &draft).await?;
+    let answer = once.finish(answer(!changed.touched.is_empty())).await?;
+    app.roster.advance(from, to.unwrap_or(from), changed.roster).await;
+    Ok(answer)
 }
 
-fn count(number: usize) -> u32 {
-    u32::try_from(number).unwrap_or(u32::MAX)
+/// One change at a time: the next one starts from what this one leaves.
+async fn locked(app: &App, once: &mut Once) -> Result<(Arc<RosterIndex>, i64), Fault> {
+    lock(once.conn()).await.map_err(away)?;
+    app.roster.refresh(once.conn()).await.map_err(away)
 }
 
-/// The whole roster as data.
-fn contents(index: &RosterIndex) -> Contents {
-    let entries = || Level::ALL.iter().flat_map(|level| index.of_level(*level));
-    Contents::new(
-        entries().cloned(),
-        entries().flat_map(|entry| index.holders(&entry.region)).cloned(),
-        index.enterprises().cloned(),
-    )
+async fn check(app: &App, before: &Arc<RosterIndex>, file: Parsed) -> Result<Import, Fault> {
+    let (before, limits) = (Arc::clone(before), app.roster_limits);
+    tokio::task::spawn_blocking(move || roster::import(&before, file, limits))
+        .await
+        .map_err(Fault::internal)?
+        .map_err(|errors| invalid(&errors))
+}
+
+fn counts(import: &Import) -> api::ImportRosterResponse {
+    let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
+    api::ImportRosterResponse {
+        rows: count(import.rows),
+        changed: count(import.changed),
+        warnings: import.warnings.clone(),
+    }
+}
+
+fn away(error: RosterError) -> Fault {
+    match error {
+        RosterError::Sql(error) => faults::database(error),
+        error => Fault::internal(error),
+    }
 }
 
 fn invalid(errors: &[RowError]) -> Fault {
@@ -111,73 +137,11 @@ fn invalid(errors: &[RowError]) -> Fault {
     Fault::InvalidArgument { violations: errors.iter().map(violation).collect() }
 }
 
-/// Writes the parts that have changed, and their snapshots: city, counties, townships.
-async fn write(app: &App, conn: &mut PgConnection, import: &Import, actor: &Post, now: Instant) -> Result<(), Fault> {
-    let parts = parts(&import.contents, &import.touched)?;
-    let plain: Vec<RosterPart> = parts.iter().map(|(_, part)| part.clone()).collect();
-    replace(conn, &plain).await.map_err(Fault::internal)?;
-    let ids: Vec<Uuid> = parts.iter().map(|(_, part)| aggregate(&part.region)).collect();
-    let mut known = heads::lock(conn, &ids).await.map_err(faults::database)?;
-    let (mut rows, mut moved) = (Vec::new(), Vec::new());
-    for ((path, part), id) in parts.iter().zip(ids) {
-        let mut head = known.remove(&id).unwrap_or_default();
-        rows.push(snapshot(app, now, path, part, actor, &mut head)?);
-        moved.push((id, head));
+fn refused(refused: Refused) -> Fault {
+    let Refused { field, reason, by_state, description, description_zh } = refused;
+    if by_state {
+        Fault::precondition(reason, field, description, description_zh)
+    } else {
+        Fault::field(field, reason, description, description_zh)
     }
-    for chunk in rows.chunks(CHUNK) {
-        log::append(conn, chunk).await.map_err(Fault::internal)?;
-    }
-    heads::store(conn, &moved).await.map_err(faults::database)
-}
-
-fn aggregate(region: &Region) -> Uuid {
-    ids::derived(&["roster", region.level().code(), region.code().as_str()])
-}
-
-fn snapshot(
-    app: &App,
-    now: Instant,
-    path: &RegionPath,
-    part: &RosterPart,
-    actor: &Post,
-    head: &mut Head,
-) -> Result<NewEvent, Fault> {
-    let meta = Meta {
-        aggregate: aggregate(&part.region),
-        sequence: head.sequence + 1,
-        path,
-        actor: Some(actor),
-        received_at: now,
-        claimed_at: None,
-        chain: head.chain.clone(),
-    };
-    let event = Event::from(ev::RosterSnapshot::from(part));
-    let trace = dafei_runtime::telemetry::current_traceparent();
-    let row = work::row(app, now, event, meta, trace, head).map_err(Fault::internal)?;
-    if row.payload.len() > MAX_PAYLOAD {
-        let zh = format!("{}的内容过多，无法发布", part.region.code());
-        return Err(Fault::field("chunk", "PART_TOO_LARGE", format!("{} is too large to announce", part.region), zh));
-    }
-    Ok(row)
-}
-
-/// The touched parts with their paths.
-fn parts(contents: &Contents, touched: &BTreeSet<Region>) -> Result<Vec<(RegionPath, RosterPart)>, Fault> {
-    let part = |unit: Unit| {
-        let path = RegionPath::new(unit.path).map_err(Fault::internal)?;
-        let regions = unit.regions.into_iter().map(|entry| RosterRegion {
-            region: entry.region,
-            name: entry.name,
-            parent: entry.parent,
-            work_area: entry.work_area,
-        });
-        let part = RosterPart {
-            region: unit.region,
-            regions: regions.collect(),
-            holders: unit.holders,
-            enterprises: unit.enterprises,
-        };
-        Ok((path, part))
-    };
-    contents.units(touched).into_iter().map(part).collect()
 }

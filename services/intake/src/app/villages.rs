@@ -72,6 +72,7 @@ mod tests {
                 name: code.to_owned(),
                 parent: parent.map(region),
                 work_area: work_area.map(region),
+                households: 0,
             };
             roster.upsert_region(entry).expect("its parent is there");
         }

@@ -1,28 +1,25 @@
-//! The roster: import by the administrator; its regions are for everyone who has a token.
+//! The roster: imports and changes; its regions are for everyone who has a token.
+
+mod changes;
+mod reads;
 
 use dafei_contracts::{
-    convert::{self, ConvertError},
+    convert::ConvertError,
     intake::v1::{self as api, roster_service_server::RosterService},
 };
-use dafei_intake_core::roster::File;
-use dafei_kernel::{
-    owner::Post,
-    region::{Level, Region},
-    role::Role,
-    roster::RosterIndex,
-    time::Instant,
+use dafei_intake_core::roster::{Change, File};
+use dafei_kernel::{role::Role, roster::RosterIndex};
+use dafei_runtime::{
+    identity::{Principal, principal},
+    status::Fault,
 };
-use dafei_runtime::{identity::principal, status::Fault};
-use dafei_shell::{faults, paging, scope};
+use dafei_shell::{faults, scope};
+use prost::Message;
 use tonic::{Request, Response, Status, Streaming};
 
-use super::{Grpc, evidence::add, request_key, suspicions::villages_of};
-use crate::app::{Upload, import};
-
-const ROLES: &[Role] = &[Role::Admin];
-
-/// Most bytes of a file.
-const MAX_BYTES: usize = 64 * 1024 * 1024;
+use super::{Grpc, request_key};
+use crate::app::{Asked, Upload, change, dry_run, import};
+use changes::{ADMIN, COUNTY};
 
 fn file(value: i32) -> Result<File, Fault> {
     match api::RosterFile::try_from(value) {
@@ -34,42 +31,32 @@ fn file(value: i32) -> Result<File, Fault> {
     }
 }
 
-fn known(roster: &RosterIndex, field: &str, region: &Region) -> Result<(), Fault> {
-    if roster.get(region).is_some() {
-        return Ok(());
+impl Grpc {
+    /// Who asks for a change: one of the roles; what it asks for, by its hash.
+    fn asked(
+        caller: &Principal,
+        roles: &[Role],
+        method: &str,
+        request_id: &str,
+        payload: &impl Message,
+    ) -> Result<Asked, Fault> {
+        scope::require(caller, roles)?;
+        Ok(Asked {
+            request: request_key(caller, method, request_id)?,
+            payload_hash: faults::payload_hash(payload),
+            actor: scope::post(caller),
+        })
     }
-    Err(Fault::field(field, "UNKNOWN_REGION", format!("{region} is not in the roster"), "没有这个行政区划"))
-}
 
-/// The region's posts that someone holds at an instant.
-fn holders(roster: &RosterIndex, region: &Region, at: Instant) -> Vec<dafei_contracts::types::v1::Owner> {
-    let mut posts: Vec<Post> = roster
-        .holders(region)
-        .iter()
-        .map(|holder| Post { role: holder.role, region: holder.region.clone(), agency: holder.agency })
-        .collect();
-    posts.sort();
-    posts.dedup();
-    posts
-        .iter()
-        .map(|post| roster.owner_at(post, at))
-        .filter(|owner| !owner.persons.is_empty())
-        .map(|owner| (&owner).into())
-        .collect()
-}
-
-/// The regions directly below one, in the order of their levels and codes; for a work area its villages.
-fn below(roster: &RosterIndex, parent: Option<&Region>) -> Vec<Region> {
-    match parent {
-        None => {
-            let mut cities: Vec<Region> = roster.of_level(Level::City).map(|entry| entry.region.clone()).collect();
-            cities.sort();
-            cities
-        }
-        Some(area) if area.level() == Level::WorkArea => {
-            villages_of(roster, area).iter().filter_map(|code| Region::new(Level::Village, code).ok()).collect()
-        }
-        Some(parent) => roster.children(parent).cloned().collect(),
+    /// Reads a change out of a request and carries it out.
+    async fn change<B, A: Message + Default>(
+        &self,
+        (caller, asked, body): (&Principal, Asked, &B),
+        read: impl FnOnce(&Principal, &RosterIndex, &B) -> Result<Change, Fault>,
+        answer: impl FnOnce(bool) -> A,
+    ) -> Result<Response<A>, Status> {
+        let wanted = |roster: &RosterIndex| read(caller, roster, body);
+        Ok(Response::new(change(&self.app, asked, wanted, answer).await?))
     }
 }
 
@@ -80,20 +67,91 @@ impl RosterService for Grpc {
         request: Request<Streaming<api::ImportRosterRequest>>,
     ) -> Result<Response<api::ImportRosterResponse>, Status> {
         let caller = principal(&request)?.clone();
-        scope::require(&caller, ROLES)?;
+        scope::require(&caller, ADMIN)?;
         let mut parts = request.into_inner();
         let first = parts.message().await?.unwrap_or_default();
-        let mut upload = Upload {
-            request: request_key(&caller, "ImportRoster", &first.request_id)?,
-            actor: scope::post(&caller),
-            file: file(first.file)?,
-            bytes: Vec::new(),
-        };
-        add(&mut upload.bytes, &first.chunk, MAX_BYTES)?;
+        let request = request_key(&caller, "ImportRoster", &first.request_id)?;
+        let actor = scope::post(&caller);
+        let mut upload = Upload::begin(file(first.file)?);
+        upload.add(first.chunk).await?;
         while let Some(part) = parts.message().await? {
-            add(&mut upload.bytes, &part.chunk, MAX_BYTES)?;
+            upload.add(part.chunk).await?;
         }
-        Ok(Response::new(import(&self.app, upload).await?))
+        let (file, payload_hash) = upload.end().await?;
+        let answer = if first.dry_run {
+            dry_run(&self.app, &actor, file).await?
+        } else {
+            import(&self.app, Asked { request, payload_hash, actor }, file).await?
+        };
+        Ok(Response::new(answer))
+    }
+
+    async fn put_region(
+        &self,
+        request: Request<api::PutRegionRequest>,
+    ) -> Result<Response<api::PutRegionResponse>, Status> {
+        let (caller, body) = (principal(&request)?, request.get_ref());
+        let asked = Self::asked(caller, ADMIN, "PutRegion", &body.request_id, body)?;
+        let answer = |changed| api::PutRegionResponse { changed };
+        self.change((caller, asked, body), changes::put_region, answer).await
+    }
+
+    async fn remove_region(
+        &self,
+        request: Request<api::RemoveRegionRequest>,
+    ) -> Result<Response<api::RemoveRegionResponse>, Status> {
+        let (caller, body) = (principal(&request)?, request.get_ref());
+        let asked = Self::asked(caller, ADMIN, "RemoveRegion", &body.request_id, body)?;
+        self.change((caller, asked, body), changes::remove_region, |_| api::RemoveRegionResponse {}).await
+    }
+
+    async fn put_work_area(
+        &self,
+        request: Request<api::PutWorkAreaRequest>,
+    ) -> Result<Response<api::PutWorkAreaResponse>, Status> {
+        let (caller, body) = (principal(&request)?, request.get_ref());
+        let asked = Self::asked(caller, COUNTY, "PutWorkArea", &body.request_id, body)?;
+        let answer = |changed| api::PutWorkAreaResponse { changed };
+        self.change((caller, asked, body), changes::put_work_area, answer).await
+    }
+
+    async fn appoint_holder(
+        &self,
+        request: Request<api::AppointHolderRequest>,
+    ) -> Result<Response<api::AppointHolderResponse>, Status> {
+        let (caller, body) = (principal(&request)?, request.get_ref());
+        let asked = Self::asked(caller, COUNTY, "AppointHolder", &body.request_id, body)?;
+        let answer = |changed| api::AppointHolderResponse { changed };
+        self.change((caller, asked, body), changes::appoint, answer).await
+    }
+
+    async fn end_tenure(
+        &self,
+        request: Request<api::EndTenureRequest>,
+    ) -> Result<Response<api::EndTenureResponse>, Status> {
+        let (caller, body) = (principal(&request)?, request.get_ref());
+        let asked = Self::asked(caller, COUNTY, "EndTenure", &body.request_id, body)?;
+        let answer = |changed| api::EndTenureResponse { changed };
+        self.change((caller, asked, body), changes::end_tenure, answer).await
+    }
+
+    async fn put_enterprise(
+        &self,
+        request: Request<api::PutEnterpriseRequest>,
+    ) -> Result<Response<api::PutEnterpriseResponse>, Status> {
+        let (caller, body) = (principal(&request)?, request.get_ref());
+        let asked = Self::asked(caller, COUNTY, "PutEnterprise", &body.request_id, body)?;
+        let answer = |changed| api::PutEnterpriseResponse { changed, warnings: changes::hints(body) };
+        self.change((caller, asked, body), changes::put_enterprise, answer).await
+    }
+
+    async fn remove_enterprise(
+        &self,
+        request: Request<api::RemoveEnterpriseRequest>,
+    ) -> Result<Response<api::RemoveEnterpriseResponse>, Status> {
+        let (caller, body) = (principal(&request)?, request.get_ref());
+        let asked = Self::asked(caller, COUNTY, "RemoveEnterprise", &body.request_id, body)?;
+        self.change((caller, asked, body), changes::remove_enterprise, |_| api::RemoveEnterpriseResponse {}).await
     }
 
     async fn get_region(
@@ -101,15 +159,8 @@ impl RosterService for Grpc {
         request: Request<api::GetRegionRequest>,
     ) -> Result<Response<api::GetRegionResponse>, Status> {
         principal(&request)?;
-        let region = convert::region("region", request.get_ref().region.as_ref()).map_err(faults::convert)?;
-        let roster = self.app.roster.current();
-        known(&roster, "region", &region)?;
-        let path = roster.path(&region).map(|path| path.regions().iter().map(Into::into).collect());
-        Ok(Response::new(api::GetRegionResponse {
-            name: roster.get(&region).map(|entry| entry.name.clone()).unwrap_or_default(),
-            path: path.unwrap_or_default(),
-            holders: holders(&roster, &region, self.app.clock.now()),
-        }))
+        let now = self.app.clock.now();
+        Ok(Response::new(reads::region(&self.app.roster.current(), request.get_ref(), now)?))
     }
 
     async fn list_regions(
@@ -117,28 +168,30 @@ impl RosterService for Grpc {
         request: Request<api::ListRegionsRequest>,
     ) -> Result<Response<api::ListRegionsResponse>, Status> {
         principal(&request)?;
-        let body = request.get_ref();
-        let roster = self.app.roster.current();
-        let parent = body.parent.as_ref().map(|parent| convert::region("parent", Some(parent)));
-        let parent = parent.transpose().map_err(faults::convert)?;
-        if let Some(parent) = &parent {
-            known(&roster, "parent", parent)?;
-        }
-        let size = usize::try_from(paging::page_size(body.page_size, 100, 1_000)?).unwrap_or(usize::MAX);
-        let asked = api::ListRegionsRequest { page_size: 0, page_token: String::new(), ..body.clone() };
-        let after: Option<Region> = paging::decode(&body.page_token, &asked)?;
-        let mut regions = below(&roster, parent.as_ref());
-        regions.retain(|region| after.as_ref().is_none_or(|after| region > after));
-        let full = regions.len() > size;
-        regions.truncate(size);
-        let next = regions.last().filter(|_| full).map(|last| paging::encode(last, &asked));
-        let item = |region: &Region| api::RegionItem {
-            region: Some(region.into()),
-            name: roster.get(region).map(|entry| entry.name.clone()).unwrap_or_default(),
-        };
-        Ok(Response::new(api::ListRegionsResponse {
-            regions: regions.iter().map(item).collect(),
-            next_page_token: next.unwrap_or_default(),
-        }))
+        Ok(Response::new(reads::regions(&self.app.roster.current(), request.get_ref())?))
+    }
+
+    async fn get_holders(
+        &self,
+        request: Request<api::GetHoldersRequest>,
+    ) -> Result<Response<api::GetHoldersResponse>, Status> {
+        principal(&request)?;
+        Ok(Response::new(reads::holders(&self.app.roster.current(), request.get_ref())?))
+    }
+
+    async fn list_enterprises(
+        &self,
+        request: Request<api::ListEnterprisesRequest>,
+    ) -> Result<Response<api::ListEnterprisesResponse>, Status> {
+        let (caller, body) = (principal(&request)?, request.get_ref());
+        Ok(Response::new(reads::enterprises(caller, &self.app.roster.current(), body)?))
+    }
+
+    async fn get_roster_totals(
+        &self,
+        request: Request<api::GetRosterTotalsRequest>,
+    ) -> Result<Response<api::GetRosterTotalsResponse>, Status> {
+        let (caller, body) = (principal(&request)?, request.get_ref());
+        Ok(Response::new(reads::totals(caller, &self.app.roster.current(), body)?))
     }
 }

@@ -52,9 +52,3 @@ pub(crate) async fn store(conn: &mut PgConnection, heads: &[(Uuid, Head)]) -> sq
     .await?;
     Ok(())
 }
-
-/// Waits until no other import runs; held until the transaction ends.
-pub(crate) async fn lock_imports(conn: &mut PgConnection) -> sqlx::Result<()> {
-    sqlx::query!("SELECT pg_advisory_xact_lock(hashtext('dafei.intake.roster-import'))").execute(conn).await?;
-    Ok(())
-}

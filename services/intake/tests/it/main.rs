@@ -15,6 +15,7 @@ mod patrols;
 mod photo_store;
 mod public_copies;
 mod roster;
+mod roster_changes;
 mod suspicion_lists;
 mod village;
 mod village_steps;

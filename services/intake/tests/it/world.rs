@@ -25,7 +25,7 @@ use dafei_intake::{
     objects::Place,
     photos::Photos,
 };
-use dafei_intake_core::{notices::Rules as NoticeRules, suspicion::Rules};
+use dafei_intake_core::{notices::Rules as NoticeRules, roster::Limits, suspicion::Rules};
 use dafei_kernel::{
     agency::Agency,
     clock::{Clock as _, ControlledClock, SystemClock},
@@ -142,6 +142,7 @@ impl World {
             ids: Arc::new(SystemIds),
             photos: Photos::open(&place).expect("a place"),
             roster: RosterView::load(&db.pool).await.expect("an empty roster"),
+            roster_limits: Limits::default(),
             rules: Rules::default(),
             notices: NoticeRules::default(),
         });
@@ -214,6 +215,10 @@ impl World {
         PublicityServiceClient::new(self.channel.clone())
     }
 
+    pub(crate) fn app(&self) -> &App {
+        &self.app
+    }
+
     pub(crate) fn roster(&self) -> RosterServiceClient<Channel> {
         RosterServiceClient::new(self.channel.clone())
     }
@@ -234,10 +239,22 @@ impl World {
         file: api::RosterFile,
         content: &str,
     ) -> Result<api::ImportRosterResponse, Status> {
+        self.upload_roster(caller, request_id, file, content, false).await
+    }
+
+    pub(crate) async fn upload_roster(
+        &self,
+        caller: Caller,
+        request_id: &str,
+        file: api::RosterFile,
+        content: &str,
+        dry_run: bool,
+    ) -> Result<api::ImportRosterResponse, Status> {
         let part = |chunk: &[u8]| api::ImportRosterRequest {
             request_id: request_id.to_owned(),
             file: file.into(),
             chunk: chunk.to_vec().into(),
+            dry_run,
         };
         let parts: Vec<_> = content.as_bytes().chunks(60_000).map(part).collect();
         let request = self.request(caller, tokio_stream::iter(parts));

@@ -44,6 +44,7 @@ fn snapshot(code: &str, name: &str, parent: Option<&str>, path: &str) -> Told {
             name: name.to_owned(),
             parent: parent.map(region),
             work_area: String::new(),
+            households: 0,
         }],
         holders: Vec::new(),
         enterprises: Vec::new(),

@@ -232,6 +232,7 @@ pub(crate) fn roster() -> Vec<Told> {
         name: name.to_owned(),
         parent: parent.map(wire_region),
         work_area: if region == VILLAGE { "371302001-east".to_owned() } else { String::new() },
+        households: 0,
     };
     let holder =
         |role: &str, region: &str, agency: &str, person: &str, from: &str, until: Option<&str>| ev::RosterHolder {

@@ -3,15 +3,15 @@
 use std::collections::{BTreeSet, HashMap};
 
 use dafei_kernel::{
+    agency::Agency,
+    credit_code::CreditCode,
     region::{Level, Region},
-    roster::RegionEntry,
+    role::Role,
+    roster::{Enterprise, Holder, RegionEntry, RosterError, RosterIndex},
+    time::Instant,
 };
 
-use super::{
-    Contents, Errors, File, HolderKey, RowError,
-    rows::{self, RegionRow},
-    table::{Table, WHOLE_ROW},
-};
+use super::{Errors, Limits, Parsed, RowError, read::Rows, rows::RegionRow, table::WHOLE_ROW, tenure};
 
 /// Hints that are told of one file.
 const MAX_WARNINGS: usize = 100;
@@ -20,7 +20,7 @@ const MAX_WARNINGS: usize = 100;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Import {
     /// The roster with it.
-    pub contents: Contents,
+    pub roster: RosterIndex,
     /// Rows read.
     pub rows: usize,
     /// Rows that are new or change something.
@@ -32,16 +32,6 @@ pub struct Import {
 }
 
 impl Import {
-    fn of(contents: &Contents, table: &Table) -> Self {
-        Self {
-            contents: contents.clone(),
-            rows: table.len(),
-            changed: 0,
-            touched: BTreeSet::new(),
-            warnings: Vec::new(),
-        }
-    }
-
     fn warn(&mut self, text: String) {
         if self.warnings.len() < MAX_WARNINGS {
             self.warnings.push(text);
@@ -50,7 +40,7 @@ impl Import {
 
     /// The region's part is not as it was.
     fn touch(&mut self, region: &Region) {
-        self.touched.extend(self.contents.unit_of(region));
+        self.touched.extend(self.roster.part_of(region));
     }
 }
 
@@ -58,147 +48,140 @@ impl Import {
 ///
 /// # Errors
 /// Everything that is wrong with it, row by row, at most 100 errors.
-pub fn import(contents: &Contents, file: File, bytes: &[u8]) -> Result<Import, Vec<RowError>> {
-    match file {
-        File::Regions => regions(contents, bytes),
-        File::Holders => holders(contents, bytes),
-        File::Enterprises => enterprises(contents, bytes),
+pub fn import(roster: &RosterIndex, file: Parsed, limits: Limits) -> Result<Import, Vec<RowError>> {
+    let Parsed { rows, count, mut errors } = file;
+    let mut import =
+        Import { roster: roster.clone(), rows: count, changed: 0, touched: BTreeSet::new(), warnings: Vec::new() };
+    match rows {
+        Rows::Regions(rows) => regions(&mut import, rows, limits, &mut errors),
+        Rows::Holders(rows) => holders(&mut import, rows, &mut errors),
+        Rows::Enterprises(rows) => enterprises(&mut import, rows, &mut errors),
     }
-}
-
-/// A table, or the errors of its form.
-fn table(
-    bytes: &[u8],
-    required: &'static [&'static str],
-    optional: &'static [&'static str],
-    errors: &mut Errors,
-) -> Option<Table> {
-    let table = Table::read(bytes, required, optional, errors)?;
-    if table.len() == 0 && errors.0.is_empty() {
-        errors.push(1, WHOLE_ROW, "EMPTY", "there are no rows", "没有数据行");
-        return None;
-    }
-    Some(table)
-}
-
-fn regions(contents: &Contents, bytes: &[u8]) -> Result<Import, Vec<RowError>> {
-    let mut errors = Errors::default();
-    let Some(table) = table(bytes, &["level", "code", "name", "parent"], &["work_area"], &mut errors) else {
-        return Err(errors.0);
-    };
-    let mut import = Import::of(contents, &table);
-    let mut lines: HashMap<Region, u64> = HashMap::new();
-    for row in table.rows() {
-        let Some(parsed) = rows::region(&row, &mut errors) else { continue };
-        if lines.insert(parsed.region.clone(), row.row).is_some() {
-            errors.push(row.row, "code", "DUPLICATE_ROW", "stands twice in the file", "文件中重复");
-            continue;
-        }
-        put_region(&mut import, parsed, table.has("work_area"));
-    }
-    fits(&import.contents, &lines, &mut errors);
     errors.or(import)
 }
 
-fn put_region(import: &mut Import, row: RegionRow, with_areas: bool) {
-    let before = import.contents.regions.get(&row.region).cloned();
+fn regions(import: &mut Import, rows: Vec<(u64, RegionRow)>, limits: Limits, errors: &mut Errors) {
+    let mut lines: HashMap<Region, u64> = HashMap::with_capacity(rows.len());
+    for (line, row) in rows {
+        if lines.insert(row.region.clone(), line).is_some() {
+            errors.push(line, "code", "DUPLICATE_ROW", "stands twice in the file", "文件中重复");
+        } else if let Err(error) = put_region(import, row) {
+            errors.push(line, WHOLE_ROW, "WRONG_PARENT", error.to_string(), "上级区划的级别有误");
+        }
+    }
+    fits(&import.roster, &lines, limits, errors);
+}
+
+fn put_region(import: &mut Import, row: RegionRow) -> Result<(), RosterError> {
+    let before = import.roster.get(&row.region).cloned();
     // A file without the column says nothing of work areas: a village keeps its own, unless it moves to another township.
     let kept = before.as_ref().filter(|before| before.parent == row.parent).and_then(|before| before.work_area.clone());
-    let work_area = if with_areas { row.work_area } else { kept };
-    let entry = RegionEntry { region: row.region, name: row.name, parent: row.parent, work_area };
+    let entry = RegionEntry {
+        work_area: row.work_area.unwrap_or(kept),
+        households: row.households.unwrap_or_else(|| before.as_ref().map_or(0, |before| before.households)),
+        region: row.region,
+        name: row.name,
+        parent: row.parent,
+    };
     if before.as_ref() == Some(&entry) {
-        return;
+        return Ok(());
     }
     import.changed += 1;
     if before.is_some() {
         import.touch(&entry.region);
     }
     let region = entry.region.clone();
-    import.contents.regions.insert(region.clone(), entry);
+    import.roster.place_region(entry)?;
     import.touch(&region);
+    Ok(())
 }
 
-/// Every region of the file has its parent, every village a work area of its own township, and there is one city.
-fn fits(contents: &Contents, lines: &HashMap<Region, u64>, errors: &mut Errors) {
+/// Every region of the file has its parent, every village a work area of its own township, and there are no more cities than may be.
+fn fits(roster: &RosterIndex, lines: &HashMap<Region, u64>, limits: Limits, errors: &mut Errors) {
     let mut in_file: Vec<(&Region, u64)> = lines.iter().map(|(region, row)| (region, *row)).collect();
     in_file.sort_by_key(|(_, row)| *row);
-    let cities = contents.regions.keys().filter(|region| region.level() == Level::City).count();
+    let too_many = roster.of_level(Level::City).count() > limits.cities;
     for (region, row) in in_file {
-        let Some(entry) = contents.regions.get(region) else { continue };
-        if region.level() == Level::City && cities > 1 {
-            errors.push(row, "code", "SECOND_CITY", "the roster has another city", "本系统只登记一个市");
+        let Some(entry) = roster.get(region) else { continue };
+        if region.level() == Level::City && too_many {
+            errors.push(row, "code", "SECOND_CITY", "the roster has another city", "本系统登记的市已满");
         }
-        if let Some(parent) = &entry.parent
-            && !contents.regions.contains_key(parent)
-        {
+        if let Some(parent) = entry.parent.as_ref().filter(|parent| roster.get(parent).is_none()) {
             let en = format!("{parent} is not in the roster");
             errors.push(row, "parent", "UNKNOWN_REGION", en, format!("没有这个上级区划：{}", parent.code()));
         }
         let Some(area) = &entry.work_area else { continue };
-        match contents.regions.get(area) {
+        match roster.get(area) {
             Some(known) if known.parent == entry.parent => {}
-            Some(_) => errors.push(
-                row,
-                "work_area",
-                "WRONG_PARENT",
-                "is a work area of another township",
-                "工作区不属于该村居所在乡镇",
-            ),
-            None => errors.push(
-                row,
-                "work_area",
-                "UNKNOWN_REGION",
-                format!("{area} is not in the roster"),
-                format!("没有这个工作区：{}", area.code()),
-            ),
+            Some(_) => {
+                let en = "is a work area of another township";
+                errors.push(row, "work_area", "WRONG_PARENT", en, "工作区不属于该村居所在乡镇");
+            }
+            None => {
+                let en = format!("{area} is not in the roster");
+                errors.push(row, "work_area", "UNKNOWN_REGION", en, format!("没有这个工作区：{}", area.code()));
+            }
         }
     }
 }
 
-fn holders(contents: &Contents, bytes: &[u8]) -> Result<Import, Vec<RowError>> {
-    let required = &["role", "level", "code", "agency", "person", "valid_from"];
-    let mut errors = Errors::default();
-    let Some(table) = table(bytes, required, &["valid_until"], &mut errors) else { return Err(errors.0) };
-    let mut import = Import::of(contents, &table);
-    let mut seen = BTreeSet::new();
-    for row in table.rows() {
-        let Some(holder) = rows::holder(&row, &mut errors) else { continue };
-        if !known(contents, &holder.region, row.row, &mut errors) {
+/// What makes a row of holders the same one.
+type HolderKey = (Region, Role, Option<Agency>, Instant, String);
+
+fn holders(import: &mut Import, rows: Vec<(u64, Holder)>, errors: &mut Errors) {
+    let mut lines: HashMap<HolderKey, u64> = HashMap::with_capacity(rows.len());
+    let mut regions: BTreeSet<Region> = BTreeSet::new();
+    for (line, holder) in rows {
+        if !known(&import.roster, &holder.region, line, errors) {
             continue;
         }
-        let key = HolderKey::of(&holder);
-        if !seen.insert(key.clone()) {
-            errors.push(row.row, "person", "DUPLICATE_ROW", "stands twice in the file", "文件中重复");
+        if lines.insert(key(&holder), line).is_some() {
+            errors.push(line, "person", "DUPLICATE_ROW", "stands twice in the file", "文件中重复");
             continue;
         }
-        if import.contents.holders.get(&key) != Some(&holder) {
-            import.changed += 1;
-            import.touch(&holder.region);
-            import.contents.holders.insert(key, holder);
+        if import.roster.holder(&holder.region, holder.key()) == Some(&holder) {
+            continue;
         }
+        import.changed += 1;
+        import.touch(&holder.region);
+        regions.insert(holder.region.clone());
+        import.roster.upsert_holder(holder);
     }
-    errors.or(import)
+    for region in &regions {
+        no_overlaps(&import.roster, region, &lines, errors);
+    }
 }
 
-fn enterprises(contents: &Contents, bytes: &[u8]) -> Result<Import, Vec<RowError>> {
-    let required = &["credit_code", "name", "industry", "regulator", "level", "code", "employees"];
-    let mut errors = Errors::default();
-    let Some(table) = table(bytes, required, &[], &mut errors) else { return Err(errors.0) };
-    let mut import = Import::of(contents, &table);
-    let mut seen = BTreeSet::new();
-    for row in table.rows() {
-        let Some(enterprise) = rows::enterprise(&row, &mut errors) else { continue };
-        if !known(contents, &enterprise.region, row.row, &mut errors) {
+/// Nobody of the file holds the same post twice at the same time. Of two tenures the file may hold the earlier one only.
+fn no_overlaps(roster: &RosterIndex, region: &Region, lines: &HashMap<HolderKey, u64>, errors: &mut Errors) {
+    for (earlier, later) in tenure::overlapping(roster, region) {
+        if let Some(line) = lines.get(&key(later)).or_else(|| lines.get(&key(earlier))) {
+            let en = format!("{} holds this post already at that time", later.person);
+            let zh = format!("{}在此时间段已担任该岗位", later.person);
+            errors.push(*line, "valid_from", "TENURE_OVERLAPS", en, zh);
+        }
+    }
+}
+
+fn key(holder: &Holder) -> HolderKey {
+    let (role, agency, from, person) = holder.key();
+    (holder.region.clone(), role, agency, from, person.to_owned())
+}
+
+fn enterprises(import: &mut Import, rows: Vec<(u64, Enterprise)>, errors: &mut Errors) {
+    let mut seen: BTreeSet<CreditCode> = BTreeSet::new();
+    for (line, enterprise) in rows {
+        if !known(&import.roster, &enterprise.region, line, errors) {
             continue;
         }
         if !seen.insert(enterprise.credit_code.clone()) {
-            errors.push(row.row, "credit_code", "DUPLICATE_ROW", "stands twice in the file", "文件中重复");
+            errors.push(line, "credit_code", "DUPLICATE_ROW", "stands twice in the file", "文件中重复");
             continue;
         }
         if !enterprise.credit_code.checksum_ok() {
-            import.warn(format!("第{}行：统一社会信用代码 {} 的校验位不符", row.row, enterprise.credit_code));
+            import.warn(format!("第{line}行：统一社会信用代码 {} 的校验位不符", enterprise.credit_code));
         }
-        let before = import.contents.enterprises.get(&enterprise.credit_code).cloned();
+        let before = import.roster.enterprise(&enterprise.credit_code).cloned();
         if before.as_ref() == Some(&enterprise) {
             continue;
         }
@@ -206,13 +189,12 @@ fn enterprises(contents: &Contents, bytes: &[u8]) -> Result<Import, Vec<RowError
         for region in before.iter().map(|before| &before.region).chain([&enterprise.region]) {
             import.touch(region);
         }
-        import.contents.enterprises.insert(enterprise.credit_code.clone(), enterprise);
+        import.roster.upsert_enterprise(enterprise);
     }
-    errors.or(import)
 }
 
-fn known(contents: &Contents, region: &Region, row: u64, errors: &mut Errors) -> bool {
-    let known = contents.regions.contains_key(region);
+fn known(roster: &RosterIndex, region: &Region, row: u64, errors: &mut Errors) -> bool {
+    let known = roster.get(region).is_some();
     if !known {
         let en = format!("{region} is not in the roster");
         errors.push(row, "code", "UNKNOWN_REGION", en, format!("没有这个行政区划：{}", region.code()));

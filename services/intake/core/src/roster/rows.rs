@@ -24,7 +24,10 @@ pub(super) struct RegionRow {
     pub(super) region: Region,
     pub(super) name: String,
     pub(super) parent: Option<Region>,
-    pub(super) work_area: Option<Region>,
+    /// None when the file does not have the column.
+    pub(super) work_area: Option<Option<Region>>,
+    /// None when the file does not have the column.
+    pub(super) households: Option<u32>,
 }
 
 impl TableRow<'_> {
@@ -127,7 +130,8 @@ const fn above(level: Level) -> Option<Level> {
     }
 }
 
-pub(super) fn region(row: &TableRow<'_>, errors: &mut Errors) -> Option<RegionRow> {
+/// A region; `columns` says which optional ones the file has: work area, households.
+pub(super) fn region(row: &TableRow<'_>, columns: (bool, bool), errors: &mut Errors) -> Option<RegionRow> {
     let region = row.region(errors);
     let name = row.name("name", errors);
     let region = region?;
@@ -139,27 +143,43 @@ pub(super) fn region(row: &TableRow<'_>, errors: &mut Errors) -> Option<RegionRo
         }
         Some(level) => Some(row.coded("parent", level, row.filled("parent", errors)?, errors)?),
     };
-    let work_area = match (row.get("work_area"), region.level()) {
-        ("", _) => None,
-        (code, Level::Village) => Some(row.coded("work_area", Level::WorkArea, code, errors)?),
-        (_, _) => {
-            errors.push(row.row, "work_area", "NOT_ALLOWED", "only a village is of a work area", "只有村居属于工作区");
-            return None;
-        }
-    };
-    if let (Level::WorkArea, Some(parent)) = (region.level(), &parent)
-        && !region.code().as_str().starts_with(parent.code().as_str())
-    {
-        errors.push(
-            row.row,
-            "parent",
-            "WRONG_PARENT",
-            "a work area's code begins with its township's",
-            "工作区代码须以所属乡镇代码开头",
-        );
+    let work_area = if columns.0 { Some(work_area(row, region.level(), errors)?) } else { None };
+    let households = if columns.1 { Some(households(row, region.level(), errors)?) } else { None };
+    if region.level() == Level::WorkArea && !parent.as_ref().is_some_and(|parent| named_after(&region, parent)) {
+        let zh = "工作区代码须以所属乡镇代码开头";
+        errors.push(row.row, "parent", "WRONG_PARENT", "a work area's code begins with its township's", zh);
         return None;
     }
-    Some(RegionRow { region, name: name?, parent, work_area })
+    Some(RegionRow { region, name: name?, parent, work_area, households })
+}
+
+/// Whether a work area's code is made of its township's.
+pub(super) fn named_after(area: &Region, township: &Region) -> bool {
+    area.code().as_str().split_once('-').is_some_and(|(prefix, _)| prefix == township.code().as_str())
+}
+
+fn work_area(row: &TableRow<'_>, level: Level, errors: &mut Errors) -> Option<Option<Region>> {
+    match (row.get("work_area"), level) {
+        ("", _) => Some(None),
+        (code, Level::Village) => row.coded("work_area", Level::WorkArea, code, errors).map(Some),
+        (_, _) => {
+            errors.push(row.row, "work_area", "NOT_ALLOWED", "only a village is of a work area", "只有村居属于工作区");
+            None
+        }
+    }
+}
+
+fn households(row: &TableRow<'_>, level: Level, errors: &mut Errors) -> Option<u32> {
+    let households: u32 = row.optional("households", "INVALID_NUMBER", "户数", errors)?.unwrap_or(0);
+    if i32::try_from(households).is_err() {
+        errors.push(row.row, "households", "INVALID_NUMBER", "is too large", "户数过大");
+        return None;
+    }
+    if households > 0 && level != Level::Village {
+        errors.push(row.row, "households", "NOT_ALLOWED", "only a village has households", "只有村居填写户数");
+        return None;
+    }
+    Some(households)
 }
 
 pub(super) fn holder(row: &TableRow<'_>, errors: &mut Errors) -> Option<Holder> {

@@ -1,24 +1,33 @@
-//! A CSV file as rows with named columns.
+//! A CSV file as rows with named columns, read as it comes.
 
-use std::collections::HashMap;
+use std::{
+    collections::HashMap,
+    io::{self, Chain, Cursor, Read},
+};
 
-use csv::{ReaderBuilder, StringRecord};
+use csv::{ByteRecord, Reader, ReaderBuilder, StringRecord};
 
 use super::Errors;
 
-/// The row of errors that concern the whole of a row.
+/// The column of errors that concern the whole of a row.
 pub(super) const WHOLE_ROW: &str = "-";
 
+const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
+
 /// A file whose header has been understood.
-pub(super) struct Table {
+pub(super) struct Table<R> {
     columns: HashMap<&'static str, usize>,
-    rows: Vec<(u64, StringRecord)>,
+    fields: usize,
+    reader: Reader<Chain<Cursor<Vec<u8>>, R>>,
+    record: ByteRecord,
+    /// Rows read so far.
+    pub(super) rows: usize,
 }
 
 /// A row of a [`Table`].
 pub(super) struct TableRow<'a> {
     columns: &'a HashMap<&'static str, usize>,
-    record: &'a StringRecord,
+    record: StringRecord,
     /// Line of the file.
     pub(super) row: u64,
 }
@@ -30,34 +39,24 @@ impl TableRow<'_> {
     }
 }
 
-impl Table {
-    /// Reads a file. The first line names the columns, in any order.
-    pub(super) fn read(
-        bytes: &[u8],
+impl<R: Read> Table<R> {
+    /// Reads the first line, which names the columns in any order.
+    pub(super) fn open(
+        file: R,
         required: &'static [&'static str],
         optional: &'static [&'static str],
         errors: &mut Errors,
     ) -> Option<Self> {
-        let text = utf8(bytes.strip_prefix("\u{feff}".as_bytes()).unwrap_or(bytes), errors)?;
-        let mut reader = ReaderBuilder::new().flexible(true).from_reader(text.as_bytes());
-        let header = reader.headers().ok()?.clone();
-        let columns = columns(&header, required, optional, errors)?;
-        let mut rows = Vec::new();
-        for record in reader.records() {
-            let Ok(record) = record else {
-                errors.push(1, WHOLE_ROW, "INVALID", "is no CSV", "不是 CSV 文件");
-                return None;
-            };
-            let row = record.position().map_or(0, csv::Position::line);
-            if record.len() == header.len() {
-                rows.push((row, record));
-            } else {
-                let en = format!("has {} fields, the header has {}", record.len(), header.len());
-                let zh = format!("有 {} 列，表头有 {} 列", record.len(), header.len());
-                errors.push(row, WHOLE_ROW, "WRONG_FIELD_COUNT", en, zh);
-            }
+        let start = start(file);
+        let mut reader = ReaderBuilder::new().flexible(true).has_headers(false).from_reader(start);
+        let mut record = ByteRecord::new();
+        if !next(&mut reader, &mut record, errors)? {
+            errors.push(1, WHOLE_ROW, "EMPTY", "there are no rows", "没有数据行");
+            return None;
         }
-        Some(Self { columns, rows })
+        let header = text(record.clone(), 1, errors)?;
+        let columns = columns(&header, required, optional, errors)?;
+        Some(Self { columns, fields: header.len(), reader, record, rows: 0 })
     }
 
     /// Whether the file has an optional column.
@@ -65,22 +64,54 @@ impl Table {
         self.columns.contains_key(column)
     }
 
-    /// How many rows it has.
-    pub(super) const fn len(&self) -> usize {
-        self.rows.len()
+    /// The next row with the right number of fields; none at the end, or where the file cannot be read on.
+    pub(super) fn next(&mut self, errors: &mut Errors) -> Option<TableRow<'_>> {
+        while next(&mut self.reader, &mut self.record, errors)? {
+            self.rows += 1;
+            let row = self.record.position().map_or(0, csv::Position::line);
+            if self.record.len() == self.fields {
+                let record = text(std::mem::take(&mut self.record), row, errors)?;
+                return Some(TableRow { columns: &self.columns, record, row });
+            }
+            let en = format!("has {} fields, the header has {}", self.record.len(), self.fields);
+            let zh = format!("有 {} 列，表头有 {} 列", self.record.len(), self.fields);
+            errors.push(row, WHOLE_ROW, "WRONG_FIELD_COUNT", en, zh);
+        }
+        if self.rows == 0 {
+            errors.push(1, WHOLE_ROW, "EMPTY", "there are no rows", "没有数据行");
+        }
+        None
     }
 
-    /// Its rows.
-    pub(super) fn rows(&self) -> impl Iterator<Item = TableRow<'_>> {
-        self.rows.iter().map(|(row, record)| TableRow { columns: &self.columns, record, row: *row })
+    /// Reads what is left and makes nothing of it, so that whoever sends it is not stopped in the middle.
+    pub(super) fn drain(self) {
+        // An end before its time is told by whoever sends.
+        let _read = io::copy(&mut self.reader.into_inner(), &mut io::sink());
     }
 }
 
-fn utf8<'a>(bytes: &'a [u8], errors: &mut Errors) -> Option<&'a str> {
-    std::str::from_utf8(bytes)
-        .inspect_err(|error| {
-            let before = &bytes[..error.valid_up_to()];
-            let row = u64::try_from(before.iter().filter(|byte| **byte == b'\n').count()).unwrap_or(0) + 1;
+/// The file without a byte order mark.
+fn start<R: Read>(mut file: R) -> Chain<Cursor<Vec<u8>>, R> {
+    let mut first = Vec::new();
+    // A read that fails here fails again when the header is read.
+    let _read = file.by_ref().take(3).read_to_end(&mut first);
+    if first == BYTE_ORDER_MARK {
+        first.clear();
+    }
+    Cursor::new(first).chain(file)
+}
+
+/// Reads a record; false at the end, none when the file cannot be read.
+fn next<R: Read>(reader: &mut Reader<R>, record: &mut ByteRecord, errors: &mut Errors) -> Option<bool> {
+    reader
+        .read_byte_record(record)
+        .inspect_err(|_| errors.push(1, WHOLE_ROW, "INVALID", "is no CSV", "不是 CSV 文件"))
+        .ok()
+}
+
+fn text(record: ByteRecord, row: u64, errors: &mut Errors) -> Option<StringRecord> {
+    StringRecord::from_byte_record(record)
+        .inspect_err(|_| {
             errors.push(row, WHOLE_ROW, "INVALID_UTF8", "is not UTF-8", "不是 UTF-8 编码，请另存为 UTF-8 的 CSV");
         })
         .ok()

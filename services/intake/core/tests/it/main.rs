@@ -6,6 +6,7 @@ mod fixture;
 mod inspections;
 mod notices;
 mod roster;
+mod roster_changes;
 mod suspicion_cases;
 mod suspicion_properties;
 mod suspicion_rules;

@@ -1,42 +1,17 @@
-//! A part of the roster between wire, tables and index.
+//! A part of the roster between wire and kernel.
 
-use std::collections::HashMap;
-
-use dafei_contracts::{
-    convert::{self, ConvertError, Field},
-    events::v1 as pb,
-};
 use dafei_kernel::{
+    credit_code::CreditCode,
     owner::Post,
     region::{Level, Region},
-    roster::{Enterprise, Holder, RegionEntry, RosterIndex},
+    roster::{Enterprise, Holder, RegionEntry, RosterPart},
 };
 
-/// A region with its place in the roster.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RosterRegion {
-    /// The region.
-    pub region: Region,
-    /// Its name.
-    pub name: String,
-    /// The region that administers it; none for the city.
-    pub parent: Option<Region>,
-    /// The work area a village belongs to.
-    pub work_area: Option<Region>,
-}
-
-/// What one snapshot says: it replaces all that was known of `region` and, for a township, of what lies in it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RosterPart {
-    /// The township, county or city.
-    pub region: Region,
-    /// Itself and, for a township, its work areas and villages.
-    pub regions: Vec<RosterRegion>,
-    /// The holders of their posts.
-    pub holders: Vec<Holder>,
-    /// The enterprises in them.
-    pub enterprises: Vec<Enterprise>,
-}
+use crate::{
+    convert::{self, ConvertError, Field as _},
+    events::v1 as pb,
+    types::v1 as types,
+};
 
 impl TryFrom<&pb::RosterSnapshot> for RosterPart {
     type Error = ConvertError;
@@ -51,7 +26,7 @@ impl TryFrom<&pb::RosterSnapshot> for RosterPart {
     }
 }
 
-fn region(wire: &pb::RosterRegion) -> Result<RosterRegion, ConvertError> {
+fn region(wire: &pb::RosterRegion) -> Result<RegionEntry, ConvertError> {
     let work_area = match wire.work_area.as_str() {
         "" => None,
         code => Some(
@@ -59,11 +34,12 @@ fn region(wire: &pb::RosterRegion) -> Result<RosterRegion, ConvertError> {
                 .map_err(|error| ConvertError::invalid("regions.work_area", &error.to_string()))?,
         ),
     };
-    Ok(RosterRegion {
+    Ok(RegionEntry {
         region: convert::region("regions.region", wire.region.as_ref())?,
         name: wire.name.clone(),
         parent: wire.parent.as_ref().map(|parent| convert::region("regions.parent", Some(parent))).transpose()?,
         work_area,
+        households: wire.households,
     })
 }
 
@@ -82,7 +58,7 @@ fn holder(wire: &pb::RosterHolder) -> Result<Holder, ConvertError> {
 fn enterprise(wire: &pb::RosterEnterprise) -> Result<Enterprise, ConvertError> {
     let entry = wire.enterprise.as_ref().required("enterprises.enterprise")?;
     Ok(Enterprise {
-        credit_code: dafei_kernel::credit_code::CreditCode::parse(&entry.credit_code)
+        credit_code: CreditCode::parse(&entry.credit_code)
             .map_err(|error| ConvertError::invalid("enterprises.credit_code", &error.to_string()))?,
         name: entry.name.clone(),
         industry: convert::industry("enterprises.industry", &entry.industry)?,
@@ -104,12 +80,13 @@ impl From<&RosterPart> for pb::RosterSnapshot {
     }
 }
 
-fn wire_region(region: &RosterRegion) -> pb::RosterRegion {
+fn wire_region(region: &RegionEntry) -> pb::RosterRegion {
     pb::RosterRegion {
         region: Some((&region.region).into()),
         name: region.name.clone(),
         parent: region.parent.as_ref().map(Into::into),
         work_area: region.work_area.as_ref().map(|area| area.code().to_string()).unwrap_or_default(),
+        households: region.households,
     }
 }
 
@@ -125,7 +102,7 @@ fn wire_holder(holder: &Holder) -> pb::RosterHolder {
 
 fn wire_enterprise(enterprise: &Enterprise) -> pb::RosterEnterprise {
     pb::RosterEnterprise {
-        enterprise: Some(dafei_contracts::types::v1::Enterprise {
+        enterprise: Some(types::Enterprise {
             credit_code: enterprise.credit_code.to_string(),
             name: enterprise.name.clone(),
             industry: enterprise.industry.code().to_owned(),
@@ -133,44 +110,5 @@ fn wire_enterprise(enterprise: &Enterprise) -> pb::RosterEnterprise {
         }),
         region: Some((&enterprise.region).into()),
         employees: enterprise.employees,
-    }
-}
-
-/// Makes an index of everything.
-pub(super) fn fill(parts: RosterPart) -> RosterIndex {
-    let mut index = RosterIndex::new();
-    // Parents before children; a region whose parent is not there (yet) waits for its snapshot.
-    let mut regions = parts.regions;
-    regions.sort_by_key(|entry| entry.region.level());
-    for entry in regions {
-        put(&mut index, entry);
-    }
-    put_holders(&mut index, &parts.holders);
-    for enterprise in parts.enterprises {
-        index.upsert_enterprise(enterprise);
-    }
-    index
-}
-
-fn put(index: &mut RosterIndex, entry: RosterRegion) {
-    let region = entry.region.clone();
-    let added = index.upsert_region(RegionEntry {
-        region: entry.region,
-        name: entry.name,
-        parent: entry.parent,
-        work_area: entry.work_area,
-    });
-    if let Err(error) = added {
-        tracing::warn!(%region, %error, "a region waits for the one that administers it");
-    }
-}
-
-fn put_holders(index: &mut RosterIndex, holders: &[Holder]) {
-    let mut by_region: HashMap<&Region, Vec<Holder>> = HashMap::new();
-    for holder in holders {
-        by_region.entry(&holder.region).or_default().push(holder.clone());
-    }
-    for (region, holders) in by_region {
-        index.replace_holders(region, holders);
     }
 }
