@@ -1,6 +1,8 @@
 //! What the use cases of intake stand on, and the use cases.
 
+mod checklists;
 mod evidence;
+mod patrol_months;
 mod roster;
 mod writer;
 
@@ -11,8 +13,11 @@ use dafei_kernel::{clock::SharedClock, ids::IdSource};
 use dafei_shell::roster::RosterView;
 use sqlx::PgPool;
 
-pub use crate::work::Refusal;
+pub use crate::work::{Recorded, Refusal};
+pub(crate) use checklists::{NewVersion, put};
 pub(crate) use evidence::{Photo, keep};
+pub(crate) use patrol_months::drop_old;
+pub use {checklists::load_builtin, patrol_months::tend};
 pub(crate) use roster::{Upload, import};
 pub use writer::Writer;
 pub(crate) use writer::{Action, Answer, Queue, Write};
@@ -29,6 +34,8 @@ pub struct App {
     pub roster: RosterView,
     /// What is configured of the village's steps.
     pub rules: Rules,
+    /// Months of patrols that are kept, the present one among them.
+    pub patrol_months: u32,
 }
 
 impl App {

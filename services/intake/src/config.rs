@@ -1,8 +1,8 @@
 //! The settings that only intake has.
 
-use dafei_intake_core::suspicion::Rules;
+use dafei_intake_core::{retention::MIN_MONTHS, suspicion::Rules};
 use dafei_kernel::act::Act;
-use dafei_runtime::config::{Common, ConfigError, Reader, Service, Source};
+use dafei_runtime::config::{Common, ConfigError, Reader, Service, Source, parse};
 
 /// Settings of intake.
 #[derive(Debug, Clone)]
@@ -11,6 +11,8 @@ pub struct Settings {
     pub common: Common,
     /// What is decided by: the acts that persuasion never settles (clause C3).
     pub rules: Rules,
+    /// Months of patrols that are kept, the present one among them.
+    pub patrol_months: u32,
 }
 
 impl Settings {
@@ -22,11 +24,12 @@ impl Settings {
         let mut reader = Reader::new(source, Service::Intake);
         let common = reader.common();
         let never = reader.optional("DAFEI_NEVER_BY_PERSUASION", acts);
+        let months = reader.value("DAFEI_PATROL_MONTHS", parse::whole(MIN_MONTHS, 1_200));
         let checked = reader.finish()?;
         let rules = never
             .get(&checked)
             .map_or_else(Rules::default, |acts| Rules { never_by_persuasion: acts.into_iter().collect() });
-        Ok(Self { common: common.get(&checked), rules })
+        Ok(Self { common: common.get(&checked), rules, patrol_months: months.get(&checked) })
     }
 }
 
@@ -72,5 +75,13 @@ mod tests {
         let wrong = source().with("DAFEI_NEVER_BY_PERSUASION", "FW-1,XX-1");
         let error = Settings::read(&wrong).expect_err("refused").to_string();
         assert!(error.contains("DAFEI_NEVER_BY_PERSUASION") && error.contains("XX-1"), "{error}");
+    }
+
+    #[test]
+    fn patrols_are_kept_two_years_unless_it_is_said_otherwise_and_never_less_than_two_months() {
+        let kept = |source: &MapSource| Settings::read(source).map(|settings| settings.patrol_months);
+        assert_eq!(kept(&source()).expect("settings"), 24);
+        assert_eq!(kept(&source().with("DAFEI_PATROL_MONTHS", "60")).expect("settings"), 60);
+        assert!(kept(&source().with("DAFEI_PATROL_MONTHS", "1")).is_err());
     }
 }

@@ -1,4 +1,4 @@
-//! Core <-> wire: suspicions, patrols and their parts as the API and the events carry them.
+//! Core <-> wire: suspicions and their parts as the API and the events carry them.
 
 use dafei_contracts::{
     convert::{self, ConvertError, Field},
@@ -13,7 +13,8 @@ use dafei_intake_core::{
 use dafei_kernel::{credit_code::CreditCode, region::Level, region::Region, roster::RosterIndex, subject::Subject};
 use uuid::Uuid;
 
-use crate::store::patrols::Patrol;
+pub(crate) mod checklists;
+pub(crate) mod patrols;
 
 /// Most photos of one act.
 const PHOTOS: usize = 20;
@@ -79,20 +80,6 @@ pub(crate) fn suspicion(suspicion: &Suspicion) -> api::Suspicion {
         evidence_ids: ids(&facts.evidence),
         public_text: suspicion.state.public_text().unwrap_or_default().to_owned(),
         version: suspicion.version,
-    }
-}
-
-/// A patrol as the API shows it.
-pub(crate) fn patrol(patrol: &Patrol) -> api::Patrol {
-    api::Patrol {
-        patrol_id: patrol.id.to_string(),
-        village: Some((&patrol.village).into()),
-        object: patrol.object.clone(),
-        situation: patrol.situation.clone(),
-        evidence_ids: ids(&patrol.evidence),
-        patrolled_at: Some(patrol.patrolled_at.into()),
-        received_at: Some(patrol.received_at.into()),
-        skewed: patrol.skewed,
     }
 }
 

@@ -17,10 +17,11 @@ use uuid::Uuid;
 use crate::{
     app::App,
     publisher::{self, Meta},
-    store::{evidence, heads::Head, patrols as patrol_store, suspicions},
+    store::{evidence, heads::Head, suspicions},
 };
 use patrols::Patrols;
-pub(crate) use patrols::{NewPatrol, Recorded};
+pub use patrols::Recorded;
+pub(crate) use patrols::{NewPatrol, Photo};
 
 /// A command on its way to a suspicion.
 #[derive(Debug, Clone)]
@@ -62,6 +63,15 @@ pub enum Refusal {
     /// A photo is not there, or another village's.
     #[error("evidence_ids[{0}] is no photo of this village")]
     NoEvidence(usize),
+    /// A photo of an answer is not there, or another village's.
+    #[error("answers[{0}].evidence_ids[{1}] is no photo of this village")]
+    NoAnswerEvidence(usize, usize),
+    /// The patrol's key stands for another patrol of the village.
+    #[error("the patrol key was used for another patrol")]
+    PatrolKeyReused,
+    /// What a patrol found could not be recorded: a bug, and its transaction is undone.
+    #[error("the patrol's problems cannot be recorded")]
+    Unfinished,
     /// The request id stands for another payload.
     #[error("the request id was used with another payload")]
     RequestIdReused,
@@ -89,7 +99,9 @@ pub(crate) struct Work<'a> {
     held: BTreeMap<Uuid, Held>,
     /// Villages of the photos that are named.
     photos: HashMap<Uuid, String>,
-    patrols: Patrols,
+    patrols: Patrols<'a>,
+    /// A patrol that was taken and could not be finished: nothing of the transaction may be committed.
+    unfinished: Option<Refusal>,
     outgoing: Vec<NewEvent>,
 }
 
@@ -100,7 +112,7 @@ impl<'a> Work<'a> {
         conn: &mut PgConnection,
         now: Instant,
         orders: &[&Order],
-        patrols: &[&NewPatrol],
+        patrols: &[&'a NewPatrol],
     ) -> sqlx::Result<Self> {
         let mut ids: Vec<Uuid> = orders
             .iter()
@@ -116,15 +128,17 @@ impl<'a> Work<'a> {
         let named: Vec<Uuid> = orders
             .iter()
             .flat_map(|order| order.evidence())
-            .chain(patrols.iter().flat_map(|patrol| &patrol.evidence))
             .copied()
+            .chain(patrols.iter().flat_map(|patrol| patrol.photos.iter().map(|photo| photo.id)))
             .collect();
+        let photos = evidence::villages(conn, &named).await?;
         Ok(Self {
             app,
             now,
             held: rows.into_iter().map(held).collect(),
-            photos: evidence::villages(conn, &named).await?,
-            patrols: Patrols::load(conn, now, patrols).await?,
+            patrols: Patrols::load(conn, app, now, &good(patrols, &photos)).await?,
+            photos,
+            unfinished: None,
             outgoing: Vec::new(),
         })
     }
@@ -192,14 +206,28 @@ impl<'a> Work<'a> {
         Ok(())
     }
 
-    /// Records a patrol; says its week's count with it.
-    pub(crate) fn patrol(&mut self, patrol: &NewPatrol) -> Result<Recorded, Refusal> {
-        self.check_photos(&patrol.evidence, &patrol.village)?;
-        Ok(self.patrols.record(patrol, self.now))
+    /// Records a patrol, and in the same transaction the suspicions that its problems start (clause B2).
+    pub(crate) fn patrol(&mut self, patrol: &'a NewPatrol) -> Result<Recorded, Refusal> {
+        check_patrol_photos(patrol, &self.photos)?;
+        let recorded = self.patrols.record(patrol, self.now)?;
+        if recorded.known {
+            return Ok(recorded);
+        }
+        for order in &patrol.problems {
+            if let Err(refusal) = self.carry_out(order) {
+                // Its key is taken and what it found was checked before: this is a fault of ours, and half of it must not stay.
+                self.unfinished = Some(refusal);
+                return Err(Refusal::Unfinished);
+            }
+        }
+        Ok(recorded)
     }
 
     /// Writes all that has changed, with its events: at most seven statements, whatever the number of orders.
     pub(crate) async fn save(mut self, conn: &mut PgConnection) -> Result<(), BatchFailure> {
+        if let Some(refusal) = self.unfinished {
+            return Err(BatchFailure::Data(sqlx::Error::Encode(Box::new(refusal))));
+        }
         let rows = |new: bool| -> Vec<(&Suspicion, &Head)> {
             self.held
                 .values()
@@ -209,11 +237,25 @@ impl<'a> Work<'a> {
         };
         suspicions::insert(conn, &rows(true)).await?;
         suspicions::update(conn, &rows(false)).await?;
-        patrol_store::insert(conn, self.patrols.recorded()).await?;
+        self.patrols.insert(conn, self.now).await?;
         let books = self.patrols.publish(conn, self.app, self.now).await?;
         self.outgoing.extend(books);
         log::append(conn, &self.outgoing).await?;
         Ok(())
+    }
+}
+
+/// The patrols whose photos are all their village's: the others are refused, and their keys stay free.
+fn good<'a>(patrols: &[&'a NewPatrol], photos: &HashMap<Uuid, String>) -> Vec<&'a NewPatrol> {
+    patrols.iter().copied().filter(|patrol| check_patrol_photos(patrol, photos).is_ok()).collect()
+}
+
+fn check_patrol_photos(patrol: &NewPatrol, photos: &HashMap<Uuid, String>) -> Result<(), Refusal> {
+    let village = patrol.village().code().as_str();
+    match patrol.photos.iter().find(|photo| photos.get(&photo.id).is_none_or(|code| code != village)) {
+        None => Ok(()),
+        Some(Photo { answer: None, at, .. }) => Err(Refusal::NoEvidence(*at)),
+        Some(Photo { answer: Some(answer), at, .. }) => Err(Refusal::NoAnswerEvidence(*answer, *at)),
     }
 }
 

@@ -139,6 +139,11 @@ pub const KNOWN_KEYS: &[Key] = &[
         Optional,
         "Act codes, separated by commas, that persuasion never settles (intake, clause C3); the local default when left out.",
     ),
+    Key::new(
+        "DAFEI_PATROL_MONTHS",
+        Default("24"),
+        "Months of patrols that intake keeps, the present one among them, 2 to 1200; older ones leave a tombstone.",
+    ),
     Key::new("DAFEI_ROUTING_FILE", Optional, "Routing table of dispatch, JSON; the built-in one when left out."),
     Key::new(
         "DAFEI_AUTHORITY_FILE",

@@ -120,7 +120,9 @@ impl World {
             ids: Arc::new(SystemIds),
             roster: RosterView::load(&db.pool).await.expect("an empty roster"),
             rules: Rules::default(),
+            patrol_months: 3,
         });
+        dafei_intake::app::load_builtin(&app).await.expect("the built-in checklists");
         let (minter, stop) = (Minter::generate().expect("a key"), CancellationToken::new());
         let channel = serve(&app, &minter, &stop);
         let config = RelayConfig::new("intake", vec![specs[0].clone()]);
@@ -291,7 +293,9 @@ fn serve(app: &Arc<App>, minter: &Minter, stop: &CancellationToken) -> Channel {
     let (queue, writer) = group_commit(Writer::new(Arc::clone(app)), BatchOptions::default());
     tokio::spawn(writer.run(stop.clone()));
     let verifier = Verifier::from_jwks(&minter.jwks(), "issuer", "dafei").expect("keys");
-    let routes = Grpc::new(Arc::clone(app), queue).routes(4 * 1024 * 1024);
+    let (uploads, writer) = group_commit(Writer::new(Arc::clone(app)), Writer::for_uploads());
+    tokio::spawn(writer.run(stop.clone()));
+    let routes = Grpc::new(Arc::clone(app), queue, uploads).routes(4 * 1024 * 1024);
     let incoming = TcpIncoming::bind("127.0.0.1:0".parse().expect("an address")).expect("a port");
     let address = incoming.local_addr().expect("its address");
     let server = Server::builder().layer(AuthLayer::new(verifier, &Paths::none())).add_routes(routes);
