@@ -17,10 +17,10 @@ pub use crate::work::{Recorded, Refusal};
 pub(crate) use checklists::{NewVersion, put};
 pub(crate) use evidence::{Photo, keep};
 pub(crate) use patrol_months::drop_old;
-pub use {checklists::load_builtin, patrol_months::tend};
 pub(crate) use roster::{Upload, import};
 pub use writer::Writer;
 pub(crate) use writer::{Action, Answer, Queue, Write};
+pub use {checklists::load_builtin, patrol_months::tend};
 
 /// What everything in the service shares.
 pub struct App {

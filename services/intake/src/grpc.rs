@@ -13,8 +13,9 @@ use std::sync::Arc;
 use dafei_contracts::{
     convert::{self, ConvertError},
     intake::v1::{
-        checklist_service_server::ChecklistServiceServer, evidence_service_server::EvidenceServiceServer, patrol_service_server::PatrolServiceServer,
-        roster_service_server::RosterServiceServer, suspicion_service_server::SuspicionServiceServer,
+        checklist_service_server::ChecklistServiceServer, evidence_service_server::EvidenceServiceServer,
+        patrol_service_server::PatrolServiceServer, roster_service_server::RosterServiceServer,
+        suspicion_service_server::SuspicionServiceServer,
     },
 };
 use dafei_intake_core::suspicion::{Reason, Rejection};
@@ -128,7 +129,9 @@ impl From<Refusal> for Fault {
                 "is no photo of this village",
                 "本村居没有这张照片，请重新上传",
             ),
-            Refusal::NoAnswerEvidence(answer, at) => Self::from(Refusal::NoEvidence(at)).under(&format!("answers[{answer}]")),
+            Refusal::NoAnswerEvidence(answer, at) => {
+                Self::from(Refusal::NoEvidence(at)).under(&format!("answers[{answer}]"))
+            }
             Refusal::PatrolKeyReused => Self::field(
                 "patrol_key",
                 "PATROL_KEY_REUSED",

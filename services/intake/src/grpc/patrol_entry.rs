@@ -197,8 +197,9 @@ impl<'a> Entries<'a> {
         checklist::check_answers(checklist, &given.object_kind, &verdicts).map_err(|flaws| flawed(&flaws))?;
         let (mut kept, mut problems) = (Vec::with_capacity(verdicts.len()), Vec::new());
         for (at, (answer, checked)) in given.answers.iter().zip(&verdicts).enumerate() {
-            let (answer, problem) =
-                self.answer(answer, checked.verdict, draft, at, photos).map_err(|fault| fault.under(&format!("answers[{at}]")))?;
+            let (answer, problem) = self
+                .answer(answer, checked.verdict, draft, at, photos)
+                .map_err(|fault| fault.under(&format!("answers[{at}]")))?;
             kept.push(answer);
             problems.extend(problem);
         }

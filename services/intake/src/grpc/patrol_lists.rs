@@ -163,9 +163,10 @@ impl Grpc {
 
 /// Between which instants a patrol was received, by its id: a version 7 has the millisecond, and some time may pass until the commit.
 fn received(id: Uuid) -> (Instant, Instant) {
-    let millis = id.get_timestamp().map(|at| at.to_unix()).and_then(|(seconds, nanos)| {
-        Instant::new(i64::try_from(seconds).ok()?, i32::try_from(nanos).ok()?).ok()
-    });
+    let millis = id
+        .get_timestamp()
+        .map(|at| at.to_unix())
+        .and_then(|(seconds, nanos)| Instant::new(i64::try_from(seconds).ok()?, i32::try_from(nanos).ok()?).ok());
     let around = |at: Instant| {
         let hour = SignedDuration::from_hours(1);
         Some((at.checked_sub(SignedDuration::from_secs(1)).ok()?, at.checked_add(hour).ok()?))

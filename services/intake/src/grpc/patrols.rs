@@ -61,7 +61,11 @@ enum Checked {
 
 impl Grpc {
     /// Checks the patrols of a message, has the good ones written, and answers each.
-    async fn part(&self, caller: &Principal, part: api::UploadPatrolsRequest) -> Result<api::UploadPatrolsResponse, Fault> {
+    async fn part(
+        &self,
+        caller: &Principal,
+        part: api::UploadPatrolsRequest,
+    ) -> Result<api::UploadPatrolsResponse, Fault> {
         if part.patrols.len() > PATROLS {
             let zh = format!("一次不得超过{PATROLS}条");
             return Err(Fault::field("patrols", "TOO_MANY", format!("are more than {PATROLS}"), zh));
@@ -101,7 +105,9 @@ impl Grpc {
         let write = Write { request: None, action: Action::Patrols(patrols) };
         match self.uploads.queue.submit(write).await.map_err(faults::submit)? {
             Answer::Patrols(answers) => Ok(answers),
-            Answer::Patrol(_) | Answer::Suspicion(_) => Err(Fault::internal("an upload was answered with something else")),
+            Answer::Patrol(_) | Answer::Suspicion(_) => {
+                Err(Fault::internal("an upload was answered with something else"))
+            }
         }
     }
 
@@ -116,7 +122,9 @@ impl Grpc {
         let action = Action::Patrol(Box::new(entries.check(body.clone())?));
         match self.write(caller, "RecordPatrol", &body.request_id, body, action).await? {
             Answer::Patrol(recorded) => Ok(recorded),
-            Answer::Patrols(_) | Answer::Suspicion(_) => Err(Fault::internal("a patrol was answered with something else")),
+            Answer::Patrols(_) | Answer::Suspicion(_) => {
+                Err(Fault::internal("a patrol was answered with something else"))
+            }
         }
     }
 }

@@ -91,7 +91,8 @@ pub(crate) async fn named(
 /// Adds those built-in checklists that are not the newest version of theirs.
 pub(crate) async fn add_changed(conn: &mut PgConnection, builtin: Vec<Checklist>, now: Instant) -> sqlx::Result<()> {
     lock(conn).await?;
-    let known: HashMap<String, Version> = newest(conn, "").await?.into_iter().map(|one| (one.id.clone(), one)).collect();
+    let known: HashMap<String, Version> =
+        newest(conn, "").await?.into_iter().map(|one| (one.id.clone(), one)).collect();
     for checklist in builtin {
         let id = checklist.sector.code();
         let before = known.get(id);

@@ -8,7 +8,9 @@ use sqlx::{AssertSqlSafe, PgConnection, Row as _};
 
 /// Makes the partitions of so many months from that of an instant on.
 pub(crate) async fn ensure(conn: &mut PgConnection, now: Instant, months: i32) -> sqlx::Result<()> {
-    sqlx::query!("SELECT patrol_ensure_partitions($1, $2)", PgInstant(now) as PgInstant, months).fetch_one(conn).await?;
+    sqlx::query!("SELECT patrol_ensure_partitions($1, $2)", PgInstant(now) as PgInstant, months)
+        .fetch_one(conn)
+        .await?;
     Ok(())
 }
 

@@ -7,8 +7,9 @@ use dafei_contracts::{
     Event, Stream,
     events::v1 as ev,
     intake::v1::{
-        self as api, evidence_service_client::EvidenceServiceClient, patrol_service_client::PatrolServiceClient,
-        roster_service_client::RosterServiceClient, suspicion_service_client::SuspicionServiceClient,
+        self as api, checklist_service_client::ChecklistServiceClient, evidence_service_client::EvidenceServiceClient,
+        patrol_service_client::PatrolServiceClient, roster_service_client::RosterServiceClient,
+        suspicion_service_client::SuspicionServiceClient,
     },
     types::v1 as types,
 };
@@ -169,6 +170,10 @@ impl World {
 
     pub(crate) fn suspicions(&self) -> SuspicionServiceClient<Channel> {
         SuspicionServiceClient::new(self.channel.clone())
+    }
+
+    pub(crate) fn checklists(&self) -> ChecklistServiceClient<Channel> {
+        ChecklistServiceClient::new(self.channel.clone())
     }
 
     pub(crate) fn patrols(&self) -> PatrolServiceClient<Channel> {
