@@ -4,6 +4,7 @@ mod figures;
 mod intake;
 mod lifecycle;
 mod load;
+mod patrols;
 pub mod servers;
 
 use clap::Subcommand;
@@ -31,6 +32,12 @@ pub enum Bench {
         #[arg(long, default_value_t = 1.0)]
         scale: f64,
     },
+    /// Patrols acknowledged per second by upload, next to a bare insert of the same rows; and the memory of intake meanwhile.
+    Patrols {
+        /// Multiplies how long is measured.
+        #[arg(long, default_value_t = 1.0)]
+        scale: f64,
+    },
 }
 
 /// Runs a bench.
@@ -44,5 +51,6 @@ pub async fn run(suite: &Suite, bench: Bench) -> anyhow::Result<()> {
     match bench {
         Bench::Loop { scale, in_flight } => lifecycle::run(suite, &keys, scale, in_flight).await,
         Bench::Intake { scale } => intake::run(suite, &keys, scale).await,
+        Bench::Patrols { scale } => patrols::run(suite, &keys, scale).await,
     }
 }

@@ -160,7 +160,7 @@ async fn an_enterprise_s_problem_is_at_the_centre_in_the_same_call_and_the_book_
     let enterprise = types::Enterprise {
         credit_code: "91371300MA3C000018".to_owned(),
         name: "烟花公司".to_owned(),
-        industry: "fireworks".to_owned(),
+        industry: "general".to_owned(),
         ..Default::default()
     };
     let subject = types::Subject { kind: Some(types::subject::Kind::Enterprise(enterprise)) };
@@ -197,7 +197,8 @@ async fn wrong_answers_are_named_and_neither_patrol_nor_suspicion_is_kept() {
     };
     let cases: Vec<(api::RecordPatrolRequest, &str, &str)> = vec![
         (answered(vec![answer("licence", ok)]), "answers[stock]", "STEP_MISSING"),
-        (with(|r| r.answers[0].step_id = "gate".to_owned()), "answers[0].step_id", "UNKNOWN_STEP"),
+        (with(|r| r.answers[0].step_id = "gate".to_owned()), "answers[0].step_id", "INVALID_FIELDS"),
+        (with(|r| r.answers.push(answer("gate", api::StepResult::Ok))), "answers[2].step_id", "UNKNOWN_STEP"),
         (with(|r| r.answers[1].result = 0), "answers[1].result", "REQUIRED"),
         (with(|r| r.answers[1].result = 3), "answers[1].note", "NOTE_REQUIRED"),
         (with(|r| r.object_kind = "cave".to_owned()), "object_kind", "UNKNOWN_KIND"),
