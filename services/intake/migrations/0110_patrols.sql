@@ -1,5 +1,5 @@
 -- Patrols for many years: partitioned by the month (Asia/Shanghai) in which they were received, counted by week beside, and leaving a
--- tombstone when a month is dropped. Codes of villages and counties are numbers here: half the bytes of text, and compared without a
+-- tombstone when a month is dropped. Codes of regions are numbers here: half the bytes of text, and compared without a
 -- collation.
 
 ALTER TABLE patrol RENAME TO patrol_unpartitioned;
@@ -27,6 +27,7 @@ CREATE TABLE patrol (
     received_at  timestamptz NOT NULL,
     patrolled_at timestamptz NOT NULL,
     village      bigint      NOT NULL,
+    township     bigint      NOT NULL,
     county       bigint      NOT NULL,
     flags        smallint    NOT NULL,
     inspector    text        NOT NULL,
@@ -38,10 +39,11 @@ CREATE TABLE patrol (
 
 CREATE TABLE patrol_default PARTITION OF patrol DEFAULT;
 CREATE INDEX patrol_by_village ON patrol (village, patrolled_at DESC, id DESC);
+CREATE INDEX patrol_by_township ON patrol (township, patrolled_at DESC, id DESC);
 CREATE INDEX patrol_by_county ON patrol (county, patrolled_at DESC, id DESC);
 CREATE INDEX patrol_by_inspector ON patrol (inspector, patrolled_at DESC, id DESC);
--- The marked ones are few: their indexes cost little, and a list of them need not read the others.
-CREATE INDEX patrol_marked_by_village ON patrol (village, patrolled_at DESC, id DESC) WHERE flags > 0;
+-- The marked ones are few: their indexes cost little, and a list of them need not read the others. A village has so few that it can.
+CREATE INDEX patrol_marked_by_township ON patrol (township, patrolled_at DESC, id DESC) WHERE flags > 0;
 CREATE INDEX patrol_marked_by_county ON patrol (county, patrolled_at DESC, id DESC) WHERE flags > 0;
 
 -- Makes the partitions of `months` months from the month of `start` on; says how many are new. A month of which rows are already in the
@@ -117,8 +119,8 @@ SELECT patrol_ensure_partitions(min(received_at),
        (date_part('year', age(max(received_at), min(received_at))) * 12 + date_part('month', age(max(received_at), min(received_at))))::integer + 2)
 FROM patrol_unpartitioned HAVING count(*) > 0;
 
-INSERT INTO patrol (id, received_at, patrolled_at, village, county, flags, inspector, body)
-SELECT p.id, p.received_at, p.patrolled_at, p.village::bigint, coalesce(t.parent_code, left(p.village, 6))::bigint,
+INSERT INTO patrol (id, received_at, patrolled_at, village, township, county, flags, inspector, body)
+SELECT p.id, p.received_at, p.patrolled_at, p.village::bigint, coalesce(t.code, left(p.village, 9))::bigint, coalesce(t.parent_code, left(p.village, 6))::bigint,
        CASE WHEN p.skewed THEN 1 ELSE 0 END, '',
        jsonb_build_object('object', p.object, 'situation', p.situation, 'evidence', p.evidence)
 FROM patrol_unpartitioned p

@@ -187,12 +187,13 @@ fn range(body: &api::ListPatrolsRequest) -> Result<(Instant, Instant), Fault> {
     Ok((from.unwrap_or(Instant::UNIX_EPOCH).max(Instant::UNIX_EPOCH), until.unwrap_or(Instant::MAX)))
 }
 
-/// Where a list of a region is looked for: small regions by their villages, large ones by their counties.
+/// Where a list of a region is looked for: a work area's by its villages, a city's by its counties.
 fn places(roster: &RosterIndex, region: &Region) -> Places {
     match region.level() {
         Level::City => Places::Counties(roster.children(region).map(number).collect()),
         Level::County => Places::Counties(vec![number(region)]),
-        Level::Township | Level::WorkArea | Level::Village => Places::Villages(villages(roster, region)),
+        Level::Township => Places::Townships(vec![number(region)]),
+        Level::WorkArea | Level::Village => Places::Villages(villages(roster, region)),
     }
 }
 

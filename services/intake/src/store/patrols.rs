@@ -67,6 +67,7 @@ pub(crate) struct Reused {
 pub(crate) struct NewRow<'a> {
     pub(crate) id: Uuid,
     pub(crate) village: i64,
+    pub(crate) township: i64,
     pub(crate) county: i64,
     pub(crate) patrolled_at: Instant,
     pub(crate) flags: i16,
@@ -88,7 +89,7 @@ pub(crate) struct Patrol {
     pub(crate) reused: Vec<Reused>,
 }
 
-/// A region's code as these tables have it. Codes of villages and counties are digits.
+/// A region's code as these tables have it. Those of cities, counties, townships and villages are digits.
 pub(crate) fn number(region: &Region) -> i64 {
     region.code().as_str().parse().unwrap_or(0)
 }
@@ -106,20 +107,23 @@ pub(crate) async fn insert(conn: &mut PgConnection, received_at: Instant, rows: 
     let ids: Vec<Uuid> = rows.iter().map(|row| row.id).collect();
     let patrolled: Vec<PgInstant> = rows.iter().map(|row| PgInstant(row.patrolled_at)).collect();
     let villages: Vec<i64> = rows.iter().map(|row| row.village).collect();
+    let townships: Vec<i64> = rows.iter().map(|row| row.township).collect();
     let counties: Vec<i64> = rows.iter().map(|row| row.county).collect();
     let flags: Vec<i16> = rows.iter().map(|row| row.flags).collect();
     let inspectors: Vec<&str> = rows.iter().map(|row| row.inspector).collect();
     let bodies: Vec<&str> = rows.iter().map(|row| row.body).collect();
     let reused: Vec<Option<&Json<Vec<Reused>>>> = rows.iter().map(|row| row.reused.as_ref()).collect();
     sqlx::query!(
-        "INSERT INTO patrol (id, received_at, patrolled_at, village, county, flags, inspector, body, reused)
-         SELECT id, $2, patrolled_at, village, county, flags, inspector, body::jsonb, reused
-         FROM UNNEST($1::uuid[], $3::timestamptz[], $4::bigint[], $5::bigint[], $6::smallint[], $7::text[], $8::text[], $9::jsonb[])
-              AS u (id, patrolled_at, village, county, flags, inspector, body, reused)",
+        "INSERT INTO patrol (id, received_at, patrolled_at, village, township, county, flags, inspector, body, reused)
+         SELECT id, $2, patrolled_at, village, township, county, flags, inspector, body::jsonb, reused
+         FROM UNNEST($1::uuid[], $3::timestamptz[], $4::bigint[], $5::bigint[], $6::bigint[], $7::smallint[], $8::text[], $9::text[],
+                     $10::jsonb[])
+              AS u (id, patrolled_at, village, township, county, flags, inspector, body, reused)",
         &ids,
         PgInstant(received_at) as PgInstant,
         &patrolled as &[PgInstant],
         &villages,
+        &townships,
         &counties,
         &flags,
         &inspectors as &[&str],
@@ -181,8 +185,10 @@ pub(crate) async fn get(
 /// Where to look: each region by itself, through its own index.
 #[derive(Debug, Clone)]
 pub(crate) enum Places {
-    /// Villages: one, a work area's, a township's.
+    /// Villages: one, a work area's.
     Villages(Vec<i64>),
+    /// A township.
+    Townships(Vec<i64>),
     /// Counties: one, a city's.
     Counties(Vec<i64>),
 }
@@ -259,10 +265,12 @@ pub(crate) async fn list(conn: &mut PgConnection, filter: &Filter<'_>) -> sqlx::
     let of_inspector = !filter.inspector.is_empty();
     let rows = match (&filter.places, of_inspector, filter.marks) {
         (Places::Villages(codes), true, _) => page_of!(conn, filter, codes, "village"),
+        (Places::Townships(codes), true, _) => page_of!(conn, filter, codes, "township"),
         (Places::Counties(codes), true, _) => page_of!(conn, filter, codes, "county"),
-        (Places::Villages(codes), false, 0) => page!(conn, filter, codes, "village", ""),
+        (Places::Villages(codes), false, _) => page!(conn, filter, codes, "village", ""),
+        (Places::Townships(codes), false, 0) => page!(conn, filter, codes, "township", ""),
         (Places::Counties(codes), false, 0) => page!(conn, filter, codes, "county", ""),
-        (Places::Villages(codes), false, _) => page!(conn, filter, codes, "village", " AND flags > 0"),
+        (Places::Townships(codes), false, _) => page!(conn, filter, codes, "township", " AND flags > 0"),
         (Places::Counties(codes), false, _) => page!(conn, filter, codes, "county", " AND flags > 0"),
     };
     Ok(rows.into_iter().map(Patrol::from).collect())

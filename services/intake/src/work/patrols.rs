@@ -198,10 +198,12 @@ impl<'a> Patrols<'a> {
     /// Writes them.
     pub(super) async fn insert(&self, conn: &mut PgConnection, now: Instant) -> sqlx::Result<()> {
         let mark = |set: bool, mark: i16| if set { mark } else { 0 };
+        let at = |taken: &Taken<'a>, level| taken.patrol.path.at(level).map_or(0, patrols::number);
         let row = |taken: &'_ Taken<'a>| NewRow {
             id: taken.id,
             village: taken.patrol.number(),
-            county: taken.patrol.path.at(Level::County).map_or(0, patrols::number),
+            township: at(taken, Level::Township),
+            county: at(taken, Level::County),
             patrolled_at: taken.time.at,
             flags: mark(taken.time.skewed, SKEWED)
                 | mark(!taken.patrol.problems.is_empty(), PROBLEM)
