@@ -209,7 +209,7 @@ async fn a_phone_with_a_wrong_clock_is_believed_as_far_as_its_offset_shows_and_m
     let answer = client.record_patrol(request).await.expect("recorded").into_inner();
     assert_eq!(answer.patrolled_at, ahead(-20));
     let list = pb::ListPatrolsRequest {
-        village: Some(Region::clone(&wire(VILLAGE).expect("a village"))),
+        region: Some(Region::clone(&wire(VILLAGE).expect("a village"))),
         ..Default::default()
     };
     let patrols = client.list_patrols(list).await.expect("listed").into_inner().patrols;

@@ -131,10 +131,11 @@ async fn connect_database(common: &Common) -> anyhow::Result<PgPool> {
         .acquire_timeout(Duration::from_secs(5))
         .idle_timeout(Duration::from_secs(300));
     // Statements are few and large, and name their rows by arrays of keys: a plan made while a table was small would go on reading all
-    // of it. Planning each anew costs little beside what it does.
+    // of it. Planning each anew costs little beside what it does. Compiling a plan costs more than all that it does: a list over the
+    // partitions of two years took 14 ms, and its compilation 150.
     let connect = PgConnectOptions::from_str(common.database.url.expose())
         .context("the database URL")?
-        .options([("plan_cache_mode", "force_custom_plan")]);
+        .options([("plan_cache_mode", "force_custom_plan"), ("jit", "off")]);
     let mut attempt = 0;
     loop {
         attempt += 1;

@@ -4,10 +4,12 @@ pub mod evidence;
 
 mod book;
 mod broadcasts;
+mod checklists;
 mod coverage;
 mod inspections;
 mod leaflets;
 mod notices;
+mod patrol_months;
 mod photos;
 mod roster;
 mod standings;
@@ -24,18 +26,21 @@ use sqlx::PgPool;
 
 use crate::photos::Photos;
 
-pub use crate::work::Refusal;
+pub use crate::work::{Recorded, Refusal};
 pub(crate) use broadcasts::{NewBroadcast, record as record_broadcast};
+pub(crate) use checklists::{NewVersion, put};
 pub(crate) use coverage::coverage;
 pub(crate) use inspections::{NewInspection, record as record_inspection};
 pub(crate) use leaflets::{NewDistribution, distribute};
 pub(crate) use notices::{
     NewNotice, Removal, post as post_notice, remove as remove_notice, standing as notice_standing,
 };
+pub(crate) use patrol_months::drop_old;
 pub(crate) use roster::{Asked, Upload, change, dry_run, import};
 pub(crate) use standings::{Asked as AskedStandings, list as list_standings};
 pub use writer::Writer;
 pub(crate) use writer::{Action, Answer, Queue, Write};
+pub use {checklists::load_builtin, patrol_months::tend};
 
 /// What everything in the service shares.
 pub struct App {
@@ -55,6 +60,8 @@ pub struct App {
     pub rules: Rules,
     /// What is configured of the villages' notices (clause D5).
     pub notices: NoticeRules,
+    /// Months of patrols that are kept, the present one among them.
+    pub patrol_months: u32,
 }
 
 impl App {

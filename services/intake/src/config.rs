@@ -2,7 +2,9 @@
 
 mod photos;
 
-use dafei_intake_core::{duplicates::Likeness, notices::Rules as NoticeRules, roster::Limits, suspicion::Rules};
+use dafei_intake_core::{
+    duplicates::Likeness, notices::Rules as NoticeRules, retention::MIN_MONTHS, roster::Limits, suspicion::Rules,
+};
 use dafei_kernel::act::Act;
 use dafei_runtime::config::{Checked, Common, ConfigError, Pending, Reader, Service, Source, parse};
 
@@ -25,6 +27,8 @@ pub struct Settings {
     pub notices: NoticeRules,
     /// How large the roster may be (clause B1).
     pub roster_limits: Limits,
+    /// Months of patrols that are kept, the present one among them.
+    pub patrol_months: u32,
 }
 
 impl Settings {
@@ -42,6 +46,7 @@ impl Settings {
         let radius = reader.value("DAFEI_DUPLICATE_RADIUS_M", parse::whole(1_u32, 10_000));
         let window = reader.value("DAFEI_DUPLICATE_WINDOW_DAYS", parse::whole(1_u32, 3_650));
         let cities = reader.value("DAFEI_ROSTER_CITIES", cities);
+        let months = reader.value("DAFEI_PATROL_MONTHS", parse::whole(MIN_MONTHS, 1_200));
         let checked = reader.finish()?;
         let never = never.get(&checked).map(|acts| acts.into_iter().collect());
         let rules = Rules {
@@ -53,6 +58,7 @@ impl Settings {
             common: common.get(&checked),
             rules,
             notices: notices.get(&checked),
+            patrol_months: months.get(&checked),
             photos: photos.get(&checked),
             roster_limits: Limits { cities: cities.get(&checked) },
         })
@@ -191,5 +197,13 @@ mod tests {
             let error = place(&source().with("DAFEI_PHOTOS", wrong)).expect_err("refused").to_string();
             assert!(error.contains("DAFEI_PHOTOS"), "{error}");
         }
+    }
+
+    #[test]
+    fn patrols_are_kept_two_years_unless_it_is_said_otherwise_and_never_less_than_two_months() {
+        let kept = |source: &MapSource| Settings::read(source).map(|settings| settings.patrol_months);
+        assert_eq!(kept(&source()).expect("settings"), 24);
+        assert_eq!(kept(&source().with("DAFEI_PATROL_MONTHS", "60")).expect("settings"), 60);
+        assert!(kept(&source().with("DAFEI_PATROL_MONTHS", "1")).is_err());
     }
 }

@@ -1,9 +1,12 @@
 //! The gRPC services: check, hand to the writer or read, convert. No rules here.
 
+mod checklists;
 mod evidence;
 mod evidence_accesses;
 mod inspections;
 mod pages;
+mod patrol_entry;
+mod patrol_lists;
 mod patrols;
 mod publicity;
 mod roster;
@@ -14,9 +17,10 @@ use std::sync::Arc;
 use dafei_contracts::{
     convert::{self, ConvertError},
     intake::v1::{
-        evidence_service_server::EvidenceServiceServer, inspection_service_server::InspectionServiceServer,
-        patrol_service_server::PatrolServiceServer, publicity_service_server::PublicityServiceServer,
-        roster_service_server::RosterServiceServer, suspicion_service_server::SuspicionServiceServer,
+        checklist_service_server::ChecklistServiceServer, evidence_service_server::EvidenceServiceServer,
+        inspection_service_server::InspectionServiceServer, patrol_service_server::PatrolServiceServer,
+        publicity_service_server::PublicityServiceServer, roster_service_server::RosterServiceServer,
+        suspicion_service_server::SuspicionServiceServer,
     },
 };
 use dafei_intake_core::suspicion::{Reason, Rejection};
@@ -28,13 +32,15 @@ use prost::Message;
 use tonic::service::{Routes, RoutesBuilder};
 use uuid::Uuid;
 
+use self::patrols::{UPLOAD_BYTES, Uploads};
 use crate::{
     app::{Action, App, Queue, Write},
     work::{Refusal, state_zh},
 };
 
 /// The names of the services, for health and reflection.
-pub const SERVICES: [&str; 6] = [
+pub const SERVICES: [&str; 7] = [
+    "dafei.intake.v1.ChecklistService",
     "dafei.intake.v1.SuspicionService",
     "dafei.intake.v1.PatrolService",
     "dafei.intake.v1.EvidenceService",
@@ -48,13 +54,14 @@ pub const SERVICES: [&str; 6] = [
 pub struct Grpc {
     app: Arc<App>,
     queue: Queue,
+    uploads: Uploads,
 }
 
 impl Grpc {
-    /// The services over the app and its writer.
+    /// The services over the app, its writer and the writer of uploads.
     #[must_use]
-    pub fn new(app: Arc<App>, queue: Queue) -> Self {
-        Self { app, queue }
+    pub fn new(app: Arc<App>, queue: Queue, uploads: Queue) -> Self {
+        Self { app, queue, uploads: Uploads::new(uploads) }
     }
 
     /// Their routes; no message may be larger than `max_message_bytes`.
@@ -63,7 +70,10 @@ impl Grpc {
         let mut routes = RoutesBuilder::default();
         routes
             .add_service(SuspicionServiceServer::new(self.clone()).max_decoding_message_size(max_message_bytes))
-            .add_service(PatrolServiceServer::new(self.clone()).max_decoding_message_size(max_message_bytes))
+            .add_service(ChecklistServiceServer::new(self.clone()).max_decoding_message_size(max_message_bytes))
+            .add_service(
+                PatrolServiceServer::new(self.clone()).max_decoding_message_size(max_message_bytes.min(UPLOAD_BYTES)),
+            )
             .add_service(EvidenceServiceServer::new(self.clone()).max_decoding_message_size(max_message_bytes))
             .add_service(InspectionServiceServer::new(self.clone()).max_decoding_message_size(max_message_bytes))
             .add_service(PublicityServiceServer::new(self.clone()).max_decoding_message_size(max_message_bytes))
@@ -80,7 +90,7 @@ impl Grpc {
         payload: &impl Message,
         action: Action,
     ) -> Result<crate::app::Answer, Fault> {
-        let request = (request_key(caller, method, request_id)?, faults::payload_hash(payload));
+        let request = Some((request_key(caller, method, request_id)?, faults::payload_hash(payload)));
         self.queue.submit(Write { request, action }).await.map_err(|error| match error {
             SubmitError::Rejected(refusal) => refusal.into(),
             other => faults::submit(other),
@@ -129,6 +139,16 @@ impl From<Refusal> for Fault {
                 "本村居没有这张照片，请重新上传",
             ),
             Refusal::OtherVersion(current) => Self::OtherVersion { current },
+            Refusal::NoAnswerEvidence(answer, at) => {
+                Self::from(Refusal::NoEvidence(at)).under(&format!("answers[{answer}]"))
+            }
+            Refusal::PatrolKeyReused => Self::field(
+                "patrol_key",
+                "PATROL_KEY_REUSED",
+                "was used for another patrol of the village",
+                "该巡查编号已用于另一次巡查",
+            ),
+            Refusal::Unfinished => Self::internal("a patrol's problems were not recorded"),
             Refusal::RequestIdReused => Self::AlreadyExists {
                 reason: "REQUEST_ID_REUSED".into(),
                 description_zh: "请求编号已用于另一份内容".into(),

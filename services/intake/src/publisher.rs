@@ -9,7 +9,7 @@ use dafei_kernel::{
 };
 use uuid::Uuid;
 
-use crate::{store::patrols::Patrol, wire};
+use crate::{wire, work::NewPatrol};
 
 /// The public event of a private one, without its `meta`; none for what is kept and not published.
 pub(crate) fn translate(suspicion: &Suspicion, event: &Event) -> Option<Public> {
@@ -81,15 +81,25 @@ pub(crate) fn translate(suspicion: &Suspicion, event: &Event) -> Option<Public> 
     })
 }
 
-/// The event of a village's patrols, without its `meta`.
-pub(crate) fn patrols<'a>(village: &Region, patrols: impl Iterator<Item = &'a Patrol>) -> Public {
-    let item = |patrol: &Patrol| ev::PatrolItem {
-        patrol_id: patrol.id.to_string(),
-        patrolled_at: Some(patrol.patrolled_at.into()),
+/// A patrol as its event carries it.
+pub(crate) fn patrol(id: Uuid, at: Instant, patrol: &NewPatrol) -> ev::PatrolItem {
+    let (checklist_id, checklist_version) = patrol.checklist.clone().unwrap_or_default();
+    let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
+    ev::PatrolItem {
+        patrol_id: id.to_string(),
+        patrolled_at: Some(at.into()),
         object: patrol.object.clone(),
-        photos: u32::try_from(patrol.evidence.len()).unwrap_or(u32::MAX),
-    };
-    ev::PatrolsRecorded { meta: None, village: Some(village.into()), patrols: patrols.map(item).collect() }.into()
+        photos: count(patrol.photos.len()),
+        counts: !patrol.by_work_area,
+        checklist_id,
+        checklist_version: u32::try_from(checklist_version).unwrap_or(0),
+        problems: count(patrol.problems.len()),
+    }
+}
+
+/// The event of a village's patrols, without its `meta`.
+pub(crate) fn patrols(village: &Region, patrols: impl Iterator<Item = ev::PatrolItem>) -> Public {
+    ev::PatrolsRecorded { meta: None, village: Some(village.into()), patrols: patrols.collect() }.into()
 }
 
 /// What every event carries.

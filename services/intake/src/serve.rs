@@ -11,7 +11,7 @@ use dafei_runtime::lifecycle::Stage;
 use dafei_shell::start::{Open, Started};
 
 use crate::{
-    app::{App, Writer, evidence},
+    app::{self, App, Writer, evidence},
     config::Settings,
     consumer::DispatchHandler,
     grpc::{Grpc, SERVICES},
@@ -32,6 +32,13 @@ pub async fn serve(mut started: Started, settings: Settings) -> anyhow::Result<E
         roster_limits: settings.roster_limits,
         rules: settings.rules,
         notices: settings.notices,
+        patrol_months: settings.patrol_months,
+    });
+    app::load_builtin(&app).await?;
+    let (tended, token) = (Arc::clone(&app), started.lifecycle.token(Stage::Writer));
+    started.lifecycle.spawn_stage(Stage::Writer, "patrol months", async move {
+        app::tend(&tended, token).await;
+        Ok::<(), sqlx::Error>(())
     });
     let handler = Arc::new(DispatchHandler::new(Arc::clone(&app)));
     started.consume(handler, ConsumerConfig::ordered(Stream::Dispatch.name()));
@@ -46,6 +53,12 @@ pub async fn serve(mut started: Started, settings: Settings) -> anyhow::Result<E
         evidence::tidy(tidied, until).await;
         Ok::<(), sqlx::Error>(())
     });
-    let routes = Grpc::new(app, queue).routes(started.common.grpc.max_message_bytes);
+    let (uploads, writer) = group_commit(Writer::new(Arc::clone(&app)), Writer::for_uploads());
+    let writing = started.lifecycle.token(Stage::Writer);
+    started.lifecycle.spawn_stage(Stage::Writer, "upload writer", async move {
+        writer.run(writing).await;
+        Ok::<(), sqlx::Error>(())
+    });
+    let routes = Grpc::new(app, queue, uploads).routes(started.common.grpc.max_message_bytes);
     started.run(routes, &SERVICES, Open::default()).await
 }

@@ -1,6 +1,7 @@
 //! All SQL of the service.
 
 pub(crate) mod broadcasts;
+pub(crate) mod checklists;
 pub(crate) mod duplicates;
 pub(crate) mod evidence;
 pub(crate) mod evidence_accesses;
@@ -10,6 +11,8 @@ pub(crate) mod inspections;
 pub(crate) mod leaflets;
 pub(crate) mod notices;
 mod of_region;
+pub(crate) mod patrol_claims;
+pub(crate) mod patrol_months;
 pub(crate) mod patrols;
 pub(crate) mod suspicion_lists;
 pub(crate) mod suspicions;

@@ -1,4 +1,4 @@
-//! Core <-> wire: suspicions, patrols and their parts as the API and the events carry them.
+//! Core <-> wire: suspicions and their parts as the API and the events carry them.
 
 pub(crate) mod inspections;
 pub(crate) mod publicity;
@@ -16,7 +16,8 @@ use dafei_intake_core::{
 use dafei_kernel::{credit_code::CreditCode, region::Level, region::Region, roster::RosterIndex, subject::Subject};
 use uuid::Uuid;
 
-use crate::store::patrols::Patrol;
+pub(crate) mod checklists;
+pub(crate) mod patrols;
 
 /// Most photos of one act.
 const PHOTOS: usize = 20;
@@ -91,20 +92,6 @@ pub(crate) fn suspicion(suspicion: &Suspicion) -> api::Suspicion {
         version: suspicion.version,
         suspected_crime: suspicion.suspected_crime,
         merged_into: suspicion.state.merged_into().map(|into| into.to_string()).unwrap_or_default(),
-    }
-}
-
-/// A patrol as the API shows it.
-pub(crate) fn patrol(patrol: &Patrol) -> api::Patrol {
-    api::Patrol {
-        patrol_id: patrol.id.to_string(),
-        village: Some((&patrol.village).into()),
-        object: patrol.object.clone(),
-        situation: patrol.situation.clone(),
-        evidence_ids: ids(&patrol.evidence),
-        patrolled_at: Some(patrol.patrolled_at.into()),
-        received_at: Some(patrol.received_at.into()),
-        skewed: patrol.skewed,
     }
 }
 

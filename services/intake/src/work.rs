@@ -21,11 +21,12 @@ use crate::{
         evidence,
         heads::Head,
         helps::{self, Given},
-        patrols as patrol_store, suspicions,
+        suspicions,
     },
 };
 use patrols::Patrols;
-pub(crate) use patrols::{NewPatrol, Recorded};
+pub use patrols::Recorded;
+pub(crate) use patrols::{NewPatrol, Photo};
 
 /// A command on its way to a suspicion.
 #[derive(Debug, Clone)]
@@ -88,6 +89,15 @@ pub enum Refusal {
     /// The suspicion has another version than the caller has seen: this one.
     #[error("the suspicion has version {0}")]
     OtherVersion(i64),
+    /// A photo of an answer is not there, or another village's.
+    #[error("answers[{0}].evidence_ids[{1}] is no photo of this village")]
+    NoAnswerEvidence(usize, usize),
+    /// The patrol's key stands for another patrol of the village.
+    #[error("the patrol key was used for another patrol")]
+    PatrolKeyReused,
+    /// What a patrol found could not be recorded: a bug, and its transaction is undone.
+    #[error("the patrol's problems cannot be recorded")]
+    Unfinished,
     /// The request id stands for another payload.
     #[error("the request id was used with another payload")]
     RequestIdReused,
@@ -118,7 +128,9 @@ pub(crate) struct Work<'a> {
     /// Suspicions of these that others were merged into.
     absorbing: HashSet<Uuid>,
     helps: Vec<Given>,
-    patrols: Patrols,
+    patrols: Patrols<'a>,
+    /// A patrol that was taken and could not be finished: nothing of the transaction may be committed.
+    unfinished: Option<Refusal>,
     outgoing: Vec<NewEvent>,
 }
 
@@ -129,7 +141,7 @@ impl<'a> Work<'a> {
         conn: &mut PgConnection,
         now: Instant,
         orders: &[&Order],
-        patrols: &[&NewPatrol],
+        patrols: &[&'a NewPatrol],
     ) -> sqlx::Result<Self> {
         let mut ids: Vec<Uuid> = orders.iter().flat_map(|order| order.concerns()).collect();
         ids.sort_unstable();
@@ -143,17 +155,19 @@ impl<'a> Work<'a> {
         let named: Vec<Uuid> = orders
             .iter()
             .flat_map(|order| order.evidence())
-            .chain(patrols.iter().flat_map(|patrol| &patrol.evidence))
             .copied()
+            .chain(patrols.iter().flat_map(|patrol| patrol.photos.iter().map(|photo| photo.id)))
             .collect();
+        let photos = evidence::regions(conn, &named).await?;
         Ok(Self {
             app,
             now,
             held: rows.into_iter().map(held).collect(),
-            photos: evidence::regions(conn, &named).await?,
             absorbing: suspicions::absorbing(conn, &merging).await?,
             helps: Vec::new(),
-            patrols: Patrols::load(conn, now, patrols).await?,
+            patrols: Patrols::load(conn, app, now, &good(patrols, &photos)).await?,
+            photos,
+            unfinished: None,
             outgoing: Vec::new(),
         })
     }
@@ -250,14 +264,28 @@ impl<'a> Work<'a> {
         }
     }
 
-    /// Records a patrol; says its week's count with it.
-    pub(crate) fn patrol(&mut self, patrol: &NewPatrol) -> Result<Recorded, Refusal> {
-        self.check_photos(&patrol.evidence, &patrol.village)?;
-        Ok(self.patrols.record(patrol, self.now))
+    /// Records a patrol, and in the same transaction the suspicions that its problems start (clause B2).
+    pub(crate) fn patrol(&mut self, patrol: &'a NewPatrol) -> Result<Recorded, Refusal> {
+        check_patrol_photos(patrol, &self.photos)?;
+        let recorded = self.patrols.record(patrol, self.now)?;
+        if recorded.known {
+            return Ok(recorded);
+        }
+        for order in &patrol.problems {
+            if let Err(refusal) = self.carry_out(order) {
+                // Its key is taken and what it found was checked before: this is a fault of ours, and half of it must not stay.
+                self.unfinished = Some(refusal);
+                return Err(Refusal::Unfinished);
+            }
+        }
+        Ok(recorded)
     }
 
     /// Writes all that has changed, with its events: at most eight statements, whatever the number of orders.
     pub(crate) async fn save(mut self, conn: &mut PgConnection) -> Result<(), BatchFailure> {
+        if let Some(refusal) = self.unfinished {
+            return Err(BatchFailure::Data(sqlx::Error::Encode(Box::new(refusal))));
+        }
         let rows = |new: bool| -> Vec<(&Suspicion, &Head)> {
             self.held
                 .values()
@@ -268,11 +296,25 @@ impl<'a> Work<'a> {
         suspicions::insert(conn, &rows(true)).await?;
         suspicions::update(conn, &rows(false)).await?;
         helps::insert(conn, &self.helps).await?;
-        patrol_store::insert(conn, self.patrols.recorded()).await?;
+        self.patrols.insert(conn, self.now).await?;
         let books = self.patrols.publish(conn, self.app, self.now).await?;
         self.outgoing.extend(books);
         log::append(conn, &self.outgoing).await?;
         Ok(())
+    }
+}
+
+/// The patrols whose photos are all their village's: the others are refused, and their keys stay free.
+fn good<'a>(patrols: &[&'a NewPatrol], photos: &HashMap<Uuid, Region>) -> Vec<&'a NewPatrol> {
+    patrols.iter().copied().filter(|patrol| check_patrol_photos(patrol, photos).is_ok()).collect()
+}
+
+fn check_patrol_photos(patrol: &NewPatrol, photos: &HashMap<Uuid, Region>) -> Result<(), Refusal> {
+    let village = patrol.village();
+    match patrol.photos.iter().find(|photo| photos.get(&photo.id).is_none_or(|region| region != village)) {
+        None => Ok(()),
+        Some(Photo { answer: None, at, .. }) => Err(Refusal::NoEvidence(*at)),
+        Some(Photo { answer: Some(answer), at, .. }) => Err(Refusal::NoAnswerEvidence(*answer, *at)),
     }
 }
 

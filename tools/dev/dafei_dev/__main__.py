@@ -125,7 +125,7 @@ def parser() -> argparse.ArgumentParser:
     add("down", down, "stops the suite").add_argument("--wipe", action="store_true", help="and removes its data")
     add("demo", demo, "plays the demo; the exit status tells whether all went as it should")
     add("test", lambda _, options: check.test(options.rest), "runs every check and test").add_argument("rest", nargs="*")
-    command = add("bench", bench, "measures: loop, intake (--scale N), roster")
+    command = add("bench", bench, "measures: loop, intake, patrols (--scale N), roster")
     command.add_argument("rest", nargs=argparse.REMAINDER)
     for name, text in (
         ("token", "prints a token: --role ROLE --region LEVEL:CODE [--agency AGENCY]"),

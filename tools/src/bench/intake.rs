@@ -90,7 +90,7 @@ async fn report(mut client: Client) -> Result<(), tonic::Status> {
 }
 
 /// How long it takes until what was acknowledged is published and consumed.
-async fn caught_up(suite: &Suite, keys: &Keys) -> anyhow::Result<Duration> {
+pub(super) async fn caught_up(suite: &Suite, keys: &Keys) -> anyhow::Result<Duration> {
     let begun = Instant::now();
     let admin = keys.admin()?;
     loop {

@@ -4,6 +4,7 @@ mod figures;
 mod intake;
 mod lifecycle;
 mod load;
+mod patrols;
 mod roster;
 pub mod servers;
 
@@ -40,6 +41,12 @@ pub enum Bench {
         #[arg(long)]
         data: PathBuf,
     },
+    /// Patrols acknowledged per second by upload, next to a bare insert of the same rows; and the memory of intake meanwhile.
+    Patrols {
+        /// Multiplies how long is measured.
+        #[arg(long, default_value_t = 1.0)]
+        scale: f64,
+    },
 }
 
 /// Runs a bench.
@@ -54,5 +61,6 @@ pub async fn run(suite: &Suite, bench: Bench) -> anyhow::Result<()> {
         Bench::Loop { scale, in_flight } => lifecycle::run(suite, &keys, scale, in_flight).await,
         Bench::Intake { scale } => intake::run(suite, &keys, scale).await,
         Bench::Roster { data } => roster::run(suite, &keys, &data).await,
+        Bench::Patrols { scale } => patrols::run(suite, &keys, scale).await,
     }
 }

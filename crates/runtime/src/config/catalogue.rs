@@ -168,6 +168,11 @@ pub const KNOWN_KEYS: &[Key] = &[
         Default("1"),
         "Cities that the roster may have, 1 to 500 (intake, clause B1); more than one for a rehearsal of a province or of the country, whose import may need a longer DAFEI_GRPC_TIMEOUT_SECONDS.",
     ),
+    Key::new(
+        "DAFEI_PATROL_MONTHS",
+        Default("24"),
+        "Months of patrols that intake keeps, the present one among them, 2 to 1200; older ones leave a tombstone.",
+    ),
     Key::new("DAFEI_ROUTING_FILE", Optional, "Routing table of dispatch, JSON; the built-in one when left out."),
     Key::new(
         "DAFEI_AUTHORITY_FILE",

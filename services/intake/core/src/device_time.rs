@@ -32,7 +32,7 @@ pub struct Corrected {
 #[must_use]
 pub fn correct(device: DeviceTimes, received: Instant) -> Corrected {
     let received_us = received.as_microsecond();
-    let offset = device.sent.map(|sent| sent.as_microsecond().saturating_sub(received_us));
+    let offset = offset(device, received);
     let off = offset.is_some_and(|offset| offset.unsigned_abs() > TOLERANCE.unsigned_abs());
     let Some(happened) = device.happened else {
         return Corrected { at: received, skewed: off };
@@ -41,6 +41,12 @@ pub fn correct(device: DeviceTimes, received: Instant) -> Corrected {
     let unvouched = offset.is_none()
         && (claimed > received_us.saturating_add(TOLERANCE) || claimed < received_us.saturating_sub(BELIEVABLE));
     Corrected { at: instant(claimed.min(received_us)), skewed: off || unvouched }
+}
+
+/// How far the device's clock was ahead of the suite's when it sent, in microseconds, negative when behind; none when it is unknown.
+#[must_use]
+pub fn offset(device: DeviceTimes, received: Instant) -> Option<i64> {
+    device.sent.map(|sent| sent.as_microsecond().saturating_sub(received.as_microsecond()))
 }
 
 fn instant(micros: i64) -> Instant {

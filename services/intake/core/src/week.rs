@@ -3,6 +3,9 @@
 use dafei_kernel::time::{Instant, civil_date, start_of_day};
 use jiff::{SignedDuration, ToSpan as _};
 
+/// How many patrols a village owes a week (clause C1: 每周不少于3次).
+pub const OWED: u32 = 3;
+
 /// The first instant of the week in which an instant lies.
 #[must_use]
 pub fn start(at: Instant) -> Instant {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use dafei_contracts::intake::v1 as api;
 use dafei_intake_core::suspicion::{Reason, Rejection};
 use dafei_messaging::{
-    batch::{BatchCommand, BatchExecutor, BatchFailure, BatchQueue},
+    batch::{BatchCommand, BatchExecutor, BatchFailure, BatchOptions, BatchQueue},
     requests::{self, RequestKey, StoredRequest},
     tx,
 };
@@ -14,7 +14,7 @@ use prost::Message;
 use crate::{
     app::App,
     wire,
-    work::{NewPatrol, Order, Refusal, Work},
+    work::{NewPatrol, Order, Recorded, Refusal, Work},
 };
 
 /// The queue in front of the writer.
@@ -22,8 +22,8 @@ pub(crate) type Queue = BatchQueue<Writer>;
 
 /// A write of a gRPC call.
 pub struct Write {
-    /// The request id and the hash of its payload.
-    pub(crate) request: (RequestKey, [u8; 32]),
+    /// The request id and the hash of its payload; none for what carries keys of its own.
+    pub(crate) request: Option<(RequestKey, [u8; 32])>,
     /// What it asks.
     pub(crate) action: Action,
 }
@@ -34,15 +34,19 @@ pub(crate) enum Action {
     Suspicion(Box<Order>),
     /// To record a patrol.
     Patrol(Box<NewPatrol>),
+    /// To record the patrols of a part of an upload.
+    Patrols(Vec<NewPatrol>),
 }
 
 /// What a write is answered.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug)]
 pub enum Answer {
     /// The suspicion as kept now.
     Suspicion(Box<api::Suspicion>),
     /// The patrol.
     Patrol(api::RecordPatrolResponse),
+    /// What became of each.
+    Patrols(Vec<Result<Recorded, Refusal>>),
 }
 
 impl Answer {
@@ -50,6 +54,8 @@ impl Answer {
         match self {
             Self::Suspicion(suspicion) => suspicion.encode_to_vec(),
             Self::Patrol(patrol) => patrol.encode_to_vec(),
+            // By their own keys: no answer is stored for them.
+            Self::Patrols(_) => Vec::new(),
         }
     }
 
@@ -58,13 +64,14 @@ impl Answer {
         Ok(match action {
             Action::Suspicion(_) => Self::Suspicion(Box::new(api::Suspicion::decode(bytes)?)),
             Action::Patrol(_) => Self::Patrol(api::RecordPatrolResponse::decode(bytes)?),
+            Action::Patrols(_) => Self::Patrols(Vec::new()),
         })
     }
 }
 
 impl BatchCommand for Write {
     fn request_key(&self) -> Option<&RequestKey> {
-        Some(&self.request.0)
+        self.request.as_ref().map(|(key, _)| key)
     }
 }
 
@@ -79,6 +86,13 @@ impl Writer {
     pub fn new(app: Arc<App>) -> Self {
         Self { app }
     }
+
+    /// How uploads are written: by a writer of their own, so that no report waits behind thousands of patrols, and few parts at a time,
+    /// so that a transaction stays short and its memory bounded.
+    #[must_use]
+    pub fn for_uploads() -> BatchOptions {
+        BatchOptions { queue: 64, max_batch: 4, ..BatchOptions::default() }
+    }
 }
 
 impl BatchExecutor for Writer {
@@ -89,26 +103,27 @@ impl BatchExecutor for Writer {
     async fn execute(&self, batch: &[Write]) -> Result<Vec<Result<Answer, Refusal>>, BatchFailure> {
         let mut tx = tx::begin_write(&self.app.pool).await?;
         let now = self.app.clock.now();
-        let keys: Vec<RequestKey> = batch.iter().map(|write| write.request.0.clone()).collect();
+        let keys: Vec<RequestKey> = batch.iter().filter_map(|write| write.request_key()).cloned().collect();
         let answered = requests::find(&mut tx, &keys).await?;
         let (mut orders, mut patrols) = (Vec::new(), Vec::new());
-        for write in batch.iter().filter(|write| !answered.contains_key(&write.request.0)) {
+        let new = |write: &&Write| write.request_key().is_none_or(|key| !answered.contains_key(key));
+        for write in batch.iter().filter(new) {
             match &write.action {
                 Action::Suspicion(order) => orders.push(&**order),
                 Action::Patrol(patrol) => patrols.push(&**patrol),
+                Action::Patrols(part) => patrols.extend(part),
             }
         }
         let mut work = Work::load(&self.app, &mut tx, now, &orders, &patrols).await?;
         let mut answers = Vec::with_capacity(batch.len());
         let mut stored = Vec::with_capacity(batch.len());
         for write in batch {
-            let (key, hash) = &write.request;
-            if let Some(first) = answered.get(key) {
+            if let Some(first) = write.request_key().and_then(|key| answered.get(key)) {
                 answers.push(replay(write, first));
                 continue;
             }
             let answer = carry_out(&mut work, &write.action);
-            if let Ok(answer) = &answer {
+            if let (Ok(answer), Some((key, hash))) = (&answer, &write.request) {
                 stored.push(StoredRequest {
                     key: key.clone(),
                     payload_hash: hash.to_vec(),
@@ -127,13 +142,13 @@ impl BatchExecutor for Writer {
 
 /// The first answer to the same request, or that it was another request.
 fn replay(write: &Write, first: &StoredRequest) -> Result<Answer, Refusal> {
-    if first.payload_hash != write.request.1 {
+    if write.request.as_ref().is_none_or(|(_, hash)| first.payload_hash != hash) {
         return Err(Refusal::RequestIdReused);
     }
     Ok(Answer::decode(&write.action, &first.answer)?)
 }
 
-fn carry_out(work: &mut Work<'_>, action: &Action) -> Result<Answer, Refusal> {
+fn carry_out<'a>(work: &mut Work<'a>, action: &'a Action) -> Result<Answer, Refusal> {
     match action {
         Action::Suspicion(order) => {
             work.carry_out(order)?;
@@ -147,7 +162,9 @@ fn carry_out(work: &mut Work<'_>, action: &Action) -> Result<Answer, Refusal> {
                 patrol_id: recorded.id.to_string(),
                 patrolled_at: Some(recorded.at.into()),
                 patrols_this_week: recorded.this_week,
+                case_ids: wire::ids(&recorded.cases),
             }))
         }
+        Action::Patrols(patrols) => Ok(Answer::Patrols(patrols.iter().map(|patrol| work.patrol(patrol)).collect())),
     }
 }

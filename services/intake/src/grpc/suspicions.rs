@@ -87,7 +87,7 @@ impl Grpc {
     ) -> Result<Option<api::Suspicion>, Fault> {
         match self.write(caller, method, request_id, payload, action).await? {
             Answer::Suspicion(suspicion) => Ok(Some(*suspicion)),
-            Answer::Patrol(_) => Err(Fault::internal("a step was answered with a patrol")),
+            Answer::Patrol(_) | Answer::Patrols(_) => Err(Fault::internal("a step was answered with a patrol")),
         }
     }
 }

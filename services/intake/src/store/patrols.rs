@@ -1,115 +1,277 @@
-//! Patrols: written by batch, counted by week, listed by village.
+//! Patrols: written by batch, found by id, listed by region.
 
-use std::collections::HashMap;
-
-use dafei_kernel::{region::Region, time::Instant};
+use dafei_kernel::{
+    region::{Level, Region},
+    time::Instant,
+};
 use dafei_messaging::pg::PgInstant;
+use serde::{Deserialize, Serialize};
 use sqlx::{PgConnection, types::Json};
 use uuid::Uuid;
+
+/// The device's clock was off beyond the tolerance.
+pub(crate) const SKEWED: i16 = 1;
+/// A problem was found.
+pub(crate) const PROBLEM: i16 = 2;
+/// A photo was used by an earlier patrol.
+pub(crate) const REUSED: i16 = 4;
+
+/// What was seen.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Body {
+    pub(crate) object: String,
+    pub(crate) situation: String,
+    pub(crate) evidence: Vec<Uuid>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) device_time: Option<Instant>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) device_sent_at: Option<Instant>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) checklist: Option<Answered>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) by_work_area: bool,
+}
+
+/// A checklist with its answers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Answered {
+    pub(crate) id: String,
+    pub(crate) version: i32,
+    pub(crate) kind: String,
+    pub(crate) answers: Vec<KeptAnswer>,
+}
+
+/// An answer as kept.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct KeptAnswer {
+    pub(crate) step: String,
+    /// Number of the API's result.
+    pub(crate) result: i32,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub(crate) note: String,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) evidence: Vec<Uuid>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) case: Option<Uuid>,
+}
+
+/// A photo that an earlier patrol used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Reused {
+    pub(crate) photo: Uuid,
+    pub(crate) first: Uuid,
+}
+
+/// A patrol to write; the body is JSON already.
+#[derive(Debug)]
+pub(crate) struct NewRow<'a> {
+    pub(crate) id: Uuid,
+    pub(crate) village: i64,
+    pub(crate) township: i64,
+    pub(crate) county: i64,
+    pub(crate) patrolled_at: Instant,
+    pub(crate) flags: i16,
+    pub(crate) inspector: &'a str,
+    pub(crate) body: &'a str,
+    pub(crate) reused: Option<Json<Vec<Reused>>>,
+}
 
 /// A patrol as kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Patrol {
     pub(crate) id: Uuid,
-    pub(crate) village: Region,
-    pub(crate) object: String,
-    pub(crate) situation: String,
-    pub(crate) evidence: Vec<Uuid>,
+    pub(crate) village: i64,
     pub(crate) patrolled_at: Instant,
     pub(crate) received_at: Instant,
-    pub(crate) skewed: bool,
+    pub(crate) flags: i16,
+    pub(crate) inspector: String,
+    pub(crate) body: Body,
+    pub(crate) reused: Vec<Reused>,
 }
 
-/// A village's week: its first instant and the first after it.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(crate) struct Week {
-    pub(crate) village: Region,
-    pub(crate) start: Instant,
-    pub(crate) end: Instant,
+/// A region's code as these tables have it. Those of cities, counties, townships and villages are digits.
+pub(crate) fn number(region: &Region) -> i64 {
+    region.code().as_str().parse().unwrap_or(0)
 }
 
-/// Writes patrols.
-pub(crate) async fn insert(conn: &mut PgConnection, patrols: &[Patrol]) -> sqlx::Result<()> {
-    if patrols.is_empty() {
+/// The village of a number.
+pub(crate) fn village(number: i64) -> Option<Region> {
+    Region::new(Level::Village, &format!("{number:012}")).ok()
+}
+
+/// Writes patrols that were received at one instant.
+pub(crate) async fn insert(conn: &mut PgConnection, received_at: Instant, rows: &[NewRow<'_>]) -> sqlx::Result<()> {
+    if rows.is_empty() {
         return Ok(());
     }
-    let ids: Vec<Uuid> = patrols.iter().map(|patrol| patrol.id).collect();
-    let villages: Vec<&str> = patrols.iter().map(|patrol| patrol.village.code().as_str()).collect();
-    let objects: Vec<&str> = patrols.iter().map(|patrol| patrol.object.as_str()).collect();
-    let situations: Vec<&str> = patrols.iter().map(|patrol| patrol.situation.as_str()).collect();
-    let evidence: Vec<Json<&[Uuid]>> = patrols.iter().map(|patrol| Json(patrol.evidence.as_slice())).collect();
-    let patrolled: Vec<PgInstant> = patrols.iter().map(|patrol| PgInstant(patrol.patrolled_at)).collect();
-    let received: Vec<PgInstant> = patrols.iter().map(|patrol| PgInstant(patrol.received_at)).collect();
-    let skewed: Vec<bool> = patrols.iter().map(|patrol| patrol.skewed).collect();
+    let ids: Vec<Uuid> = rows.iter().map(|row| row.id).collect();
+    let patrolled: Vec<PgInstant> = rows.iter().map(|row| PgInstant(row.patrolled_at)).collect();
+    let villages: Vec<i64> = rows.iter().map(|row| row.village).collect();
+    let townships: Vec<i64> = rows.iter().map(|row| row.township).collect();
+    let counties: Vec<i64> = rows.iter().map(|row| row.county).collect();
+    let flags: Vec<i16> = rows.iter().map(|row| row.flags).collect();
+    let inspectors: Vec<&str> = rows.iter().map(|row| row.inspector).collect();
+    let bodies: Vec<&str> = rows.iter().map(|row| row.body).collect();
+    let reused: Vec<Option<&Json<Vec<Reused>>>> = rows.iter().map(|row| row.reused.as_ref()).collect();
     sqlx::query!(
-        "INSERT INTO patrol (id, village, object, situation, evidence, patrolled_at, received_at, skewed)
-         SELECT * FROM UNNEST($1::uuid[], $2::text[], $3::text[], $4::text[], $5::jsonb[], $6::timestamptz[],
-                              $7::timestamptz[], $8::bool[])",
+        "INSERT INTO patrol (id, received_at, patrolled_at, village, township, county, flags, inspector, body, reused)
+         SELECT id, $2, patrolled_at, village, township, county, flags, inspector, body::jsonb, reused
+         FROM UNNEST($1::uuid[], $3::timestamptz[], $4::bigint[], $5::bigint[], $6::bigint[], $7::smallint[], $8::text[], $9::text[],
+                     $10::jsonb[])
+              AS u (id, patrolled_at, village, township, county, flags, inspector, body, reused)",
         &ids,
-        &villages as &[&str],
-        &objects as &[&str],
-        &situations as &[&str],
-        &evidence as &[Json<&[Uuid]>],
+        PgInstant(received_at) as PgInstant,
         &patrolled as &[PgInstant],
-        &received as &[PgInstant],
-        &skewed
+        &villages,
+        &townships,
+        &counties,
+        &flags,
+        &inspectors as &[&str],
+        &bodies as &[&str],
+        &reused as &[Option<&Json<Vec<Reused>>>]
     )
     .execute(conn)
     .await?;
     Ok(())
 }
 
-/// How many patrols each of these weeks has.
-pub(crate) async fn count(conn: &mut PgConnection, weeks: &[Week]) -> sqlx::Result<HashMap<Week, u32>> {
-    if weeks.is_empty() {
-        return Ok(HashMap::new());
-    }
-    let villages: Vec<&str> = weeks.iter().map(|week| week.village.code().as_str()).collect();
-    let starts: Vec<PgInstant> = weeks.iter().map(|week| PgInstant(week.start)).collect();
-    let ends: Vec<PgInstant> = weeks.iter().map(|week| PgInstant(week.end)).collect();
-    let counts = sqlx::query_scalar!(
-        r#"SELECT (SELECT count(*) FROM patrol p
-                   WHERE p.village = w.village AND p.patrolled_at >= w.start AND p.patrolled_at < w.stop) AS "count!"
-           FROM UNNEST($1::text[], $2::timestamptz[], $3::timestamptz[]) WITH ORDINALITY AS w (village, start, stop, place)
-           ORDER BY place"#,
-        &villages as &[&str],
-        &starts as &[PgInstant],
-        &ends as &[PgInstant]
-    )
-    .fetch_all(conn)
-    .await?;
-    Ok(weeks.iter().cloned().zip(counts.into_iter().map(|count| u32::try_from(count).unwrap_or(u32::MAX))).collect())
+/// A row as read.
+struct Row {
+    id: Uuid,
+    village: i64,
+    patrolled_at: PgInstant,
+    received_at: PgInstant,
+    flags: i16,
+    inspector: String,
+    body: Json<Body>,
+    reused: Option<Json<Vec<Reused>>>,
 }
 
-/// A page of a village's patrols, newest first, before the last of the page before.
-pub(crate) async fn list(
+impl From<Row> for Patrol {
+    fn from(row: Row) -> Self {
+        Self {
+            id: row.id,
+            village: row.village,
+            patrolled_at: row.patrolled_at.0,
+            received_at: row.received_at.0,
+            flags: row.flags,
+            inspector: row.inspector,
+            body: row.body.0,
+            reused: row.reused.map(|reused| reused.0).unwrap_or_default(),
+        }
+    }
+}
+
+/// One patrol; its reception lies between two instants, which name its partition.
+pub(crate) async fn get(
     conn: &mut PgConnection,
-    village: &Region,
-    before: Option<(Instant, Uuid)>,
-    limit: i64,
-) -> sqlx::Result<Vec<Patrol>> {
-    let (at, id) = before.unwrap_or((Instant::MAX, Uuid::max()));
-    let rows = sqlx::query!(
-        r#"SELECT id, object, situation, evidence AS "evidence: Json<Vec<Uuid>>", patrolled_at AS "patrolled_at: PgInstant",
-                  received_at AS "received_at: PgInstant", skewed
-           FROM patrol WHERE village = $1 AND (patrolled_at, id) < ($2, $3)
-           ORDER BY patrolled_at DESC, id DESC LIMIT $4"#,
-        village.code().as_str(),
-        PgInstant(at) as PgInstant,
+    id: Uuid,
+    (from, until): (Instant, Instant),
+) -> sqlx::Result<Option<Patrol>> {
+    let row = sqlx::query_as!(
+        Row,
+        r#"SELECT id, village, patrolled_at AS "patrolled_at: PgInstant", received_at AS "received_at: PgInstant", flags, inspector,
+                  body AS "body: Json<Body>", reused AS "reused: Json<Vec<Reused>>"
+           FROM patrol WHERE id = $1 AND received_at >= $2 AND received_at < $3"#,
         id,
-        limit
+        PgInstant(from) as PgInstant,
+        PgInstant(until) as PgInstant
     )
-    .fetch_all(conn)
+    .fetch_optional(conn)
     .await?;
-    let patrols = rows.into_iter().map(|row| Patrol {
-        id: row.id,
-        village: village.clone(),
-        object: row.object,
-        situation: row.situation,
-        evidence: row.evidence.0,
-        patrolled_at: row.patrolled_at.0,
-        received_at: row.received_at.0,
-        skewed: row.skewed,
-    });
-    Ok(patrols.collect())
+    Ok(row.map(Patrol::from))
+}
+
+/// Where to look: each region by itself, through its own index.
+#[derive(Debug, Clone)]
+pub(crate) enum Places {
+    /// Villages: one, a work area's.
+    Villages(Vec<i64>),
+    /// A township.
+    Townships(Vec<i64>),
+    /// Counties: one, a city's.
+    Counties(Vec<i64>),
+}
+
+/// Which patrols to list: before the last of the page before, made at or after an instant, with all of these marks, by an inspector.
+#[derive(Debug, Clone)]
+pub(crate) struct Filter<'a> {
+    pub(crate) places: Places,
+    pub(crate) before: (Instant, Uuid),
+    pub(crate) from: Instant,
+    pub(crate) marks: i16,
+    pub(crate) inspector: &'a str,
+    pub(crate) limit: i64,
+}
+
+/// The newest of each region, merged. Nothing is received before it is made: that leaves out the partitions before `from`.
+macro_rules! page {
+    ($conn:expr, $filter:expr, $codes:expr, $column:literal, $marked:literal) => {
+        sqlx::query_as!(
+            Row,
+            r#"SELECT p.id AS "id!", p.village AS "village!", p.patrolled_at AS "patrolled_at!: PgInstant",
+                      p.received_at AS "received_at!: PgInstant", p.flags AS "flags!", p.inspector AS "inspector!",
+                      p.body AS "body!: Json<Body>", p.reused AS "reused: Json<Vec<Reused>>"
+               FROM UNNEST($1::bigint[]) AS place (code)
+               CROSS JOIN LATERAL (
+                   SELECT * FROM patrol
+                   WHERE (patrolled_at, id) < ($2, $3) AND patrolled_at >= $4 AND received_at >= $4 AND flags & $5 = $5"#
+                + " AND "
+                + $column
+                + " = place.code"
+                + $marked
+                + r#" ORDER BY patrolled_at DESC, id DESC LIMIT $6
+               ) p
+               ORDER BY p.patrolled_at DESC, p.id DESC LIMIT $6"#,
+            $codes,
+            PgInstant($filter.before.0) as PgInstant,
+            $filter.before.1,
+            PgInstant($filter.from) as PgInstant,
+            $filter.marks,
+            $filter.limit
+        )
+        .fetch_all($conn)
+        .await?
+    };
+}
+
+/// An inspector's, through the inspector's own index.
+macro_rules! page_of {
+    ($conn:expr, $filter:expr, $codes:expr, $column:literal) => {
+        sqlx::query_as!(
+            Row,
+            r#"SELECT id, village, patrolled_at AS "patrolled_at: PgInstant", received_at AS "received_at: PgInstant", flags, inspector,
+                      body AS "body: Json<Body>", reused AS "reused: Json<Vec<Reused>>"
+               FROM patrol
+               WHERE inspector = $7 AND (patrolled_at, id) < ($2, $3) AND patrolled_at >= $4 AND received_at >= $4
+                     AND flags & $5 = $5 AND "#
+                + $column
+                + " = ANY($1::bigint[]) ORDER BY patrolled_at DESC, id DESC LIMIT $6",
+            $codes,
+            PgInstant($filter.before.0) as PgInstant,
+            $filter.before.1,
+            PgInstant($filter.from) as PgInstant,
+            $filter.marks,
+            $filter.limit,
+            $filter.inspector
+        )
+        .fetch_all($conn)
+        .await?
+    };
+}
+
+/// A page of patrols, newest first.
+pub(crate) async fn list(conn: &mut PgConnection, filter: &Filter<'_>) -> sqlx::Result<Vec<Patrol>> {
+    let of_inspector = !filter.inspector.is_empty();
+    let rows = match (&filter.places, of_inspector, filter.marks) {
+        (Places::Villages(codes), true, _) => page_of!(conn, filter, codes, "village"),
+        (Places::Townships(codes), true, _) => page_of!(conn, filter, codes, "township"),
+        (Places::Counties(codes), true, _) => page_of!(conn, filter, codes, "county"),
+        (Places::Villages(codes), false, _) => page!(conn, filter, codes, "village", ""),
+        (Places::Townships(codes), false, 0) => page!(conn, filter, codes, "township", ""),
+        (Places::Counties(codes), false, 0) => page!(conn, filter, codes, "county", ""),
+        (Places::Townships(codes), false, _) => page!(conn, filter, codes, "township", " AND flags > 0"),
+        (Places::Counties(codes), false, _) => page!(conn, filter, codes, "county", " AND flags > 0"),
+    };
+    Ok(rows.into_iter().map(Patrol::from).collect())
 }

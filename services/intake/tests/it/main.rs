@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod bucket;
+mod checklists;
 mod duplicates;
 mod enterprise;
 mod evidence;
@@ -11,12 +12,15 @@ mod leaflets;
 mod merging;
 mod notices;
 mod originals;
+mod patrol_lists;
+mod patrol_months;
 mod patrols;
 mod photo_store;
 mod public_copies;
 mod roster;
 mod roster_changes;
 mod suspicion_lists;
+mod uploads;
 mod village;
 mod village_steps;
 mod world;

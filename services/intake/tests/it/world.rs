@@ -10,7 +10,7 @@ use dafei_contracts::{
     Event, Stream,
     events::v1 as ev,
     intake::v1::{
-        self as api, evidence_service_client::EvidenceServiceClient,
+        self as api, checklist_service_client::ChecklistServiceClient, evidence_service_client::EvidenceServiceClient,
         inspection_service_client::InspectionServiceClient, patrol_service_client::PatrolServiceClient,
         publicity_service_client::PublicityServiceClient, roster_service_client::RosterServiceClient,
         suspicion_service_client::SuspicionServiceClient,
@@ -145,7 +145,9 @@ impl World {
             roster_limits: Limits::default(),
             rules: Rules::default(),
             notices: NoticeRules::default(),
+            patrol_months: 3,
         });
+        dafei_intake::app::load_builtin(&app).await.expect("the built-in checklists");
         let (minter, stop) = (Minter::generate().expect("a key"), CancellationToken::new());
         let channel = serve(&app, &minter, &stop);
         let config = RelayConfig::new("intake", vec![specs[0].clone()]);
@@ -197,6 +199,10 @@ impl World {
 
     pub(crate) fn suspicions(&self) -> SuspicionServiceClient<Channel> {
         SuspicionServiceClient::new(self.channel.clone())
+    }
+
+    pub(crate) fn checklists(&self) -> ChecklistServiceClient<Channel> {
+        ChecklistServiceClient::new(self.channel.clone())
     }
 
     pub(crate) fn patrols(&self) -> PatrolServiceClient<Channel> {
@@ -349,7 +355,9 @@ fn serve(app: &Arc<App>, minter: &Minter, stop: &CancellationToken) -> Channel {
     let (queue, writer) = group_commit(Writer::new(Arc::clone(app)), BatchOptions::default());
     tokio::spawn(writer.run(stop.clone()));
     let verifier = Verifier::from_jwks(&minter.jwks(), "issuer", "dafei").expect("keys");
-    let routes = Grpc::new(Arc::clone(app), queue).routes(4 * 1024 * 1024);
+    let (uploads, writer) = group_commit(Writer::new(Arc::clone(app)), Writer::for_uploads());
+    tokio::spawn(writer.run(stop.clone()));
+    let routes = Grpc::new(Arc::clone(app), queue, uploads).routes(4 * 1024 * 1024);
     let incoming = TcpIncoming::bind("127.0.0.1:0".parse().expect("an address")).expect("a port");
     let address = incoming.local_addr().expect("its address");
     let server = Server::builder().layer(AuthLayer::new(verifier, &Paths::none())).add_routes(routes);

@@ -1,5 +1,6 @@
 //! The rules of intake, without any shell.
 
+mod checklists;
 mod coverage;
 mod duplicates;
 mod fixture;
