@@ -6,4 +6,5 @@ pub mod device_time;
 pub mod photo;
 pub mod roster;
 pub mod suspicion;
+pub mod tip;
 pub mod week;

@@ -4,4 +4,5 @@ mod fixture;
 mod roster;
 mod suspicion_properties;
 mod suspicion_rules;
+mod tips;
 mod week_and_photo;
