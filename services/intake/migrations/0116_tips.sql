@@ -35,9 +35,6 @@ CREATE TABLE tip (
     -- 1: taken, and seen by nobody yet.
     state           smallint    NOT NULL,
     received_hour   timestamptz NOT NULL,
-    -- The first tip of the matter, and whether this one adds something of use.
-    first_tip_id    uuid REFERENCES tip (id),
-    adds            boolean     NOT NULL DEFAULT false,
     version         bigint      NOT NULL,
     sequence        bigint      NOT NULL,
     chain_head      text        NOT NULL,
@@ -51,7 +48,7 @@ CREATE INDEX tip_by_recipient ON tip (recipient_code, received_hour DESC, id DES
 -- For tips of one matter.
 CREATE INDEX tip_by_act ON tip (act, coalesce(county, ''), received_hour DESC);
 CREATE INDEX tip_by_enterprise ON tip (credit_code, received_hour DESC) WHERE credit_code IS NOT NULL;
-CREATE INDEX tip_by_first ON tip (first_tip_id) WHERE first_tip_id IS NOT NULL;
+CREATE INDEX tip_by_first ON tip ((body ->> 'first_tip_id')) WHERE body ? 'first_tip_id';
 
 -- What was not released is not there for an officer, whatever is asked.
 ALTER TABLE tip ENABLE ROW LEVEL SECURITY;

@@ -103,7 +103,7 @@ pub struct Verdict {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Link {
     /// The first tip of the matter.
-    pub first: Uuid,
+    pub first_tip_id: Uuid,
     /// Whether this one adds something of use.
     pub adds: bool,
 }
@@ -113,6 +113,9 @@ pub struct Link {
 pub struct Body {
     /// Who handles it.
     pub recipient: Recipient,
+    /// The first tip of its matter, when that is another one.
+    #[serde(flatten)]
+    pub link: Option<Link>,
     /// What dispatch told of it, once it did.
     pub verdict: Option<Verdict>,
 }
@@ -126,8 +129,6 @@ pub struct Tip {
     pub state: State,
     /// What belongs to that.
     pub body: Body,
-    /// The first tip of its matter, when that is another one.
-    pub link: Option<Link>,
     /// Sequence of its last event.
     pub version: i64,
 }
@@ -141,9 +142,9 @@ pub enum Rejection {
     /// It was verified already.
     #[error("the tip was verified already")]
     AlreadyVerified,
-    /// The first tip was verified already: its case takes nothing more.
-    #[error("the first tip was verified already")]
-    FirstVerified,
+    /// The first tip is not true, or is itself linked to another: only a valid first tip is the rewarded one.
+    #[error("the first tip is not true, or is linked to another itself")]
+    FirstUnfit,
     /// A tip cannot be linked to itself, directly or through another.
     #[error("the tip cannot be linked to itself")]
     Itself,
@@ -171,7 +172,7 @@ impl Rejection {
         match self {
             Self::AlreadyLinked => "ALREADY_LINKED",
             Self::AlreadyVerified => "ALREADY_VERIFIED",
-            Self::FirstVerified => "FIRST_VERIFIED",
+            Self::FirstUnfit => "FIRST_UNFIT",
             Self::Itself => "LINKED_TO_ITSELF",
             Self::NotTheFirst => "NOT_THE_FIRST",
             Self::NotForwarded => "NOT_FORWARDED",
@@ -187,7 +188,7 @@ impl Rejection {
         match self {
             Self::AlreadyLinked => "该举报已并案",
             Self::AlreadyVerified => "该举报已核实",
-            Self::FirstVerified => "首报已核实，不能再并案",
+            Self::FirstUnfit => "首报不实或已并入他案，不能并案",
             Self::Itself => "不能与本举报并案",
             Self::NotTheFirst => "首报的受理时间不得晚于本举报",
             Self::NotForwarded => "举报尚在市安委会办公室，应先转办",
@@ -202,8 +203,8 @@ impl Tip {
     /// A tip that was just taken.
     #[must_use]
     pub fn taken(facts: Facts, recipient: Recipient) -> Self {
-        let body = Body { recipient, verdict: None };
-        Self { facts, state: State::Waiting, body, link: None, version: 0 }
+        let body = Body { recipient, link: None, verdict: None };
+        Self { facts, state: State::Waiting, body, version: 0 }
     }
 
     /// Links this tip to the first of its matter, which itself is linked to none.
@@ -216,12 +217,12 @@ impl Tip {
             return Err(Rejection::Itself);
         }
         match self.state {
-            State::Waiting | State::Received if self.link.is_none() => {}
+            State::Waiting | State::Received if self.body.link.is_none() => {}
             State::Waiting | State::Received | State::Linked => return Err(Rejection::AlreadyLinked),
             State::VerifiedTrue | State::VerifiedFalse => return Err(Rejection::AlreadyVerified),
         }
-        if first.state != State::Received {
-            return Err(Rejection::FirstVerified);
+        if !matches!(first.state, State::Received | State::VerifiedTrue) || first.body.link.is_some() {
+            return Err(Rejection::FirstUnfit);
         }
         if city(self) || city(first) {
             return Err(Rejection::NotForwarded);
@@ -233,7 +234,7 @@ impl Tip {
         if !hidden(&first.body.recipient, self) || !hidden(&self.body.recipient, first) {
             return Err(Rejection::AccusedWouldKnow);
         }
-        self.link = Some(Link { first: first.facts.id, adds });
+        self.body.link = Some(Link { first_tip_id: first.facts.id, adds });
         self.state = State::Linked;
         Ok(())
     }

@@ -156,7 +156,7 @@ fn a_later_tip_is_linked_once_to_an_earlier_one_that_is_open() {
     let mut later = received(2, PLACE, &[]);
     assert_eq!(first.clone().link(&first, false, &roster), Err(Rejection::Itself));
     later.link(&first, true, &roster).expect("of one matter");
-    assert_eq!((later.state, later.link.map(|link| link.adds)), (State::Linked, Some(true)));
+    assert_eq!((later.state, later.body.link.map(|link| link.adds)), (State::Linked, Some(true)));
     assert_eq!(later.link(&first, true, &roster), Err(Rejection::AlreadyLinked));
     let mut earlier = received(3, PLACE, &[]);
     earlier.facts.received_hour = at("2026-11-23T01:00:00Z");
@@ -164,7 +164,15 @@ fn a_later_tip_is_linked_once_to_an_earlier_one_that_is_open() {
     let mut verified = first.clone();
     verified.verify(Verdict { holds: true, by: post(), hour: at("2026-11-24T02:00:00Z") });
     assert_eq!(verified.state.progress(), Progress::VerifiedTrue);
-    assert_eq!(received(4, PLACE, &[]).link(&verified, false, &roster), Err(Rejection::FirstVerified));
+    received(4, PLACE, &[]).link(&verified, false, &roster).expect("a true one takes more");
+    let false_one = {
+        let mut tip = first.clone();
+        tip.verify(Verdict { holds: false, by: post(), hour: at("2026-11-24T02:00:00Z") });
+        tip
+    };
+    for unfit in [&false_one, &later] {
+        assert_eq!(received(6, PLACE, &[]).link(unfit, false, &roster), Err(Rejection::FirstUnfit));
+    }
     assert_eq!(verified.link(&first, false, &roster), Err(Rejection::Itself));
     let other = received(5, PLACE, &[]);
     assert_eq!(verified.link(&other, false, &roster), Err(Rejection::AlreadyVerified));
