@@ -11,6 +11,7 @@ pub mod ops;
 pub mod paths;
 pub mod status;
 pub mod telemetry;
+pub mod tls;
 
 /// An error of any layer, as the supervisor of background tasks and [`status::Fault::Internal`] carry it.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync + 'static>;

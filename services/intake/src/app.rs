@@ -1,6 +1,6 @@
 //! What the use cases of intake stand on, and the use cases.
 
-mod evidence;
+pub mod evidence;
 mod roster;
 mod writer;
 
@@ -11,8 +11,9 @@ use dafei_kernel::{clock::SharedClock, ids::IdSource};
 use dafei_shell::roster::RosterView;
 use sqlx::PgPool;
 
+use crate::photos::Photos;
+
 pub use crate::work::Refusal;
-pub(crate) use evidence::{Photo, keep};
 pub(crate) use roster::{Upload, import};
 pub use writer::Writer;
 pub(crate) use writer::{Action, Answer, Queue, Write};
@@ -25,6 +26,8 @@ pub struct App {
     pub clock: SharedClock,
     /// Where ids come from.
     pub ids: Arc<dyn IdSource>,
+    /// Photos: the store of their bytes and what makes their public copies.
+    pub photos: Photos,
     /// The roster.
     pub roster: RosterView,
     /// What is configured of the village's steps.

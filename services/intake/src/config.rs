@@ -1,8 +1,12 @@
 //! The settings that only intake has.
 
+mod photos;
+
 use dafei_intake_core::suspicion::Rules;
 use dafei_kernel::act::Act;
 use dafei_runtime::config::{Common, ConfigError, Reader, Service, Source};
+
+use crate::objects::Place;
 
 /// Settings of intake.
 #[derive(Debug, Clone)]
@@ -11,6 +15,8 @@ pub struct Settings {
     pub common: Common,
     /// What is decided by: the acts that persuasion never settles (clause C3).
     pub rules: Rules,
+    /// Where the bytes of photos lie.
+    pub photos: Place,
 }
 
 impl Settings {
@@ -22,11 +28,12 @@ impl Settings {
         let mut reader = Reader::new(source, Service::Intake);
         let common = reader.common();
         let never = reader.optional("DAFEI_NEVER_BY_PERSUASION", acts);
+        let photos = photos::Asked::ask(&mut reader);
         let checked = reader.finish()?;
         let rules = never
             .get(&checked)
             .map_or_else(Rules::default, |acts| Rules { never_by_persuasion: acts.into_iter().collect() });
-        Ok(Self { common: common.get(&checked), rules })
+        Ok(Self { common: common.get(&checked), rules, photos: photos.get(&checked) })
     }
 }
 
@@ -43,6 +50,7 @@ mod tests {
     use dafei_runtime::config::MapSource;
 
     use super::Settings;
+    use crate::objects::Place;
 
     fn source() -> MapSource {
         MapSource::from([
@@ -72,5 +80,23 @@ mod tests {
         let wrong = source().with("DAFEI_NEVER_BY_PERSUASION", "FW-1,XX-1");
         let error = Settings::read(&wrong).expect_err("refused").to_string();
         assert!(error.contains("DAFEI_NEVER_BY_PERSUASION") && error.contains("XX-1"), "{error}");
+    }
+
+    #[test]
+    fn photos_lie_in_a_directory_or_in_a_bucket_whose_key_is_given_and_whose_secret_is_never_shown() {
+        let place = |source: &MapSource| Settings::read(source).map(|settings| settings.photos);
+        let directory = place(&source().with("DAFEI_PHOTOS", "file:///srv/photos")).expect("a directory");
+        assert_eq!(directory, Place::Directory("/srv/photos".into()));
+        let bucket = source().with("DAFEI_PHOTOS", "s3://dafei/photos/");
+        let error = place(&bucket).expect_err("no key").to_string();
+        assert!(error.contains("DAFEI_PHOTOS_S3_SECRET"), "{error}");
+        let bucket = bucket.with("DAFEI_PHOTOS_S3_KEY_ID", "id").with("DAFEI_PHOTOS_S3_SECRET", "hidden words");
+        let Ok(Place::Bucket(bucket)) = place(&bucket) else { panic!("a bucket") };
+        assert_eq!((bucket.name.as_str(), bucket.prefix.as_str()), ("dafei", "photos"));
+        assert!(!format!("{bucket:?}").contains("hidden words"));
+        for wrong in ["s3://", "ftp://host/x", "s3://dafei/../x"] {
+            let error = place(&source().with("DAFEI_PHOTOS", wrong)).expect_err("refused").to_string();
+            assert!(error.contains("DAFEI_PHOTOS"), "{error}");
+        }
     }
 }

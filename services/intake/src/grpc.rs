@@ -1,6 +1,7 @@
 //! The gRPC services: check, hand to the writer or read, convert. No rules here.
 
 mod evidence;
+mod evidence_accesses;
 mod patrols;
 mod roster;
 mod suspicions;

@@ -8,6 +8,9 @@ pub mod codes;
 pub mod config;
 pub mod consumer;
 pub mod grpc;
+pub mod images;
+pub mod objects;
+pub mod photos;
 pub mod serve;
 
 mod publisher;

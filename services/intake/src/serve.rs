@@ -15,6 +15,7 @@ use crate::{
     config::Settings,
     consumer::DispatchHandler,
     grpc::{Grpc, SERVICES},
+    photos::Photos,
 };
 
 /// Runs intake until a signal or until a part fails.
@@ -26,6 +27,7 @@ pub async fn serve(mut started: Started, settings: Settings) -> anyhow::Result<E
         pool: started.pool.clone(),
         clock: started.clock.clone(),
         ids: started.ids.clone(),
+        photos: Photos::open(&settings.photos)?,
         roster: started.roster.clone(),
         rules: settings.rules,
     });

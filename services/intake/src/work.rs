@@ -87,8 +87,8 @@ pub(crate) struct Work<'a> {
     /// The transaction's instant: every event is recorded at it.
     pub(crate) now: Instant,
     held: BTreeMap<Uuid, Held>,
-    /// Villages of the photos that are named.
-    photos: HashMap<Uuid, String>,
+    /// Where the photos that are named belong.
+    photos: HashMap<Uuid, Region>,
     patrols: Patrols,
     outgoing: Vec<NewEvent>,
 }
@@ -123,7 +123,7 @@ impl<'a> Work<'a> {
             app,
             now,
             held: rows.into_iter().map(held).collect(),
-            photos: evidence::villages(conn, &named).await?,
+            photos: evidence::regions(conn, &named).await?,
             patrols: Patrols::load(conn, now, patrols).await?,
             outgoing: Vec::new(),
         })
@@ -155,7 +155,7 @@ impl<'a> Work<'a> {
     }
 
     fn check_photos(&self, photos: &[Uuid], village: &Region) -> Result<(), Refusal> {
-        let of_village = |id: &Uuid| self.photos.get(id).is_some_and(|code| code == village.code().as_str());
+        let of_village = |id: &Uuid| self.photos.get(id).is_some_and(|region| region == village);
         match photos.iter().position(|id| !of_village(id)) {
             Some(at) => Err(Refusal::NoEvidence(at)),
             None => Ok(()),

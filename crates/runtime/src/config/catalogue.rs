@@ -139,6 +139,15 @@ pub const KNOWN_KEYS: &[Key] = &[
         Optional,
         "Act codes, separated by commas, that persuasion never settles (intake, clause C3); the local default when left out.",
     ),
+    Key::new(
+        "DAFEI_PHOTOS",
+        Default("/var/lib/dafei/photos"),
+        "Where the bytes of photos lie (intake): a directory, or `s3://bucket/prefix`.",
+    ),
+    Key::new("DAFEI_PHOTOS_S3_ENDPOINT", Optional, "Server of the bucket, `https://host`; that of AWS when left out."),
+    Key::new("DAFEI_PHOTOS_S3_REGION", Default("us-east-1"), "Region that requests to the bucket are signed for."),
+    Key::new("DAFEI_PHOTOS_S3_KEY_ID", Optional, "Access key of the bucket; together with DAFEI_PHOTOS_S3_SECRET."),
+    Key::new("DAFEI_PHOTOS_S3_SECRET", Optional, "Secret of the bucket's access key.").secret(),
     Key::new("DAFEI_ROUTING_FILE", Optional, "Routing table of dispatch, JSON; the built-in one when left out."),
     Key::new(
         "DAFEI_AUTHORITY_FILE",

@@ -1,56 +1,154 @@
 //! Keeping a photo. Not in the group commit: its bytes would hold up the reports that wait beside it.
+//!
+//! Its objects are put first and its row is committed last, so that no row is ever without its bytes. Before the first object, its name is
+//! noted; what breaks off between leaves a name whose time passes, and [`sweep`] removes what lies under it.
 
+use bytes::Bytes;
 use dafei_contracts::intake::v1 as api;
-use dafei_intake_core::photo::MediaType;
-use dafei_kernel::{ids, region::Region};
-use dafei_messaging::requests::RequestKey;
+use dafei_intake_core::photo;
+use dafei_kernel::{ids, region::Region, time::Instant};
+use dafei_messaging::{requests::RequestKey, tx};
 use dafei_runtime::status::Fault;
 use dafei_shell::{
     faults,
-    once::{Begun, Once},
+    once::{self, Begun, Once},
 };
-use sha2::{Digest as _, Sha256};
+use jiff::{SignedDuration, TimestampRound, Unit};
+use sqlx::PgConnection;
+use uuid::Uuid;
 
 use crate::{
     app::App,
-    store::evidence::{self, NewEvidence},
+    images::{CleanImage, refused},
+    objects::Kind,
+    store::evidence::{self, NewEvidence, Original},
 };
 
-/// A photo that was checked.
-pub(crate) struct Photo {
+/// How long after the hour in which its name was noted an unfinished photo is given up. No call lasts nearly as long.
+const GIVEN_UP_AFTER: SignedDuration = SignedDuration::from_hours(2);
+/// Names that one round of the sweep takes.
+const SWEEP: i64 = 100;
+
+/// A photo that was received.
+pub(crate) struct Upload {
     pub(crate) request: RequestKey,
-    pub(crate) village: Region,
-    pub(crate) media_type: MediaType,
-    pub(crate) bytes: Vec<u8>,
+    /// Where it belongs.
+    pub(crate) region: Region,
+    pub(crate) bytes: Bytes,
+    pub(crate) sha256: [u8; 32],
 }
 
-/// Keeps a photo. The same bytes of the same village have the same id.
+/// A photo whose objects are in the store and whose row is still to be kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PutPhoto(NewEvidence);
+
+impl PutPhoto {
+    /// The id that it will have.
+    #[must_use]
+    pub const fn id(&self) -> Uuid {
+        self.0.id
+    }
+}
+
+/// Keeps a photo: the original under lock, and its public copy. The same bytes of the same region have the same id.
 ///
 /// # Errors
-/// When the request id stands for another photo, or the database is away.
-pub(crate) async fn keep(app: &App, photo: &Photo) -> Result<api::UploadEvidenceResponse, Fault> {
-    let sha256 = Sha256::digest(&photo.bytes);
+/// When it is not taken, or the request id stands for another photo, or the database or the store is away.
+pub(crate) async fn keep(app: &App, upload: Upload) -> Result<api::UploadEvidenceResponse, Fault> {
+    let Upload { request, region, bytes, sha256 } = upload;
+    let photo = photo::inspect(&bytes).map_err(|refusal| refused("chunk", refusal))?;
     let hex = sha256.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
-    let id = ids::derived(&["evidence", photo.village.code().as_str(), &hex]);
+    // The id says all of the payload: region and bytes.
+    let id = ids::derived(&["evidence", region.level().code(), region.code().as_str(), &hex]);
     let answer = api::UploadEvidenceResponse {
         evidence_id: id.to_string(),
         sha256: hex,
         media_type: photo.media_type.name().to_owned(),
+        position: photo.exif.position.as_ref().map(Into::into),
+        taken_at: photo.exif.taken_at.map(Into::into),
     };
-    // The id says all of the payload: village and bytes.
-    let begun = Once::begin(&app.pool, &*app.clock, photo.request.clone(), id.as_bytes()).await?;
-    let mut once = match begun {
+    match Once::begin(&app.pool, &*app.clock, request.clone(), id.as_bytes()).await? {
+        Begun::Answered(first) => return Ok(first),
+        Begun::New(mut once) => {
+            if evidence::find(once.conn(), id).await.map_err(faults::database)?.is_some() {
+                return once.finish(answer).await;
+            }
+            // No transaction stays open while the image is decoded and put.
+        }
+    }
+    let original = Original { region, sha256, media_type: photo.media_type.name() };
+    let copy = app.photos.cleaner.copy(bytes.clone(), photo).await.map_err(|refusal| refused("chunk", refusal))?;
+    let object = put(app, Some(bytes), copy.bytes).await?;
+    let mut once = match Once::begin(&app.pool, &*app.clock, request, id.as_bytes()).await? {
         Begun::Answered(first) => return Ok(first),
         Begun::New(once) => once,
     };
-    let kept = NewEvidence {
-        id,
-        village: &photo.village,
-        sha256: &sha256,
-        media_type: photo.media_type.name(),
-        bytes: &photo.bytes,
-        uploaded_at: once.now,
-    };
-    evidence::insert(once.conn(), &kept).await.map_err(faults::database)?;
+    let (width, height, uploaded_at) = (copy.width, copy.height, once.now);
+    let kept = PutPhoto(NewEvidence { id, object, original: Some(original), width, height, uploaded_at });
+    insert(once.conn(), &kept).await?;
     once.finish(answer).await
+}
+
+/// Puts a public copy in the store, without an original, a region or an exact time, under a random id: for tips (clause D2). Its row is for
+/// the tip's own transaction, by [`insert`]; without it, the sweep removes the copy.
+///
+/// # Errors
+/// `UNAVAILABLE` when the database or the store is away.
+pub async fn put_clean(app: &App, copy: CleanImage) -> Result<PutPhoto, Fault> {
+    let (width, height) = (copy.width, copy.height);
+    let object = put(app, None, copy.bytes).await?;
+    let (id, uploaded_at) = (app.ids.random(), hour(app.clock.now()));
+    Ok(PutPhoto(NewEvidence { id, object, original: None, width, height, uploaded_at }))
+}
+
+/// Keeps a photo whose objects were put, in the caller's transaction.
+///
+/// # Errors
+/// `ABORTED` when that is so long ago that they were given up; `UNAVAILABLE` without the database.
+pub async fn insert(conn: &mut PgConnection, photo: &PutPhoto) -> Result<(), Fault> {
+    if evidence::insert(conn, &photo.0).await.map_err(faults::database)? {
+        return Ok(());
+    }
+    Err(Fault::Aborted { reason: "UPLOAD_GIVEN_UP".into() })
+}
+
+/// Puts a photo's objects; the name that they lie under.
+async fn put(app: &App, original: Option<Bytes>, copy: Bytes) -> Result<Uuid, Fault> {
+    let object = app.ids.random();
+    let sweep_after = hour(app.clock.now()).checked_add(GIVEN_UP_AFTER).unwrap_or(Instant::MAX);
+    let mut conn = app.pool.acquire().await.map_err(faults::database)?;
+    evidence::begin(&mut conn, object, sweep_after).await.map_err(faults::database)?;
+    drop(conn);
+    app.photos.objects.put(Kind::Public, object, copy).await?;
+    if let Some(original) = original {
+        app.photos.objects.put(Kind::Original, object, original).await?;
+    }
+    Ok(object)
+}
+
+/// Removes the objects of photos that were never finished; how many.
+///
+/// # Errors
+/// When the database or the store is away; what is left is for the next time.
+pub async fn sweep(app: &App) -> Result<usize, Fault> {
+    let mut removed = 0;
+    loop {
+        let mut tx = tx::begin_write(&app.pool).await.map_err(faults::database)?;
+        let objects = evidence::given_up(&mut tx, app.clock.now(), SWEEP).await.map_err(faults::database)?;
+        if objects.is_empty() {
+            return Ok(removed);
+        }
+        for object in &objects {
+            app.photos.objects.remove(*object).await?;
+        }
+        evidence::swept(&mut tx, &objects).await.map_err(faults::database)?;
+        tx::commit(tx).await.map_err(once::failed)?;
+        removed += objects.len();
+    }
+}
+
+/// The hour in which an instant lies.
+fn hour(at: Instant) -> Instant {
+    let whole = TimestampRound::new().smallest(Unit::Hour).mode(jiff::RoundMode::Trunc);
+    at.round(whole).unwrap_or(at)
 }

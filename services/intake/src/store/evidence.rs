@@ -1,4 +1,4 @@
-//! Photos. Bytes in PostgreSQL; another place for them would be another of these modules.
+//! What is known of photos; their bytes lie in the object store.
 
 use std::collections::HashMap;
 
@@ -7,38 +7,124 @@ use dafei_messaging::pg::PgInstant;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-/// A photo to keep.
-pub(crate) struct NewEvidence<'a> {
+/// A photo whose objects are in the store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct NewEvidence {
     pub(crate) id: Uuid,
-    pub(crate) village: &'a Region,
-    pub(crate) sha256: &'a [u8],
-    pub(crate) media_type: &'a str,
-    pub(crate) bytes: &'a [u8],
+    /// The name of its objects.
+    pub(crate) object: Uuid,
+    /// What was sent; none when only the public copy is kept.
+    pub(crate) original: Option<Original>,
+    /// Of the public copy.
+    pub(crate) width: u32,
+    pub(crate) height: u32,
     pub(crate) uploaded_at: Instant,
 }
 
-/// Keeps a photo; one that is there stays.
-pub(crate) async fn insert(conn: &mut PgConnection, photo: &NewEvidence<'_>) -> sqlx::Result<()> {
+/// What was sent, and where it belongs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Original {
+    pub(crate) region: Region,
+    pub(crate) sha256: [u8; 32],
+    pub(crate) media_type: &'static str,
+}
+
+/// A photo as it is read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Evidence {
+    /// Where it belongs; none for a photo of a tip.
+    pub(crate) region: Option<Region>,
+    pub(crate) object: Uuid,
+    /// Kind of the original, when there is one.
+    pub(crate) media_type: Option<String>,
+}
+
+/// Notes a name before objects are put under it.
+pub(crate) async fn begin(conn: &mut PgConnection, object: Uuid, sweep_after: Instant) -> sqlx::Result<()> {
     sqlx::query!(
-        "INSERT INTO evidence (id, village, sha256, media_type, bytes, uploaded_at) VALUES ($1, $2, $3, $4, $5, $6)
-         ON CONFLICT (id) DO NOTHING",
-        photo.id,
-        photo.village.code().as_str(),
-        photo.sha256,
-        photo.media_type,
-        photo.bytes,
-        PgInstant(photo.uploaded_at) as PgInstant
+        "INSERT INTO evidence_unfinished (object, sweep_after) VALUES ($1, $2)",
+        object,
+        PgInstant(sweep_after) as PgInstant
     )
     .execute(conn)
     .await?;
     Ok(())
 }
 
-/// The villages of photos; those that are not there are left out.
-pub(crate) async fn villages(conn: &mut PgConnection, ids: &[Uuid]) -> sqlx::Result<HashMap<Uuid, String>> {
+/// Keeps a photo; false when the sweep has given up its objects. One that is there already stays, and the sweep removes the other's objects.
+pub(crate) async fn insert(conn: &mut PgConnection, photo: &NewEvidence) -> sqlx::Result<bool> {
+    let original = photo.original.as_ref();
+    let held = sqlx::query_scalar!("SELECT object FROM evidence_unfinished WHERE object = $1 FOR UPDATE", photo.object)
+        .fetch_optional(&mut *conn)
+        .await?;
+    if held.is_none() {
+        return Ok(false);
+    }
+    let kept = sqlx::query!(
+        "INSERT INTO evidence (id, region, object, sha256, media_type, width, height, uploaded_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (id) DO NOTHING",
+        photo.id,
+        original.map(|original| original.region.to_string()),
+        photo.object,
+        original.map(|original| original.sha256.as_slice()),
+        original.map(|original| original.media_type),
+        side(photo.width),
+        side(photo.height),
+        PgInstant(photo.uploaded_at) as PgInstant
+    )
+    .execute(&mut *conn)
+    .await?;
+    if kept.rows_affected() > 0 {
+        sqlx::query!("DELETE FROM evidence_unfinished WHERE object = $1", photo.object).execute(conn).await?;
+    }
+    Ok(true)
+}
+
+fn side(points: u32) -> i32 {
+    i32::try_from(points).unwrap_or(i32::MAX)
+}
+
+/// A photo; none when it is not there.
+pub(crate) async fn find(conn: &mut PgConnection, id: Uuid) -> sqlx::Result<Option<Evidence>> {
+    let row =
+        sqlx::query!("SELECT region, object, media_type FROM evidence WHERE id = $1", id).fetch_optional(conn).await?;
+    row.map(|row| {
+        let region = row.region.as_deref().map(region).transpose()?;
+        Ok(Evidence { region, object: row.object, media_type: row.media_type })
+    })
+    .transpose()
+}
+
+/// Where photos belong; those that are not there, or of a tip, are left out.
+pub(crate) async fn regions(conn: &mut PgConnection, ids: &[Uuid]) -> sqlx::Result<HashMap<Uuid, Region>> {
     if ids.is_empty() {
         return Ok(HashMap::new());
     }
-    let rows = sqlx::query!("SELECT id, village FROM evidence WHERE id = ANY($1)", ids).fetch_all(conn).await?;
-    Ok(rows.into_iter().map(|row| (row.id, row.village)).collect())
+    let rows =
+        sqlx::query!(r#"SELECT id, region AS "region!" FROM evidence WHERE id = ANY($1) AND region IS NOT NULL"#, ids)
+            .fetch_all(conn)
+            .await?;
+    rows.into_iter().map(|row| Ok((row.id, region(&row.region)?))).collect()
+}
+
+fn region(text: &str) -> sqlx::Result<Region> {
+    text.parse().map_err(|error| sqlx::Error::Decode(Box::new(error)))
+}
+
+/// Names that were given up, locked; other sweepers pass them over.
+pub(crate) async fn given_up(conn: &mut PgConnection, now: Instant, limit: i64) -> sqlx::Result<Vec<Uuid>> {
+    sqlx::query_scalar!(
+        "SELECT object FROM evidence_unfinished WHERE sweep_after < $1 ORDER BY sweep_after LIMIT $2
+         FOR UPDATE SKIP LOCKED",
+        PgInstant(now) as PgInstant,
+        limit
+    )
+    .fetch_all(conn)
+    .await
+}
+
+/// Forgets names whose objects are removed.
+pub(crate) async fn swept(conn: &mut PgConnection, objects: &[Uuid]) -> sqlx::Result<()> {
+    sqlx::query!("DELETE FROM evidence_unfinished WHERE object = ANY($1)", objects).execute(conn).await?;
+    Ok(())
 }

@@ -66,7 +66,7 @@ async fn a_wrong_field_of_a_report_is_named_and_nothing_is_written() {
 async fn a_photo_of_another_village_is_no_evidence() {
     let world = World::start().await;
     let theirs: Caller = (Role::GridMember, OTHER_VILLAGE);
-    let photo = world.upload(theirs, &new_id(), OTHER_VILLAGE, crate::world::PNG).await.expect("kept").evidence_id;
+    let photo = world.upload(theirs, &new_id(), OTHER_VILLAGE, &crate::world::PNG).await.expect("kept").evidence_id;
     let own = world.photo().await;
     let request = api::RecordSuspicionRequest { evidence_ids: vec![own, photo], ..den() };
     assert_eq!(fields(&world.record(request).await.expect_err("theirs")), ["evidence_ids[1]"]);

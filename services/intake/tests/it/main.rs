@@ -3,6 +3,7 @@
 mod bad_input;
 mod enterprise;
 mod evidence;
+mod images;
 mod patrols;
 mod roster;
 mod village;

@@ -1,6 +1,9 @@
 //! The service in this process on servers of its own: the writer, the relay, the consumer, and gRPC behind its door.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, LazyLock},
+    time::Duration,
+};
 
 use async_nats::{HeaderMap, jetstream};
 use dafei_contracts::{
@@ -17,6 +20,8 @@ use dafei_intake::{
     app::{App, Writer},
     consumer::DispatchHandler,
     grpc::Grpc,
+    objects::Place,
+    photos::Photos,
 };
 use dafei_intake_core::suspicion::Rules;
 use dafei_kernel::{
@@ -41,6 +46,7 @@ use dafei_runtime::{
 use dafei_shell::{roster::RosterView, start::migrators};
 use dafei_testkit::{TestDb, TestNats};
 use jiff::SignedDuration;
+use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 use tonic::{
     Code, Request, Status,
@@ -48,6 +54,8 @@ use tonic::{
 };
 use tonic_types::StatusExt as _;
 use uuid::Uuid;
+
+use crate::images;
 
 pub(crate) const SOON: Duration = Duration::from_secs(30);
 pub(crate) const CITY: &str = "city:371300";
@@ -67,7 +75,8 @@ pub(crate) const REGIONS: &str = "level,code,name,parent,work_area\n\
     village,371302001002,二村,371302001,\n\
     village,371302002001,三村,371302002,\n";
 
-pub(crate) const PNG: &[u8] = b"\x89PNG\r\n\x1a\n and what follows";
+/// A small PNG.
+pub(crate) static PNG: LazyLock<Vec<u8>> = LazyLock::new(|| images::png(&images::picture(4, 3)));
 
 pub(crate) fn region(text: &str) -> Region {
     text.parse().expect("a region")
@@ -92,6 +101,9 @@ pub(crate) struct World {
     pub(crate) db: TestDb,
     pub(crate) js: jetstream::Context,
     pub(crate) clock: ControlledClock,
+    pub(crate) app: Arc<App>,
+    /// Where the bytes of photos lie, below `store`.
+    pub(crate) photos: TempDir,
     minter: Minter,
     channel: Channel,
     stop: CancellationToken,
@@ -114,10 +126,12 @@ impl World {
             .map(|stream| StreamSpec::new(stream.name(), stream.subjects().iter().copied()));
         ensure_streams(&js, &specs).await.expect("the streams are made");
         let clock = ControlledClock::new("2026-11-23T10:00:00+08:00".parse().expect("an instant"));
+        let photos = tempfile::tempdir().expect("a directory");
         let app = Arc::new(App {
             pool: db.pool.clone(),
             clock: Arc::new(clock.clone()),
             ids: Arc::new(SystemIds),
+            photos: Photos::open(&Place::Directory(photos.path().join("store"))).expect("a directory"),
             roster: RosterView::load(&db.pool).await.expect("an empty roster"),
             rules: Rules::default(),
         });
@@ -126,11 +140,11 @@ impl World {
         let config = RelayConfig::new("intake", vec![specs[0].clone()]);
         let relay = Relay::new(db.pool.clone(), js.clone(), Arc::new(clock.clone()), config);
         tokio::spawn(relay.run(stop.clone()));
-        let handler = Arc::new(DispatchHandler::new(app));
+        let handler = Arc::new(DispatchHandler::new(Arc::clone(&app)));
         let config = ConsumerConfig::ordered(Stream::Dispatch.name());
         let consumer = ConsumerLoop::new(db.pool.clone(), js.clone(), Arc::new(clock.clone()), handler, config);
         tokio::spawn(consumer.run(stop.clone()));
-        Self { db, js, clock, minter, channel, stop, _nats: nats }
+        Self { db, js, clock, app, photos, minter, channel, stop, _nats: nats }
     }
 
     /// As [`World::empty`], with the small roster.
@@ -173,6 +187,10 @@ impl World {
         PatrolServiceClient::new(self.channel.clone())
     }
 
+    pub(crate) fn evidence(&self) -> EvidenceServiceClient<Channel> {
+        EvidenceServiceClient::new(self.channel.clone())
+    }
+
     pub(crate) fn roster(&self) -> RosterServiceClient<Channel> {
         RosterServiceClient::new(self.channel.clone())
     }
@@ -207,22 +225,22 @@ impl World {
         &self,
         caller: Caller,
         request_id: &str,
-        village: &str,
+        place: &str,
         bytes: &[u8],
     ) -> Result<api::UploadEvidenceResponse, Status> {
         let part = |chunk: &[u8]| api::UploadEvidenceRequest {
             request_id: request_id.to_owned(),
-            village: Some(wire(village)),
+            place: Some(wire(place)),
             chunk: chunk.to_vec().into(),
         };
         let parts: Vec<_> = bytes.chunks(1024 * 1024).map(part).collect();
         let request = self.request(caller, tokio_stream::iter(parts));
-        Ok(EvidenceServiceClient::new(self.channel.clone()).upload_evidence(request).await?.into_inner())
+        Ok(self.evidence().upload_evidence(request).await?.into_inner())
     }
 
     /// A photo of [`VILLAGE`].
     pub(crate) async fn photo(&self) -> String {
-        self.upload(MEMBER, &new_id(), VILLAGE, PNG).await.expect("a photo").evidence_id
+        self.upload(MEMBER, &new_id(), VILLAGE, &PNG).await.expect("a photo").evidence_id
     }
 
     pub(crate) async fn record(&self, request: api::RecordSuspicionRequest) -> Result<api::Suspicion, Status> {
