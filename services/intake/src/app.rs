@@ -2,6 +2,7 @@
 
 pub mod evidence;
 mod roster;
+pub mod tips;
 mod writer;
 
 use std::sync::Arc;
@@ -11,7 +12,7 @@ use dafei_kernel::{clock::SharedClock, ids::IdSource};
 use dafei_shell::roster::RosterView;
 use sqlx::PgPool;
 
-use crate::photos::Photos;
+use crate::{app::tips::Tips, codes::Codes, photos::Photos};
 
 pub use crate::work::Refusal;
 pub(crate) use roster::{Upload, import};
@@ -28,6 +29,10 @@ pub struct App {
     pub ids: Arc<dyn IdSource>,
     /// Photos: the store of their bytes and what makes their public copies.
     pub photos: Photos,
+    /// Turns informants' codes into what may be kept.
+    pub codes: Codes,
+    /// The entrance of tips.
+    pub tips: Tips,
     /// The roster.
     pub roster: RosterView,
     /// What is configured of the village's steps.

@@ -1,12 +1,13 @@
 //! The settings that only intake has.
 
 mod photos;
+mod tips;
 
 use dafei_intake_core::suspicion::Rules;
 use dafei_kernel::act::Act;
-use dafei_runtime::config::{Common, ConfigError, Reader, Service, Source};
+use dafei_runtime::config::{Common, ConfigError, Reader, Secret, Service, Source};
 
-use crate::objects::Place;
+use crate::{app::tips::TipSettings, objects::Place};
 
 /// Settings of intake.
 #[derive(Debug, Clone)]
@@ -17,6 +18,10 @@ pub struct Settings {
     pub rules: Rules,
     /// Where the bytes of photos lie.
     pub photos: Place,
+    /// What informants' codes are hashed with, beside their salts (clause D2).
+    pub code_pepper: Secret,
+    /// How the entrance of tips is set.
+    pub tips: TipSettings,
 }
 
 impl Settings {
@@ -29,11 +34,13 @@ impl Settings {
         let common = reader.common();
         let never = reader.optional("DAFEI_NEVER_BY_PERSUASION", acts);
         let photos = photos::Asked::ask(&mut reader);
+        let tips = tips::Asked::ask(&mut reader);
         let checked = reader.finish()?;
         let rules = never
             .get(&checked)
             .map_or_else(Rules::default, |acts| Rules { never_by_persuasion: acts.into_iter().collect() });
-        Ok(Self { common: common.get(&checked), rules, photos: photos.get(&checked) })
+        let (code_pepper, tips) = tips.get(&checked);
+        Ok(Self { common: common.get(&checked), rules, photos: photos.get(&checked), code_pepper, tips })
     }
 }
 
@@ -60,6 +67,7 @@ mod tests {
             ("DAFEI_JWKS", "/nowhere/jwks.json"),
             ("DAFEI_JWT_ISSUER", "issuer"),
             ("DAFEI_JWT_AUDIENCE", "audience"),
+            ("DAFEI_INTAKE_CODE_PEPPER", "a pepper of thirty-two characters"),
         ])
     }
 
@@ -98,5 +106,16 @@ mod tests {
             let error = place(&source().with("DAFEI_PHOTOS", wrong)).expect_err("refused").to_string();
             assert!(error.contains("DAFEI_PHOTOS"), "{error}");
         }
+    }
+
+    #[test]
+    fn without_a_long_pepper_or_with_a_delay_that_ends_before_it_begins_the_service_does_not_start() {
+        let problem = |key: &str, value: &str| Settings::read(&source().with(key, value)).expect_err(key).to_string();
+        let short = problem("DAFEI_INTAKE_CODE_PEPPER", "short words of salt");
+        assert!(short.contains("DAFEI_INTAKE_CODE_PEPPER") && !short.contains("short words"), "{short}");
+        assert!(problem("DAFEI_TIP_DELAY_MIN", "1801").contains("DAFEI_TIP_DELAY_MAX"));
+        assert!(problem("DAFEI_TIPS_PER_MINUTE", "0").contains("DAFEI_TIPS_PER_MINUTE"));
+        let settings = Settings::read(&source()).expect("settings");
+        assert!(!format!("{settings:?}").contains("thirty-two"), "the pepper does not show itself");
     }
 }

@@ -5,14 +5,18 @@ mod evidence_accesses;
 mod patrols;
 mod roster;
 mod suspicions;
+mod tip_desk;
+mod tips;
 
 use std::sync::Arc;
 
 use dafei_contracts::{
     convert::{self, ConvertError},
     intake::v1::{
-        evidence_service_server::EvidenceServiceServer, patrol_service_server::PatrolServiceServer,
-        roster_service_server::RosterServiceServer, suspicion_service_server::SuspicionServiceServer,
+        evidence_service_server::EvidenceServiceServer, hotline_service_server::HotlineServiceServer,
+        patrol_service_server::PatrolServiceServer, roster_service_server::RosterServiceServer,
+        suspicion_service_server::SuspicionServiceServer, tip_handling_service_server::TipHandlingServiceServer,
+        tip_service_server::TipServiceServer,
     },
 };
 use dafei_intake_core::suspicion::{Reason, Rejection};
@@ -30,12 +34,17 @@ use crate::{
 };
 
 /// The names of the services, for health and reflection.
-pub const SERVICES: [&str; 4] = [
+pub const SERVICES: [&str; 7] = [
     "dafei.intake.v1.SuspicionService",
     "dafei.intake.v1.PatrolService",
     "dafei.intake.v1.EvidenceService",
     "dafei.intake.v1.RosterService",
+    "dafei.intake.v1.TipService",
+    "dafei.intake.v1.HotlineService",
+    "dafei.intake.v1.TipHandlingService",
 ];
+
+pub use tips::{PUBLIC, SILENT};
 
 /// All services of intake.
 #[derive(Clone)]
@@ -59,7 +68,10 @@ impl Grpc {
             .add_service(SuspicionServiceServer::new(self.clone()).max_decoding_message_size(max_message_bytes))
             .add_service(PatrolServiceServer::new(self.clone()).max_decoding_message_size(max_message_bytes))
             .add_service(EvidenceServiceServer::new(self.clone()).max_decoding_message_size(max_message_bytes))
-            .add_service(RosterServiceServer::new(self).max_decoding_message_size(max_message_bytes));
+            .add_service(RosterServiceServer::new(self.clone()).max_decoding_message_size(max_message_bytes))
+            .add_service(TipServiceServer::new(self.clone()).max_decoding_message_size(max_message_bytes))
+            .add_service(HotlineServiceServer::new(self.clone()).max_decoding_message_size(max_message_bytes))
+            .add_service(TipHandlingServiceServer::new(self).max_decoding_message_size(max_message_bytes));
         routes.routes()
     }
 

@@ -8,13 +8,20 @@ use dafei_messaging::{
     consumer::ConsumerConfig,
 };
 use dafei_runtime::lifecycle::Stage;
-use dafei_shell::start::{Open, Started};
+use dafei_shell::{
+    ops::Progress,
+    start::{Open, Started},
+};
 
 use crate::{
-    app::{App, Writer},
+    app::{
+        App, Writer,
+        tips::{TipRelease, Tips},
+    },
+    codes::{Codes, Cost},
     config::Settings,
     consumer::DispatchHandler,
-    grpc::{Grpc, SERVICES},
+    grpc::{Grpc, PUBLIC, SERVICES, SILENT},
     photos::Photos,
 };
 
@@ -28,6 +35,8 @@ pub async fn serve(mut started: Started, settings: Settings) -> anyhow::Result<E
         clock: started.clock.clone(),
         ids: started.ids.clone(),
         photos: Photos::open(&settings.photos)?,
+        codes: Codes::new(&settings.code_pepper, Cost::STANDARD),
+        tips: Tips::new(settings.tips),
         roster: started.roster.clone(),
         rules: settings.rules,
     });
@@ -39,6 +48,30 @@ pub async fn serve(mut started: Started, settings: Settings) -> anyhow::Result<E
         writer.run(writing).await;
         Ok::<(), sqlx::Error>(())
     });
+    spawn_release(&mut started, &app);
     let routes = Grpc::new(app, queue).routes(started.common.grpc.max_message_bytes);
-    started.run(routes, &SERVICES, Open::default()).await
+    started.run(routes, &SERVICES, Open { public: &PUBLIC, silent: &SILENT }).await
+}
+
+/// Starts the timer of tips that wait; the exercise clock moves from one that is due to the next.
+fn spawn_release(started: &mut Started, app: &Arc<App>) {
+    let timer = TipRelease::new(Arc::clone(app));
+    let waker = timer.waker();
+    let (next, done) = (Arc::clone(app), Arc::clone(app));
+    started.set_progress(Progress {
+        next_due: Progress::moment(move || {
+            let app = Arc::clone(&next);
+            async move { TipRelease::next_due(&app).await }
+        }),
+        done_through: Progress::moment(move || {
+            let app = Arc::clone(&done);
+            async move { TipRelease::done_through(&app).await }
+        }),
+        clock_moved: Some(Arc::new(move || waker.notify_one())),
+    });
+    let token = started.lifecycle.token(Stage::Writer);
+    started.lifecycle.spawn_stage(Stage::Writer, "tips", async move {
+        timer.run(token).await;
+        Ok::<(), sqlx::Error>(())
+    });
 }

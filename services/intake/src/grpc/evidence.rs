@@ -68,7 +68,7 @@ pub(super) fn add(bytes: &mut Vec<u8>, chunk: &[u8], max: usize) -> Result<(), F
 }
 
 /// An object from the store as messages: what it is first, then its bytes.
-fn parts<T: Send + 'static>(
+pub(super) fn parts<T: Send + 'static>(
     media_type: String,
     object: GetResult,
     part: impl Fn(String, u64, bytes::Bytes) -> T + Send + 'static,
