@@ -69,7 +69,11 @@ impl Handler for DispatchHandler {
 
 impl DispatchHandler {
     /// Verdicts are told of tips that intake has told of: one that is not there is a fault.
-    async fn verify(&self, conn: &mut PgConnection, verdicts: Vec<(usize, (Uuid, Verdict))>) -> Result<(), HandlerError> {
+    async fn verify(
+        &self,
+        conn: &mut PgConnection,
+        verdicts: Vec<(usize, (Uuid, Verdict))>,
+    ) -> Result<(), HandlerError> {
         let (indices, verdicts): (Vec<usize>, Vec<_>) = verdicts.into_iter().unzip();
         match tips::verify(conn, &verdicts).await? {
             None => Ok(()),

@@ -99,22 +99,19 @@ impl Grpc {
         let one = self.seen(&mut tx, caller, tip_id).await?;
         let window = SignedDuration::from_hours(24 * WINDOW_DAYS);
         let hour = one.facts.received_hour;
-        let span = (
-            hour.checked_sub(window).unwrap_or(Instant::MIN),
-            hour.checked_add(window).unwrap_or(Instant::MAX),
-        );
+        let span = (hour.checked_sub(window).unwrap_or(Instant::MIN), hour.checked_add(window).unwrap_or(Instant::MAX));
         let others = tips::alike(&mut tx, &one, span, COMPARED).await.map_err(faults::database)?;
         let mut alike: Vec<_> = others
             .iter()
             .filter(|other| self.sees(caller, other))
             .filter_map(|other| Some((likeness(&one.facts, &other.facts)?, other)))
             .collect();
-        alike.sort_by_key(|(likeness, other)| (std::cmp::Reverse(*likeness), other.facts.received_hour, other.facts.id));
+        alike
+            .sort_by_key(|(likeness, other)| (std::cmp::Reverse(*likeness), other.facts.received_hour, other.facts.id));
         alike.truncate(SUGGESTED);
-        let suggested = alike.into_iter().map(|(likeness, other)| api::SuggestedTip {
-            tip: Some(wire::tips::tip(other)),
-            likeness: likeness.0,
-        });
+        let suggested = alike
+            .into_iter()
+            .map(|(likeness, other)| api::SuggestedTip { tip: Some(wire::tips::tip(other)), likeness: likeness.0 });
         Ok(suggested.collect())
     }
 

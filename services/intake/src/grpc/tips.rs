@@ -157,7 +157,11 @@ impl Grpc {
     }
 
     /// Receives a tip's photos one after another; of each only the copy without metadata is kept.
-    async fn receive_photos(&self, tip: &mut NewTip, mut parts: Streaming<api::SubmitTipRequest>) -> Result<(), Status> {
+    async fn receive_photos(
+        &self,
+        tip: &mut NewTip,
+        mut parts: Streaming<api::SubmitTipRequest>,
+    ) -> Result<(), Status> {
         let mut next = parts.message().await?;
         if next.is_none() {
             return Ok(());
@@ -204,10 +208,7 @@ fn photo_part(part: api::SubmitTipRequest) -> Result<api::TipPhoto, Fault> {
 
 #[tonic::async_trait]
 impl TipService for Grpc {
-    async fn offer_code(
-        &self,
-        _: Request<api::OfferCodeRequest>,
-    ) -> Result<Response<api::OfferCodeResponse>, Status> {
+    async fn offer_code(&self, _: Request<api::OfferCodeRequest>) -> Result<Response<api::OfferCodeResponse>, Status> {
         self.app.tips.admit_ask()?;
         let mut code = Code::offered(self.app.ids.random().as_u128());
         while code.weakness().is_some() {

@@ -47,7 +47,13 @@ pub(crate) fn linked(app: &App, row: &mut Row, first: &Tip, hour: Instant) -> Re
     record(app, row, event.into(), hour, hour)
 }
 
-fn record(app: &App, row: &mut Row, event: Public, received_at: Instant, hour: Instant) -> Result<NewEvent, EventFailure> {
+fn record(
+    app: &App,
+    row: &mut Row,
+    event: Public,
+    received_at: Instant,
+    hour: Instant,
+) -> Result<NewEvent, EventFailure> {
     let Row { tip, head } = row;
     let meta = Meta {
         aggregate: tip.facts.id,

@@ -262,6 +262,7 @@ pub(crate) async fn take_due(conn: &mut PgConnection, now: Instant, limit: i64) 
 
 /// When the next tip is due.
 pub(crate) async fn next_due(conn: &mut PgConnection) -> sqlx::Result<Option<Instant>> {
-    let at = sqlx::query_scalar!(r#"SELECT min(release_at) AS "at: PgInstant" FROM tip_release"#).fetch_one(conn).await?;
+    let at =
+        sqlx::query_scalar!(r#"SELECT min(release_at) AS "at: PgInstant" FROM tip_release"#).fetch_one(conn).await?;
     Ok(at.map(Instant::from))
 }

@@ -6,5 +6,8 @@ mod evidence;
 mod images;
 mod patrols;
 mod roster;
+mod tip_desk;
+mod tip_traces;
+mod tips;
 mod village;
 mod world;
