@@ -175,7 +175,7 @@ async fn a_file_that_is_no_photo_or_too_large_is_refused() {
     let mut client = EvidenceServiceClient::new(world.suite.with(Service::Intake, &bearer));
     let part = |chunk: Vec<u8>| pb::UploadEvidenceRequest {
         request_id: id(),
-        village: Some(wire(VILLAGE).expect("a village")),
+        place: Some(wire(VILLAGE).expect("a village")),
         chunk: chunk.into(),
     };
     let status = client.upload_evidence(tokio_stream::iter([part(b"#!/bin/sh".to_vec())])).await.expect_err("no photo");

@@ -16,11 +16,18 @@ CREATE TABLE evidence (
     height      integer     NOT NULL,
     -- To the hour for a photo of a tip.
     uploaded_at timestamptz NOT NULL,
-    CHECK ((region IS NULL) = (sha256 IS NULL) AND (sha256 IS NULL) = (media_type IS NULL))
+    -- The public copy of a tip's photo until its hour is over. All of an hour go to the store together, so that the store's own times tell
+    -- no more than the hour either.
+    held        bytea,
+    CHECK ((region IS NULL) = (sha256 IS NULL) AND (sha256 IS NULL) = (media_type IS NULL)),
+    CHECK (held IS NULL OR region IS NULL)
 );
+ALTER TABLE evidence ALTER COLUMN held SET STORAGE EXTERNAL;
+
+CREATE INDEX evidence_held ON evidence (uploaded_at) WHERE held IS NOT NULL;
 
 -- Names under which objects are put before the row that keeps them is committed. A name that is still here when its time has passed was
--- given up: the sweep removes its objects. Whole hours, so that nothing here tells when a tip came.
+-- given up: the sweep removes its objects.
 CREATE TABLE evidence_unfinished (
     object      uuid PRIMARY KEY,
     sweep_after timestamptz NOT NULL

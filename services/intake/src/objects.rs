@@ -8,9 +8,13 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 use anyhow::Context as _;
 use bytes::Bytes;
 use dafei_runtime::{config::Secret, status::Fault, tls};
+use futures::{
+    StreamExt as _, TryStreamExt as _,
+    stream::{self, BoxStream},
+};
 use object_store::{
-    Error, GetResult, ObjectStore, ObjectStoreExt as _, PutPayload, RetryConfig, aws::AmazonS3Builder,
-    local::LocalFileSystem, path::Path,
+    Error, ObjectStore, ObjectStoreExt as _, PutPayload, RetryConfig, aws::AmazonS3Builder, local::LocalFileSystem,
+    path::Path,
 };
 use uuid::Uuid;
 
@@ -68,6 +72,20 @@ impl Kind {
     }
 }
 
+/// An object on its way.
+pub(crate) struct Object {
+    /// How many bytes it has.
+    pub(crate) size: u64,
+    /// Its bytes, part by part.
+    pub(crate) bytes: BoxStream<'static, Result<Bytes, Fault>>,
+}
+
+impl From<Bytes> for Object {
+    fn from(bytes: Bytes) -> Self {
+        Self { size: bytes.len() as u64, bytes: stream::once(std::future::ready(Ok(bytes))).boxed() }
+    }
+}
+
 /// The store.
 #[derive(Debug, Clone)]
 pub struct Objects {
@@ -114,8 +132,10 @@ impl Objects {
     ///
     /// # Errors
     /// `UNAVAILABLE` when the store is away or does not have it.
-    pub(crate) async fn get(&self, kind: Kind, object: Uuid) -> Result<GetResult, Fault> {
-        self.store.get(&self.path(kind, object)).await.map_err(away)
+    pub(crate) async fn get(&self, kind: Kind, object: Uuid) -> Result<Object, Fault> {
+        let found = self.store.get(&self.path(kind, object)).await.map_err(away)?;
+        let size = found.meta.size;
+        Ok(Object { size, bytes: found.into_stream().map_err(away).boxed() })
     }
 
     /// Removes both objects of a name; those that are not there are no error.
@@ -141,6 +161,7 @@ fn s3(bucket: &Bucket) -> object_store::Result<impl ObjectStore> {
         .with_region(&bucket.region)
         .with_access_key_id(&bucket.key_id)
         .with_secret_access_key(bucket.secret.expose())
+        .with_disable_bulk_delete(true)
         .with_client_options(client)
         .with_retry(retry);
     if let Some(endpoint) = &bucket.endpoint {
@@ -150,7 +171,7 @@ fn s3(bucket: &Bucket) -> object_store::Result<impl ObjectStore> {
 }
 
 /// The store is away, whatever it says: nothing was done that anybody sees, and the client may try again.
-pub(crate) fn away(error: Error) -> Fault {
+fn away(error: Error) -> Fault {
     tracing::warn!(error = &error as &dyn std::error::Error, "the store of photos is away");
     Fault::Unavailable { retry_after: RETRY_AFTER }
 }

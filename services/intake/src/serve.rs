@@ -15,7 +15,7 @@ use dafei_shell::{
 
 use crate::{
     app::{
-        App, Writer,
+        App, Writer, evidence,
         tips::{TipRelease, Tips},
     },
     codes::{Codes, Cost},
@@ -49,6 +49,11 @@ pub async fn serve(mut started: Started, settings: Settings) -> anyhow::Result<E
         Ok::<(), sqlx::Error>(())
     });
     spawn_release(&mut started, &app);
+    let (tidied, until) = (Arc::clone(&app), started.lifecycle.token(Stage::Consumer));
+    started.lifecycle.spawn_stage(Stage::Consumer, "photos", async move {
+        evidence::tidy(tidied, until).await;
+        Ok::<(), sqlx::Error>(())
+    });
     let routes = Grpc::new(app, queue).routes(started.common.grpc.max_message_bytes);
     started.run(routes, &SERVICES, Open { public: &PUBLIC, silent: &SILENT }).await
 }

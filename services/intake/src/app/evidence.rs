@@ -3,6 +3,8 @@
 //! Its objects are put first and its row is committed last, so that no row is ever without its bytes. Before the first object, its name is
 //! noted; what breaks off between leaves a name whose time passes, and [`sweep`] removes what lies under it.
 
+use std::{sync::Arc, time::Duration};
+
 use bytes::Bytes;
 use dafei_contracts::intake::v1 as api;
 use dafei_intake_core::photo;
@@ -15,19 +17,24 @@ use dafei_shell::{
 };
 use jiff::{SignedDuration, TimestampRound, Unit};
 use sqlx::PgConnection;
+use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::{
     app::App,
     images::{CleanImage, refused},
-    objects::Kind,
-    store::evidence::{self, NewEvidence, Original},
+    objects::{Kind, Object},
+    store::evidence::{self, Evidence, NewEvidence, Original, Source},
 };
 
-/// How long after the hour in which its name was noted an unfinished photo is given up. No call lasts nearly as long.
-const GIVEN_UP_AFTER: SignedDuration = SignedDuration::from_hours(2);
+/// How long after its name was noted an unfinished photo is given up. No call lasts nearly as long.
+const GIVEN_UP_AFTER: SignedDuration = SignedDuration::from_hours(1);
+/// How often unfinished and held photos are looked for.
+const TIDY_EVERY: Duration = Duration::from_mins(10);
 /// Names that one round of the sweep takes.
 const SWEEP: i64 = 100;
+/// Copies that one round takes to the store.
+const SETTLE: i64 = 16;
 
 /// A photo that was received.
 pub(crate) struct Upload {
@@ -38,11 +45,11 @@ pub(crate) struct Upload {
     pub(crate) sha256: [u8; 32],
 }
 
-/// A photo whose objects are in the store and whose row is still to be kept.
+/// A photo whose row is still to be written.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PutPhoto(NewEvidence);
+pub struct NewPhoto(NewEvidence);
 
-impl PutPhoto {
+impl NewPhoto {
     /// The id that it will have.
     #[must_use]
     pub const fn id(&self) -> Uuid {
@@ -78,34 +85,30 @@ pub(crate) async fn keep(app: &App, upload: Upload) -> Result<api::UploadEvidenc
     }
     let original = Original { region, sha256, media_type: photo.media_type.name() };
     let copy = app.photos.cleaner.copy(bytes.clone(), photo).await.map_err(|refusal| refused("chunk", refusal))?;
-    let object = put(app, Some(bytes), copy.bytes).await?;
+    let object = put(app, bytes, copy.bytes).await?;
     let mut once = match Once::begin(&app.pool, &*app.clock, request, id.as_bytes()).await? {
         Begun::Answered(first) => return Ok(first),
         Begun::New(once) => once,
     };
     let (width, height, uploaded_at) = (copy.width, copy.height, once.now);
-    let kept = PutPhoto(NewEvidence { id, object, original: Some(original), width, height, uploaded_at });
+    let kept = NewPhoto(NewEvidence { id, object, source: Source::Stored(original), width, height, uploaded_at });
     insert(once.conn(), &kept).await?;
     once.finish(answer).await
 }
 
-/// Puts a public copy in the store, without an original, a region or an exact time, under a random id: for tips (clause D2). Its row is for
-/// the tip's own transaction, by [`insert`]; without it, the sweep removes the copy.
-///
-/// # Errors
-/// `UNAVAILABLE` when the database or the store is away.
-pub async fn put_clean(app: &App, copy: CleanImage) -> Result<PutPhoto, Fault> {
-    let (width, height) = (copy.width, copy.height);
-    let object = put(app, None, copy.bytes).await?;
-    let (id, uploaded_at) = (app.ids.random(), hour(app.clock.now()));
-    Ok(PutPhoto(NewEvidence { id, object, original: None, width, height, uploaded_at }))
+/// A public copy without an original, a region or an exact time, under a random id: for tips (clause D2). It is kept by [`insert`], and goes
+/// to the store together with all others of its hour: taking a tip does not wait for the store, and the store's own times tell the hour only.
+pub fn clean_photo(app: &App, copy: CleanImage) -> NewPhoto {
+    let CleanImage { bytes, width, height } = copy;
+    let (id, object, uploaded_at) = (app.ids.random(), app.ids.random(), hour(app.clock.now()));
+    NewPhoto(NewEvidence { id, object, source: Source::Held(bytes), width, height, uploaded_at })
 }
 
-/// Keeps a photo whose objects were put, in the caller's transaction.
+/// Keeps a photo in the caller's transaction.
 ///
 /// # Errors
-/// `ABORTED` when that is so long ago that they were given up; `UNAVAILABLE` without the database.
-pub async fn insert(conn: &mut PgConnection, photo: &PutPhoto) -> Result<(), Fault> {
+/// `ABORTED` when its objects were put so long ago that they were given up; `UNAVAILABLE` without the database.
+pub async fn insert(conn: &mut PgConnection, photo: &NewPhoto) -> Result<(), Fault> {
     if evidence::insert(conn, &photo.0).await.map_err(faults::database)? {
         return Ok(());
     }
@@ -113,17 +116,26 @@ pub async fn insert(conn: &mut PgConnection, photo: &PutPhoto) -> Result<(), Fau
 }
 
 /// Puts a photo's objects; the name that they lie under.
-async fn put(app: &App, original: Option<Bytes>, copy: Bytes) -> Result<Uuid, Fault> {
+async fn put(app: &App, original: Bytes, copy: Bytes) -> Result<Uuid, Fault> {
     let object = app.ids.random();
-    let sweep_after = hour(app.clock.now()).checked_add(GIVEN_UP_AFTER).unwrap_or(Instant::MAX);
+    let sweep_after = app.clock.now().checked_add(GIVEN_UP_AFTER).unwrap_or(Instant::MAX);
     let mut conn = app.pool.acquire().await.map_err(faults::database)?;
     evidence::begin(&mut conn, object, sweep_after).await.map_err(faults::database)?;
     drop(conn);
     app.photos.objects.put(Kind::Public, object, copy).await?;
-    if let Some(original) = original {
-        app.photos.objects.put(Kind::Original, object, original).await?;
-    }
+    app.photos.objects.put(Kind::Original, object, original).await?;
     Ok(object)
+}
+
+/// The public copy of a photo, from wherever it lies.
+///
+/// # Errors
+/// `UNAVAILABLE` when the store is away.
+pub(crate) async fn open_copy(app: &App, photo: Evidence) -> Result<Object, Fault> {
+    match photo.held {
+        Some(held) => Ok(held.into()),
+        None => app.photos.objects.get(Kind::Public, photo.object).await,
+    }
 }
 
 /// Removes the objects of photos that were never finished; how many.
@@ -141,9 +153,48 @@ pub async fn sweep(app: &App) -> Result<usize, Fault> {
         for object in &objects {
             app.photos.objects.remove(*object).await?;
         }
-        evidence::swept(&mut tx, &objects).await.map_err(faults::database)?;
+        evidence::finished(&mut tx, &objects).await.map_err(faults::database)?;
         tx::commit(tx).await.map_err(once::failed)?;
         removed += objects.len();
+    }
+}
+
+/// Moves the copies of tips' photos to the store whose hour is over; how many.
+///
+/// # Errors
+/// When the database or the store is away; what is left is for the next time.
+pub async fn settle(app: &App) -> Result<usize, Fault> {
+    let mut moved = 0;
+    loop {
+        let mut tx = tx::begin_write(&app.pool).await.map_err(faults::database)?;
+        let held = evidence::held(&mut tx, hour(app.clock.now()), SETTLE).await.map_err(faults::database)?;
+        if held.is_empty() {
+            return Ok(moved);
+        }
+        let objects: Vec<Uuid> = held.iter().map(|held| held.object).collect();
+        for copy in held {
+            // Should the row not be changed after all, the same bytes are put under the same name again.
+            app.photos.objects.put(Kind::Public, copy.object, copy.bytes).await?;
+        }
+        evidence::let_go(&mut tx, &objects).await.map_err(faults::database)?;
+        tx::commit(tx).await.map_err(once::failed)?;
+        moved += objects.len();
+    }
+}
+
+/// Sweeps and settles from time to time, until the token is cancelled.
+pub async fn tidy(app: Arc<App>, token: CancellationToken) {
+    while !token.is_cancelled() {
+        match sweep(&app).await {
+            Ok(0) => {}
+            Ok(removed) => tracing::info!(removed, "objects of photos that were never finished are removed"),
+            Err(fault) => tracing::warn!(%fault, "unfinished photos cannot be swept now"),
+        }
+        if let Err(fault) = settle(&app).await {
+            tracing::warn!(%fault, "photos that are held cannot go to the store now");
+        }
+        // Running out is the usual end of the pause.
+        let _ = tokio::time::timeout(TIDY_EVERY, token.cancelled()).await;
     }
 }
 

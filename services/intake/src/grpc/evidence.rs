@@ -18,16 +18,15 @@ use futures::{
     StreamExt as _,
     stream::{self, BoxStream},
 };
-use object_store::GetResult;
 use sha2::{Digest as _, Sha256};
 use tonic::{Request, Response, Status, Streaming};
 use uuid::Uuid;
 
 use super::{Grpc, request_key, text};
 use crate::{
-    app::evidence::{Upload, keep},
+    app::evidence::{Upload, keep, open_copy},
     images::COPY_TYPE,
-    objects::{self, Kind},
+    objects::{Kind, Object},
     store::{evidence, evidence::Evidence, evidence_accesses},
 };
 
@@ -67,16 +66,16 @@ pub(super) fn add(bytes: &mut Vec<u8>, chunk: &[u8], max: usize) -> Result<(), F
     Ok(())
 }
 
-/// An object from the store as messages: what it is first, then its bytes.
+/// A photo's bytes as messages: what it is first, then its bytes.
 pub(super) fn parts<T: Send + 'static>(
     media_type: String,
-    object: GetResult,
+    object: Object,
     part: impl Fn(String, u64, bytes::Bytes) -> T + Send + 'static,
 ) -> BoxStream<'static, Result<T, Status>> {
-    let first = part(media_type, object.meta.size, bytes::Bytes::new());
-    let rest = object.into_stream().map(move |bytes| match bytes {
+    let first = part(media_type, object.size, bytes::Bytes::new());
+    let rest = object.bytes.map(move |bytes| match bytes {
         Ok(bytes) => Ok(part(String::new(), 0, bytes)),
-        Err(error) => Err(objects::away(error).into()),
+        Err(fault) => Err(fault.into()),
     });
     stream::once(std::future::ready(Ok(first))).chain(rest).boxed()
 }
@@ -108,7 +107,7 @@ impl Grpc {
     }
 
     /// The original; who sees it is on record when this returns.
-    async fn original(&self, caller: &Principal, body: &api::GetOriginalRequest) -> Result<(String, GetResult), Fault> {
+    async fn original(&self, caller: &Principal, body: &api::GetOriginalRequest) -> Result<(String, Object), Fault> {
         scope::require(caller, ORIGINALS)?;
         let id = convert::uuid("evidence_id", &body.evidence_id).map_err(faults::convert)?;
         let reason = text("reason", &body.reason, REASON)?;
@@ -164,7 +163,7 @@ impl EvidenceService for Grpc {
         scope::require(caller, &scope::CASE_READERS)?;
         let id = convert::uuid("evidence_id", &request.get_ref().evidence_id).map_err(faults::convert)?;
         let (photo, _) = self.known_photo(caller, id).await?;
-        let object = self.app.photos.objects.get(Kind::Public, photo.object).await?;
+        let object = open_copy(&self.app, photo).await?;
         let part = |media_type, size, chunk| api::GetEvidenceResponse { media_type, size, chunk };
         Ok(Response::new(parts(COPY_TYPE.to_owned(), object, part)))
     }

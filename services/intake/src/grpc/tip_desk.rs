@@ -15,14 +15,18 @@ use futures::stream::BoxStream;
 use jiff::SignedDuration;
 use sqlx::{Postgres, Transaction};
 use tonic::{Request, Response, Status};
-use uuid::Uuid;
 
 use super::{Cursor, Grpc, before, evidence::parts, request_key};
 use crate::{
-    app::tips::{Linking, absent, forward, link},
+    app::{
+        evidence::open_copy,
+        tips::{Linking, absent, forward, link},
+    },
     images::COPY_TYPE,
-    objects::Kind,
-    store::{evidence, roles, tips},
+    store::{
+        evidence::{self, Evidence},
+        roles, tips,
+    },
     wire,
 };
 
@@ -115,8 +119,8 @@ impl Grpc {
         Ok(suggested.collect())
     }
 
-    /// The name of a photo's public copy, for a tip that is for the caller's eyes.
-    async fn tip_photo(&self, caller: &Principal, body: &api::GetTipPhotoRequest) -> Result<Uuid, Fault> {
+    /// A photo of a tip that is for the caller's eyes.
+    async fn tip_photo(&self, caller: &Principal, body: &api::GetTipPhotoRequest) -> Result<Evidence, Fault> {
         let id = convert::uuid("evidence_id", &body.evidence_id).map_err(faults::convert)?;
         let tip = self.seen(&mut self.as_officer().await?, caller, &body.tip_id).await?;
         let none = || Fault::not_found("evidence", "", "没有这张照片");
@@ -125,7 +129,7 @@ impl Grpc {
         }
         let mut conn = self.app.pool.acquire().await.map_err(faults::database)?;
         let photo = evidence::find(&mut conn, id).await.map_err(faults::database)?;
-        photo.map(|photo| photo.object).ok_or_else(none)
+        photo.ok_or_else(none)
     }
 }
 
@@ -159,8 +163,7 @@ impl TipHandlingService for Grpc {
     ) -> Result<Response<Self::GetTipPhotoStream>, Status> {
         let (caller, body) = (principal(&request)?, request.get_ref());
         scope::require(caller, HANDLERS)?;
-        let object = self.tip_photo(caller, body).await?;
-        let object = self.app.photos.objects.get(Kind::Public, object).await?;
+        let object = open_copy(&self.app, self.tip_photo(caller, body).await?).await?;
         let part = |media_type, size, chunk| api::GetTipPhotoResponse { media_type, size, chunk };
         Ok(Response::new(parts(COPY_TYPE.to_owned(), object, part)))
     }

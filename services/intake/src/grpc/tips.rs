@@ -27,7 +27,7 @@ use tonic::{Request, Response, Status, Streaming};
 use super::{Grpc, evidence::add, optional_text, text};
 use crate::{
     app::{
-        evidence::put_clean,
+        evidence::clean_photo,
         tips::{NewTip, status, submit},
     },
     images::refused,
@@ -193,7 +193,7 @@ impl Grpc {
     async fn keep_photo(&self, tip: &mut NewTip, index: u32, bytes: Vec<u8>) -> Result<(), Fault> {
         let copy = self.app.photos.cleaner.clean(bytes.into()).await;
         let copy = copy.map_err(|refusal| refused(&format!("photo[{index}].chunk"), refusal))?;
-        tip.photos.push(put_clean(&self.app, copy).await?);
+        tip.photos.push(clean_photo(&self.app, copy));
         Ok(())
     }
 }

@@ -256,8 +256,7 @@ async fn of_the_path_of_a_tip_no_column_no_message_and_no_id_tells_more_than_the
     }
     world.release().await;
     let hour = truncate_hour(world.clock.now());
-    let watched =
-        ["tip.", "tip_release.", "throttle.", "request.", "evidence.", "evidence_unfinished.", "event_log", "outbox."];
+    let watched = ["tip.", "tip_release.", "throttle.", "request.", "evidence.", "event_log", "outbox."];
     let instants = world.instants().await;
     for table in ["tip.", "throttle.", "request.", "evidence.", "event_log"] {
         assert!(instants.iter().any(|(column, _)| column.starts_with(table)), "{table} has rows");

@@ -126,12 +126,22 @@ impl Drop for World {
 impl World {
     /// A service at 2026-11-23 10:00 in Shanghai, a Monday, without a roster.
     pub(crate) async fn empty() -> Self {
+        Self::with_photos(None).await
+    }
+
+    /// As [`World::empty`], with the bytes of photos in another place than the directory.
+    pub(crate) async fn with_photos(place: Option<Place>) -> Self {
         let rate = NonZeroU32::new(1_000_000).expect("not zero");
-        Self::empty_with(TipSettings { delay: Delay::none(), submits_per_minute: rate, asks_per_minute: rate }).await
+        let tips = TipSettings { delay: Delay::none(), submits_per_minute: rate, asks_per_minute: rate };
+        Self::set_up(place, tips).await
     }
 
     /// As [`World::empty`], with the entrance of tips set otherwise.
     pub(crate) async fn empty_with(tips: TipSettings) -> Self {
+        Self::set_up(None, tips).await
+    }
+
+    async fn set_up(place: Option<Place>, tips: TipSettings) -> Self {
         let own = migrators(&MIGRATOR);
         let (db, nats) = tokio::join!(TestDb::new(&own), TestNats::start());
         let js = nats.jetstream().await;
@@ -140,11 +150,12 @@ impl World {
         ensure_streams(&js, &specs).await.expect("the streams are made");
         let clock = ControlledClock::new("2026-11-23T10:00:00+08:00".parse().expect("an instant"));
         let photos = tempfile::tempdir().expect("a directory");
+        let place = place.unwrap_or_else(|| Place::Directory(photos.path().join("store")));
         let app = Arc::new(App {
             pool: db.pool.clone(),
             clock: Arc::new(clock.clone()),
             ids: Arc::new(SystemIds),
-            photos: Photos::open(&Place::Directory(photos.path().join("store"))).expect("a directory"),
+            photos: Photos::open(&place).expect("a place"),
             codes: Codes::new(&Secret::new("a pepper of the tests, kept by nobody"), Cost::LEAST),
             tips: Tips::new(tips),
             roster: RosterView::load(&db.pool).await.expect("an empty roster"),

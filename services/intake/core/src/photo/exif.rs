@@ -117,12 +117,13 @@ impl<'a> Tiff<'a> {
     fn angle(&self, gps: usize, tag: u16) -> Option<i64> {
         let value = self.value(gps, tag)?;
         let part = |number: usize, per_degree: i128| -> Option<i128> {
-            let over = i128::from(self.u32(value, 8 * number)?) * 10_000_000;
+            let over = i128::from(self.u32(value, 8 * number)?) * 1_000_000_000;
             let under = i128::from(self.u32(value, 8 * number + 4)?) * per_degree;
             // Phones write a part that is nothing as 0/0.
             if over == 0 { Some(0) } else { over.checked_div(under) }
         };
-        i64::try_from(part(0, 1)? + part(1, 60)? + part(2, 3_600)?).ok()
+        // Two digits more than are kept, then rounded.
+        i64::try_from((part(0, 1)? + part(1, 60)? + part(2, 3_600)? + 50) / 100).ok()
     }
 
     fn taken_at(&self, exif: usize) -> Option<Instant> {

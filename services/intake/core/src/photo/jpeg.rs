@@ -27,11 +27,11 @@ struct Image<'a> {
 }
 
 /// Walks over all of the file. Phones append further pictures (depth, brightness) to the first and say so in an index: such a file must
-/// consist of whole JPEGs to its last byte, and only the first is looked at.
+/// consist of whole JPEGs to its last byte, and only the first is looked at. Zeros that fill up a block hide nothing.
 pub(super) fn walk(bytes: &[u8]) -> Result<Found<'_>, Refusal> {
     let first = image(bytes, 0)?;
     let mut end = first.end;
-    while end < bytes.len() {
+    while bytes.iter().skip(end).any(|byte| *byte != 0) {
         if !first.multi_picture {
             return Err(Refusal::TrailingData);
         }

@@ -24,7 +24,7 @@ use uuid::Uuid;
 use crate::{
     app::{
         App,
-        evidence::{self, PutPhoto},
+        evidence::{self, NewPhoto},
     },
     store::{
         tip_secrets::{self, Hashed},
@@ -54,7 +54,7 @@ pub(crate) struct NewTip {
     pub(crate) accused: Vec<Region>,
     pub(crate) text: String,
     pub(crate) recipient: Recipient,
-    pub(crate) photos: Vec<PutPhoto>,
+    pub(crate) photos: Vec<NewPhoto>,
 }
 
 /// Takes a tip; nobody sees it until it is released. Answers its receipt's number.
@@ -98,7 +98,7 @@ fn taken(app: &App, new: NewTip, hour: Instant) -> Tip {
         accused: new.accused,
         text: new.text,
         received_hour: hour,
-        evidence: new.photos.iter().map(PutPhoto::id).collect(),
+        evidence: new.photos.iter().map(NewPhoto::id).collect(),
     };
     Tip::taken(facts, new.recipient)
 }
