@@ -3,8 +3,8 @@
 pub(crate) mod evidence;
 pub(crate) mod evidence_accesses;
 pub(crate) mod heads;
+pub(crate) mod officer;
 pub(crate) mod patrols;
-pub(crate) mod roles;
 pub(crate) mod suspicions;
 pub(crate) mod tip_secrets;
 pub(crate) mod tips;

@@ -25,7 +25,7 @@ use crate::{
     images::COPY_TYPE,
     store::{
         evidence::{self, Evidence},
-        roles, tips,
+        officer, tips,
     },
     wire,
 };
@@ -45,7 +45,7 @@ impl Grpc {
     /// A transaction in the officer's role.
     async fn as_officer(&self) -> Result<Transaction<'static, Postgres>, Fault> {
         let mut tx = self.app.pool.begin().await.map_err(faults::database)?;
-        roles::officer(&mut tx).await.map_err(faults::database)?;
+        officer::take(&mut tx).await.map_err(faults::database)?;
         Ok(tx)
     }
 

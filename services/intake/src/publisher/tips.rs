@@ -1,9 +1,9 @@
-//! The events of tips. They have no actor, no trace, and no time more exact than the hour: also the time that they bear as records, and the
-//! one in their own ids.
+//! The events of tips. They have no actor and no trace, and say of the tip's own time the hour. What they bear as records, and in their ids, is
+//! the instant of the release, which is by chance, or of the link: the clocks of whoever handles the tip start from there.
 
 use dafei_contracts::{Event as Public, catalogue::EventError, events::v1 as ev};
 use dafei_intake_core::tip::Tip;
-use dafei_kernel::time::Instant;
+use dafei_kernel::time::{Instant, truncate_hour};
 use dafei_messaging::event::NewEvent;
 
 use super::Meta;
@@ -15,7 +15,7 @@ use crate::{app::App, store::tips::Row, wire, work};
 pub struct EventFailure(#[from] EventError);
 
 /// The tip goes to its recipient.
-pub(crate) fn received(app: &App, row: &mut Row, hour: Instant) -> Result<NewEvent, EventFailure> {
+pub(crate) fn received(app: &App, row: &mut Row, now: Instant) -> Result<NewEvent, EventFailure> {
     let facts = &row.tip.facts;
     let event = ev::TipReceived {
         meta: None,
@@ -30,11 +30,11 @@ pub(crate) fn received(app: &App, row: &mut Row, hour: Instant) -> Result<NewEve
         evidence_ids: wire::ids(&facts.evidence),
     };
     let received_at = facts.received_hour;
-    record(app, row, event.into(), received_at, hour)
+    record(app, row, event.into(), received_at, now)
 }
 
 /// The tip is of one matter with an earlier one.
-pub(crate) fn linked(app: &App, row: &mut Row, first: &Tip, hour: Instant) -> Result<NewEvent, EventFailure> {
+pub(crate) fn linked(app: &App, row: &mut Row, first: &Tip, now: Instant) -> Result<NewEvent, EventFailure> {
     let facts = &row.tip.facts;
     let event = ev::TipLinked {
         meta: None,
@@ -44,7 +44,7 @@ pub(crate) fn linked(app: &App, row: &mut Row, first: &Tip, hour: Instant) -> Re
         into_case_id: first.facts.case_id.to_string(),
         adds: row.tip.body.link.is_some_and(|link| link.adds),
     };
-    record(app, row, event.into(), hour, hour)
+    record(app, row, event.into(), truncate_hour(now), now)
 }
 
 fn record(
@@ -52,7 +52,7 @@ fn record(
     row: &mut Row,
     event: Public,
     received_at: Instant,
-    hour: Instant,
+    now: Instant,
 ) -> Result<NewEvent, EventFailure> {
     let Row { tip, head } = row;
     let meta = Meta {
@@ -64,5 +64,5 @@ fn record(
         claimed_at: None,
         chain: head.chain.clone(),
     };
-    Ok(work::row(app, hour, event, meta, None, head)?)
+    Ok(work::row(app, now, event, meta, None, head)?)
 }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use dafei_contracts::intake::v1 as api;
 use dafei_intake_core::tip::{Rejection, Verdict};
-use dafei_kernel::{region::Region, time::truncate_hour};
+use dafei_kernel::region::Region;
 use dafei_messaging::{log, requests::RequestKey};
 use dafei_runtime::status::Fault;
 use dafei_shell::{
@@ -18,7 +18,7 @@ use crate::{
     app::App,
     publisher,
     store::{
-        roles,
+        officer,
         tips::{self, Row},
     },
     wire,
@@ -45,14 +45,14 @@ pub(crate) async fn link(
         Begun::Answered(first) => return Ok(first),
         Begun::New(once) => once,
     };
-    let hour = truncate_hour(once.now);
-    roles::officer(once.conn()).await.map_err(faults::database)?;
+    let now = once.now;
+    officer::take(once.conn()).await.map_err(faults::database)?;
     let first = resolved(once.conn(), ask.first).await?;
     let mut rows = locked(app, once.conn(), within, &[ask.tip, first]).await?;
     let first = rows.remove(&first).ok_or_else(absent)?.tip;
     let mut later = rows.remove(&ask.tip).ok_or_else(|| refused(Rejection::Itself))?;
     later.tip.link(&first, ask.adds, &app.roster.current()).map_err(refused)?;
-    let event = publisher::tips::linked(app, &mut later, &first, hour).map_err(Fault::internal)?;
+    let event = publisher::tips::linked(app, &mut later, &first, now).map_err(Fault::internal)?;
     tips::relink(once.conn(), ask.tip, first.facts.id).await.map_err(faults::database)?;
     save(once.conn(), &mut later).await?;
     log::append(once.conn(), &[event]).await.map_err(Fault::internal)?;
@@ -73,11 +73,11 @@ pub(crate) async fn forward(
         Begun::Answered(first) => return Ok(first),
         Begun::New(once) => once,
     };
-    let hour = truncate_hour(once.now);
-    roles::officer(once.conn()).await.map_err(faults::database)?;
+    let now = once.now;
+    officer::take(once.conn()).await.map_err(faults::database)?;
     let mut row = locked(app, once.conn(), within, &[tip]).await?.remove(&tip).ok_or_else(absent)?;
     row.tip.forward(county, &app.roster.current()).map_err(refused)?;
-    let event = publisher::tips::received(app, &mut row, hour).map_err(Fault::internal)?;
+    let event = publisher::tips::received(app, &mut row, now).map_err(Fault::internal)?;
     save(once.conn(), &mut row).await?;
     log::append(once.conn(), &[event]).await.map_err(Fault::internal)?;
     once.finish(api::ForwardTipResponse { tip: Some(wire::tips::tip(&row.tip)) }).await
@@ -110,7 +110,7 @@ async fn locked(
 async fn save(conn: &mut PgConnection, row: &mut Row) -> Result<(), Fault> {
     tips::update(conn, std::slice::from_ref(row)).await.map_err(faults::database)?;
     row.tip.version += 1;
-    roles::service(conn).await.map_err(faults::database)
+    officer::leave(conn).await.map_err(faults::database)
 }
 
 /// There is no such tip for this caller.

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use dafei_kernel::time::{Instant, truncate_hour};
+use dafei_kernel::time::Instant;
 use dafei_messaging::{
     batch::BatchFailure,
     log::{self, AppendError},
@@ -117,7 +117,7 @@ impl TipRelease {
         let mut events = Vec::with_capacity(rows.len());
         for row in &mut rows {
             row.tip.state = State::Received;
-            events.push(publisher::tips::received(app, row, truncate_hour(now))?);
+            events.push(publisher::tips::received(app, row, now)?);
         }
         tips::update(&mut tx, &rows).await?;
         log::append(&mut tx, &events).await?;
