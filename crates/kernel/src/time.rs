@@ -26,7 +26,8 @@ pub fn truncate_micros(at: Instant) -> Instant {
 /// The full hour at or before an instant, in Asia/Shanghai as in UTC: all that is kept of when a tip came (clause D2).
 #[must_use]
 pub fn truncate_hour(at: Instant) -> Instant {
-    Instant::from_second(at.as_second().div_euclid(3_600) * 3_600).unwrap_or(Instant::MIN)
+    let hours = at.as_microsecond().div_euclid(3_600_000_000);
+    Instant::from_second(hours * 3_600).unwrap_or(Instant::MIN)
 }
 
 /// The civil date of an instant.
