@@ -9,6 +9,7 @@ pub mod subject;
 pub mod timestamp;
 
 mod generated;
+mod redacted;
 
 pub use catalogue::{Event, EventKind, KINDS, Stream};
 pub use generated::{dispatch, events, intake, ops, reporting, sla, types};

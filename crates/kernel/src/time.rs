@@ -23,6 +23,13 @@ pub fn truncate_micros(at: Instant) -> Instant {
     Instant::from_microsecond(at.as_microsecond()).unwrap_or(at)
 }
 
+/// The full hour at or before an instant, in Asia/Shanghai as in UTC: all that is kept of when a tip came (clause D2).
+#[must_use]
+pub fn truncate_hour(at: Instant) -> Instant {
+    let hours = at.as_microsecond().div_euclid(3_600_000_000);
+    Instant::from_second(hours * 3_600).unwrap_or(Instant::MIN)
+}
+
 /// The civil date of an instant.
 #[must_use]
 pub fn civil_date(at: Instant) -> Date {
@@ -159,7 +166,7 @@ mod tests {
     use jiff::civil::date;
     use proptest::prelude::*;
 
-    use super::{Instant, Month, civil_date, end_of_day, format_local, start_of_day, truncate_micros};
+    use super::{Instant, Month, civil_date, end_of_day, format_local, start_of_day, truncate_hour, truncate_micros};
 
     fn at(text: &str) -> Instant {
         text.parse().expect("an instant")
@@ -181,6 +188,13 @@ mod tests {
     #[test]
     fn nothing_below_a_microsecond_is_kept() {
         assert_eq!(truncate_micros(at("2026-11-23T12:15:03.123456789Z")), at("2026-11-23T12:15:03.123456Z"));
+    }
+
+    #[test]
+    fn nothing_below_an_hour_is_kept_of_what_is_cut_to_the_hour() {
+        assert_eq!(truncate_hour(at("2026-11-23T12:59:59.999999999Z")), at("2026-11-23T12:00:00Z"));
+        assert_eq!(truncate_hour(at("2026-11-23T12:00:00Z")), at("2026-11-23T12:00:00Z"));
+        assert_eq!(truncate_hour(at("1969-12-31T23:59:59.5Z")), at("1969-12-31T23:00:00Z"));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! What the use cases of intake stand on, and the use cases.
 
 pub mod evidence;
+pub mod tips;
 
 mod book;
 mod broadcasts;
@@ -24,7 +25,7 @@ use dafei_runtime::status::Fault;
 use dafei_shell::roster::RosterView;
 use sqlx::PgPool;
 
-use crate::photos::Photos;
+use crate::{app::tips::Tips, codes::Codes, photos::Photos};
 
 pub use crate::work::{Recorded, Refusal};
 pub(crate) use broadcasts::{NewBroadcast, record as record_broadcast};
@@ -52,6 +53,10 @@ pub struct App {
     pub ids: Arc<dyn IdSource>,
     /// Photos: the store of their bytes and what makes their public copies.
     pub photos: Photos,
+    /// Turns informants' codes into what may be kept.
+    pub codes: Codes,
+    /// The entrance of tips.
+    pub tips: Tips,
     /// The roster.
     pub roster: RosterView,
     /// What is configured of the roster.

@@ -1,14 +1,15 @@
 //! The settings that only intake has.
 
 mod photos;
+mod tips;
 
 use dafei_intake_core::{
     duplicates::Likeness, notices::Rules as NoticeRules, retention::MIN_MONTHS, roster::Limits, suspicion::Rules,
 };
 use dafei_kernel::act::Act;
-use dafei_runtime::config::{Checked, Common, ConfigError, Pending, Reader, Service, Source, parse};
+use dafei_runtime::config::{Checked, Common, ConfigError, Pending, Reader, Secret, Service, Source, parse};
 
-use crate::objects::Place;
+use crate::{app::tips::TipSettings, objects::Place};
 
 /// Cities that a rehearsal of the whole country may have.
 const MAX_CITIES: usize = 500;
@@ -29,6 +30,10 @@ pub struct Settings {
     pub roster_limits: Limits,
     /// Months of patrols that are kept, the present one among them.
     pub patrol_months: u32,
+    /// What informants' codes are hashed with, beside their salts (clause D2).
+    pub code_pepper: Secret,
+    /// How the entrance of tips is set.
+    pub tips: TipSettings,
 }
 
 impl Settings {
@@ -47,6 +52,7 @@ impl Settings {
         let window = reader.value("DAFEI_DUPLICATE_WINDOW_DAYS", parse::whole(1_u32, 3_650));
         let cities = reader.value("DAFEI_ROSTER_CITIES", cities);
         let months = reader.value("DAFEI_PATROL_MONTHS", parse::whole(MIN_MONTHS, 1_200));
+        let tips = tips::Asked::ask(&mut reader);
         let checked = reader.finish()?;
         let never = never.get(&checked).map(|acts| acts.into_iter().collect());
         let rules = Rules {
@@ -54,7 +60,10 @@ impl Settings {
             reopen_within_days: reopen.get(&checked),
             likeness: Likeness { radius_m: radius.get(&checked), window_days: window.get(&checked) },
         };
+        let (code_pepper, tips) = tips.get(&checked);
         Ok(Self {
+            code_pepper,
+            tips,
             common: common.get(&checked),
             rules,
             notices: notices.get(&checked),
@@ -129,6 +138,7 @@ mod tests {
             ("DAFEI_JWKS", "/nowhere/jwks.json"),
             ("DAFEI_JWT_ISSUER", "issuer"),
             ("DAFEI_JWT_AUDIENCE", "audience"),
+            ("DAFEI_INTAKE_CODE_PEPPER", "a pepper of thirty-two characters"),
         ])
     }
 
@@ -205,5 +215,16 @@ mod tests {
         assert_eq!(kept(&source()).expect("settings"), 24);
         assert_eq!(kept(&source().with("DAFEI_PATROL_MONTHS", "60")).expect("settings"), 60);
         assert!(kept(&source().with("DAFEI_PATROL_MONTHS", "1")).is_err());
+    }
+
+    #[test]
+    fn without_a_long_pepper_or_with_a_delay_that_ends_before_it_begins_the_service_does_not_start() {
+        let problem = |key: &str, value: &str| Settings::read(&source().with(key, value)).expect_err(key).to_string();
+        let short = problem("DAFEI_INTAKE_CODE_PEPPER", "short words of salt");
+        assert!(short.contains("DAFEI_INTAKE_CODE_PEPPER") && !short.contains("short words"), "{short}");
+        assert!(problem("DAFEI_TIP_DELAY_MIN", "1801").contains("DAFEI_TIP_DELAY_MAX"));
+        assert!(problem("DAFEI_TIPS_PER_MINUTE", "0").contains("DAFEI_TIPS_PER_MINUTE"));
+        let settings = Settings::read(&source()).expect("settings");
+        assert!(!format!("{settings:?}").contains("thirty-two"), "the pepper does not show itself");
     }
 }

@@ -1,18 +1,25 @@
-//! Dispatch's events: an outcome waits in its village to be published (clause C5). Its other events change nothing here; a case's closing
-//! follows from what the village itself did.
+//! Dispatch's events: an outcome waits in its village to be published (clause C5), a tip was verified (clause D3). Its other events change
+//! nothing here; a case's closing follows from what the village itself did.
 
 use std::sync::Arc;
 
-use dafei_contracts::{Event, catalogue::EventError, convert};
-use dafei_intake_core::suspicion::Command;
+use dafei_contracts::{
+    Event,
+    catalogue::EventError,
+    convert::{self, ConvertError, Field as _},
+    events::v1 as ev,
+};
+use dafei_intake_core::{suspicion::Command, tip::Verdict};
+use dafei_kernel::{owner::Post, time::truncate_hour};
 use dafei_messaging::{
     batch::BatchFailure,
     consumer::{Delivered, Handler, HandlerError},
 };
 use sqlx::PgConnection;
+use uuid::Uuid;
 
 use crate::{
-    app::App,
+    app::{App, tips},
     work::{Order, Work},
 };
 
@@ -35,10 +42,15 @@ impl Handler for DispatchHandler {
     }
 
     async fn apply(&self, conn: &mut PgConnection, events: &[Delivered]) -> Result<(), HandlerError> {
-        let mut orders = Vec::new();
+        let (mut orders, mut verdicts) = (Vec::new(), Vec::new());
         for (index, event) in events.iter().enumerate() {
-            orders.extend(order(event).map_err(|error| reject(index, &error))?.map(|order| (index, order)));
+            match effect(event).map_err(|error| reject(index, &error))? {
+                Some(Effect::Order(order)) => orders.push((index, order)),
+                Some(Effect::Verdict(tip, verdict)) => verdicts.push((index, (tip, verdict))),
+                None => {}
+            }
         }
+        self.verify(conn, verdicts).await?;
         if orders.is_empty() {
             return Ok(());
         }
@@ -55,6 +67,27 @@ impl Handler for DispatchHandler {
     }
 }
 
+impl DispatchHandler {
+    /// Verdicts are told of tips that intake has told of: one that is not there is a fault.
+    async fn verify(
+        &self,
+        conn: &mut PgConnection,
+        verdicts: Vec<(usize, (Uuid, Verdict))>,
+    ) -> Result<(), HandlerError> {
+        let (indices, verdicts): (Vec<usize>, Vec<_>) = verdicts.into_iter().unzip();
+        match tips::verify(conn, &verdicts).await? {
+            None => Ok(()),
+            Some(at) => Err(HandlerError::Reject { index: indices[at], reason: "there is no such tip".to_owned() }),
+        }
+    }
+}
+
+/// What an event does here.
+enum Effect {
+    Order(Order),
+    Verdict(Uuid, Verdict),
+}
+
 fn reject(index: usize, error: &dyn std::error::Error) -> HandlerError {
     HandlerError::Reject { index, reason: error.to_string() }
 }
@@ -66,15 +99,31 @@ fn retry(failure: BatchFailure) -> HandlerError {
     }
 }
 
-fn order(delivered: &Delivered) -> Result<Option<Order>, EventError> {
-    let Some(Event::OutcomeAvailable(event)) = Event::from_json(&delivered.event_type, &delivered.payload)? else {
-        return Ok(None);
+fn effect(delivered: &Delivered) -> Result<Option<Effect>, EventError> {
+    Ok(match Event::from_json(&delivered.event_type, &delivered.payload)? {
+        Some(Event::OutcomeAvailable(event)) => Some(Effect::Order(Order {
+            case: convert::uuid("case_id", &event.case_id)?,
+            command: Command::LearnOutcome { public_text: event.public_text },
+            actor: None,
+            expected_version: None,
+            traceparent: delivered.traceparent.clone(),
+        })),
+        Some(Event::TipVerified(event)) => {
+            Some(Effect::Verdict(convert::uuid("tip_id", &event.tip_id)?, verdict(&event)?))
+        }
+        _ => None,
+    })
+}
+
+fn verdict(event: &ev::TipVerified) -> Result<Verdict, ConvertError> {
+    let holds = match event.verdict() {
+        ev::TipVerdict::True => true,
+        ev::TipVerdict::False => false,
+        ev::TipVerdict::Unspecified => return Err(ConvertError::required("verdict")),
     };
-    Ok(Some(Order {
-        case: convert::uuid("case_id", &event.case_id)?,
-        command: Command::LearnOutcome { public_text: event.public_text },
-        actor: None,
-        expected_version: None,
-        traceparent: delivered.traceparent.clone(),
-    }))
+    Ok(Verdict {
+        holds,
+        by: Post::try_from(event.by.as_ref().required("by")?)?,
+        hour: truncate_hour(convert::instant("verified_at", event.verified_at)?),
+    })
 }

@@ -11,6 +11,8 @@ mod patrols;
 mod publicity;
 mod roster;
 mod suspicions;
+mod tip_desk;
+mod tips;
 
 use std::sync::Arc;
 
@@ -18,9 +20,10 @@ use dafei_contracts::{
     convert::{self, ConvertError},
     intake::v1::{
         checklist_service_server::ChecklistServiceServer, evidence_service_server::EvidenceServiceServer,
-        inspection_service_server::InspectionServiceServer, patrol_service_server::PatrolServiceServer,
-        publicity_service_server::PublicityServiceServer, roster_service_server::RosterServiceServer,
-        suspicion_service_server::SuspicionServiceServer,
+        hotline_service_server::HotlineServiceServer, inspection_service_server::InspectionServiceServer,
+        patrol_service_server::PatrolServiceServer, publicity_service_server::PublicityServiceServer,
+        roster_service_server::RosterServiceServer, suspicion_service_server::SuspicionServiceServer,
+        tip_handling_service_server::TipHandlingServiceServer, tip_service_server::TipServiceServer,
     },
 };
 use dafei_intake_core::suspicion::{Reason, Rejection};
@@ -39,7 +42,7 @@ use crate::{
 };
 
 /// The names of the services, for health and reflection.
-pub const SERVICES: [&str; 7] = [
+pub const SERVICES: [&str; 10] = [
     "dafei.intake.v1.ChecklistService",
     "dafei.intake.v1.SuspicionService",
     "dafei.intake.v1.PatrolService",
@@ -47,7 +50,12 @@ pub const SERVICES: [&str; 7] = [
     "dafei.intake.v1.RosterService",
     "dafei.intake.v1.InspectionService",
     "dafei.intake.v1.PublicityService",
+    "dafei.intake.v1.TipService",
+    "dafei.intake.v1.HotlineService",
+    "dafei.intake.v1.TipHandlingService",
 ];
+
+pub use tips::{PUBLIC, SILENT};
 
 /// All services of intake.
 #[derive(Clone)]
@@ -77,7 +85,10 @@ impl Grpc {
             .add_service(EvidenceServiceServer::new(self.clone()).max_decoding_message_size(max_message_bytes))
             .add_service(InspectionServiceServer::new(self.clone()).max_decoding_message_size(max_message_bytes))
             .add_service(PublicityServiceServer::new(self.clone()).max_decoding_message_size(max_message_bytes))
-            .add_service(RosterServiceServer::new(self).max_decoding_message_size(max_message_bytes));
+            .add_service(RosterServiceServer::new(self.clone()).max_decoding_message_size(max_message_bytes))
+            .add_service(TipServiceServer::new(self.clone()).max_decoding_message_size(max_message_bytes))
+            .add_service(HotlineServiceServer::new(self.clone()).max_decoding_message_size(max_message_bytes))
+            .add_service(TipHandlingServiceServer::new(self).max_decoding_message_size(max_message_bytes));
         routes.routes()
     }
 

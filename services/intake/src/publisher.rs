@@ -1,5 +1,7 @@
 //! From the core's events to those of the catalogue: the one place where a private event becomes a public one.
 
+pub(crate) mod tips;
+
 use dafei_contracts::{Event as Public, events::v1 as ev};
 use dafei_intake_core::suspicion::{Event, Suspicion};
 use dafei_kernel::{

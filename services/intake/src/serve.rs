@@ -11,10 +11,14 @@ use dafei_runtime::lifecycle::Stage;
 use dafei_shell::start::{Open, Started};
 
 use crate::{
-    app::{self, App, Writer, evidence},
+    app::{
+        self, App, Writer, evidence,
+        tips::{TipRelease, Tips},
+    },
+    codes::{Codes, Cost},
     config::Settings,
     consumer::DispatchHandler,
-    grpc::{Grpc, SERVICES},
+    grpc::{Grpc, PUBLIC, SERVICES, SILENT},
     photos::Photos,
 };
 
@@ -28,6 +32,8 @@ pub async fn serve(mut started: Started, settings: Settings) -> anyhow::Result<E
         clock: started.clock.clone(),
         ids: started.ids.clone(),
         photos: Photos::open(&settings.photos)?,
+        codes: Codes::new(&settings.code_pepper, Cost::STANDARD),
+        tips: Tips::new(settings.tips),
         roster: started.roster.clone(),
         roster_limits: settings.roster_limits,
         rules: settings.rules,
@@ -48,6 +54,7 @@ pub async fn serve(mut started: Started, settings: Settings) -> anyhow::Result<E
         writer.run(writing).await;
         Ok::<(), sqlx::Error>(())
     });
+    started.time(Arc::new(TipRelease::new(Arc::clone(&app))));
     let (tidied, until) = (Arc::clone(&app), started.lifecycle.token(Stage::Consumer));
     started.lifecycle.spawn_stage(Stage::Consumer, "photos", async move {
         evidence::tidy(tidied, until).await;
@@ -60,5 +67,5 @@ pub async fn serve(mut started: Started, settings: Settings) -> anyhow::Result<E
         Ok::<(), sqlx::Error>(())
     });
     let routes = Grpc::new(app, queue, uploads).routes(started.common.grpc.max_message_bytes);
-    started.run(routes, &SERVICES, Open::default()).await
+    started.run(routes, &SERVICES, Open { public: &PUBLIC, silent: &SILENT }).await
 }

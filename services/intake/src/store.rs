@@ -11,10 +11,13 @@ pub(crate) mod inspections;
 pub(crate) mod leaflets;
 pub(crate) mod notices;
 mod of_region;
+pub(crate) mod officer;
 pub(crate) mod patrol_claims;
 pub(crate) mod patrol_months;
 pub(crate) mod patrols;
 pub(crate) mod suspicion_lists;
 pub(crate) mod suspicions;
+pub(crate) mod tip_secrets;
+pub(crate) mod tips;
 
 pub(crate) use of_region::OfRegion;

@@ -3,6 +3,8 @@
 pub(crate) mod inspections;
 pub(crate) mod publicity;
 
+pub(crate) mod tips;
+
 use dafei_contracts::{
     convert::{self, ConvertError, Field},
     events::v1 as ev,

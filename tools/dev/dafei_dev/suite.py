@@ -76,6 +76,8 @@ def service_env(home: Home, service: str) -> dict[str, str]:
     env = {name: known[name] for name in shared}
     env["DAFEI_ENVIRONMENT"] = "development"
     env["DAFEI_LOG_FORMAT"] = "human"
+    if service == "intake":
+        env["DAFEI_INTAKE_CODE_PEPPER"] = home.secret("code-pepper")
     env[f"DAFEI_{key(service)}_LISTEN"] = f"127.0.0.1:{home.state['ports'][service]}"
     if service == "intake":
         env["DAFEI_PHOTOS"] = str(home.path / "photos")

@@ -173,6 +173,33 @@ pub const KNOWN_KEYS: &[Key] = &[
         Default("24"),
         "Months of patrols that intake keeps, the present one among them, 2 to 1200; older ones leave a tombstone.",
     ),
+    Key::new(
+        "DAFEI_INTAKE_CODE_PEPPER",
+        Required,
+        "What informants' codes are hashed with beside their salts (intake, clause D2), at least 32 characters; kept where no backup of the \
+         database is, and never changed: no code proves anything under another.",
+    )
+    .secret(),
+    Key::new(
+        "DAFEI_TIP_DELAY_MIN",
+        Default("60"),
+        "Seconds that a public tip waits at least before anybody sees it (intake, clause D2), 0 to 86400.",
+    ),
+    Key::new(
+        "DAFEI_TIP_DELAY_MAX",
+        Default("1800"),
+        "Seconds that a public tip waits at most, by chance, 0 to 86400; it leaves at the full minute after that. 0: tips do not wait.",
+    ),
+    Key::new(
+        "DAFEI_TIPS_PER_MINUTE",
+        Default("600"),
+        "Tips that the public may send to a replica of intake, a minute, all senders together, 1 to 1000000.",
+    ),
+    Key::new(
+        "DAFEI_TIP_QUESTIONS_PER_MINUTE",
+        Default("1200"),
+        "Codes and states of tips that the public may ask of a replica of intake, a minute, all together, 1 to 1000000.",
+    ),
     Key::new("DAFEI_ROUTING_FILE", Optional, "Routing table of dispatch, JSON; the built-in one when left out."),
     Key::new(
         "DAFEI_AUTHORITY_FILE",

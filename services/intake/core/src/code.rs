@@ -8,8 +8,8 @@ pub const MIN_LENGTH: usize = 6;
 /// Most characters of a code.
 pub const MAX_LENGTH: usize = 64;
 
-/// Characters of a code that is offered: none that is taken for another when it is spoken or written.
-const ALPHABET: &[u8; 32] = b"23456789ABCDEFGHJKLMNPQRSTUVWXYZ";
+/// Characters of what is made to be read out: none that is taken for another when it is spoken or written.
+pub(crate) const ALPHABET: &[u8; 32] = b"23456789ABCDEFGHJKLMNPQRSTUVWXYZ";
 /// Characters of a code that is offered: 50 random bits.
 const OFFERED_LENGTH: usize = 10;
 
@@ -158,7 +158,7 @@ impl Code {
 }
 
 /// The half-width form of a full-width character; others stay.
-fn half_width(character: char) -> char {
+pub(crate) fn half_width(character: char) -> char {
     match character {
         '\u{ff01}'..='\u{ff5e}' => char::from_u32(u32::from(character) - 0xfee0).unwrap_or(character),
         other => other,

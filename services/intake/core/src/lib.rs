@@ -13,4 +13,5 @@ pub mod photo;
 pub mod retention;
 pub mod roster;
 pub mod suspicion;
+pub mod tip;
 pub mod week;

@@ -1,6 +1,7 @@
 //! The service in this process on servers of its own: the writer, the relay, the consumer, and gRPC behind its door.
 
 use std::{
+    num::NonZeroU32,
     sync::{Arc, LazyLock},
     time::Duration,
 };
@@ -19,13 +20,17 @@ use dafei_contracts::{
 };
 use dafei_intake::{
     MIGRATOR,
-    app::{App, Writer},
+    app::{
+        App, Writer,
+        tips::{TipSettings, Tips},
+    },
+    codes::{Codes, Cost},
     consumer::DispatchHandler,
-    grpc::Grpc,
+    grpc::{Grpc, PUBLIC, SILENT},
     objects::Place,
     photos::Photos,
 };
-use dafei_intake_core::{notices::Rules as NoticeRules, roster::Limits, suspicion::Rules};
+use dafei_intake_core::{notices::Rules as NoticeRules, roster::Limits, suspicion::Rules, tip::Delay};
 use dafei_kernel::{
     agency::Agency,
     clock::{Clock as _, ControlledClock, SystemClock},
@@ -40,11 +45,13 @@ use dafei_messaging::{
     streams::{StreamSpec, ensure_streams},
 };
 use dafei_runtime::{
+    config::Secret,
     identity::{
         AuthLayer, Verifier,
         mint::{Minter, TokenRequest},
     },
     paths::Paths,
+    telemetry::GrpcLayer,
 };
 use dafei_shell::{roster::RosterView, start::migrators};
 use dafei_testkit::{TestDb, TestNats};
@@ -127,6 +134,17 @@ impl World {
 
     /// As [`World::empty`], with the bytes of photos in another place than the directory.
     pub(crate) async fn with_photos(place: Option<Place>) -> Self {
+        let rate = NonZeroU32::new(1_000_000).expect("not zero");
+        let tips = TipSettings { delay: Delay::none(), submits_per_minute: rate, asks_per_minute: rate };
+        Self::set_up(place, tips).await
+    }
+
+    /// As [`World::empty`], with the entrance of tips set otherwise.
+    pub(crate) async fn empty_with(tips: TipSettings) -> Self {
+        Self::set_up(None, tips).await
+    }
+
+    async fn set_up(place: Option<Place>, tips: TipSettings) -> Self {
         let own = migrators(&MIGRATOR);
         let (db, nats) = tokio::join!(TestDb::new(&own), TestNats::start());
         let js = nats.jetstream().await;
@@ -141,6 +159,8 @@ impl World {
             clock: Arc::new(clock.clone()),
             ids: Arc::new(SystemIds),
             photos: Photos::open(&place).expect("a place"),
+            codes: Codes::new(&Secret::new("a pepper of the tests, kept by nobody"), Cost::LEAST),
+            tips: Tips::new(tips),
             roster: RosterView::load(&db.pool).await.expect("an empty roster"),
             roster_limits: Limits::default(),
             rules: Rules::default(),
@@ -162,9 +182,17 @@ impl World {
 
     /// As [`World::empty`], with the small roster.
     pub(crate) async fn start() -> Self {
-        let world = Self::empty().await;
-        world.import(api::RosterFile::Regions, REGIONS).await.expect("a good file");
-        world
+        Self::empty().await.with_roster().await
+    }
+
+    pub(crate) async fn with_roster(self) -> Self {
+        self.import(api::RosterFile::Regions, REGIONS).await.expect("a good file");
+        self
+    }
+
+    /// The server's address, for clients of whatever kind.
+    pub(crate) fn channel(&self) -> Channel {
+        self.channel.clone()
     }
 
     /// The suite's time.
@@ -302,13 +330,18 @@ impl World {
 
     /// Dispatch tells an outcome, under the headers of its relay.
     pub(crate) async fn outcome(&self, case_id: &str, sequence: i64, public_text: &str) {
-        let now = self.clock.now();
-        let mut event = Event::from(ev::OutcomeAvailable {
+        let event = Event::from(ev::OutcomeAvailable {
             meta: None,
             case_id: case_id.to_owned(),
             village: Some(wire(VILLAGE)),
             public_text: public_text.to_owned(),
         });
+        self.dispatch_tells(case_id, sequence, event).await;
+    }
+
+    /// Dispatch tells something of a case.
+    pub(crate) async fn dispatch_tells(&self, case_id: &str, sequence: i64, mut event: Event) {
+        let now = self.clock.now();
         event.set_meta(ev::EventMeta {
             aggregate_id: case_id.to_owned(),
             sequence,
@@ -360,7 +393,10 @@ fn serve(app: &Arc<App>, minter: &Minter, stop: &CancellationToken) -> Channel {
     let routes = Grpc::new(Arc::clone(app), queue, uploads).routes(4 * 1024 * 1024);
     let incoming = TcpIncoming::bind("127.0.0.1:0".parse().expect("an address")).expect("a port");
     let address = incoming.local_addr().expect("its address");
-    let server = Server::builder().layer(AuthLayer::new(verifier, &Paths::none())).add_routes(routes);
+    let server = Server::builder()
+        .layer(GrpcLayer::new(Paths::new(SILENT)))
+        .layer(AuthLayer::new(verifier, &Paths::new(PUBLIC)))
+        .add_routes(routes);
     tokio::spawn(server.serve_with_incoming_shutdown(incoming, stop.clone().cancelled_owned()));
     Channel::from_shared(format!("http://{address}")).expect("a URI").connect_lazy()
 }

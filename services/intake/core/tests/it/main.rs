@@ -11,4 +11,5 @@ mod roster_changes;
 mod suspicion_cases;
 mod suspicion_properties;
 mod suspicion_rules;
+mod tips;
 mod week_and_photo;
