@@ -158,7 +158,7 @@ impl Code {
 }
 
 /// The half-width form of a full-width character; others stay.
-fn half_width(character: char) -> char {
+pub(crate) fn half_width(character: char) -> char {
     match character {
         '\u{ff01}'..='\u{ff5e}' => char::from_u32(u32::from(character) - 0xfee0).unwrap_or(character),
         other => other,

@@ -1,5 +1,6 @@
 //! The rules of intake, without any shell.
 
+mod claims;
 mod fixture;
 mod roster;
 mod suspicion_properties;
