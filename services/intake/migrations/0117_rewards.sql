@@ -131,14 +131,18 @@ CREATE INDEX claim_attempt_by_hour ON claim_attempt (at_hour, refusal);
 -- Old spans are forgotten.
 CREATE INDEX throttle_by_span ON throttle (span_start);
 
--- Tips whose reward can be announced: found true (4), the first of their matter, with a code. A view has its owner's rights: it tells who may
+-- Set with the announcement: what waits for one stays quick to find.
+ALTER TABLE tip ADD COLUMN announced boolean NOT NULL DEFAULT false;
+
+-- Tips whose reward can be announced: found true (4), the first of their matter, with a code, without an announcement. A view has its owner's rights: it tells who may
 -- not read what proves the informant that there is a code, and no more.
 CREATE VIEW tip_rewardable AS
 SELECT t.id, t.case_id, t.recipient_level, t.recipient_code, t.county, t.act, t.received_hour
 FROM tip t
-WHERE t.state = 4 AND NOT t.body ? 'first_tip_id'
+WHERE t.state = 4 AND NOT t.announced AND NOT t.body ? 'first_tip_id'
   AND EXISTS (SELECT 1 FROM tip_secret s WHERE s.tip_id = t.id AND s.code_hash IS NOT NULL);
-CREATE INDEX tip_rewardable_by_hour ON tip (received_hour, id) WHERE state = 4;
+CREATE INDEX tip_rewardable_by_hour ON tip (received_hour, id) WHERE state = 4 AND NOT announced;
+CREATE INDEX tip_rewardable_by_county ON tip (county, received_hour, id) WHERE state = 4 AND NOT announced;
 
 -- What the bank sees of an announcement.
 CREATE VIEW reward_offer AS

@@ -1,6 +1,12 @@
 //! What the use cases of intake stand on, and the use cases.
 
+mod claims;
 mod evidence;
+mod payouts;
+mod reward_data;
+mod reward_events;
+mod reward_timer;
+mod rewards;
 mod roster;
 mod writer;
 
@@ -12,7 +18,13 @@ use dafei_shell::roster::RosterView;
 use sqlx::PgPool;
 
 pub use crate::work::Refusal;
+use crate::{codes::Codes, config::RewardSettings};
+pub(crate) use claims::{Counter, reserve};
 pub(crate) use evidence::{Photo, keep};
+pub(crate) use payouts::{Step, cancel, confirm};
+pub(crate) use reward_data::{Data, put};
+pub use reward_timer::RewardTimer;
+pub(crate) use rewards::{Announce, Withdraw, announce, offices, withdraw};
 pub(crate) use roster::{Upload, import};
 pub use writer::Writer;
 pub(crate) use writer::{Action, Answer, Queue, Write};
@@ -29,6 +41,10 @@ pub struct App {
     pub roster: RosterView,
     /// What is configured of the village's steps.
     pub rules: Rules,
+    /// What makes hashes of informants' codes.
+    pub codes: Codes,
+    /// What is configured of rewards.
+    pub rewards: RewardSettings,
 }
 
 impl App {

@@ -1,7 +1,9 @@
 //! The gRPC services: check, hand to the writer or read, convert. No rules here.
 
+mod claims;
 mod evidence;
 mod patrols;
+mod rewards;
 mod roster;
 mod suspicions;
 
@@ -10,8 +12,10 @@ use std::sync::Arc;
 use dafei_contracts::{
     convert::{self, ConvertError},
     intake::v1::{
-        evidence_service_server::EvidenceServiceServer, patrol_service_server::PatrolServiceServer,
-        roster_service_server::RosterServiceServer, suspicion_service_server::SuspicionServiceServer,
+        claim_service_server::ClaimServiceServer, evidence_service_server::EvidenceServiceServer,
+        patrol_service_server::PatrolServiceServer, public_reward_service_server::PublicRewardServiceServer,
+        reward_office_service_server::RewardOfficeServiceServer, roster_service_server::RosterServiceServer,
+        suspicion_service_server::SuspicionServiceServer,
     },
 };
 use dafei_intake_core::suspicion::{Reason, Rejection};
@@ -29,12 +33,18 @@ use crate::{
 };
 
 /// The names of the services, for health and reflection.
-pub const SERVICES: [&str; 4] = [
+pub const SERVICES: [&str; 7] = [
     "dafei.intake.v1.SuspicionService",
     "dafei.intake.v1.PatrolService",
     "dafei.intake.v1.EvidenceService",
     "dafei.intake.v1.RosterService",
+    "dafei.intake.v1.PublicRewardService",
+    "dafei.intake.v1.RewardOfficeService",
+    "dafei.intake.v1.ClaimService",
 ];
+
+/// What is open to everyone and leaves no trace: who looks for a reward is as little to be found as who gave a tip.
+pub const OPEN: [&str; 1] = ["/dafei.intake.v1.PublicRewardService/"];
 
 /// All services of intake.
 #[derive(Clone)]
@@ -58,7 +68,10 @@ impl Grpc {
             .add_service(SuspicionServiceServer::new(self.clone()).max_decoding_message_size(max_message_bytes))
             .add_service(PatrolServiceServer::new(self.clone()).max_decoding_message_size(max_message_bytes))
             .add_service(EvidenceServiceServer::new(self.clone()).max_decoding_message_size(max_message_bytes))
-            .add_service(RosterServiceServer::new(self).max_decoding_message_size(max_message_bytes));
+            .add_service(RosterServiceServer::new(self.clone()).max_decoding_message_size(max_message_bytes))
+            .add_service(PublicRewardServiceServer::new(self.clone()).max_decoding_message_size(max_message_bytes))
+            .add_service(RewardOfficeServiceServer::new(self.clone()).max_decoding_message_size(max_message_bytes))
+            .add_service(ClaimServiceServer::new(self).max_decoding_message_size(max_message_bytes));
         routes.routes()
     }
 

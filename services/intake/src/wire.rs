@@ -1,5 +1,7 @@
 //! Core <-> wire: suspicions, patrols and their parts as the API and the events carry them.
 
+pub(crate) mod rewards;
+
 use dafei_contracts::{
     convert::{self, ConvertError, Field},
     events::v1 as ev,

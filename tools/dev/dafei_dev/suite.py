@@ -77,6 +77,8 @@ def service_env(home: Home, service: str) -> dict[str, str]:
     env["DAFEI_ENVIRONMENT"] = "development"
     env["DAFEI_LOG_FORMAT"] = "human"
     env[f"DAFEI_{key(service)}_LISTEN"] = f"127.0.0.1:{home.state['ports'][service]}"
+    if service == "intake":
+        env["DAFEI_INTAKE_CODE_PEPPER"] = home.secret("code-pepper")
     if env["DAFEI_MODE"] == "exercise":
         env["DAFEI_EXERCISE_START"] = EXERCISE_START
     env["PATH"] = os.environ.get("PATH", "/usr/bin:/bin")

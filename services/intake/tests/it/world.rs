@@ -14,14 +14,17 @@ use dafei_contracts::{
 };
 use dafei_intake::{
     MIGRATOR,
-    app::{App, Writer},
+    app::{App, RewardTimer, Writer},
+    codes::{Codes, Cost},
+    config::RewardSettings,
     consumer::DispatchHandler,
-    grpc::Grpc,
+    grpc::{Grpc, OPEN},
 };
 use dafei_intake_core::suspicion::Rules;
 use dafei_kernel::{
     clock::{Clock as _, ControlledClock, SystemClock},
     ids::{IdSource as _, SystemIds},
+    money::Fen,
     region::Region,
     role::Role,
 };
@@ -32,6 +35,7 @@ use dafei_messaging::{
     streams::{StreamSpec, ensure_streams},
 };
 use dafei_runtime::{
+    config::Secret,
     identity::{
         AuthLayer, Verifier,
         mint::{Minter, TokenRequest},
@@ -41,6 +45,7 @@ use dafei_runtime::{
 use dafei_shell::{roster::RosterView, start::migrators};
 use dafei_testkit::{TestDb, TestNats};
 use jiff::SignedDuration;
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tonic::{
     Code, Request, Status,
@@ -92,8 +97,10 @@ pub(crate) struct World {
     pub(crate) db: TestDb,
     pub(crate) js: jetstream::Context,
     pub(crate) clock: ControlledClock,
+    pub(crate) codes: Codes,
+    pub(crate) channel: Channel,
+    timer: Arc<Notify>,
     minter: Minter,
-    channel: Channel,
     stop: CancellationToken,
     _nats: TestNats,
 }
@@ -107,6 +114,11 @@ impl Drop for World {
 impl World {
     /// A service at 2026-11-23 10:00 in Shanghai, a Monday, without a roster.
     pub(crate) async fn empty() -> Self {
+        Self::empty_with(rewards()).await
+    }
+
+    /// As [`World::empty`], with settings of rewards.
+    pub(crate) async fn empty_with(rewards: RewardSettings) -> Self {
         let own = migrators(&MIGRATOR);
         let (db, nats) = tokio::join!(TestDb::new(&own), TestNats::start());
         let js = nats.jetstream().await;
@@ -120,17 +132,22 @@ impl World {
             ids: Arc::new(SystemIds),
             roster: RosterView::load(&db.pool).await.expect("an empty roster"),
             rules: Rules::default(),
+            codes: Codes::new(&Secret::new("a pepper of the tests"), Cost::LEAST),
+            rewards,
         });
         let (minter, stop) = (Minter::generate().expect("a key"), CancellationToken::new());
         let channel = serve(&app, &minter, &stop);
         let config = RelayConfig::new("intake", vec![specs[0].clone()]);
         let relay = Relay::new(db.pool.clone(), js.clone(), Arc::new(clock.clone()), config);
         tokio::spawn(relay.run(stop.clone()));
+        let rewards_timer = RewardTimer::new(Arc::clone(&app));
+        let (timer, codes) = (rewards_timer.waker(), app.codes.clone());
+        tokio::spawn(rewards_timer.run(stop.clone()));
         let handler = Arc::new(DispatchHandler::new(app));
         let config = ConsumerConfig::ordered(Stream::Dispatch.name());
         let consumer = ConsumerLoop::new(db.pool.clone(), js.clone(), Arc::new(clock.clone()), handler, config);
         tokio::spawn(consumer.run(stop.clone()));
-        Self { db, js, clock, minter, channel, stop, _nats: nats }
+        Self { db, js, clock, codes, channel, timer, minter, stop, _nats: nats }
     }
 
     /// As [`World::empty`], with the small roster.
@@ -140,12 +157,18 @@ impl World {
         world
     }
 
-    fn token(&self, (role, place): Caller) -> String {
+    /// Time passes, and the timers are told.
+    pub(crate) fn pass(&self, time: SignedDuration) {
+        self.clock.advance(time);
+        self.timer.notify_one();
+    }
+
+    fn token(&self, subject: String, (role, place): Caller) -> String {
         // A work area's secretary acts for the township's area that the token names.
         let region = region(place);
         let work_area = (role == Role::WorkAreaSecretary).then(|| region.code().to_string());
         let request = TokenRequest {
-            subject: format!("{role}@{place}"),
+            subject,
             name: None,
             role,
             region,
@@ -159,8 +182,13 @@ impl World {
     }
 
     pub(crate) fn request<T>(&self, caller: Caller, message: T) -> Request<T> {
+        self.request_of(format!("{}@{}", caller.0, caller.1), caller, message)
+    }
+
+    /// A request of one of several who have the same role and region.
+    pub(crate) fn request_of<T>(&self, subject: String, caller: Caller, message: T) -> Request<T> {
         let mut request = Request::new(message);
-        let bearer = format!("Bearer {}", self.token(caller));
+        let bearer = format!("Bearer {}", self.token(subject, caller));
         request.metadata_mut().insert("authorization", bearer.parse().expect("a header"));
         request
     }
@@ -287,6 +315,20 @@ impl World {
     }
 }
 
+/// The defaults, with refusals that are answered at once.
+pub(crate) fn rewards() -> RewardSettings {
+    RewardSettings {
+        cap: Fen::new(5_000_000).expect("not below zero"),
+        reservation: SignedDuration::from_mins(30),
+        span: SignedDuration::from_hours(1),
+        teller: 10,
+        branch: 30,
+        announcement: 5,
+        teller_announcement: 3,
+        refusal_after: Duration::ZERO,
+    }
+}
+
 fn serve(app: &Arc<App>, minter: &Minter, stop: &CancellationToken) -> Channel {
     let (queue, writer) = group_commit(Writer::new(Arc::clone(app)), BatchOptions::default());
     tokio::spawn(writer.run(stop.clone()));
@@ -294,7 +336,7 @@ fn serve(app: &Arc<App>, minter: &Minter, stop: &CancellationToken) -> Channel {
     let routes = Grpc::new(Arc::clone(app), queue).routes(4 * 1024 * 1024);
     let incoming = TcpIncoming::bind("127.0.0.1:0".parse().expect("an address")).expect("a port");
     let address = incoming.local_addr().expect("its address");
-    let server = Server::builder().layer(AuthLayer::new(verifier, &Paths::none())).add_routes(routes);
+    let server = Server::builder().layer(AuthLayer::new(verifier, &Paths::new(OPEN))).add_routes(routes);
     tokio::spawn(server.serve_with_incoming_shutdown(incoming, stop.clone().cancelled_owned()));
     Channel::from_shared(format!("http://{address}")).expect("a URI").connect_lazy()
 }

@@ -7,10 +7,7 @@ use dafei_kernel::{
     time::Instant,
 };
 
-use crate::code::{Code, half_width};
-
-/// Most words of a text that are tried against the code: each costs a hash.
-pub const MAX_TRIED: usize = 20;
+use crate::code::{MIN_LENGTH, half_width};
 
 const SECONDS_OF_HOUR: i64 = 3_600;
 
@@ -48,32 +45,32 @@ pub fn unit(region: &Region) -> Option<Post> {
     Some(Post { role, region: region.clone(), agency: None })
 }
 
-/// The words of a text that could be a code: runs of letters and digits, each once.
-///
-/// # Errors
-/// When there are more than [`MAX_TRIED`].
-pub fn possible_codes(text: &str) -> Result<Vec<Code>, TooMany> {
-    let mut found = Vec::new();
-    for run in text.split(|character| !half_width(character).is_ascii_alphanumeric()) {
-        let Ok(code) = Code::parse(run) else { continue };
-        if !found.contains(&code) {
-            found.push(code);
-        }
-        if found.len() > MAX_TRIED {
-            return Err(TooMany);
-        }
-    }
-    Ok(found)
+/// What an announcement's text must not tell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Tells {
+    /// A word that could be the code.
+    #[error("has a word of {MIN_LENGTH} or more letters and digits")]
+    PossibleCode,
+    /// The number of the tip's receipt.
+    #[error("has the receipt's number")]
+    Receipt,
 }
 
-/// A text has more words that could be a code than can be tried.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("has more than {MAX_TRIED} words of six or more letters and digits")]
-pub struct TooMany;
+/// Whether a text may be published. No word may be long enough for a code, whether it is the informant's or not: an answer that told codes from
+/// other words would let the office try codes.
+///
+/// # Errors
+/// As [`Tells`].
+pub fn check_text(text: &str, receipt: &str) -> Result<(), Tells> {
+    let mut words = text.split(|character| !half_width(character).is_ascii_alphanumeric());
+    if words.any(|word| word.chars().count() >= MIN_LENGTH) {
+        return Err(Tells::PossibleCode);
+    }
+    if mentions(text, receipt) { Err(Tells::Receipt) } else { Ok(()) }
+}
 
 /// Whether a text holds a number, however it is spaced, hyphenated or widened.
-#[must_use]
-pub fn mentions(text: &str, number: &str) -> bool {
+fn mentions(text: &str, number: &str) -> bool {
     let number = plain(number);
     !number.is_empty() && plain(text).contains(&number)
 }
@@ -85,22 +82,17 @@ fn plain(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{MAX_TRIED, hour, is_number, mentions, number, possible_codes};
-    use crate::code::Code;
+    use super::{Tells, check_text, hour, is_number, mentions, number};
 
     #[test]
-    fn every_word_that_could_be_a_code_is_found_whatever_its_width_and_case() {
-        let text = "举报人k7m2px请于2026年领取，编号Ａ１Ｂ２Ｃ３，K7M2PX，短码12345";
-        let found = possible_codes(text).expect("few");
-        let code = |text: &str| Code::parse(text).expect("a code");
-        assert_eq!(found, [code("K7M2PX"), code("A1B2C3")]);
-    }
-
-    #[test]
-    fn a_text_with_more_possible_codes_than_can_be_tried_is_refused() {
-        let words = |count: usize| (0..count).map(|at| format!("{at:06} ")).collect::<String>();
-        assert_eq!(possible_codes(&words(MAX_TRIED)).expect("as many as may be").len(), MAX_TRIED);
-        assert!(possible_codes(&words(MAX_TRIED + 1)).is_err());
+    fn no_word_of_a_text_could_be_a_code_whatever_its_width_and_case() {
+        for text in ["举报人k7m2px请领取", "编号Ａ１Ｂ２Ｃ３", "000123", "领取日期：20261123", &"a".repeat(65)]
+        {
+            assert_eq!(check_text(text, "R-1"), Err(Tells::PossibleCode), "{text}");
+        }
+        let good = "2026年11月，群众举报的非法储存烟花爆竹行为经查属实，奖励1000元，电话0539-831-1234";
+        assert_eq!(check_text(good, "R7Q2-11KD"), Ok(()));
+        assert_eq!(check_text("回执R7Q2 11KD", "R7Q2-11KD"), Err(Tells::Receipt));
     }
 
     #[test]
@@ -116,7 +108,8 @@ mod tests {
         let county = "county:371302".parse().expect("a region");
         assert_eq!(number(&county, 2026, 7), "371302-2026-0007");
         assert!(is_number(&number(&county, 2026, 123_456)));
-        for text in ["", "371302-2026", "371302-2026-1", "371302-2026-0001-2", "37130x-2026-0001", "３71302-2026-0001"] {
+        for text in ["", "371302-2026", "371302-2026-1", "371302-2026-0001-2", "37130x-2026-0001", "３71302-2026-0001"]
+        {
             assert!(!is_number(text), "{text}");
         }
     }
