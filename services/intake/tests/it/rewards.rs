@@ -71,7 +71,7 @@ async fn a_reward_is_announced_once_for_a_true_first_tip_with_a_code() {
         let page = world.offices().list_announceable_tips(world.request(OFFICE, message)).await.expect("a page");
         page.into_inner().tips.into_iter().map(|tip| tip.tip_id).collect::<Vec<_>>()
     };
-    assert_eq!(waiting().await, [tip.clone()]);
+    assert_eq!(waiting().await, std::slice::from_ref(&tip));
     let request = announcement(&tip);
     let reward = world.announce(OFFICE, request.clone()).await.expect("announced");
     assert_eq!(world.announce(OFFICE, request).await.expect("replayed"), reward);
