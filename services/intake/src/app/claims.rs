@@ -104,7 +104,9 @@ fn limits(app: &App, ask: &Counter) -> [Limit; 4] {
 async fn take_slots(app: &App, limits: &[Limit], now: Instant) -> sqlx::Result<bool> {
     let mut tx = app.pool.begin().await?;
     let mut bank = Acting::<Bank>::take(&mut tx).await?;
-    let within = throttle::take(&mut bank, limits, now, app.rewards.span).await?;
+    let span = app.rewards.span;
+    let within =
+        !throttle::spent(&mut bank, limits, now, span).await? && throttle::take(&mut bank, limits, now, span).await?;
     if within {
         tx.commit().await?;
     }

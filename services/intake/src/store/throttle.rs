@@ -53,6 +53,31 @@ pub(crate) async fn take(
     Ok(within)
 }
 
+/// Whether a limit is used up already, without a lock: a flood of tries is turned away here and does not queue for the rows. Who gets past it
+/// takes his slots by [`take`] all the same.
+pub(crate) async fn spent(
+    bank: &mut Acting<'_, Bank>,
+    limits: &[Limit],
+    now: Instant,
+    span: SignedDuration,
+) -> sqlx::Result<bool> {
+    let (purposes, keys) = columns(limits);
+    let most: Vec<i64> = limits.iter().map(|limit| i64::from(limit.tries)).collect();
+    let over = now.checked_sub(span).unwrap_or(Instant::MIN);
+    sqlx::query_scalar!(
+        r#"SELECT EXISTS (
+               SELECT 1 FROM throttle t JOIN UNNEST($1::text[], $2::text[], $3::bigint[]) AS l (purpose, key, most)
+                   USING (purpose, key)
+               WHERE t.span_start > $4 AND t.tries >= l.most) AS "spent!""#,
+        &purposes as &[&str],
+        &keys as &[&str],
+        &most,
+        PgInstant(over) as PgInstant
+    )
+    .fetch_one(bank.conn())
+    .await
+}
+
 /// Gives slots back: the code was right. One of a span that is over is gone already.
 pub(crate) async fn give_back(bank: &mut Acting<'_, Bank>, limits: &[Limit], taken: Instant) -> sqlx::Result<()> {
     let (purposes, keys) = columns(limits);

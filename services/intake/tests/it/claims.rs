@@ -142,14 +142,14 @@ async fn wrong_codes_of_the_bank_s_own_tellers_are_slowed_by_teller_branch_and_a
         async move { assert_eq!(refused(counter.reserve(number, WRONG).await), claim_refused()) }
     };
     // One teller alone cannot use up an announcement.
-    join_all((0..100).map(|_| wrong(1, 0))).await;
+    join_all((0..30).map(|_| wrong(1, 0))).await;
     assert_eq!(world.refused_for(api::RefusalCause::WrongCode).await, 3);
     let held = world.counter(2).reserve(&numbers[0], CODE).await.expect("another teller is not slowed");
     world.counter(2).cancel(&held.reservation_id).await.expect("given up");
     // The teller has one try left, the branch three.
-    join_all((0..100).map(|_| wrong(1, 1))).await;
+    join_all((0..30).map(|_| wrong(1, 1))).await;
     assert_eq!(world.refused_for(api::RefusalCause::WrongCode).await, 4);
-    join_all((0..100).map(|at| wrong(10 + at, 2))).await;
+    join_all((0..30).map(|at| wrong(10 + at, 2))).await;
     assert_eq!(world.refused_for(api::RefusalCause::WrongCode).await, 6);
     // Right codes cost nothing, and slots come back with time.
     world.pass(SignedDuration::from_hours(1));
