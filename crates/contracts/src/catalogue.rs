@@ -99,7 +99,7 @@ pub enum Family {
     Sla,
     /// `tip.<county|_>.<township|_>.<fact>`
     Tip,
-    /// `reward.<county>.<fact>`
+    /// `reward.<county|_>.<fact>`
     Reward,
     /// `inspection.<level>.<region>.<fact>` by the region of the inspecting post
     Inspection,
@@ -277,7 +277,7 @@ impl Event {
             Family::Agency => self.agency_subject(kind.fact)?,
             Family::Sla => self.sla_subject(&path, kind.fact)?,
             Family::Tip => Subject::tip(&path, kind.fact),
-            Family::Reward => Subject::reward(&path, kind.fact)?,
+            Family::Reward => Subject::reward(&path, kind.fact),
             Family::Inspection => self.inspection_subject(kind.fact)?,
             Family::Publicity => Subject::publicity(&path, kind.fact)?,
         })

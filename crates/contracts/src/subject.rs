@@ -39,8 +39,8 @@ pub enum Subject {
     },
     /// `tip.<county|_>.<township|_>.<fact>`
     Tip { county: Option<String>, township: Option<String>, fact: String },
-    /// `reward.<county>.<fact>`
-    Reward { county: String, fact: String },
+    /// `reward.<county|_>.<fact>`
+    Reward { county: Option<String>, fact: String },
     /// `inspection.<level>.<region>.<fact>`
     Inspection { region: Region, fact: String },
     /// `publicity.<county>.<township>.<village>.<fact>`
@@ -119,12 +119,10 @@ impl Subject {
         Self::Tip { county: code(path, Level::County), township: code(path, Level::Township), fact: fact.to_owned() }
     }
 
-    /// The subject of a reward's fact.
-    ///
-    /// # Errors
-    /// When the path lacks the county.
-    pub fn reward(path: &RegionPath, fact: &str) -> Result<Self, SubjectError> {
-        Ok(Self::Reward { county: need(path, Level::County)?, fact: fact.to_owned() })
+    /// The subject of a reward's fact; the path ends at the unit that accepted the tip, which may be the city's.
+    #[must_use]
+    pub fn reward(path: &RegionPath, fact: &str) -> Self {
+        Self::Reward { county: code(path, Level::County), fact: fact.to_owned() }
     }
 
     /// The subject of a fact of a village's publicity.
@@ -219,7 +217,7 @@ impl fmt::Display for Subject {
             Self::Tip { county, township, fact } => {
                 write!(f, "tip.{}.{}.{fact}", or_blank(county.as_deref()), or_blank(township.as_deref()))
             }
-            Self::Reward { county, fact } => write!(f, "reward.{county}.{fact}"),
+            Self::Reward { county, fact } => write!(f, "reward.{}.{fact}", or_blank(county.as_deref())),
             Self::Inspection { region, fact } => {
                 write!(f, "inspection.{}.{}.{fact}", region.level().code(), region.code())
             }
@@ -279,7 +277,7 @@ impl FromStr for Subject {
             ["tip", county, township, fact] => {
                 Ok(Self::Tip { county: blank_or(county), township: blank_or(township), fact: (*fact).to_owned() })
             }
-            ["reward", county, fact] => Ok(Self::Reward { county: (*county).to_owned(), fact: (*fact).to_owned() }),
+            ["reward", county, fact] => Ok(Self::Reward { county: blank_or(county), fact: (*fact).to_owned() }),
             ["inspection", level, region, fact] => Ok(Self::Inspection {
                 region: parse_region(level, region).ok_or_else(unknown)?,
                 fact: (*fact).to_owned(),
@@ -342,7 +340,7 @@ mod tests {
                 }
             ),
             (maybe(), maybe(), token()).prop_map(|(county, township, fact)| Subject::Tip { county, township, fact }),
-            (token(), token()).prop_map(|(county, fact)| Subject::Reward { county, fact }),
+            (maybe(), token()).prop_map(|(county, fact)| Subject::Reward { county, fact }),
             (region(), token()).prop_map(|(region, fact)| Subject::Inspection { region, fact }),
             (token(), token(), token(), token()).prop_map(|(county, township, village, fact)| Subject::Publicity {
                 county,

@@ -6,12 +6,18 @@ pub mod tips;
 mod book;
 mod broadcasts;
 mod checklists;
+mod claims;
 mod coverage;
 mod inspections;
 mod leaflets;
 mod notices;
 mod patrol_months;
+mod payouts;
 mod photos;
+mod reward_data;
+mod reward_events;
+mod reward_timer;
+mod rewards;
 mod roster;
 mod standings;
 mod villages;
@@ -25,11 +31,12 @@ use dafei_runtime::status::Fault;
 use dafei_shell::roster::RosterView;
 use sqlx::PgPool;
 
-use crate::{app::tips::Tips, codes::Codes, photos::Photos};
+use crate::{app::tips::Tips, codes::Codes, config::RewardSettings, photos::Photos};
 
 pub use crate::work::{Recorded, Refusal};
 pub(crate) use broadcasts::{NewBroadcast, record as record_broadcast};
 pub(crate) use checklists::{NewVersion, put};
+pub(crate) use claims::{Counter, reserve};
 pub(crate) use coverage::coverage;
 pub(crate) use inspections::{NewInspection, record as record_inspection};
 pub(crate) use leaflets::{NewDistribution, distribute};
@@ -37,6 +44,10 @@ pub(crate) use notices::{
     NewNotice, Removal, post as post_notice, remove as remove_notice, standing as notice_standing,
 };
 pub(crate) use patrol_months::drop_old;
+pub(crate) use payouts::{Step, cancel, confirm};
+pub(crate) use reward_data::{Data, put as put_reward_data};
+pub use reward_timer::RewardTimer;
+pub(crate) use rewards::{Announce, Withdraw, announce, offices, withdraw};
 pub(crate) use roster::{Asked, Upload, change, dry_run, import};
 pub(crate) use standings::{Asked as AskedStandings, list as list_standings};
 pub use writer::Writer;
@@ -67,6 +78,8 @@ pub struct App {
     pub notices: NoticeRules,
     /// Months of patrols that are kept, the present one among them.
     pub patrol_months: u32,
+    /// What is configured of rewards.
+    pub rewards: RewardSettings,
 }
 
 impl App {

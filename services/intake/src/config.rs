@@ -1,13 +1,17 @@
 //! The settings that only intake has.
 
+mod notices;
 mod photos;
+mod rewards;
 mod tips;
 
 use dafei_intake_core::{
     duplicates::Likeness, notices::Rules as NoticeRules, retention::MIN_MONTHS, roster::Limits, suspicion::Rules,
 };
 use dafei_kernel::act::Act;
-use dafei_runtime::config::{Checked, Common, ConfigError, Pending, Reader, Secret, Service, Source, parse};
+use dafei_runtime::config::{Common, ConfigError, Reader, Secret, Service, Source, parse};
+
+pub use rewards::RewardSettings;
 
 use crate::{app::tips::TipSettings, objects::Place};
 
@@ -34,6 +38,8 @@ pub struct Settings {
     pub code_pepper: Secret,
     /// How the entrance of tips is set.
     pub tips: TipSettings,
+    /// What is configured of rewards.
+    pub rewards: RewardSettings,
 }
 
 impl Settings {
@@ -46,13 +52,14 @@ impl Settings {
         let common = reader.common();
         let never = reader.optional("DAFEI_NEVER_BY_PERSUASION", acts);
         let photos = photos::Asked::ask(&mut reader);
-        let notices = Notices::of(&mut reader);
+        let notices = notices::Asked::ask(&mut reader);
         let reopen = reader.value("DAFEI_REOPEN_WITHIN_DAYS", parse::whole(1_u32, 3_650));
         let radius = reader.value("DAFEI_DUPLICATE_RADIUS_M", parse::whole(1_u32, 10_000));
         let window = reader.value("DAFEI_DUPLICATE_WINDOW_DAYS", parse::whole(1_u32, 3_650));
         let cities = reader.value("DAFEI_ROSTER_CITIES", cities);
         let months = reader.value("DAFEI_PATROL_MONTHS", parse::whole(MIN_MONTHS, 1_200));
         let tips = tips::Asked::ask(&mut reader);
+        let rewards = rewards::Asked::ask(&mut reader);
         let checked = reader.finish()?;
         let never = never.get(&checked).map(|acts| acts.into_iter().collect());
         let rules = Rules {
@@ -64,6 +71,7 @@ impl Settings {
         Ok(Self {
             code_pepper,
             tips,
+            rewards: rewards.get(&checked),
             common: common.get(&checked),
             rules,
             notices: notices.get(&checked),
@@ -71,41 +79,6 @@ impl Settings {
             photos: photos.get(&checked),
             roster_limits: Limits { cities: cities.get(&checked) },
         })
-    }
-}
-
-/// The settings of notices on their way.
-struct Notices {
-    distance: Pending<u32>,
-    tolerance: Pending<u32>,
-    required: Pending<u32>,
-    reach: Pending<u32>,
-}
-
-impl Notices {
-    fn of(reader: &mut Reader<'_>) -> Self {
-        let distance = reader.value("DAFEI_NOTICE_DISTANCE_M", parse::whole(1, 10_000));
-        let tolerance = reader.value("DAFEI_NOTICE_TOLERANCE_M", parse::whole(0, 9_999));
-        if let (Some(distance), Some(tolerance)) = (distance.peek(), tolerance.peek())
-            && tolerance >= distance
-        {
-            reader.conflict("DAFEI_NOTICE_TOLERANCE_M", "must be less than DAFEI_NOTICE_DISTANCE_M");
-        }
-        Self {
-            distance,
-            tolerance,
-            required: reader.value("DAFEI_NOTICE_PLACES", parse::whole(1, 100)),
-            reach: reader.value("DAFEI_NOTICE_REACH_M", parse::whole(100, 1_000_000)),
-        }
-    }
-
-    fn get(self, checked: &Checked) -> NoticeRules {
-        NoticeRules {
-            distance_m: self.distance.get(checked),
-            tolerance_m: self.tolerance.get(checked),
-            required: self.required.get(checked),
-            reach_m: self.reach.get(checked),
-        }
     }
 }
 
@@ -182,6 +155,13 @@ mod tests {
         assert_eq!(cities(&source().with("DAFEI_ROSTER_CITIES", "342")).expect("settings"), 342);
         let error = cities(&source().with("DAFEI_ROSTER_CITIES", "0")).expect_err("refused").to_string();
         assert!(error.contains("DAFEI_ROSTER_CITIES"), "{error}");
+    }
+
+    #[test]
+    fn a_teller_alone_cannot_use_up_an_announcement_s_tries() {
+        let rewards = Settings::read(&source()).expect("settings").rewards;
+        assert!(rewards.teller_announcement < rewards.announcement, "{rewards:?}");
+        assert_eq!(rewards.cap.get(), 5_000_000);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The gRPC services: check, hand to the writer or read, convert. No rules here.
 
 mod checklists;
+mod claims;
 mod evidence;
 mod evidence_accesses;
 mod inspections;
@@ -9,6 +10,7 @@ mod patrol_entry;
 mod patrol_lists;
 mod patrols;
 mod publicity;
+mod rewards;
 mod roster;
 mod suspicions;
 mod tip_desk;
@@ -19,11 +21,13 @@ use std::sync::Arc;
 use dafei_contracts::{
     convert::{self, ConvertError},
     intake::v1::{
-        checklist_service_server::ChecklistServiceServer, evidence_service_server::EvidenceServiceServer,
-        hotline_service_server::HotlineServiceServer, inspection_service_server::InspectionServiceServer,
-        patrol_service_server::PatrolServiceServer, publicity_service_server::PublicityServiceServer,
-        roster_service_server::RosterServiceServer, suspicion_service_server::SuspicionServiceServer,
-        tip_handling_service_server::TipHandlingServiceServer, tip_service_server::TipServiceServer,
+        checklist_service_server::ChecklistServiceServer, claim_service_server::ClaimServiceServer,
+        evidence_service_server::EvidenceServiceServer, hotline_service_server::HotlineServiceServer,
+        inspection_service_server::InspectionServiceServer, patrol_service_server::PatrolServiceServer,
+        public_reward_service_server::PublicRewardServiceServer, publicity_service_server::PublicityServiceServer,
+        reward_office_service_server::RewardOfficeServiceServer, roster_service_server::RosterServiceServer,
+        suspicion_service_server::SuspicionServiceServer, tip_handling_service_server::TipHandlingServiceServer,
+        tip_service_server::TipServiceServer,
     },
 };
 use dafei_intake_core::suspicion::{Reason, Rejection};
@@ -42,7 +46,7 @@ use crate::{
 };
 
 /// The names of the services, for health and reflection.
-pub const SERVICES: [&str; 10] = [
+pub const SERVICES: [&str; 13] = [
     "dafei.intake.v1.ChecklistService",
     "dafei.intake.v1.SuspicionService",
     "dafei.intake.v1.PatrolService",
@@ -53,9 +57,16 @@ pub const SERVICES: [&str; 10] = [
     "dafei.intake.v1.TipService",
     "dafei.intake.v1.HotlineService",
     "dafei.intake.v1.TipHandlingService",
+    "dafei.intake.v1.PublicRewardService",
+    "dafei.intake.v1.RewardOfficeService",
+    "dafei.intake.v1.ClaimService",
 ];
 
-pub use tips::{PUBLIC, SILENT};
+/// Paths that are open to everyone, without a token.
+pub const PUBLIC: [&str; 2] = ["/dafei.intake.v1.TipService/", "/dafei.intake.v1.PublicRewardService/"];
+/// Paths that leave no trace, no log line and no metric: who gives a tip, or looks for a reward, is not to be found.
+pub const SILENT: [&str; 3] =
+    ["/dafei.intake.v1.TipService/", "/dafei.intake.v1.HotlineService/", "/dafei.intake.v1.PublicRewardService/"];
 
 /// All services of intake.
 #[derive(Clone)]
@@ -88,7 +99,10 @@ impl Grpc {
             .add_service(RosterServiceServer::new(self.clone()).max_decoding_message_size(max_message_bytes))
             .add_service(TipServiceServer::new(self.clone()).max_decoding_message_size(max_message_bytes))
             .add_service(HotlineServiceServer::new(self.clone()).max_decoding_message_size(max_message_bytes))
-            .add_service(TipHandlingServiceServer::new(self).max_decoding_message_size(max_message_bytes));
+            .add_service(TipHandlingServiceServer::new(self.clone()).max_decoding_message_size(max_message_bytes))
+            .add_service(PublicRewardServiceServer::new(self.clone()).max_decoding_message_size(max_message_bytes))
+            .add_service(RewardOfficeServiceServer::new(self.clone()).max_decoding_message_size(max_message_bytes))
+            .add_service(ClaimServiceServer::new(self).max_decoding_message_size(max_message_bytes));
         routes.routes()
     }
 

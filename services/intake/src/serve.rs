@@ -12,7 +12,7 @@ use dafei_shell::start::{Open, Started};
 
 use crate::{
     app::{
-        self, App, Writer, evidence,
+        self, App, RewardTimer, Writer, evidence,
         tips::{TipRelease, Tips},
     },
     codes::{Codes, Cost},
@@ -39,6 +39,7 @@ pub async fn serve(mut started: Started, settings: Settings) -> anyhow::Result<E
         rules: settings.rules,
         notices: settings.notices,
         patrol_months: settings.patrol_months,
+        rewards: settings.rewards,
     });
     app::load_builtin(&app).await?;
     let (tended, token) = (Arc::clone(&app), started.lifecycle.token(Stage::Writer));
@@ -55,6 +56,7 @@ pub async fn serve(mut started: Started, settings: Settings) -> anyhow::Result<E
         Ok::<(), sqlx::Error>(())
     });
     started.time(Arc::new(TipRelease::new(Arc::clone(&app))));
+    started.time(Arc::new(RewardTimer::new(Arc::clone(&app))));
     let (tidied, until) = (Arc::clone(&app), started.lifecycle.token(Stage::Consumer));
     started.lifecycle.spawn_stage(Stage::Consumer, "photos", async move {
         evidence::tidy(tidied, until).await;

@@ -2,6 +2,7 @@
 
 pub(crate) mod broadcasts;
 pub(crate) mod checklists;
+pub(crate) mod claims;
 pub(crate) mod duplicates;
 pub(crate) mod evidence;
 pub(crate) mod evidence_accesses;
@@ -15,8 +16,14 @@ pub(crate) mod officer;
 pub(crate) mod patrol_claims;
 pub(crate) mod patrol_months;
 pub(crate) mod patrols;
+pub(crate) mod payouts;
+pub(crate) mod reward_data;
+pub(crate) mod rewardable;
+pub(crate) mod rewards;
+pub(crate) mod roles;
 pub(crate) mod suspicion_lists;
 pub(crate) mod suspicions;
+pub(crate) mod throttle;
 pub(crate) mod tip_secrets;
 pub(crate) mod tips;
 

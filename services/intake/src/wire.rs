@@ -5,6 +5,8 @@ pub(crate) mod publicity;
 
 pub(crate) mod tips;
 
+pub(crate) mod rewards;
+
 use dafei_contracts::{
     convert::{self, ConvertError, Field},
     events::v1 as ev,

@@ -18,7 +18,7 @@ from .home import SERVICES, Home
 from .say import Stop, step
 
 SUITE_USER = "suite"
-INTAKE_ROLES = ("dafei_intake_officer", "dafei_intake_bank")
+INTAKE_ROLES = ("dafei_intake_officer", "dafei_intake_bank", "dafei_intake_public", "dafei_intake_auditor")
 
 
 def _listens(port: int) -> bool:

@@ -200,6 +200,38 @@ pub const KNOWN_KEYS: &[Key] = &[
         Default("1200"),
         "Codes and states of tips that the public may ask of a replica of intake, a minute, all together, 1 to 1000000.",
     ),
+    Key::new(
+        "DAFEI_REWARD_CAP_FEN",
+        Default("5000000"),
+        "Highest reward of one payment, as agreed with the bank (intake, clause D4), fen, 1 to 100000000000.",
+    ),
+    Key::new(
+        "DAFEI_CLAIM_RESERVATION_MINUTES",
+        Default("30"),
+        "Minutes for which a claim is reserved for its teller (intake), 1 to 240.",
+    ),
+    Key::new(
+        "DAFEI_CLAIM_SPAN_MINUTES",
+        Default("60"),
+        "Minutes after which a slowed teller, branch or announcement may try again (intake), 1 to 1440.",
+    ),
+    Key::new("DAFEI_CLAIM_TRIES_TELLER", Default("10"), "Failed claims of a teller in a span (intake), 1 to 10000."),
+    Key::new("DAFEI_CLAIM_TRIES_BRANCH", Default("30"), "Failed claims of a branch in a span (intake), 1 to 10000."),
+    Key::new(
+        "DAFEI_CLAIM_TRIES_ANNOUNCEMENT",
+        Default("5"),
+        "Failed claims of an announcement in a span (intake), 1 to 10000.",
+    ),
+    Key::new(
+        "DAFEI_CLAIM_TRIES_TELLER_ANNOUNCEMENT",
+        Default("3"),
+        "Failed claims of one teller at one announcement in a span (intake), 1 to 10000: fewer than of the announcement, so that no teller blocks it alone.",
+    ),
+    Key::new(
+        "DAFEI_CLAIM_REFUSAL_MILLIS",
+        Default("500"),
+        "Milliseconds before which no claim is refused (intake), 0 to 10000: the cause cannot be told from the time.",
+    ),
     Key::new("DAFEI_ROUTING_FILE", Optional, "Routing table of dispatch, JSON; the built-in one when left out."),
     Key::new(
         "DAFEI_AUTHORITY_FILE",

@@ -34,11 +34,6 @@ use crate::{
     wire,
 };
 
-/// Paths that need no token.
-pub const PUBLIC: [&str; 1] = ["/dafei.intake.v1.TipService/"];
-/// Paths that leave no trace, no log line and no metric.
-pub const SILENT: [&str; 2] = ["/dafei.intake.v1.TipService/", "/dafei.intake.v1.HotlineService/"];
-
 const CLERKS: &[Role] = &[Role::HotlineClerk];
 
 /// Longest tip, in characters.
@@ -51,7 +46,7 @@ const ACCUSED: usize = 10;
 const PHOTOS: u32 = 6;
 
 /// A code as it was typed.
-fn code(field: &str, wire: &api::InformantCode) -> Result<Code, Fault> {
+pub(super) fn code(field: &str, wire: &api::InformantCode) -> Result<Code, Fault> {
     Code::parse(&wire.text).map_err(|error| Fault::field(field, error.reason(), error.to_string(), error.zh()))
 }
 

@@ -3,6 +3,8 @@
 mod bad_input;
 mod bucket;
 mod checklists;
+mod claims;
+mod counter;
 mod duplicates;
 mod enterprise;
 mod evidence;
@@ -17,6 +19,8 @@ mod patrol_months;
 mod patrols;
 mod photo_store;
 mod public_copies;
+mod reward_locks;
+mod rewards;
 mod roster;
 mod roster_changes;
 mod suspicion_lists;

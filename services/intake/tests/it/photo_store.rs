@@ -54,10 +54,6 @@ impl World {
         let count = sqlx::query_scalar("SELECT count(*) FROM evidence_unfinished");
         count.fetch_one(&self.db.pool).await.expect("a count")
     }
-
-    fn pass(&self, hours: i64) {
-        self.clock.advance(SignedDuration::from_hours(hours));
-    }
 }
 
 #[tokio::test]
@@ -89,7 +85,7 @@ async fn while_the_store_is_away_an_upload_is_put_off_and_the_rest_goes_on() {
     fs::rename(&aside, world.store()).expect("back");
     world.upload(MEMBER, &id, VILLAGE, &sent).await.expect("the same request");
     assert_eq!(world.photo_rows().await, 2);
-    world.pass(3);
+    world.pass(SignedDuration::from_hours(3));
     assert_eq!(sweep(&world.app).await.expect("swept"), 1);
     assert_eq!((world.stored().len(), world.unfinished().await), (4, 0));
     world.copy(MEMBER, &photo).await.expect("it is still there");
@@ -103,7 +99,7 @@ async fn what_a_crash_leaves_in_the_store_is_swept_and_nothing_else() {
     let broken = world.upload(MEMBER, &new_id(), VILLAGE, &phone_jpeg(&picture(9, 8))).await;
     assert_eq!(refused(broken).0, Code::Internal);
     assert_eq!((world.stored().len(), sweep(&world.app).await.expect("too early")), (4, 0));
-    world.pass(2);
+    world.pass(SignedDuration::from_hours(2));
     assert_eq!(sweep(&world.app).await.expect("swept"), 1);
     assert_eq!((world.stored().len(), world.unfinished().await, world.photo_rows().await), (2, 0, 1));
     world.copy(MEMBER, &photo).await.expect("it is still there");
@@ -134,7 +130,7 @@ async fn two_that_send_the_same_photo_at_the_same_time_get_the_same_and_one_is_k
     }
     kept.dedup();
     assert_eq!((kept.len(), world.photo_rows().await), (1, 1));
-    world.pass(3);
+    world.pass(SignedDuration::from_hours(3));
     sweep(&world.app).await.expect("swept");
     assert_eq!((world.stored().len(), world.unfinished().await), (2, 0));
     world.copy(MEMBER, &kept[0]).await.expect("the one that was kept has its bytes");
@@ -175,6 +171,6 @@ async fn photos_of_tips_go_to_the_store_when_their_hour_is_over_and_all_together
     let held: i64 =
         sqlx::query_scalar("SELECT count(held) FROM evidence").fetch_one(&mut *conn).await.expect("a count");
     assert_eq!((held, settle(&world.app).await.expect("nothing left")), (0, 0));
-    world.pass(3);
+    world.pass(SignedDuration::from_hours(3));
     assert_eq!((sweep(&world.app).await.expect("nothing unfinished"), world.stored()), (0, stored));
 }

@@ -21,10 +21,11 @@ use dafei_contracts::{
 use dafei_intake::{
     MIGRATOR,
     app::{
-        App, Writer,
+        App, RewardTimer, Writer,
         tips::{TipSettings, Tips},
     },
     codes::{Codes, Cost},
+    config::RewardSettings,
     consumer::DispatchHandler,
     grpc::{Grpc, PUBLIC, SILENT},
     objects::Place,
@@ -35,6 +36,7 @@ use dafei_kernel::{
     agency::Agency,
     clock::{Clock as _, ControlledClock, SystemClock},
     ids::{IdSource as _, SystemIds},
+    money::Fen,
     region::Region,
     role::Role,
 };
@@ -53,7 +55,7 @@ use dafei_runtime::{
     paths::Paths,
     telemetry::GrpcLayer,
 };
-use dafei_shell::{roster::RosterView, start::migrators};
+use dafei_shell::{ops::Progress, roster::RosterView, start::migrators, timer::Timer};
 use dafei_testkit::{TestDb, TestNats};
 use jiff::SignedDuration;
 use tempfile::TempDir;
@@ -114,8 +116,9 @@ pub(crate) struct World {
     pub(crate) app: Arc<App>,
     /// Where the bytes of photos lie, below `store`.
     pub(crate) photos: TempDir,
-    minter: Minter,
+    timer: Progress,
     channel: Channel,
+    minter: Minter,
     stop: CancellationToken,
     _nats: TestNats,
 }
@@ -134,17 +137,20 @@ impl World {
 
     /// As [`World::empty`], with the bytes of photos in another place than the directory.
     pub(crate) async fn with_photos(place: Option<Place>) -> Self {
-        let rate = NonZeroU32::new(1_000_000).expect("not zero");
-        let tips = TipSettings { delay: Delay::none(), submits_per_minute: rate, asks_per_minute: rate };
-        Self::set_up(place, tips).await
+        Self::set_up(place, quick_tips(), rewards()).await
     }
 
     /// As [`World::empty`], with the entrance of tips set otherwise.
     pub(crate) async fn empty_with(tips: TipSettings) -> Self {
-        Self::set_up(None, tips).await
+        Self::set_up(None, tips, rewards()).await
     }
 
-    async fn set_up(place: Option<Place>, tips: TipSettings) -> Self {
+    /// As [`World::empty`], with settings of rewards.
+    pub(crate) async fn empty_paying(rewards: RewardSettings) -> Self {
+        Self::set_up(None, quick_tips(), rewards).await
+    }
+
+    async fn set_up(place: Option<Place>, tips: TipSettings, rewards: RewardSettings) -> Self {
         let own = migrators(&MIGRATOR);
         let (db, nats) = tokio::join!(TestDb::new(&own), TestNats::start());
         let js = nats.jetstream().await;
@@ -166,6 +172,7 @@ impl World {
             rules: Rules::default(),
             notices: NoticeRules::default(),
             patrol_months: 3,
+            rewards,
         });
         dafei_intake::app::load_builtin(&app).await.expect("the built-in checklists");
         let (minter, stop) = (Minter::generate().expect("a key"), CancellationToken::new());
@@ -177,7 +184,10 @@ impl World {
         let config = ConsumerConfig::ordered(Stream::Dispatch.name());
         let consumer = ConsumerLoop::new(db.pool.clone(), js.clone(), Arc::new(clock.clone()), handler, config);
         tokio::spawn(consumer.run(stop.clone()));
-        Self { db, js, clock, app, photos, minter, channel, stop, _nats: nats }
+        let rewards_timer = Timer::new(Arc::new(RewardTimer::new(Arc::clone(&app))), Arc::clone(&app.clock));
+        let timer = rewards_timer.progress();
+        tokio::spawn(rewards_timer.run(stop.clone()));
+        Self { db, js, clock, app, photos, timer, minter, channel, stop, _nats: nats }
     }
 
     /// As [`World::empty`], with the small roster.
@@ -200,12 +210,18 @@ impl World {
         self.clock.now()
     }
 
-    fn token(&self, (role, place): Caller) -> String {
+    /// Time passes, and the timers are told.
+    pub(crate) fn pass(&self, time: SignedDuration) {
+        self.clock.advance(time);
+        self.timer.clock_moved.as_ref().expect("the timer can be woken")();
+    }
+
+    fn token(&self, subject: String, (role, place): Caller) -> String {
         // A work area's secretary acts for the township's area that the token names.
         let region = region(place);
         let work_area = (role == Role::WorkAreaSecretary).then(|| region.code().to_string());
         let request = TokenRequest {
-            subject: format!("{role}@{place}"),
+            subject,
             name: None,
             role,
             region,
@@ -219,8 +235,13 @@ impl World {
     }
 
     pub(crate) fn request<T>(&self, caller: Caller, message: T) -> Request<T> {
+        self.request_of(format!("{}@{}", caller.0, caller.1), caller, message)
+    }
+
+    /// A request of one of several who have the same role and region.
+    pub(crate) fn request_of<T>(&self, subject: String, caller: Caller, message: T) -> Request<T> {
         let mut request = Request::new(message);
-        let bearer = format!("Bearer {}", self.token(caller));
+        let bearer = format!("Bearer {}", self.token(subject, caller));
         request.metadata_mut().insert("authorization", bearer.parse().expect("a header"));
         request
     }
@@ -381,6 +402,26 @@ impl World {
     /// How many events there are of all aggregates.
     pub(crate) async fn events(&self) -> i64 {
         sqlx::query_scalar("SELECT count(*) FROM event_log").fetch_one(&self.db.pool).await.expect("a count")
+    }
+}
+
+/// The defaults, with refusals that are answered at once.
+/// An entrance of tips that lets all through at once.
+fn quick_tips() -> TipSettings {
+    let rate = NonZeroU32::new(1_000_000).expect("not zero");
+    TipSettings { delay: Delay::none(), submits_per_minute: rate, asks_per_minute: rate }
+}
+
+pub(crate) fn rewards() -> RewardSettings {
+    RewardSettings {
+        cap: Fen::new(5_000_000).expect("not below zero"),
+        reservation: SignedDuration::from_mins(30),
+        span: SignedDuration::from_hours(1),
+        teller: 10,
+        branch: 30,
+        announcement: 5,
+        teller_announcement: 3,
+        refusal_after: Duration::ZERO,
     }
 }
 

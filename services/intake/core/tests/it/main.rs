@@ -1,6 +1,7 @@
 //! The rules of intake, without any shell.
 
 mod checklists;
+mod claims;
 mod coverage;
 mod duplicates;
 mod fixture;

@@ -1,0 +1,194 @@
+//! What is published of rewards, and what may be announced (clauses D1, D3).
+
+use dafei_contracts::intake::v1 as api;
+use jiff::SignedDuration;
+use tonic::Code;
+
+use crate::{
+    counter::{CITY_OFFICE, CODE, COUNTY, GivenTip, OFFICE, RECEIVED, TIP, announcement, number, receipt, standard},
+    world::{CITY, World, fields, kinds, new_id, refused, wire},
+};
+
+async fn standards(world: &World, region: &str) -> api::GetRewardStandardResponse {
+    let message = api::GetRewardStandardRequest { region: Some(wire(region)) };
+    world.public().get_reward_standard(message).await.expect("open to everyone").into_inner()
+}
+
+#[tokio::test]
+async fn everyone_reads_hotlines_and_the_nearest_standards_that_are_in_force() {
+    let world = World::with_rewards().await;
+    for (caller, region, number) in [(CITY_OFFICE, CITY, "12350"), (OFFICE, COUNTY, "0539-8311234")] {
+        let hotline =
+            api::Hotline { region: Some(wire(region)), number: number.to_owned(), note: "24小时".to_owned() };
+        let message = api::PutHotlineRequest { request_id: new_id(), hotline: Some(hotline), ended: false };
+        world.offices().put_hotline(world.request(caller, message)).await.expect("published");
+    }
+    world.put_standard(CITY_OFFICE, standard(CITY, "all", 1, 2)).await.expect("kept");
+    world.put_standard(CITY_OFFICE, standard(CITY, "mine", 5, 6)).await.expect("kept");
+    let later = api::RewardStandard { valid_from: "2026-12-01".to_owned(), ..standard(COUNTY, "all", 7, 8) };
+    world.put_standard(OFFICE, later).await.expect("kept for later");
+    let read = |answer: &api::GetRewardStandardResponse| -> Vec<(String, i64)> {
+        answer.standards.iter().map(|standard| (standard.kind.clone(), standard.max_fen)).collect()
+    };
+    let now = standards(&world, "village:371302001001").await;
+    assert_eq!(read(&now), [("all".to_owned(), 10_000_000), ("mine".to_owned(), 6)]);
+    let numbers: Vec<&str> = now.hotlines.iter().map(|hotline| hotline.number.as_str()).collect();
+    assert_eq!(numbers, ["0539-8311234", "12350"], "the nearest first");
+    assert_eq!(read(&standards(&world, "county:371371").await), [("all".to_owned(), 2), ("mine".to_owned(), 6)]);
+    world.clock.advance(SignedDuration::from_hours(24 * 8));
+    assert_eq!(read(&standards(&world, COUNTY).await), [("all".to_owned(), 8), ("mine".to_owned(), 6)]);
+}
+
+#[tokio::test]
+async fn a_standard_s_wrong_fields_are_named() {
+    let world = World::with_rewards().await;
+    let good = || standard(COUNTY, "den", 1, 2);
+    for (bad, field) in [
+        (api::RewardStandard { region: None, ..good() }, "standard.region"),
+        (api::RewardStandard { region: Some(wire("township:371302001")), ..good() }, "standard.region.level"),
+        (api::RewardStandard { kind: "Den 1".to_owned(), ..good() }, "standard.kind"),
+        (api::RewardStandard { title: String::new(), ..good() }, "standard.title"),
+        (api::RewardStandard { act: "HC-98".to_owned(), ..good() }, "standard.act"),
+        (api::RewardStandard { sector: "cooking".to_owned(), ..good() }, "standard.sector"),
+        (api::RewardStandard { min_fen: -1, ..good() }, "standard.min_fen"),
+        (api::RewardStandard { min_fen: 3, ..good() }, "standard.max_fen"),
+        (api::RewardStandard { valid_from: "2026-11-22".to_owned(), ..good() }, "standard.valid_from"),
+        (api::RewardStandard { valid_from: "soon".to_owned(), ..good() }, "standard.valid_from"),
+    ] {
+        assert_eq!(fields(&world.put_standard(OFFICE, bad).await.expect_err(field)), [field]);
+    }
+    let theirs = world.put_standard(OFFICE, standard("county:371371", "den", 1, 2)).await;
+    assert_eq!(refused(theirs), (Code::PermissionDenied, "OUT_OF_SCOPE".to_owned()));
+}
+
+#[tokio::test]
+async fn a_reward_is_announced_once_for_a_true_first_tip_with_a_code() {
+    let world = World::with_rewards().await;
+    let tip = world.tip(TIP).await;
+    world.tip(GivenTip { state: RECEIVED, ..TIP }).await;
+    let waiting = || async {
+        let message = api::ListAnnounceableTipsRequest { region: Some(wire(COUNTY)), ..Default::default() };
+        let page = world.offices().list_announceable_tips(world.request(OFFICE, message)).await.expect("a page");
+        page.into_inner().tips.into_iter().map(|tip| tip.tip_id).collect::<Vec<_>>()
+    };
+    assert_eq!(waiting().await, std::slice::from_ref(&tip));
+    let request = announcement(&tip);
+    let reward = world.announce(OFFICE, request.clone()).await.expect("announced");
+    assert_eq!(world.announce(OFFICE, request).await.expect("replayed"), reward);
+    assert_eq!(number(&reward), "371302-2026-0001");
+    assert_eq!(reward.unit.as_ref().expect("a unit").role, "township-centre");
+    assert!(waiting().await.is_empty());
+    let again = world.announce(OFFICE, announcement(&tip)).await;
+    assert_eq!(refused(again), (Code::FailedPrecondition, "ALREADY_ANNOUNCED".to_owned()));
+
+    let history = world.history(&world.reward_id(&number(&reward)).await).await;
+    assert_eq!(kinds(&history), ["announced"]);
+    let json = String::from_utf8(history[0].to_json().expect("JSON")).expect("text");
+    for secret in [tip.as_str(), &receipt(&tip), CODE] {
+        assert!(!json.contains(secret), "{json}");
+    }
+}
+
+#[tokio::test]
+async fn what_may_not_be_announced_is_refused_with_its_reason_and_nothing_is_written() {
+    let world = World::with_rewards().await;
+    let (tip, received) = (world.tip(TIP).await, world.tip(GivenTip { state: RECEIVED, ..TIP }).await);
+    let later = world.tip(GivenTip { first: Some(&tip), ..TIP }).await;
+    let without = world.tip(GivenTip { code: None, ..TIP }).await;
+    let (elsewhere, city) = ("township:371302002", CITY);
+    let theirs = world.tip(GivenTip { recipient: elsewhere, ..TIP }).await;
+    let of_city = world.tip(GivenTip { recipient: city, ..TIP }).await;
+    let before = world.events().await;
+    let good = || announcement(&tip);
+    let text = |text: String| api::AnnounceRewardRequest { text, ..good() };
+    for (request, reason) in [
+        (announcement(&received), "TIP_NOT_VERIFIED"),
+        (announcement(&later), "TIP_NOT_REWARDABLE"),
+        (announcement(&without), "TIP_NOT_REWARDABLE"),
+        (announcement(&theirs), "OUT_OF_SCOPE"),
+        (announcement(&of_city), "OUT_OF_SCOPE"),
+        (announcement(&new_id()), "NOT_FOUND"),
+        (api::AnnounceRewardRequest { amount_fen: 5_000_001, ..good() }, "OVER_CAP"),
+        (api::AnnounceRewardRequest { amount_fen: 9_999, ..good() }, "OUTSIDE_STANDARD"),
+        (api::AnnounceRewardRequest { amount_fen: 0, ..good() }, "INVALID"),
+        (api::AnnounceRewardRequest { claim_until: "2026-11-23".to_owned(), ..good() }, "OUT_OF_RANGE"),
+        (api::AnnounceRewardRequest { claim_until: "2030-01-01".to_owned(), ..good() }, "OUT_OF_RANGE"),
+        (text(String::new()), "REQUIRED"),
+        (text("长".repeat(2_001)), "TOO_LONG"),
+        (text(format!("请凭代码{CODE}领取")), "TELLS_TOO_MUCH"),
+        (text("请凭代码ｋ７ｍ２ｐｘ领取".to_owned()), "TELLS_TOO_MUCH"),
+        // Another word of that kind is refused alike: the answer is no way to try codes.
+        (text("请凭代码ABC123领取".to_owned()), "TELLS_TOO_MUCH"),
+        (text(receipt(&tip).chars().map(|one| format!("{one} ")).collect()), "TELLS_TOO_MUCH"),
+    ] {
+        assert_eq!(refused(world.announce(OFFICE, request.clone()).await).1, reason, "{request:?}");
+    }
+    assert_eq!(refused(world.announce(CITY_OFFICE, announcement(&theirs)).await).1, "NO_STANDARD");
+    world.put_standard(CITY_OFFICE, standard(CITY, "all", 1, 1_000_000)).await.expect("kept");
+    assert_eq!(refused(world.announce(CITY_OFFICE, announcement(&theirs)).await).1, "NO_REWARD_BANK");
+    assert_eq!(world.events().await, before);
+    assert_eq!(number(&world.announce(OFFICE, good()).await.expect("good")), "371302-2026-0001", "no number was lost");
+}
+
+#[tokio::test]
+async fn the_city_s_own_tips_are_rewarded_by_the_city() {
+    let world = World::with_rewards().await;
+    world.put_standard(CITY_OFFICE, standard(CITY, "all", 1, 1_000_000)).await.expect("kept");
+    let branch =
+        api::BankBranch { code: "CS-01".to_owned(), name: "市行营业部".to_owned(), address: String::new() };
+    let bank = api::PutRewardBankRequest {
+        request_id: new_id(),
+        region: Some(wire(CITY)),
+        code: "CSB".to_owned(),
+        name: "城商银行".to_owned(),
+        branches: vec![branch],
+    };
+    world.offices().put_reward_bank(world.request(CITY_OFFICE, bank)).await.expect("named");
+    let tip = world.tip(GivenTip { recipient: CITY, ..TIP }).await;
+    let reward = world.announce(CITY_OFFICE, announcement(&tip)).await.expect("announced");
+    assert_eq!(number(&reward), "371300-2026-0001");
+    assert_eq!(reward.unit.expect("a unit").role, "city-office");
+}
+
+#[tokio::test]
+async fn the_public_sees_days_and_no_more_page_by_page() {
+    let world = World::with_rewards().await;
+    let mut numbers = Vec::new();
+    for _ in 0..5 {
+        numbers.push(world.announced().await);
+    }
+    world.withdraw_reward(&numbers[4]).await.expect("withdrawn");
+    numbers.pop();
+    numbers.reverse();
+    let list = |region: &str, states: Vec<i32>, page_token: String| {
+        let message = api::ListAnnouncementsRequest { region: Some(wire(region)), states, page_size: 3, page_token };
+        async { world.public().list_announcements(message).await.map(tonic::Response::into_inner) }
+    };
+    for region in [COUNTY, CITY] {
+        let (mut seen, mut token) = (Vec::new(), String::new());
+        loop {
+            let page = list(region, Vec::new(), token).await.expect("a page");
+            seen.extend(page.announcements.iter().map(|one| one.number.clone()));
+            token = page.next_page_token;
+            if token.is_empty() {
+                break;
+            }
+        }
+        assert_eq!(seen, numbers, "newest first, none withdrawn");
+    }
+    let one = world.published(&numbers[0]).await;
+    assert_eq!((one.announced_on.as_str(), one.claim_until.as_str()), ("2026-11-23", "2026-12-31"));
+    assert_eq!((one.bank.as_str(), one.branches.len()), ("兰山农商银行", 3));
+    assert!(list("county:371371", Vec::new(), String::new()).await.expect("a page").announcements.is_empty());
+    let paid = list(COUNTY, vec![api::AnnouncementState::Paid.into()], String::new()).await.expect("a page");
+    assert!(paid.announcements.is_empty());
+    let hidden = list(COUNTY, vec![api::AnnouncementState::Withdrawn.into()], String::new()).await;
+    assert_eq!(fields(&hidden.expect_err("not public")), ["states[0]"]);
+    let message = api::ListRewardsRequest {
+        region: Some(wire(COUNTY)),
+        states: vec![api::AnnouncementState::Withdrawn.into()],
+        ..Default::default()
+    };
+    let own = world.offices().list_rewards(world.request(OFFICE, message)).await.expect("a page").into_inner();
+    assert_eq!(own.rewards.len(), 1, "the office sees it");
+}
