@@ -2,5 +2,6 @@
 
 mod api;
 mod flows;
+mod grid;
 mod integration;
 mod photos;

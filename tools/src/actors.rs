@@ -47,7 +47,7 @@ pub struct Actor<'a> {
     region: Region,
 }
 
-fn request_id() -> String {
+pub(crate) fn request_id() -> String {
     SystemIds.random().to_string()
 }
 
@@ -92,12 +92,16 @@ impl<'a> Actor<'a> {
         Ok(Self { suite, bearer: keys.bearer(caller)?, region: (&caller.region).into() })
     }
 
-    fn intake(&self) -> Authed {
+    pub(crate) fn intake(&self) -> Authed {
         self.suite.with(Service::Intake, &self.bearer)
     }
 
     fn dispatch(&self) -> Authed {
         self.suite.with(Service::Dispatch, &self.bearer)
+    }
+
+    pub(crate) fn region(&self) -> Region {
+        self.region.clone()
     }
 
     /// Uploads a photo of the actor's village; its evidence id.
@@ -284,6 +288,15 @@ impl<'a> Actor<'a> {
             Ok(case.filter(|case| case.state() == state))
         })
         .await
+    }
+
+    /// The case as it stands.
+    ///
+    /// # Errors
+    /// When the suite refuses or does not answer.
+    pub async fn case_now(&self, case_id: &str) -> Result<Option<Case>, Status> {
+        let message = dispatch::GetCaseRequest { case_id: case_id.to_owned() };
+        Ok(CaseServiceClient::new(self.dispatch()).get_case(message).await?.into_inner().case)
     }
 
     fn township(&self) -> TownshipServiceClient<Authed> {

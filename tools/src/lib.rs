@@ -16,6 +16,7 @@ pub mod exercise;
 pub mod health;
 pub mod keys;
 pub mod layering;
+pub mod public;
 pub mod refill;
 pub mod roster;
 

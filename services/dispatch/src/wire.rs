@@ -7,8 +7,7 @@ use dafei_contracts::{
     types::v1 as types,
 };
 use dafei_dispatch_core::case::{
-    Assignee, Case, Instruction, InstructionState, Means, Reason, ResultKind, ResultReport, Source, StageKind, Tier,
-    Verdict,
+    Assignee, Case, Instruction, InstructionState, Means, ResultKind, ResultReport, Source, StageKind, Tier, Verdict,
 };
 
 /// Longest text of an order, a plan or a notice, in characters.

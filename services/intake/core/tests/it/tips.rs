@@ -42,6 +42,7 @@ fn roster() -> RosterIndex {
             name: (*text).to_owned(),
             parent: parent.map(region),
             work_area: area.map(region),
+            households: 0,
         };
         roster.upsert_region(entry).expect("fits");
     }
