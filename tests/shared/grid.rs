@@ -52,10 +52,13 @@ fn caller(role: Role, region: &str) -> Caller {
 
 /// A patrol of an idle plant by the checklist, whose last step found a problem.
 fn problem_found(checklist: &api::Checklist) -> api::RecordPatrolRequest {
-    let steps = checklist.steps.iter().filter(|step| step.kinds.iter().any(|kind| kind == "idle-plant"));
+    let steps = checklist
+        .steps
+        .iter()
+        .filter(|step| step.object_kinds.is_empty() || step.object_kinds.iter().any(|kind| kind == "idle-plant"));
     let mut answers: Vec<api::StepAnswer> = steps
         .map(|step| api::StepAnswer {
-            step_id: step.step_id.clone(),
+            step_id: step.id.clone(),
             result: api::StepResult::Ok.into(),
             ..Default::default()
         })
@@ -237,7 +240,7 @@ async fn notices_broadcasts_leaflets_and_inspections_are_kept_and_counted_where_
     let request = api::GetNoticeStandingRequest { village: village.clone() };
     let answer = publicity.get_notice_standing(request).await.expect("told").into_inner();
     let standing = answer.standing.as_ref().expect("a standing");
-    assert_eq!((standing.valid_places, standing.required, answer.pairs.len()), (2, 10, 1), "{answer:?}");
+    assert_eq!((standing.valid_places, standing.required, answer.close_pairs.len()), (2, 10, 1), "{answer:?}");
 
     let request = api::RecordBroadcastRequest {
         request_id: id(),
