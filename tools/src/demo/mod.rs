@@ -3,6 +3,7 @@
 //! It is also the shortest complete example of a client: gRPC for people's steps, NATS alone for the agency's system.
 
 mod story;
+mod tip;
 
 use anyhow::Context as _;
 

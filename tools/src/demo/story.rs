@@ -1,4 +1,4 @@
-//! The story: five cases in one county, told as they happen.
+//! The story: five cases and a public tip in one county, told as they happen.
 
 use std::time::Duration;
 
@@ -28,6 +28,7 @@ use crate::{
     agency,
     agency_system::AgencySystem,
     client::{Caller, Keys, Service, Suite},
+    demo::tip,
     exercise::{self, Target},
 };
 
@@ -65,6 +66,7 @@ pub(super) async fn play(suite: &Suite) -> anyhow::Result<()> {
     cases.push(stage.enterprise().await?);
     stage.left_alone().await?;
     stage.closed(&cases[1..]).await?;
+    tip::play(suite, &stage.keys).await?;
     stage.table(Month::of(begun)).await
 }
 
@@ -365,7 +367,7 @@ impl Stage<'_> {
 }
 
 fn print_table(table: &GetMonthlyTableResponse) {
-    println!("\n八、安全生产“打非”工作情况调度表");
+    println!("\n九、安全生产“打非”工作情况调度表");
     println!("填报单位：{}    月份：{}", table.unit_name, table.month);
     println!(
         "{:　<7}检查/家 行为/项 停产/家 罚款/万元 刑事/人 线索/条 取缔/个 奖励/万元 约谈/人 问责/人 公告/张 明白纸/份",
