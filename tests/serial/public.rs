@@ -67,7 +67,8 @@ async fn a_tip_is_handled_verified_announced_and_paid_against_its_code_alone() {
     let number = office.announce(&tip.tip_id, 300_000, &until).await.expect("announced");
     let shown = announcements(&world.suite, wire(COUNTY).expect("a county")).await.expect("public");
     assert!(shown.iter().any(|one| one.number == number && one.amount_fen == 300_000), "{shown:?}");
-    // ANNOUNCED
+    let told = informant.status(&receipt).await.expect("his");
+    assert_eq!((told.progress(), told.announcement_number.as_str()), (TipProgress::RewardAnnounced, number.as_str()));
 
     let (code, reason, _) = refusal(&bank.reserve(&number, &wrong.code, BRANCH).await.expect_err("not the code"));
     assert_eq!((code, reason.as_str()), (Code::FailedPrecondition, "CLAIM_REFUSED"));

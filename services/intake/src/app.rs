@@ -8,6 +8,7 @@ mod broadcasts;
 mod checklists;
 mod claims;
 mod coverage;
+mod housekeeping;
 mod inspections;
 mod leaflets;
 mod notices;
@@ -52,7 +53,10 @@ pub(crate) use roster::{Asked, Upload, change, dry_run, import};
 pub(crate) use standings::{Asked as AskedStandings, list as list_standings};
 pub use writer::Writer;
 pub(crate) use writer::{Action, Answer, Queue, Write};
-pub use {checklists::load_builtin, patrol_months::tend};
+pub use {
+    checklists::load_builtin,
+    housekeeping::{forget_tries, keep},
+};
 
 /// What everything in the service shares.
 pub struct App {

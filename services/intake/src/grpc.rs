@@ -64,9 +64,13 @@ pub const SERVICES: [&str; 13] = [
 
 /// Paths that are open to everyone, without a token.
 pub const PUBLIC: [&str; 2] = ["/dafei.intake.v1.TipService/", "/dafei.intake.v1.PublicRewardService/"];
-/// Paths that leave no trace, no log line and no metric: who gives a tip, or looks for a reward, is not to be found.
-pub const SILENT: [&str; 3] =
-    ["/dafei.intake.v1.TipService/", "/dafei.intake.v1.HotlineService/", "/dafei.intake.v1.PublicRewardService/"];
+/// Paths that leave no trace, no log line and no metric: who gives a tip, looks for a reward or claims it is not to be found.
+pub const SILENT: [&str; 4] = [
+    "/dafei.intake.v1.ClaimService/",
+    "/dafei.intake.v1.TipService/",
+    "/dafei.intake.v1.HotlineService/",
+    "/dafei.intake.v1.PublicRewardService/",
+];
 
 /// All services of intake.
 #[derive(Clone)]

@@ -12,7 +12,7 @@ use dafei_shell::start::{Open, Started};
 
 use crate::{
     app::{
-        self, App, RewardTimer, Writer, evidence,
+        self, App, RewardTimer, Writer,
         tips::{TipRelease, Tips},
     },
     codes::{Codes, Cost},
@@ -42,11 +42,6 @@ pub async fn serve(mut started: Started, settings: Settings) -> anyhow::Result<E
         rewards: settings.rewards,
     });
     app::load_builtin(&app).await?;
-    let (tended, token) = (Arc::clone(&app), started.lifecycle.token(Stage::Writer));
-    started.lifecycle.spawn_stage(Stage::Writer, "patrol months", async move {
-        app::tend(&tended, token).await;
-        Ok::<(), sqlx::Error>(())
-    });
     let handler = Arc::new(DispatchHandler::new(Arc::clone(&app)));
     started.consume(handler, ConsumerConfig::ordered(Stream::Dispatch.name()));
     let (queue, writer) = group_commit(Writer::new(Arc::clone(&app)), BatchOptions::default());
@@ -57,9 +52,9 @@ pub async fn serve(mut started: Started, settings: Settings) -> anyhow::Result<E
     });
     started.time(Arc::new(TipRelease::new(Arc::clone(&app))));
     started.time(Arc::new(RewardTimer::new(Arc::clone(&app))));
-    let (tidied, until) = (Arc::clone(&app), started.lifecycle.token(Stage::Consumer));
-    started.lifecycle.spawn_stage(Stage::Consumer, "photos", async move {
-        evidence::tidy(tidied, until).await;
+    let (kept, until) = (Arc::clone(&app), started.lifecycle.token(Stage::Consumer));
+    started.lifecycle.spawn_stage(Stage::Consumer, "housekeeping", async move {
+        app::keep(&kept, until).await;
         Ok::<(), sqlx::Error>(())
     });
     let (uploads, writer) = group_commit(Writer::new(Arc::clone(&app)), Writer::for_uploads());

@@ -12,7 +12,6 @@ pub(crate) mod inspections;
 pub(crate) mod leaflets;
 pub(crate) mod notices;
 mod of_region;
-pub(crate) mod officer;
 pub(crate) mod patrol_claims;
 pub(crate) mod patrol_months;
 pub(crate) mod patrols;

@@ -3,21 +3,22 @@
 //! Its objects are put first and its row is committed last, so that no row is ever without its bytes. Before the first object, its name is
 //! noted; what breaks off between leaves a name whose time passes, and [`sweep`] removes what lies under it.
 
-use std::{sync::Arc, time::Duration};
-
 use bytes::Bytes;
 use dafei_contracts::intake::v1 as api;
 use dafei_intake_core::photo;
-use dafei_kernel::{ids, region::Region, time::Instant};
+use dafei_kernel::{
+    ids,
+    region::Region,
+    time::{Instant, truncate_hour},
+};
 use dafei_messaging::{requests::RequestKey, tx};
 use dafei_runtime::status::Fault;
 use dafei_shell::{
     faults,
     once::{self, Begun, Once},
 };
-use jiff::{SignedDuration, TimestampRound, Unit};
+use jiff::SignedDuration;
 use sqlx::PgConnection;
-use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::{
@@ -29,8 +30,6 @@ use crate::{
 
 /// How long after its name was noted an unfinished photo is given up. No call lasts nearly as long.
 const GIVEN_UP_AFTER: SignedDuration = SignedDuration::from_hours(1);
-/// How often unfinished and held photos are looked for.
-const TIDY_EVERY: Duration = Duration::from_mins(10);
 /// Names that one round of the sweep takes.
 const SWEEP: i64 = 100;
 /// Copies that one round takes to the store.
@@ -100,7 +99,7 @@ pub(crate) async fn keep(app: &App, upload: Upload) -> Result<api::UploadEvidenc
 /// to the store together with all others of its hour: taking a tip does not wait for the store, and the store's own times tell the hour only.
 pub fn clean_photo(app: &App, copy: CleanImage) -> NewPhoto {
     let CleanImage { bytes, width, height } = copy;
-    let (id, object, uploaded_at) = (app.ids.random(), app.ids.random(), hour(app.clock.now()));
+    let (id, object, uploaded_at) = (app.ids.random(), app.ids.random(), truncate_hour(app.clock.now()));
     NewPhoto(NewEvidence { id, object, source: Source::Held(bytes), width, height, uploaded_at })
 }
 
@@ -167,7 +166,7 @@ pub async fn settle(app: &App) -> Result<usize, Fault> {
     let mut moved = 0;
     loop {
         let mut tx = tx::begin_write(&app.pool).await.map_err(faults::database)?;
-        let held = evidence::held(&mut tx, hour(app.clock.now()), SETTLE).await.map_err(faults::database)?;
+        let held = evidence::held(&mut tx, truncate_hour(app.clock.now()), SETTLE).await.map_err(faults::database)?;
         if held.is_empty() {
             return Ok(moved);
         }
@@ -180,26 +179,4 @@ pub async fn settle(app: &App) -> Result<usize, Fault> {
         tx::commit(tx).await.map_err(once::failed)?;
         moved += objects.len();
     }
-}
-
-/// Sweeps and settles from time to time, until the token is cancelled.
-pub async fn tidy(app: Arc<App>, token: CancellationToken) {
-    while !token.is_cancelled() {
-        match sweep(&app).await {
-            Ok(0) => {}
-            Ok(removed) => tracing::info!(removed, "objects of photos that were never finished are removed"),
-            Err(fault) => tracing::warn!(%fault, "unfinished photos cannot be swept now"),
-        }
-        if let Err(fault) = settle(&app).await {
-            tracing::warn!(%fault, "photos that are held cannot go to the store now");
-        }
-        // Running out is the usual end of the pause.
-        let _ = tokio::time::timeout(TIDY_EVERY, token.cancelled()).await;
-    }
-}
-
-/// The hour in which an instant lies.
-fn hour(at: Instant) -> Instant {
-    let whole = TimestampRound::new().smallest(Unit::Hour).mode(jiff::RoundMode::Trunc);
-    at.round(whole).unwrap_or(at)
 }

@@ -1,42 +1,15 @@
 //! The months of patrols: partitions ahead of time, and those dropped that are older than what is kept.
 
-use std::time::Duration;
-
 use dafei_intake_core::retention::oldest_kept;
 use dafei_kernel::time::Month;
 use dafei_messaging::tx;
 use dafei_runtime::status::Fault;
 use dafei_shell::{faults, once};
-use tokio_util::sync::CancellationToken;
 
 use crate::{app::App, store::patrol_months as store};
 
 /// How many months ahead there are partitions, the present one among them.
 const AHEAD: i32 = 3;
-/// How often the service looks at the months; a month's end finds partitions that were made weeks before.
-const INTERVAL: Duration = Duration::from_secs(6 * 3_600);
-/// When it tries again after a failure.
-const RETRY: Duration = Duration::from_secs(60);
-
-/// Makes partitions and drops what is too old, until shutdown.
-pub async fn tend(app: &App, shutdown: CancellationToken) {
-    while !shutdown.is_cancelled() {
-        let pause = match drop_old(app).await {
-            Ok(dropped) => {
-                for month in dropped {
-                    tracing::info!(%month, "the patrols of a month were dropped");
-                }
-                INTERVAL
-            }
-            Err(error) => {
-                tracing::warn!(%error, "the months of patrols are left for later");
-                RETRY
-            }
-        };
-        // Either way: an interval that has passed, or the shutdown.
-        let _ = tokio::time::timeout(pause, shutdown.cancelled()).await;
-    }
-}
 
 /// Makes the partitions that are missing, and drops the months that are too old, each in a transaction of its own.
 ///

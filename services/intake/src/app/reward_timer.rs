@@ -12,7 +12,6 @@ use dafei_shell::{
     once::failed,
     timer::{Due, Round},
 };
-use jiff::SignedDuration;
 use uuid::Uuid;
 
 use super::reward_events::{self, Outgoing};
@@ -23,16 +22,11 @@ use crate::{
         heads::{self, Head},
         rewards::{self, state},
         roles::{Acting, Bank},
-        throttle,
     },
 };
 
 /// Announcements of one transaction.
 const BATCH: i64 = 256;
-/// Spans of tries that are forgotten at a time.
-const FORGOTTEN: i64 = 1_000;
-/// The longest span that can be configured: what began before it counts no more.
-const LONGEST_SPAN: SignedDuration = SignedDuration::from_hours(24);
 
 /// Announcements and reservations that run out.
 pub struct RewardTimer {
@@ -64,7 +58,6 @@ impl Due for RewardTimer {
         let expired = end(&mut tx, &ids, now).await.map_err(faults::database)?;
         publish(&self.app, &mut tx, &expired, known, now).await?;
         tx::commit(tx).await.map_err(failed)?;
-        self.forget().await.map_err(faults::database)?;
         Ok(if ids.is_empty() { Round::Waits } else { Round::More })
     }
 }
@@ -74,12 +67,6 @@ impl RewardTimer {
     #[must_use]
     pub fn new(app: Arc<App>) -> Self {
         Self { app }
-    }
-
-    async fn forget(&self) -> sqlx::Result<()> {
-        let before = self.app.clock.now().checked_sub(LONGEST_SPAN).unwrap_or(Instant::MIN);
-        throttle::forget(&mut *self.app.pool.acquire().await?, before, FORGOTTEN).await?;
-        Ok(())
     }
 }
 

@@ -25,7 +25,8 @@ use crate::{
     images::COPY_TYPE,
     store::{
         evidence::{self, Evidence},
-        officer, tips,
+        roles::{Acting, Officer},
+        tips,
     },
     wire,
 };
@@ -45,7 +46,7 @@ impl Grpc {
     /// A transaction in the officer's role.
     async fn as_officer(&self) -> Result<Transaction<'static, Postgres>, Fault> {
         let mut tx = self.app.pool.begin().await.map_err(faults::database)?;
-        officer::take(&mut tx).await.map_err(faults::database)?;
+        Acting::<Officer>::take(&mut tx).await.map_err(faults::database)?;
         Ok(tx)
     }
 

@@ -251,10 +251,11 @@ impl TipService for Grpc {
         let receipt = Receipt::parse(&body.receipt)
             .map_err(|error| Fault::field("receipt", "INVALID_RECEIPT", error.to_string(), "回执编号有误，请核对"))?;
         let code = body.code.as_ref().map(|typed| code("code", typed)).transpose()?;
-        let progress = status(&self.app, &receipt, code.as_ref()).await?;
+        let (progress, announced) = status(&self.app, &receipt, code.as_ref()).await?;
         Ok(Response::new(api::GetTipStatusResponse {
             progress: wire::tips::progress(progress).into(),
             progress_zh: progress.zh().to_owned(),
+            announcement_number: announced.unwrap_or_default(),
         }))
     }
 }

@@ -4,7 +4,7 @@
 use dafei_kernel::time::Instant;
 use dafei_messaging::pg::PgInstant;
 use jiff::SignedDuration;
-use sqlx::PgConnection;
+use sqlx::{PgConnection, PgPool};
 
 use super::roles::{Acting, Bank};
 
@@ -51,6 +51,30 @@ pub(crate) async fn take(
     .fetch_one(bank.conn())
     .await?;
     Ok(within)
+}
+
+/// Takes one of the slots of a span of time, at once and for good; false when all are taken. A statement of its own: what waits for nothing
+/// but this row cannot be outrun by parallel tries.
+pub(crate) async fn take_one(
+    pool: &PgPool,
+    (purpose, key): (&str, &str),
+    span_start: Instant,
+    slots: i32,
+) -> sqlx::Result<bool> {
+    let taken = sqlx::query_scalar!(
+        "INSERT INTO throttle AS t (purpose, key, span_start, tries) VALUES ($1, $2, $3, 1)
+         ON CONFLICT (purpose, key) DO UPDATE
+         SET tries = CASE WHEN t.span_start = excluded.span_start THEN t.tries + 1 ELSE 1 END, span_start = excluded.span_start
+         WHERE t.span_start <> excluded.span_start OR t.tries < $4
+         RETURNING tries",
+        purpose,
+        key,
+        PgInstant(span_start) as PgInstant,
+        slots
+    )
+    .fetch_optional(pool)
+    .await?;
+    Ok(taken.is_some())
 }
 
 /// Whether a limit is used up already, without a lock: a flood of tries is turned away here and does not queue for the rows. Who gets past it

@@ -1,12 +1,10 @@
-//! What proves that somebody is the informant of a tip, and the slots for tries to prove it. No officer's role reaches this.
+//! What proves that somebody is the informant of a tip. No officer's role reaches this.
 
 use dafei_intake_core::tip::{Receipt, State};
-use dafei_kernel::time::Instant;
-use dafei_messaging::pg::PgInstant;
 use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 
-use super::tips;
+use super::{rewards, tips};
 
 /// A code's salt and hash.
 pub(crate) struct Hashed {
@@ -19,6 +17,8 @@ pub(crate) struct Secret {
     /// None for a tip without a code.
     pub(crate) code: Option<Hashed>,
     pub(crate) state: State,
+    /// Public number of its reward's announcement, when there is one that stands.
+    pub(crate) announced: Option<String>,
 }
 
 /// Keeps what proves the informant of a new tip.
@@ -43,8 +43,11 @@ pub(crate) async fn insert(
 /// What a receipt leads to; none for an unknown one.
 pub(crate) async fn find(pool: &PgPool, receipt: &Receipt) -> sqlx::Result<Option<Secret>> {
     let row = sqlx::query!(
-        "SELECT s.salt, s.code_hash, t.state FROM tip_secret s JOIN tip t ON t.id = s.tip_id WHERE s.receipt = $1",
-        receipt.as_str()
+        r#"SELECT s.salt, s.code_hash, t.state, r.number AS "number?"
+           FROM tip_secret s JOIN tip t ON t.id = s.tip_id LEFT JOIN reward r ON r.tip_id = t.id AND r.state <> $2
+           WHERE s.receipt = $1"#,
+        receipt.as_str(),
+        rewards::state::WITHDRAWN
     )
     .fetch_optional(pool)
     .await?;
@@ -52,31 +55,7 @@ pub(crate) async fn find(pool: &PgPool, receipt: &Receipt) -> sqlx::Result<Optio
         let salt = row.salt.map(|salt| <[u8; 16]>::try_from(salt.as_slice())).transpose();
         let salt = salt.map_err(|error| sqlx::Error::Decode(Box::new(error)))?;
         let code = salt.zip(row.code_hash).map(|(salt, hash)| Hashed { salt, hash });
-        Ok(Secret { code, state: tips::state(row.state)? })
+        Ok(Secret { code, state: tips::state(row.state)?, announced: row.number })
     })
     .transpose()
-}
-
-/// Takes one of the slots of a span of time, at once and for good; false when all are taken. A statement of its own: what waits for nothing
-/// but this row cannot be outrun by parallel tries.
-pub(crate) async fn take_slot(
-    pool: &PgPool,
-    (purpose, key): (&str, &str),
-    span_start: Instant,
-    slots: i32,
-) -> sqlx::Result<bool> {
-    let taken = sqlx::query_scalar!(
-        "INSERT INTO throttle AS t (purpose, key, span_start, tries) VALUES ($1, $2, $3, 1)
-         ON CONFLICT (purpose, key) DO UPDATE
-         SET tries = CASE WHEN t.span_start = excluded.span_start THEN t.tries + 1 ELSE 1 END, span_start = excluded.span_start
-         WHERE t.span_start <> excluded.span_start OR t.tries < $4
-         RETURNING tries",
-        purpose,
-        key,
-        PgInstant(span_start) as PgInstant,
-        slots
-    )
-    .fetch_optional(pool)
-    .await?;
-    Ok(taken.is_some())
 }

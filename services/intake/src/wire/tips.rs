@@ -23,6 +23,7 @@ pub(crate) fn progress(progress: Progress) -> api::TipProgress {
         Progress::InHandling => api::TipProgress::InHandling,
         Progress::VerifiedTrue => api::TipProgress::VerifiedTrue,
         Progress::VerifiedFalse => api::TipProgress::VerifiedFalse,
+        Progress::RewardAnnounced => api::TipProgress::RewardAnnounced,
     }
 }
 

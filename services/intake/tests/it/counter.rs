@@ -21,7 +21,8 @@ pub(crate) const CODE: &str = "K7M2PX";
 pub(crate) const WRONG: &str = "K7M2PY";
 pub(crate) const BRANCH: &str = "LS-01";
 /// States of tips: received and found true.
-pub(crate) const RECEIVED: i16 = 1;
+pub(crate) const WAITING: i16 = 1;
+pub(crate) const RECEIVED: i16 = 2;
 pub(crate) const TRUE: i16 = 4;
 
 /// A tip to be put in place.

@@ -5,7 +5,9 @@ use jiff::SignedDuration;
 use tonic::Code;
 
 use crate::{
-    counter::{CITY_OFFICE, CODE, COUNTY, GivenTip, OFFICE, RECEIVED, TIP, announcement, number, receipt, standard},
+    counter::{
+        CITY_OFFICE, CODE, COUNTY, GivenTip, OFFICE, RECEIVED, TIP, WAITING, announcement, number, receipt, standard,
+    },
     world::{CITY, World, fields, kinds, new_id, refused, wire},
 };
 
@@ -93,6 +95,7 @@ async fn a_reward_is_announced_once_for_a_true_first_tip_with_a_code() {
 async fn what_may_not_be_announced_is_refused_with_its_reason_and_nothing_is_written() {
     let world = World::with_rewards().await;
     let (tip, received) = (world.tip(TIP).await, world.tip(GivenTip { state: RECEIVED, ..TIP }).await);
+    let waiting = world.tip(GivenTip { state: WAITING, ..TIP }).await;
     let later = world.tip(GivenTip { first: Some(&tip), ..TIP }).await;
     let without = world.tip(GivenTip { code: None, ..TIP }).await;
     let (elsewhere, city) = ("township:371302002", CITY);
@@ -102,6 +105,7 @@ async fn what_may_not_be_announced_is_refused_with_its_reason_and_nothing_is_wri
     let good = || announcement(&tip);
     let text = |text: String| api::AnnounceRewardRequest { text, ..good() };
     for (request, reason) in [
+        (announcement(&waiting), "NOT_FOUND"),
         (announcement(&received), "TIP_NOT_VERIFIED"),
         (announcement(&later), "TIP_NOT_REWARDABLE"),
         (announcement(&without), "TIP_NOT_REWARDABLE"),

@@ -57,16 +57,19 @@ pub enum Progress {
     VerifiedTrue,
     /// 经核实不实.
     VerifiedFalse,
+    /// 奖励已公告.
+    RewardAnnounced,
 }
 
 impl State {
     /// All states.
     pub const ALL: [Self; 5] = [Self::Waiting, Self::Received, Self::Linked, Self::VerifiedTrue, Self::VerifiedFalse];
 
-    /// What the informant is told: less than the handling unit knows.
+    /// What the informant is told: less than the handling unit knows. `announced` says whether the tip's reward is.
     #[must_use]
-    pub const fn progress(self) -> Progress {
+    pub const fn progress(self, announced: bool) -> Progress {
         match self {
+            Self::VerifiedTrue if announced => Progress::RewardAnnounced,
             Self::Waiting => Progress::Accepted,
             Self::Received | Self::Linked => Progress::InHandling,
             Self::VerifiedTrue => Progress::VerifiedTrue,
@@ -84,6 +87,7 @@ impl Progress {
             Self::InHandling => "办理中",
             Self::VerifiedTrue => "已核实属实",
             Self::VerifiedFalse => "经核实不实",
+            Self::RewardAnnounced => "已核实属实，奖励已公告，请凭代码到指定银行领取",
         }
     }
 }

@@ -164,7 +164,7 @@ fn a_later_tip_is_linked_once_to_an_earlier_one_that_is_open() {
     assert_eq!(earlier.link(&first, false, &roster), Err(Rejection::NotTheFirst));
     let mut verified = first.clone();
     verified.verify(Verdict { holds: true, by: post(), hour: at("2026-11-24T02:00:00Z") });
-    assert_eq!(verified.state.progress(), Progress::VerifiedTrue);
+    assert_eq!(verified.state.progress(false), Progress::VerifiedTrue);
     received(4, PLACE, &[]).link(&verified, false, &roster).expect("a true one takes more");
     let false_one = {
         let mut tip = first.clone();
@@ -213,6 +213,6 @@ fn the_city_hands_a_tip_to_a_county_that_it_does_not_accuse() {
 
 #[test]
 fn an_informant_is_told_less_than_the_unit_knows() {
-    let told: Vec<&str> = State::ALL.iter().map(|state| state.progress().zh()).collect();
+    let told: Vec<&str> = State::ALL.iter().map(|state| state.progress(false).zh()).collect();
     assert_eq!(told, ["已受理", "办理中", "办理中", "已核实属实", "经核实不实"]);
 }

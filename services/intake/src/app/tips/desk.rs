@@ -18,7 +18,7 @@ use crate::{
     app::App,
     publisher,
     store::{
-        officer,
+        roles::{Acting, Officer},
         tips::{self, Row},
     },
     wire,
@@ -46,15 +46,15 @@ pub(crate) async fn link(
         Begun::New(once) => once,
     };
     let now = once.now;
-    officer::take(once.conn()).await.map_err(faults::database)?;
-    let first = resolved(once.conn(), ask.first).await?;
-    let mut rows = locked(app, once.conn(), within, &[ask.tip, first]).await?;
+    let mut officer = Acting::<Officer>::take(once.conn()).await.map_err(faults::database)?;
+    let first = resolved(officer.conn(), ask.first).await?;
+    let mut rows = locked(app, officer.conn(), within, &[ask.tip, first]).await?;
     let first = rows.remove(&first).ok_or_else(absent)?.tip;
     let mut later = rows.remove(&ask.tip).ok_or_else(|| refused(Rejection::Itself))?;
     later.tip.link(&first, ask.adds, &app.roster.current()).map_err(refused)?;
     let event = publisher::tips::linked(app, &mut later, &first, now).map_err(Fault::internal)?;
-    tips::relink(once.conn(), ask.tip, first.facts.id).await.map_err(faults::database)?;
-    save(once.conn(), &mut later).await?;
+    tips::relink(officer.conn(), ask.tip, first.facts.id).await.map_err(faults::database)?;
+    save(officer, &mut later).await?;
     log::append(once.conn(), &[event]).await.map_err(Fault::internal)?;
     once.finish(api::LinkTipsResponse { tip: Some(wire::tips::tip(&later.tip)) }).await
 }
@@ -74,11 +74,11 @@ pub(crate) async fn forward(
         Begun::New(once) => once,
     };
     let now = once.now;
-    officer::take(once.conn()).await.map_err(faults::database)?;
-    let mut row = locked(app, once.conn(), within, &[tip]).await?.remove(&tip).ok_or_else(absent)?;
+    let mut officer = Acting::<Officer>::take(once.conn()).await.map_err(faults::database)?;
+    let mut row = locked(app, officer.conn(), within, &[tip]).await?.remove(&tip).ok_or_else(absent)?;
     row.tip.forward(county, &app.roster.current()).map_err(refused)?;
     let event = publisher::tips::received(app, &mut row, now).map_err(Fault::internal)?;
-    save(once.conn(), &mut row).await?;
+    save(officer, &mut row).await?;
     log::append(once.conn(), &[event]).await.map_err(Fault::internal)?;
     once.finish(api::ForwardTipResponse { tip: Some(wire::tips::tip(&row.tip)) }).await
 }
@@ -107,10 +107,10 @@ async fn locked(
 }
 
 /// Writes a tip and goes back to the service's own role: the log and the answers are not the officer's.
-async fn save(conn: &mut PgConnection, row: &mut Row) -> Result<(), Fault> {
-    tips::update(conn, std::slice::from_ref(row)).await.map_err(faults::database)?;
+async fn save(mut officer: Acting<'_, Officer>, row: &mut Row) -> Result<(), Fault> {
+    tips::update(officer.conn(), std::slice::from_ref(row)).await.map_err(faults::database)?;
     row.tip.version += 1;
-    officer::leave(conn).await.map_err(faults::database)
+    officer.leave().await.map_err(faults::database)
 }
 
 /// There is no such tip for this caller.

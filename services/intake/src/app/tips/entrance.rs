@@ -27,6 +27,7 @@ use crate::{
         evidence::{self, NewPhoto},
     },
     store::{
+        throttle,
         tip_secrets::{self, Hashed},
         tips,
     },
@@ -108,11 +109,15 @@ async fn hashed(app: &App, code: &Code) -> Result<Hashed, Fault> {
     Ok(Hashed { salt, hash: app.codes.hash(code, salt).await?.to_vec() })
 }
 
-/// How far a tip is. A wrong receipt and a wrong code are answered alike, and after the same work.
+/// How far a tip is, with the public number of its reward's announcement. A wrong receipt and a wrong code are answered alike, and after the same work.
 ///
 /// # Errors
 /// `RESOURCE_EXHAUSTED` when the hour's tries for the receipt are used up, or too many ask at all; `NOT_FOUND`.
-pub(crate) async fn status(app: &App, receipt: &Receipt, code: Option<&Code>) -> Result<Progress, Fault> {
+pub(crate) async fn status(
+    app: &App,
+    receipt: &Receipt,
+    code: Option<&Code>,
+) -> Result<(Progress, Option<String>), Fault> {
     take_try(app, receipt).await?;
     let secret = tip_secrets::find(&app.pool, receipt).await.map_err(faults::database)?;
     let kept = secret.as_ref().and_then(|secret| secret.code.as_ref());
@@ -124,8 +129,9 @@ pub(crate) async fn status(app: &App, receipt: &Receipt, code: Option<&Code>) ->
         }
         None => kept.is_none(),
     };
-    let progress = secret.filter(|_| proven).map(|secret| secret.state.progress());
-    progress.ok_or_else(|| Fault::not_found("tip", "", "回执编号或者代码不正确"))
+    let told =
+        secret.filter(|_| proven).map(|secret| (secret.state.progress(secret.announced.is_some()), secret.announced));
+    told.ok_or_else(|| Fault::not_found("tip", "", "回执编号或者代码不正确"))
 }
 
 /// Takes one of the hour's tries for a receipt, before anything is looked up. Spans are full hours, and receipts are kept as one of 65,536
@@ -134,7 +140,7 @@ async fn take_try(app: &App, receipt: &Receipt) -> Result<(), Fault> {
     let key = hex(&app.codes.request_hash(receipt.as_str().as_bytes())[..2]);
     let now = app.clock.now();
     let span = truncate_hour(now);
-    if tip_secrets::take_slot(&app.pool, ("tip-status", &key), span, TRIES).await.map_err(faults::database)? {
+    if throttle::take_one(&app.pool, ("tip-status", &key), span, TRIES).await.map_err(faults::database)? {
         return Ok(());
     }
     let gone = Duration::try_from(now.duration_since(span)).unwrap_or(Duration::ZERO);
