@@ -3,3 +3,4 @@
 mod clocks;
 mod faults;
 mod public;
+mod traces;

@@ -81,6 +81,8 @@ def service_env(home: Home, service: str) -> dict[str, str]:
     env[f"DAFEI_{key(service)}_LISTEN"] = f"127.0.0.1:{home.state['ports'][service]}"
     if service == "intake":
         env["DAFEI_PHOTOS"] = str(home.path / "photos")
+        # All the tips of a trial come from one place.
+        env["DAFEI_TIPS_PER_MINUTE"] = "100000"
     if env["DAFEI_MODE"] == "exercise":
         env["DAFEI_EXERCISE_START"] = EXERCISE_START
     env["PATH"] = os.environ.get("PATH", "/usr/bin:/bin")
