@@ -7,7 +7,8 @@ use dafei_contracts::{
     intake::v1::{
         self as api, SuspicionState, checklist_service_client::ChecklistServiceClient,
         inspection_service_client::InspectionServiceClient, patrol_service_client::PatrolServiceClient,
-        publicity_service_client::PublicityServiceClient, roster_service_client::RosterServiceClient,
+        public_reward_service_client::PublicRewardServiceClient, publicity_service_client::PublicityServiceClient,
+        reward_office_service_client::RewardOfficeServiceClient, roster_service_client::RosterServiceClient,
         suspicion_service_client::SuspicionServiceClient,
     },
     types::v1::{self as types, Position},
@@ -16,6 +17,7 @@ use dafei_kernel::{
     agency::Agency,
     ids::{IdSource as _, SystemIds},
     role::Role,
+    time::civil_date,
 };
 use dafei_tests::{Place, World, cells, den, enterprise, month, refusal, wire};
 use dafei_tools::{
@@ -288,4 +290,99 @@ async fn notices_broadcasts_leaflets_and_inspections_are_kept_and_counted_where_
         })
         .await
         .expect("the table");
+}
+
+#[tokio::test]
+async fn a_member_passes_by_a_secretary_who_is_implicated_and_no_eye_of_the_village_learns_why() {
+    const VILLAGE: &str = "village:371324002203";
+    let world = World::from_env().expect("the suite");
+    let finder = world.actor(Role::GridMember, VILLAGE).expect("a member");
+    let case = finder.suspect("HC-9", den("支部书记家院内"), "充装液化气").await.expect("a suspicion").case_id;
+    let member = caller(Role::GridMember, VILLAGE);
+    let request = api::ReportUpRequest {
+        request_id: id(),
+        case_id: case.clone(),
+        direct_cause: api::DirectCause::SecretaryImplicated.into(),
+        ..Default::default()
+    };
+    SuspicionServiceClient::new(world.intake(&member)).report_up(request).await.expect("up");
+    let told = async |caller: &Caller| {
+        let request = api::GetSuspicionRequest { case_id: case.clone() };
+        SuspicionServiceClient::new(world.intake(caller)).get_suspicion(request).await.expect("read").into_inner()
+    };
+    let centre = told(&caller(Role::TownshipCentre, PATROLLED.township)).await;
+    let cause = centre.direct_report.expect("the centre knows").cause();
+    assert_eq!(cause, api::DirectCause::SecretaryImplicated);
+    for below in [caller(Role::VillageSecretary, VILLAGE), member] {
+        assert_eq!(told(&below).await.direct_report, None);
+    }
+    let ledger = world
+        .obligations(&case, |list| list.iter().any(|item| item.obligation.as_ref().is_some_and(|o| o.clock == "T1")))
+        .await
+        .expect("a ledger");
+    let village = |clock: &str| ledger.iter().any(|item| item.obligation.as_ref().is_some_and(|o| o.clock == clock));
+    assert!(!village("V2") && !village("V3"), "the secretary owes nothing of it");
+}
+
+#[tokio::test]
+async fn a_check_by_the_work_area_is_kept_and_does_not_count_to_the_village_s_three() {
+    const AREA: &str = "371324002-east";
+    const VILLAGE: &str = "village:371324002204";
+    let world = World::from_env().expect("the suite");
+    let admin = caller(Role::Admin, "city:371300");
+    let request = api::PutWorkAreaRequest {
+        request_id: id(),
+        work_area: Some(types::Region { level: "work-area".to_owned(), code: AREA.to_owned() }),
+        name: "东片工作区".to_owned(),
+        villages: vec![wire(VILLAGE).expect("a village")],
+    };
+    RosterServiceClient::new(world.intake(&admin)).put_work_area(request).await.expect("put");
+    let patrol = |village: &str| api::RecordPatrolRequest {
+        request_id: id(),
+        village: Some(wire(village).expect("a village")),
+        object: "村内商铺".to_owned(),
+        ..Default::default()
+    };
+    let area = caller(Role::WorkAreaSecretary, &format!("work-area:{AREA}")).in_work_area(AREA);
+    let mut patrols = PatrolServiceClient::new(world.intake(&area));
+    let answer = patrols.record_patrol(patrol(VILLAGE)).await.expect("a check").into_inner();
+    assert_eq!(answer.patrols_this_week, 0);
+    let elsewhere = patrols.record_patrol(patrol("village:371324002205")).await.expect_err("not its area");
+    assert_eq!(refusal(&elsewhere).0, Code::PermissionDenied);
+    let member = caller(Role::GridMember, VILLAGE);
+    let own = PatrolServiceClient::new(world.intake(&member)).record_patrol(patrol(VILLAGE)).await.expect("a patrol");
+    assert_eq!(own.into_inner().patrols_this_week, 1);
+}
+
+#[tokio::test]
+async fn hotlines_and_reward_standards_are_for_everyone_to_read() {
+    const COUNTY: &str = "county:371325";
+    let world = World::from_env().expect("the suite");
+    let now = exercise::now(&world.suite, &world.keys).await.expect("a clock");
+    let office = caller(Role::CountyOffice, COUNTY);
+    let mut offices = RewardOfficeServiceClient::new(world.intake(&office));
+    let region = Some(wire(COUNTY).expect("a county"));
+    let hotline = api::Hotline { region: region.clone(), number: "0539-12350".to_owned(), note: "全天".to_owned() };
+    let request = api::PutHotlineRequest { request_id: id(), hotline: Some(hotline), ended: false };
+    offices.put_hotline(request).await.expect("published");
+    let standard = api::RewardStandard {
+        region,
+        kind: "verified".to_owned(),
+        title: "举报属实".to_owned(),
+        min_fen: 10_000,
+        max_fen: 500_000,
+        basis: "举报奖励办法".to_owned(),
+        valid_from: civil_date(now).to_string(),
+        ..Default::default()
+    };
+    let request = api::PutRewardStandardRequest { request_id: id(), standard: Some(standard) };
+    offices.put_reward_standard(request).await.expect("in force");
+    let township = Some(wire("township:371325106").expect("a township"));
+    let answer = PublicRewardServiceClient::new(world.suite.anonymous(Service::Intake))
+        .get_reward_standard(api::GetRewardStandardRequest { region: township })
+        .await
+        .expect("without a token")
+        .into_inner();
+    assert!(answer.hotlines.iter().any(|one| one.number == "0539-12350"), "{answer:?}");
+    assert!(answer.standards.iter().any(|one| one.max_fen == 500_000), "{answer:?}");
 }
