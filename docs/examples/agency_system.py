@@ -60,6 +60,11 @@ class AgencySystem:
                 "text": "窝点已取缔",
                 "confirmedActs": [instruction["act"]],
                 "measures": [{"measureId": "close-1", "decidedAt": instruction["issuedAt"], "closeDown": {"note": "拆除设备"}}],
+                "exemptions": [
+                    {"measure": "WITHOUT_EXCEPTION_MAXIMUM_FINE", "reason": "另案处罚"},
+                    {"measure": "WITHOUT_EXCEPTION_STOP_PRODUCTION", "reason": "无生产可停"},
+                    {"measure": "WITHOUT_EXCEPTION_LEGAL_LIABILITY", "reason": "尚不构成犯罪"},
+                ],
             }),
         ]
 

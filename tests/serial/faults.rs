@@ -87,8 +87,12 @@ async fn survives(part: &str) {
     dev(&["part", "kill", part]).await;
     dev(&["part", "start", part]).await;
     let fine = Fine { amount_fen: 100, decision_number: "1".to_owned(), mitigation: String::new() };
-    let measures =
-        vec![Measure { measure_id: "fine".to_owned(), decided_at: Some(now.into()), kind: Some(Kind::Fine(fine)) }];
+    let measures = vec![Measure {
+        measure_id: "fine".to_owned(),
+        decided_at: Some(now.into()),
+        comply_by: None,
+        kind: Some(Kind::Fine(fine)),
+    }];
     insist("result", || station.work_off(&instruction, None, "已取缔", &["HC-9"], measures.clone())).await;
     insist("accept", || centre.accept_result(&id, "已取缔")).await;
     insist("publish", || secretary.publish(&id)).await;

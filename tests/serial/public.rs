@@ -52,6 +52,7 @@ async fn a_tip_is_handled_verified_announced_and_paid_against_its_code_alone() {
     let close = Measure {
         measure_id: "close".to_owned(),
         decided_at: Some(now.into()),
+        comply_by: None,
         kind: Some(Kind::CloseDown(CloseDown { note: "拆除".to_owned() })),
     };
     station.work_off(&instruction, None, "已取缔", &["HC-9"], vec![close]).await.expect("a result");

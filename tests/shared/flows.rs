@@ -12,7 +12,7 @@ use dafei_tools::{agency, agency_system::AgencySystem, exercise};
 use serde_json::json;
 
 fn measure(id: &str, at: Instant, kind: Kind) -> Measure {
-    Measure { measure_id: id.to_owned(), decided_at: Some(at.into()), kind: Some(kind) }
+    Measure { measure_id: id.to_owned(), decided_at: Some(at.into()), comply_by: None, kind: Some(kind) }
 }
 
 fn fine(fen: i64) -> Kind {

@@ -14,7 +14,7 @@ use dafei_contracts::{
         self as intake, Suspicion, evidence_service_client::EvidenceServiceClient,
         patrol_service_client::PatrolServiceClient, suspicion_service_client::SuspicionServiceClient,
     },
-    types::v1::{Den, Measure, Region, ResultKind, Subject, subject},
+    types::v1::{Den, Exemption, Measure, Region, ResultKind, Subject, WithoutException, measure::Kind, subject},
 };
 use dafei_kernel::{
     agency::Agency,
@@ -318,6 +318,7 @@ impl<'a> Actor<'a> {
             case_id: case_id.to_owned(),
             agency: agency.to_owned(),
             text: text.to_owned(),
+            expected_version: 0,
         };
         let answer = self.township().instruct_agency(message).await?.into_inner();
         answer.case.context("没有返回案件")
@@ -341,6 +342,7 @@ impl<'a> Actor<'a> {
             request_id: request_id(),
             case_id: case_id.to_owned(),
             reason: reason.to_owned(),
+            expected_version: 0,
         };
         self.township().escalate(message).await?;
         Ok(())
@@ -356,6 +358,7 @@ impl<'a> Actor<'a> {
             request_id: request_id(),
             case_id: case_id.to_owned(),
             public_text: public_text.to_owned(),
+            expected_version: 0,
         };
         self.township().accept_result(message).await?;
         Ok(())
@@ -405,6 +408,7 @@ impl<'a> Actor<'a> {
             case_id: case_id.to_owned(),
             text: text.to_owned(),
             public_text: public_text.to_owned(),
+            expected_version: 0,
         };
         self.county().feed_back(message).await?;
         Ok(())
@@ -450,9 +454,36 @@ impl<'a> Actor<'a> {
             kind: ResultKind::Final.into(),
             text: text.to_owned(),
             confirmed_acts: acts.iter().map(|act| (*act).to_owned()).collect(),
+            exemptions: if acts.is_empty() { Vec::new() } else { exempted(&measures) },
             measures,
+            outside_scope: false,
         };
         client.submit_result(message).await?;
         Ok(())
     }
+}
+
+/// Those of the four that are to be taken without exception (四个一律, clause F3) for which there is no measure, each with its reason.
+#[must_use]
+pub fn exempted(measures: &[Measure]) -> Vec<Exemption> {
+    let taken: Vec<WithoutException> = measures
+        .iter()
+        .filter_map(|measure| match measure.kind.as_ref()? {
+            Kind::CloseDown(_) => Some(WithoutException::CloseDown),
+            Kind::Fine(_) => Some(WithoutException::MaximumFine),
+            Kind::StopProduction(_) => Some(WithoutException::StopProduction),
+            Kind::CriminalMeasure(_) | Kind::CriminalTransfer(_) => Some(WithoutException::LegalLiability),
+            Kind::CutOff(_) | Kind::Enforcement(_) => None,
+        })
+        .collect();
+    let all = [
+        (WithoutException::CloseDown, "不属于应取缔的窝点"),
+        (WithoutException::MaximumFine, "由有管辖权的部门另案处罚"),
+        (WithoutException::StopProduction, "无生产可停"),
+        (WithoutException::LegalLiability, "尚不构成犯罪"),
+    ];
+    all.into_iter()
+        .filter(|(which, _)| !taken.contains(which))
+        .map(|(which, reason)| Exemption { measure: which.into(), reason: reason.to_owned() })
+        .collect()
 }

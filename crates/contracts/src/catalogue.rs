@@ -239,14 +239,29 @@ catalogue! {
     MeasureRecorded: Dispatch, ByTier, "measure-recorded", "";
     AuthorityDeclined: Dispatch, Township, "authority-declined", "T2 cancelled, T3 +";
     Escalated: Dispatch, County, "escalated", "T1 -, T3 -, K1 +";
-    DepartmentInstructed: Dispatch, County, "department-instructed", "K1 -";
-    DepartmentResponded: Dispatch, County, "department-responded", "K2 -";
-    AssignmentReturned: Dispatch, County, "assignment-returned", "K2, K3 cancelled, K1 + (lead's: new leg)";
-    FedBack: Dispatch, County, "fed-back", "K4 -";
+    DepartmentInstructed: Dispatch, ByTier, "department-instructed", "K1 -";
+    DepartmentResponded: Dispatch, ByTier, "department-responded", "K2 -";
+    AssignmentReturned: Dispatch, ByTier, "assignment-returned", "K2, K3 cancelled, K1 + (lead's: new leg)";
+    ExtensionRequested: Dispatch, ByTier, "extension-requested", "";
+    ExtensionDecided: Dispatch, ByTier, "extension-decided", "moves K3 when granted";
+    ReworkOrdered: Dispatch, ByTier, "rework-ordered", "T2, K3: new leg with the new instruction's delivery; K4 cancelled";
+    FedBack: Dispatch, ByTier, "fed-back", "K4 -";
     OutcomeAvailable: Dispatch, Township, "outcome-available", "P1 + where the case came from a village";
     TipVerified: Dispatch, ByTier, "tip-verified", "";
+    ComplianceRecorded: Dispatch, ByTier, "compliance-recorded", "";
+    AccessoryRecorded: Dispatch, ByTier, "accessory-recorded", "";
+    AccidentRecorded: Dispatch, ByTier, "accident-recorded", "";
+    CaseUrged: Dispatch, ByTier, "urged", "";
+    CaseSupervised: Dispatch, ByTier, "supervised", "";
+    CaseExposed: Dispatch, ByTier, "exposed", "";
+    CaseMerged: Dispatch, ByTier, "merged", "cancels all";
+    CaseWithdrawn: Dispatch, ByTier, "withdrawn", "cancels all";
     CaseClosed: Dispatch, ByTier, "closed", "settles or cancels all";
+    ReopeningRequested: Dispatch, ByTier, "reopening-requested", "";
+    ReopeningRefused: Dispatch, ByTier, "reopening-refused", "";
+    CaseReopened: Dispatch, ByTier, "reopened", "T1 + (township), K1 + (county): new legs";
     Instruction: Agency, Agency, "instruction", "";
+    InstructionNotice: Agency, Agency, "notice", "";
     Receipt: Agency, Agency, "receipt", "";
     Warned: Sla, Sla, "warned", "";
     Breached: Sla, Sla, "breached", "";
@@ -294,13 +309,32 @@ impl Event {
 
     /// The tier of an event whose family is by tier.
     fn tier(&self) -> Result<Level, ConvertError> {
+        let assignee = |assignee: Option<&pb::Assignee>| post_level(assignee.required("assignee")?.post.as_ref());
         let tier = match self {
             Self::CaseOpened(event) => event.tier(),
             Self::InstructionDelivered(event) => event.tier(),
             Self::ResultSubmitted(event) => event.tier(),
+            Self::ReworkOrdered(event) => event.tier(),
+            Self::FedBack(event) => event.tier(),
+            Self::AccessoryRecorded(event) => event.tier(),
+            Self::AccidentRecorded(event) => event.tier(),
+            Self::CaseUrged(event) => event.tier(),
+            Self::CaseSupervised(event) => event.tier(),
+            Self::CaseExposed(event) => event.tier(),
+            Self::CaseMerged(event) => event.tier(),
+            Self::CaseWithdrawn(event) => event.tier(),
             Self::CaseClosed(event) => event.tier(),
+            Self::ReopeningRequested(event) => event.tier(),
+            Self::ReopeningRefused(event) => event.tier(),
+            Self::CaseReopened(event) => event.tier(),
+            Self::DepartmentInstructed(event) => return assignee(event.assignees.first()),
+            Self::DepartmentResponded(event) => return assignee(event.assignee.as_ref()),
+            Self::AssignmentReturned(event) => return assignee(event.assignee.as_ref()),
+            Self::ExtensionRequested(event) => return assignee(event.assignee.as_ref()),
+            Self::ExtensionDecided(event) => return assignee(event.assignee.as_ref()),
             Self::ActConfirmed(event) => return post_level(event.by.as_ref()),
             Self::MeasureRecorded(event) => return post_level(event.by.as_ref()),
+            Self::ComplianceRecorded(event) => return post_level(event.by.as_ref()),
             Self::TipVerified(event) => return post_level(event.by.as_ref()),
             _ => pb::Tier::Unspecified,
         };
@@ -315,6 +349,7 @@ impl Event {
     fn agency_subject(&self, fact: &str) -> Result<Subject, EventError> {
         let post = match self {
             Self::Instruction(event) => event.assignee.as_ref().and_then(|assignee| assignee.post.as_ref()),
+            Self::InstructionNotice(event) => event.assignee.as_ref().and_then(|assignee| assignee.post.as_ref()),
             _ => self.meta().and_then(|meta| meta.actor.as_ref()),
         };
         let post = dafei_kernel::owner::Post::try_from(post.required("post")?)?;

@@ -7,8 +7,6 @@ use dafei_kernel::{
     agency::Agency,
     credit_code::CreditCode,
     industry::Industry,
-    measure::{Measure, MeasureFlaw, MeasureKind},
-    money::Fen,
     owner::{Owner, Post},
     region::Region,
     role::Role,
@@ -19,6 +17,10 @@ use dafei_kernel::{
 use uuid::Uuid;
 
 use crate::{timestamp::Timestamp, types::v1 as pb};
+
+mod measure;
+
+pub use measure::{accessory, accident, compliance, exemption, measure};
 
 /// A field that is missing or malformed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -300,64 +302,6 @@ impl From<&Subject> for pb::Subject {
             }
         };
         Self { kind: Some(kind) }
-    }
-}
-
-/// Longest id or number that an agency chooses for a measure, in characters.
-const NUMBER: usize = 64;
-/// Longest text of a measure, in characters.
-const MEASURE_TEXT: usize = 1_000;
-
-/// A measure; whether it can be one is said by [`Measure::check`].
-///
-/// # Errors
-/// When a part is missing or malformed, or a fine is below zero.
-pub fn measure(wire: &pb::Measure) -> Result<Measure, ConvertError> {
-    use pb::measure::Kind;
-    let kind = match wire.kind.as_ref().required("kind")? {
-        Kind::CloseDown(close) => {
-            MeasureKind::CloseDown { note: optional_text("close_down.note", &close.note, MEASURE_TEXT)? }
-        }
-        Kind::Fine(fine) => MeasureKind::Fine {
-            amount: Fen::new(fine.amount_fen).map_err(|_| ConvertError {
-                field: "fine.amount_fen".to_owned(),
-                reason: MeasureFlaw::FineNotPositive.code(),
-                description: "is below zero".to_owned(),
-                description_zh: MeasureFlaw::FineNotPositive.zh().to_owned(),
-            })?,
-            decision_number: optional_text("fine.decision_number", &fine.decision_number, NUMBER)?,
-            mitigation: optional_text("fine.mitigation", &fine.mitigation, MEASURE_TEXT)?,
-        },
-        Kind::StopProduction(stop) => MeasureKind::StopProduction {
-            order_number: optional_text("stop_production.order_number", &stop.order_number, NUMBER)?,
-        },
-        Kind::CriminalMeasure(criminal) => MeasureKind::CriminalMeasure { persons: criminal.persons },
-    };
-    Ok(Measure {
-        id: bounded("measure_id", &wire.measure_id, NUMBER)?,
-        decided_at: instant("decided_at", wire.decided_at)?,
-        kind,
-    })
-}
-
-impl From<&Measure> for pb::Measure {
-    fn from(measure: &Measure) -> Self {
-        use pb::measure::Kind;
-        let kind = match &measure.kind {
-            MeasureKind::CloseDown { note } => Kind::CloseDown(pb::CloseDown { note: note.clone() }),
-            MeasureKind::Fine { amount, decision_number, mitigation } => Kind::Fine(pb::Fine {
-                amount_fen: amount.get(),
-                decision_number: decision_number.clone(),
-                mitigation: mitigation.clone(),
-            }),
-            MeasureKind::StopProduction { order_number } => {
-                Kind::StopProduction(pb::StopProduction { order_number: order_number.clone() })
-            }
-            MeasureKind::CriminalMeasure { persons } => {
-                Kind::CriminalMeasure(pb::CriminalMeasure { persons: *persons })
-            }
-        };
-        Self { measure_id: measure.id.clone(), decided_at: Some(measure.decided_at.into()), kind: Some(kind) }
     }
 }
 

@@ -6,6 +6,7 @@ mod codes;
 pub mod act;
 pub mod agency;
 pub mod clock;
+pub mod conduct;
 pub mod credit_code;
 pub mod geo;
 pub mod ids;

@@ -40,6 +40,116 @@ pub enum MeasureKind {
         /// How many persons; over zero.
         persons: u32,
     },
+    /// 移送公安机关 (行刑衔接). Counted in no column: the criminal measures that follow are.
+    CriminalTransfer {
+        /// Number of the document.
+        document_number: String,
+        /// How many suspects it names.
+        persons: u32,
+    },
+    /// 停水、停电: an order to a supplier. What became of it is its compliance.
+    CutOff {
+        /// Water or power.
+        utility: Utility,
+        /// The supplier that has to obey.
+        addressee: String,
+        /// Number of the order.
+        order_number: String,
+    },
+    /// 强制执行 of a decision that was not obeyed.
+    Enforcement {
+        /// The agency itself or the court.
+        by: EnforcedBy,
+        /// Number of the decision.
+        decision_number: String,
+    },
+}
+
+/// What is cut off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Utility {
+    /// 停水.
+    Water,
+    /// 停电.
+    Power,
+}
+
+/// Who enforces.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum EnforcedBy {
+    /// 依法强制执行: the agency itself.
+    Agency,
+    /// 申请人民法院强制执行.
+    Court,
+}
+
+/// One of the four that are to be taken without exception (四个一律, 四(三) of the notice; clause F3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum WithoutException {
+    /// 一律依法关闭取缔.
+    CloseDown,
+    /// 一律按自由裁量最高幅度予以处罚: a fine; one below the maximum names its legal ground.
+    MaximumFine,
+    /// 一律依法责令停产整顿.
+    StopProduction,
+    /// 一律严肃追究法律责任: a criminal measure or a transfer.
+    LegalLiability,
+}
+
+impl WithoutException {
+    /// All four, as the notice names them.
+    pub const ALL: [Self; 4] = [Self::CloseDown, Self::MaximumFine, Self::StopProduction, Self::LegalLiability];
+
+    /// Name of its field on the wire.
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::CloseDown => "close_down",
+            Self::MaximumFine => "maximum_fine",
+            Self::StopProduction => "stop_production",
+            Self::LegalLiability => "legal_liability",
+        }
+    }
+}
+
+impl MeasureKind {
+    /// Which of the four it is.
+    #[must_use]
+    pub const fn without_exception(&self) -> Option<WithoutException> {
+        match self {
+            Self::CloseDown { .. } => Some(WithoutException::CloseDown),
+            Self::Fine { .. } => Some(WithoutException::MaximumFine),
+            Self::StopProduction { .. } => Some(WithoutException::StopProduction),
+            Self::CriminalMeasure { .. } | Self::CriminalTransfer { .. } => Some(WithoutException::LegalLiability),
+            Self::CutOff { .. } | Self::Enforcement { .. } => None,
+        }
+    }
+}
+
+/// What became of a decision by its date.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ComplianceOutcome {
+    /// 已履行.
+    Complied,
+    /// 拒不履行.
+    Refused,
+    /// 敷衍应付.
+    Perfunctory,
+}
+
+/// What became of a decision, and when that was established.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Compliance {
+    /// What became of it.
+    pub outcome: ComplianceOutcome,
+    /// When it was established.
+    pub established_at: Instant,
+    /// What was found.
+    pub note: String,
 }
 
 /// A measure taken.
@@ -49,6 +159,9 @@ pub struct Measure {
     pub id: String,
     /// When it was decided or carried out: the month in which it counts.
     pub decided_at: Instant,
+    /// By when it is to be complied with; at once (立即) when none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub comply_by: Option<Instant>,
     /// Which.
     #[serde(flatten)]
     pub kind: MeasureKind,
@@ -68,6 +181,8 @@ pub enum MeasureFlaw {
     FineTooLarge,
     /// Persons must be over zero.
     PersonsNotPositive,
+    /// Nothing can be complied with before it was decided.
+    ComplyBeforeDecision,
 }
 
 impl MeasureFlaw {
@@ -80,6 +195,7 @@ impl MeasureFlaw {
             Self::FineNotPositive => "FINE_NOT_POSITIVE",
             Self::FineTooLarge => "FINE_TOO_LARGE",
             Self::PersonsNotPositive => "PERSONS_NOT_POSITIVE",
+            Self::ComplyBeforeDecision => "COMPLY_BEFORE_DECISION",
         }
     }
 
@@ -92,6 +208,7 @@ impl MeasureFlaw {
             Self::FineNotPositive => "罚款金额必须大于零",
             Self::FineTooLarge => "罚款金额超过一百亿元，请核对单位（分）",
             Self::PersonsNotPositive => "人数必须大于零",
+            Self::ComplyBeforeDecision => "履行期限早于决定时间",
         }
     }
 
@@ -103,6 +220,7 @@ impl MeasureFlaw {
             Self::InFuture => "decided_at",
             Self::FineNotPositive | Self::FineTooLarge => "fine.amount_fen",
             Self::PersonsNotPositive => "criminal_measure.persons",
+            Self::ComplyBeforeDecision => "comply_by",
         }
     }
 }
@@ -119,6 +237,9 @@ impl Measure {
         if self.decided_at.duration_since(now) > TOLERANCE {
             return Err(MeasureFlaw::InFuture);
         }
+        if self.comply_by.is_some_and(|by| by < self.decided_at) {
+            return Err(MeasureFlaw::ComplyBeforeDecision);
+        }
         match &self.kind {
             MeasureKind::Fine { amount, .. } if amount.get() == 0 => Err(MeasureFlaw::FineNotPositive),
             MeasureKind::Fine { amount, .. } if amount.get() > MAX_FINE => Err(MeasureFlaw::FineTooLarge),
@@ -126,7 +247,10 @@ impl Measure {
             MeasureKind::Fine { .. }
             | MeasureKind::CriminalMeasure { .. }
             | MeasureKind::CloseDown { .. }
-            | MeasureKind::StopProduction { .. } => Ok(()),
+            | MeasureKind::StopProduction { .. }
+            | MeasureKind::CriminalTransfer { .. }
+            | MeasureKind::CutOff { .. }
+            | MeasureKind::Enforcement { .. } => Ok(()),
         }
     }
 }
@@ -143,7 +267,7 @@ mod tests {
     }
 
     fn measure(kind: MeasureKind) -> Measure {
-        Measure { id: "m".to_owned(), decided_at: now(), kind }
+        Measure { id: "m".to_owned(), decided_at: now(), comply_by: None, kind }
     }
 
     fn fine(fen: i64) -> Measure {
@@ -162,5 +286,8 @@ mod tests {
         assert_eq!(fine(MAX_FINE + 1).check(now()), Err(MeasureFlaw::FineTooLarge));
         assert_eq!(fine(MAX_FINE).check(now()), Ok(()));
         assert_eq!(nobody.check(now()), Err(MeasureFlaw::PersonsNotPositive));
+        let by = |minutes| Measure { comply_by: Some(now() + SignedDuration::from_mins(minutes)), ..fine(1) };
+        assert_eq!(by(-1).check(now()), Err(MeasureFlaw::ComplyBeforeDecision));
+        assert_eq!(by(0).check(now()), Ok(()));
     }
 }

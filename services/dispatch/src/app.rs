@@ -6,7 +6,7 @@ mod writer;
 
 use std::sync::Arc;
 
-use dafei_dispatch_core::{authority::Authority, routing::Table};
+use dafei_dispatch_core::{authority::Authority, case::Limits, routing::Table};
 use dafei_kernel::{clock::SharedClock, ids::IdSource, time::Instant};
 use dafei_shell::roster::RosterView;
 use jiff::SignedDuration;
@@ -34,6 +34,8 @@ pub struct App {
     pub routing: Table,
     /// What lies within the townships' authority.
     pub authority: Authority,
+    /// Bounds that the document leaves open.
+    pub limits: Limits,
     /// How long after its issue an instruction counts as delivered at the latest.
     pub assumed_after: SignedDuration,
 }

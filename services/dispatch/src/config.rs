@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::Context as _;
-use dafei_dispatch_core::{authority::Authority, routing::Table};
+use dafei_dispatch_core::{authority::Authority, case::Limits, routing::Table};
 use dafei_runtime::config::{ConfigError, Reader, Service, Source, parse};
 use jiff::SignedDuration;
 
@@ -25,6 +25,8 @@ pub struct Settings {
     pub authority: Option<PathBuf>,
     /// How long after its issue an instruction counts as delivered at the latest.
     pub assumed_after: SignedDuration,
+    /// Bounds that the document leaves open.
+    pub limits: Limits,
 }
 
 impl Settings {
@@ -38,12 +40,22 @@ impl Settings {
         let routing = reader.optional("DAFEI_ROUTING_FILE", parse::path);
         let authority = reader.optional("DAFEI_AUTHORITY_FILE", parse::path);
         let minutes = reader.value("DAFEI_ASSUMED_DELIVERY_MINUTES", parse::whole(1_i64, 1_440));
+        let returns = reader.value("DAFEI_MAX_RETURNS", parse::whole(1_u32, 10));
+        let extensions = reader.value("DAFEI_MAX_EXTENSIONS", parse::whole(0_u32, 10));
+        let extension_days = reader.value("DAFEI_MAX_EXTENSION_DAYS", parse::whole(1_u32, 60));
+        let reopen_days = reader.value("DAFEI_REOPEN_DAYS", parse::whole(1_i64, 3_650));
         let checked = reader.finish()?;
         Ok(Self {
             common: common.get(&checked),
             routing: routing.get(&checked),
             authority: authority.get(&checked),
             assumed_after: SignedDuration::from_mins(minutes.get(&checked)),
+            limits: Limits {
+                returns: returns.get(&checked),
+                extensions: extensions.get(&checked),
+                extension_days: extension_days.get(&checked),
+                reopen_within: SignedDuration::from_hours(24 * reopen_days.get(&checked)),
+            },
         })
     }
 

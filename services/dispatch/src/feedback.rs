@@ -29,6 +29,13 @@ const MEASURE_FIELDS: &[&str] = &[
     "stop_production",
     "criminalMeasure",
     "criminal_measure",
+    "criminalTransfer",
+    "criminal_transfer",
+    "cutOff",
+    "cut_off",
+    "enforcement",
+    "complyBy",
+    "comply_by",
 ];
 /// The fields of the kinds of measure.
 const KIND_FIELDS: &[&str] = &[
@@ -41,7 +48,16 @@ const KIND_FIELDS: &[&str] = &[
     "orderNumber",
     "order_number",
     "persons",
+    "documentNumber",
+    "document_number",
+    "utility",
+    "addressee",
+    "by",
 ];
+/// The fields of an exemption.
+const EXEMPTION_FIELDS: &[&str] = &["measure", "reason"];
+/// The fields of a compliance.
+const COMPLIANCE_FIELDS: &[&str] = &["measureId", "measure_id", "outcome", "establishedAt", "established_at", "note"];
 
 /// A feedback as it came.
 #[derive(Debug)]
@@ -113,7 +129,7 @@ pub(crate) fn read(subject: &str, payload: &[u8]) -> Option<Letter> {
 }
 
 fn check(unit: &Unit, kind: &str, value: Value) -> Result<Said, Wrong> {
-    let stray = unknown_measure_field(&value);
+    let stray = unknown_shared_field(&value);
     let message: ev::Feedback = serde_json::from_value(value).map_err(|error| malformed(&error.to_string()))?;
     if let Some(field) = stray {
         return Err(unknown_field(field));
@@ -152,7 +168,12 @@ fn step(body: &Body) -> Result<(&'static str, Step), Wrong> {
             Ok(("response", Step::Respond { plan }))
         }
         Body::Result(result) => {
-            let report = wire::result_report(result.kind, &result.text, &result.confirmed_acts, &result.measures);
+            let report = wire::result_report(
+                (result.kind, &result.text),
+                (&result.confirmed_acts, result.outside_scope),
+                &result.measures,
+                &result.exemptions,
+            );
             Ok(("result", Step::SubmitResult(report.map_err(under("result"))?)))
         }
         Body::Declined(declined) => {
@@ -160,6 +181,18 @@ fn step(body: &Body) -> Result<(&'static str, Step), Wrong> {
             let legal_basis = convert::optional_text("legal_basis", &declined.legal_basis, wire::REASON)
                 .map_err(under("declined"))?;
             Ok(("declined", Step::Decline { reason, legal_basis }))
+        }
+        Body::Extension(extension) => {
+            let reason = convert::bounded("reason", &extension.reason, wire::REASON).map_err(under("extension"))?;
+            let working_days = extension.working_days;
+            // Whether the limit has passed by then is the monitor's to say: what was asked after it moves nothing.
+            Ok(("extension", Step::RequestExtension { working_days, reason, overdue: false }))
+        }
+        Body::Compliance(body) => {
+            let read = body.compliance.as_ref().ok_or_else(|| ConvertError::required("compliance"));
+            let read = read.and_then(|wire| convert::compliance(wire).map_err(|error| error.under("compliance")));
+            let (measure, compliance) = read.map_err(under("compliance"))?;
+            Ok(("compliance", Step::RecordCompliance { measure, compliance }))
         }
     }
 }
@@ -182,20 +215,29 @@ fn unknown_field(field: String) -> Wrong {
 }
 
 /// A field of a measure that is none.
-fn unknown_measure_field(value: &Value) -> Option<String> {
-    let measures = value.get("result")?.get("measures")?.as_array()?;
-    for (place, measure) in measures.iter().enumerate() {
+fn unknown_shared_field(value: &Value) -> Option<String> {
+    let list = |name: &str| value.get("result").and_then(|result| result.get(name)?.as_array()).into_iter().flatten();
+    for (place, measure) in list("measures").enumerate() {
+        if let Some(name) = stray(measure, MEASURE_FIELDS) {
+            return Some(format!("result.measures[{place}].{name}"));
+        }
         for (name, kind) in measure.as_object()? {
-            if !MEASURE_FIELDS.contains(&name.as_str()) {
-                return Some(format!("result.measures[{place}].{name}"));
-            }
-            let stray = kind.as_object().and_then(|kind| kind.keys().find(|key| !KIND_FIELDS.contains(&key.as_str())));
-            if let Some(stray) = stray {
+            if let Some(stray) = stray(kind, KIND_FIELDS) {
                 return Some(format!("result.measures[{place}].{name}.{stray}"));
             }
         }
     }
-    None
+    for (place, exemption) in list("exemptions").enumerate() {
+        if let Some(name) = stray(exemption, EXEMPTION_FIELDS) {
+            return Some(format!("result.exemptions[{place}].{name}"));
+        }
+    }
+    let name = stray(value.get("compliance")?.get("compliance")?, COMPLIANCE_FIELDS)?;
+    Some(format!("compliance.compliance.{name}"))
+}
+
+fn stray<'a>(value: &'a Value, known: &[&str]) -> Option<&'a String> {
+    value.as_object()?.keys().find(|name| !known.contains(&name.as_str()))
 }
 
 #[cfg(test)]

@@ -3,8 +3,10 @@
 mod agency;
 mod cases;
 mod county;
+mod opening;
 mod systems;
 mod township;
+mod turns;
 
 use std::sync::Arc;
 
@@ -12,8 +14,8 @@ use dafei_contracts::{
     convert,
     dispatch::v1::{
         agency_service_server::AgencyServiceServer, agency_system_service_server::AgencySystemServiceServer,
-        case_service_server::CaseServiceServer, county_service_server::CountyServiceServer,
-        township_service_server::TownshipServiceServer,
+        case_service_server::CaseServiceServer, case_turn_service_server::CaseTurnServiceServer,
+        county_service_server::CountyServiceServer, township_service_server::TownshipServiceServer,
     },
 };
 use dafei_dispatch_core::case::{Command, Means, Obstacle, Rejection, Step};
@@ -30,10 +32,11 @@ use crate::{
 };
 
 /// The names of the services, for health and reflection.
-pub const SERVICES: [&str; 5] = [
+pub const SERVICES: [&str; 6] = [
     "dafei.dispatch.v1.CaseService",
     "dafei.dispatch.v1.TownshipService",
     "dafei.dispatch.v1.CountyService",
+    "dafei.dispatch.v1.CaseTurnService",
     "dafei.dispatch.v1.AgencyService",
     "dafei.dispatch.v1.AgencySystemService",
 ];
@@ -61,6 +64,7 @@ impl Grpc {
             .add_service(CaseServiceServer::new(self.clone()))
             .add_service(TownshipServiceServer::new(self.clone()))
             .add_service(CountyServiceServer::new(self.clone()))
+            .add_service(CaseTurnServiceServer::new(self.clone()))
             .add_service(AgencyServiceServer::new(self.clone()))
             .add_service(AgencySystemServiceServer::new(self));
         routes.routes()
@@ -89,28 +93,35 @@ fn write(
     Ok(Write { request: Some((key, faults::payload_hash(payload))), action })
 }
 
-/// A command of the caller to a case; the writer checks that the step is the caller's.
-fn to_case(principal: &Principal, case_id: &str, command: Command) -> Result<Action, Fault> {
+/// A command of the caller to a case as he has seen it; the writer checks that the step is the caller's.
+fn to_case(principal: &Principal, (case_id, expected_version): (&str, i64), command: Command) -> Result<Action, Fault> {
     let case = convert::uuid("case_id", case_id).map_err(faults::convert)?;
-    Ok(order(principal, Some(case), command))
+    if expected_version < 0 {
+        return Err(Fault::field("expected_version", "INVALID", "is below zero", "版本号不能为负"));
+    }
+    let order = order(principal, Some(case), command);
+    let expected_version = (expected_version > 0).then_some(expected_version);
+    Ok(Action::Case(Box::new(Order { expected_version, ..order })))
 }
 
 /// A step of the caller with an instruction.
 fn to_instruction(principal: &Principal, instruction_id: &str, step: Step) -> Result<Action, Fault> {
     let id = convert::uuid("instruction_id", instruction_id).map_err(faults::convert)?;
-    Ok(order(principal, None, Command::Instruction { id, step }))
+    Ok(Action::Case(Box::new(order(principal, None, Command::Instruction { id, step }))))
 }
 
-fn order(principal: &Principal, case: Option<Uuid>, command: Command) -> Action {
-    Action::Case(Box::new(Order {
+fn order(principal: &Principal, case: Option<Uuid>, command: Command) -> Order {
+    Order {
         case,
         command,
         actor: Some(scope::post(principal)),
         guarded: true,
+        expected_version: None,
+        then: None,
         at: None,
         means: Means::Rpc,
         traceparent: telemetry::current_traceparent(),
-    }))
+    }
 }
 
 /// A text that must be there, as the caller typed it.
@@ -123,6 +134,7 @@ impl From<Refusal> for Fault {
         match refusal {
             Refusal::Rejected(rejection) => rejected(&rejection),
             Refusal::OutOfScope => scope::out_of_scope(),
+            Refusal::OtherVersion(current) => Self::OtherVersion { current },
             Refusal::RequestIdReused => Self::AlreadyExists {
                 reason: "REQUEST_ID_REUSED".into(),
                 description_zh: "请求编号已用于另一份内容".into(),

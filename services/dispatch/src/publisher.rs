@@ -1,11 +1,14 @@
 //! From the core's events to those of the catalogue: the one place where a private event becomes a public one.
 
 use dafei_contracts::{Event as Public, events::v1 as ev};
-use dafei_dispatch_core::case::{Assignee, Case, Delivery, Event, Facts, Instruction, Verdict};
+use dafei_dispatch_core::case::{Assignee, Case, Cause, Delivery, Event, Facts, Instruction, Tier, Verdict};
 use dafei_kernel::{owner::Post, time::Instant};
 use uuid::Uuid;
 
 use crate::wire;
+
+mod notices;
+mod turns;
 
 /// A public event with the aggregate that it belongs to; without its `meta`.
 pub(crate) struct Translated {
@@ -18,25 +21,29 @@ pub(crate) struct Translated {
 pub(crate) enum Aggregate {
     /// The case's own events, on DAFEI_DISPATCH.
     Case,
-    /// An instruction as its agency gets it, on DAFEI_AGENCY: its only event.
-    Instruction(Uuid),
+    /// An instruction as its agency gets it, on DAFEI_AGENCY, and the notices that follow: which, and its sequence.
+    Instruction(Uuid, i64),
 }
 
-/// The public events of a private one; `case` is the case after it. None for what is kept and not published.
-pub(crate) fn translate(case: &Case, event: &Event) -> Vec<Translated> {
+/// The public events of a private one; `case` is the case after it, `told` how many notices each of its instructions had had before it. None for
+/// what is kept and not published.
+pub(crate) fn translate(told: &[u32], case: &Case, event: &Event) -> Vec<Translated> {
     if !case.publishes(event) {
         return Vec::new();
     }
     let mut events: Vec<Translated> =
         of_case(case, event).map(|event| Translated { event, of: Aggregate::Case }).into_iter().collect();
     let issued: &[Assignee] = match event {
-        Event::AgencyInstructed { assignee, .. } => std::slice::from_ref(assignee),
+        Event::AgencyInstructed { assignee, .. } | Event::ReworkOrdered { assignee, .. } => {
+            std::slice::from_ref(assignee)
+        }
         Event::DepartmentInstructed { assignees, .. } => assignees,
         _ => &[],
     };
     events.extend(issued.iter().filter_map(|assignee| case.instruction(assignee.instruction)).map(|instruction| {
-        Translated { event: instruction_event(case, instruction).into(), of: Aggregate::Instruction(instruction.id) }
+        Translated { event: instruction_event(case, instruction).into(), of: Aggregate::Instruction(instruction.id, 1) }
     }));
+    events.extend(notices::of(told, case, event));
     events
 }
 
@@ -53,9 +60,12 @@ fn of_case(case: &Case, event: &Event) -> Option<Public> {
         }
         .into(),
         Event::Delivered { instruction, delivery } => delivered(case, *instruction, *delivery).into(),
-        Event::Accepted { .. } | Event::TipAttached { .. } | Event::TipsHandedOver { .. } => return None,
+        Event::Accepted { .. }
+        | Event::TipAttached { .. }
+        | Event::TipsHandedOver { .. }
+        | Event::DuplicateAbsorbed { .. } => return None,
         Event::Responded { instruction, at, .. } => responded(case, *instruction, *at).into(),
-        Event::ResultSubmitted { instruction, kind, text, at } => {
+        Event::ResultSubmitted { instruction, kind, text, exemptions, at } => {
             let by = By::of(case, *instruction);
             ev::ResultSubmitted {
                 meta: None,
@@ -66,10 +76,11 @@ fn of_case(case: &Case, event: &Event) -> Option<Public> {
                 kind: wire::result_kind(*kind).into(),
                 text: text.clone(),
                 submitted_at: Some((*at).into()),
+                exemptions: exemptions.iter().map(|(which, reason)| (which, reason).into()).collect(),
             }
             .into()
         }
-        Event::ActConfirmed { instruction, act, at } => ev::ActConfirmed {
+        Event::ActConfirmed { instruction, act, outside_scope, at } => ev::ActConfirmed {
             meta: None,
             case_id,
             act: act.code().to_owned(),
@@ -77,6 +88,7 @@ fn of_case(case: &Case, event: &Event) -> Option<Public> {
             by: By::of(case, *instruction).post(),
             confirmed_at: Some((*at).into()),
             source: wire::source(case.facts.source).into(),
+            outside_scope: *outside_scope,
         }
         .into(),
         Event::MeasureRecorded { instruction, measure, .. } => ev::MeasureRecorded {
@@ -102,20 +114,23 @@ fn of_case(case: &Case, event: &Event) -> Option<Public> {
             .into()
         }
         Event::Escalated { reason, .. } => {
-            ev::Escalated { meta: None, case_id, county: Some((&case.facts.county).into()), reason: reason.clone() }
-                .into()
+            let county = case.facts.county.as_ref().map(Into::into);
+            ev::Escalated { meta: None, case_id, county, reason: reason.clone() }.into()
         }
-        Event::DepartmentInstructed { assignees, leg, route, deviation_reason, text, .. } => ev::DepartmentInstructed {
-            meta: None,
-            case_id,
-            assignees: assignees.iter().map(wire::assignee).collect(),
-            leg: *leg,
-            route_rule: route.rule.clone(),
-            route_version: route.version.clone(),
-            deviation_reason: deviation_reason.clone(),
-            text: text.clone(),
+        Event::DepartmentInstructed { assignees, leg, route, deviation_reason, text, binding, .. } => {
+            ev::DepartmentInstructed {
+                meta: None,
+                case_id,
+                assignees: assignees.iter().map(wire::assignee).collect(),
+                leg: *leg,
+                route_rule: route.rule.clone(),
+                route_version: route.version.clone(),
+                deviation_reason: deviation_reason.clone(),
+                text: text.clone(),
+                binding: *binding,
+            }
+            .into()
         }
-        .into(),
         Event::AssignmentReturned { instruction, reason, legal_basis, at } => {
             let by = By::of(case, *instruction);
             ev::AssignmentReturned {
@@ -129,7 +144,10 @@ fn of_case(case: &Case, event: &Event) -> Option<Public> {
             }
             .into()
         }
-        Event::FedBack { leg, text, .. } => ev::FedBack { meta: None, case_id, leg: *leg, text: text.clone() }.into(),
+        Event::FedBack { leg, text, .. } => {
+            let tier = wire::tier(case.tier()).into();
+            ev::FedBack { meta: None, case_id, leg: *leg, text: text.clone(), tier }.into()
+        }
         Event::OutcomeAvailable { public_text, .. } => ev::OutcomeAvailable {
             meta: None,
             case_id,
@@ -140,8 +158,39 @@ fn of_case(case: &Case, event: &Event) -> Option<Public> {
         Event::TipVerified { tip, verdict, instruction, at } => {
             verified(case, (*tip, *verdict), *instruction, *at).into()
         }
-        Event::Closed { tier, .. } => ev::CaseClosed { meta: None, case_id, tier: wire::tier(*tier).into() }.into(),
+        Event::Closed { tier, cause, reason, .. } => closed(case_id, *tier, *cause, reason),
+        Event::ExtensionRequested { .. }
+        | Event::ExtensionDecided { .. }
+        | Event::ReworkOrdered { .. }
+        | Event::ComplianceRecorded { .. }
+        | Event::Urged { .. }
+        | Event::Supervised { .. }
+        | Event::AccidentRecorded { .. }
+        | Event::AccessoryRecorded { .. }
+        | Event::Exposed { .. }
+        | Event::ExposureRetracted { .. }
+        | Event::ReopeningRequested { .. }
+        | Event::ReopeningRefused { .. }
+        | Event::Reopened { .. } => return turns::of(case, event),
     })
+}
+
+/// The end of a case, by its cause.
+fn closed(case_id: String, tier: Tier, cause: Cause, reason: &str) -> Public {
+    let tier = wire::tier(tier).into();
+    let because = match cause {
+        Cause::Published => ev::CloseCause::Published,
+        Cause::NoVillage => ev::CloseCause::Settled,
+        Cause::OwnFinding => ev::CloseCause::OwnFinding,
+        Cause::Withdrawn => {
+            return ev::CaseWithdrawn { meta: None, case_id, tier, reason: reason.to_owned() }.into();
+        }
+        Cause::Merged { into } => {
+            let into_case_id = into.to_string();
+            return ev::CaseMerged { meta: None, case_id, into_case_id, tier, reason: reason.to_owned() }.into();
+        }
+    };
+    ev::CaseClosed { meta: None, case_id, tier, cause: because.into() }.into()
 }
 
 fn opened(facts: &Facts) -> ev::CaseOpened {
@@ -158,6 +207,12 @@ fn opened(facts: &Facts) -> ev::CaseOpened {
         found_at: Some(facts.found_at.into()),
         reached_at: Some(facts.reached_at.into()),
         tier: wire::tier(facts.start()).into(),
+        finder: facts.finder.as_ref().map(|finder| ev::Assignee {
+            instruction_id: finder.instruction.to_string(),
+            post: Some((&finder.post).into()),
+            lead: true,
+        }),
+        place: facts.place.as_ref().map(Into::into),
     }
 }
 
@@ -214,11 +269,13 @@ fn instruction_event(case: &Case, instruction: &Instruction) -> ev::Instruction 
         act_name: facts.act.name_zh().to_owned(),
         act_text: facts.act_text.clone(),
         subject: Some((&facts.subject).into()),
-        village: facts.village.as_ref().map(Into::into),
+        village: facts.village.as_ref().or(facts.place.as_ref()).map(Into::into),
         description: facts.description.clone(),
         text: instruction.text.clone(),
         issued_at: Some(instruction.issued_at.into()),
         leg: instruction.leg,
+        binding: instruction.binding,
+        rework: instruction.rework_of.is_some(),
     }
 }
 

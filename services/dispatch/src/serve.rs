@@ -34,6 +34,7 @@ pub async fn serve(mut started: Started, settings: &Settings) -> anyhow::Result<
         routing: settings.routing_table()?,
         authority: settings.township_authority()?,
         assumed_after: settings.assumed_after,
+        limits: settings.limits,
     });
     started.keep_stream(feedback_stream());
     started.keep_stream(acks_stream());

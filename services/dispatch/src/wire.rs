@@ -7,8 +7,12 @@ use dafei_contracts::{
     types::v1 as types,
 };
 use dafei_dispatch_core::case::{
-    Assignee, Case, Instruction, InstructionState, Means, ResultKind, ResultReport, Source, StageKind, Tier, Verdict,
+    Assignee, InstructionState, Means, ResultKind, ResultReport, Source, StageKind, Tier, Verdict,
 };
+
+mod shown;
+
+pub(crate) use shown::{case, instruction};
 
 /// Longest text of an order, a plan or a notice, in characters.
 pub(crate) const TEXT: usize = 2_000;
@@ -33,6 +37,7 @@ pub(crate) fn tier(tier: Tier) -> ev::Tier {
     match tier {
         Tier::Township => ev::Tier::Township,
         Tier::County => ev::Tier::County,
+        Tier::City => ev::Tier::City,
     }
 }
 
@@ -48,6 +53,7 @@ pub(crate) fn means(means: Means) -> ev::DeliveryMeans {
         Means::Consumer => ev::DeliveryMeans::Consumer,
         Means::Rpc => ev::DeliveryMeans::Rpc,
         Means::Assumed => ev::DeliveryMeans::Assumed,
+        Means::OwnFinding => ev::DeliveryMeans::OwnFinding,
     }
 }
 
@@ -55,6 +61,7 @@ pub(crate) fn result_kind(kind: ResultKind) -> types::ResultKind {
     match kind {
         ResultKind::Interim => types::ResultKind::Interim,
         ResultKind::Final => types::ResultKind::Final,
+        ResultKind::Unfounded => types::ResultKind::Unfounded,
     }
 }
 
@@ -92,61 +99,17 @@ pub(crate) fn instruction_state(state: InstructionState) -> api::InstructionStat
     }
 }
 
-/// A case as the API shows it.
-pub(crate) fn case(case: &Case) -> api::Case {
-    let facts = &case.facts;
-    api::Case {
-        case_id: facts.id.to_string(),
-        state: state(case.stage.kind()).into(),
-        source: source(facts.source).into(),
-        act: facts.act.code().to_owned(),
-        act_text: facts.act_text.clone(),
-        sector: facts.act.sector().code().to_owned(),
-        subject: Some((&facts.subject).into()),
-        village: facts.village.as_ref().map(Into::into),
-        township: facts.township.as_ref().map(Into::into),
-        county: Some((&facts.county).into()),
-        description: facts.description.clone(),
-        found_at: Some(facts.found_at.into()),
-        reached_at: Some(facts.reached_at.into()),
-        instructions: case.instructions.iter().map(|one| instruction(case, one)).collect(),
-        public_text: case.stage.public_text().to_owned(),
-        version: case.sequence,
-    }
-}
-
-/// An instruction as the API shows it.
-pub(crate) fn instruction(case: &Case, instruction: &Instruction) -> api::Instruction {
-    let response = instruction.response.as_ref();
-    let result = instruction.result.as_ref();
-    api::Instruction {
-        instruction_id: instruction.id.to_string(),
-        case_id: case.facts.id.to_string(),
-        post: Some((&instruction.post).into()),
-        lead: instruction.lead,
-        leg: instruction.leg,
-        state: instruction_state(instruction.state()).into(),
-        text: instruction.text.clone(),
-        issued_at: Some(instruction.issued_at.into()),
-        delivered_at: instruction.delivery.map(|delivery| delivery.at.into()),
-        responded_at: response.map(|response| response.at.into()),
-        plan: response.map(|response| response.plan.clone()).unwrap_or_default(),
-        result_at: result.map(|given| given.first_at.into()),
-        result_kind: result.map_or(types::ResultKind::Unspecified, |given| result_kind(given.kind)).into(),
-        result_text: result.map(|given| given.text.clone()).unwrap_or_default(),
-    }
-}
-
 /// A result as an agency sends it, by gRPC or by NATS.
 pub(crate) fn result_report(
-    kind: i32,
-    text: &str,
-    confirmed_acts: &[String],
+    (kind, text): (i32, &str),
+    (confirmed_acts, outside_scope): (&[String], bool),
     measures: &[types::Measure],
+    exemptions: &[types::Exemption],
 ) -> Result<ResultReport, ConvertError> {
     let kind = match types::ResultKind::try_from(kind) {
         Ok(types::ResultKind::Interim) => ResultKind::Interim,
         Ok(types::ResultKind::Final) => ResultKind::Final,
+        Ok(types::ResultKind::Unfounded) => ResultKind::Unfounded,
         Ok(types::ResultKind::Unspecified) | Err(_) => return Err(ConvertError::required("kind")),
     };
     if measures.len() > MEASURES {
@@ -159,6 +122,12 @@ pub(crate) fn result_report(
             .iter()
             .enumerate()
             .map(|(place, code)| convert::act(&format!("confirmed_acts[{place}]"), code))
+            .collect::<Result<_, _>>()?,
+        outside_scope,
+        exemptions: exemptions
+            .iter()
+            .enumerate()
+            .map(|(place, wire)| convert::exemption(wire).map_err(|error| error.under(&format!("exemptions[{place}]"))))
             .collect::<Result<_, _>>()?,
         measures: measures
             .iter()

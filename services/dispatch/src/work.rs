@@ -6,8 +6,10 @@ use std::collections::{BTreeMap, HashMap};
 
 use bytes::Bytes;
 use dafei_contracts::{Event as Public, catalogue::EventError, chain};
-use dafei_dispatch_core::case::{Case, Command, Context, Event, Means, Reason, Rejection, decide, evolve};
-use dafei_kernel::{owner::Post, role::Role, time::Instant};
+use dafei_dispatch_core::case::{
+    Case, Command, Context, Event, Means, Reason, Rejection, decide, evolve, may, may_merge,
+};
+use dafei_kernel::{owner::Post, time::Instant};
 use dafei_messaging::{batch::BatchFailure, event::NewEvent, log};
 use dafei_shell::publish::{self, Outgoing};
 use sqlx::PgConnection;
@@ -33,6 +35,10 @@ pub(crate) struct Order {
     pub(crate) actor: Option<Post>,
     /// Whether the actor must be the post whose step it is.
     pub(crate) guarded: bool,
+    /// Sequence of the case that the actor has seen; not checked when none.
+    pub(crate) expected_version: Option<i64>,
+    /// What follows on it in the same case, and was checked to be possible: both are done, or neither.
+    pub(crate) then: Option<Box<Order>>,
     /// The instant that counts; that of the transaction when none.
     pub(crate) at: Option<Instant>,
     /// How the instruction arrived, where the step shows that it did.
@@ -47,6 +53,9 @@ impl Order {
         let (mut cases, mut instructions) = (Vec::new(), Vec::new());
         for order in orders {
             cases.extend(order.case);
+            if let Command::Merge { into, .. } = &order.command {
+                cases.push(*into);
+            }
             if let (None, Command::Instruction { id, .. }) = (order.case, &order.command) {
                 instructions.push(*id);
             }
@@ -64,6 +73,9 @@ pub enum Refusal {
     /// It is another post's step.
     #[error("it is another post's step")]
     OutOfScope,
+    /// The case has moved on since the caller saw it: its sequence now.
+    #[error("the case is at version {0}")]
+    OtherVersion(i64),
     /// The request id stands for another payload.
     #[error("the request id was used with another payload")]
     RequestIdReused,
@@ -149,25 +161,49 @@ impl<'a> Work<'a> {
             (_, case) => (case, Reason::NoSuchCase),
         };
         let id = case.ok_or_else(|| Rejection::absent(reason))?;
-        let held = self.held.get(&id);
+        let held = self.case(id);
         if let (true, Some(held), Some(actor)) = (order.guarded, held, &order.actor)
-            && !owns_step(actor, &held.case, &order.command)
+            && !may(actor, held, &order.command)
         {
             return Err(Refusal::OutOfScope);
         }
+        if let (Some(held), Some(expected)) = (held, order.expected_version)
+            && held.sequence != expected
+        {
+            return Err(Refusal::OtherVersion(held.sequence));
+        }
+        if let (Some(held), Command::Merge { into, .. }) = (held, &order.command) {
+            let absorb = self.absorbing(held, *into, order)?;
+            self.apply(*into, &absorb, order)?;
+        }
+        self.apply(id, &order.command, order)?;
+        Ok(id)
+    }
+
+    fn apply(&mut self, id: Uuid, command: &Command, order: &Order) -> Result<(), Refusal> {
         let context = Context {
             at: order.at.unwrap_or(self.now),
             now: self.now,
             means: order.means,
             routing: &self.app.routing,
             authority: &self.app.authority,
+            limits: self.app.limits,
             ids: &*self.app.ids,
         };
-        let events = decide(held.map(|held| &held.case), &order.command, &context)?;
-        if !events.is_empty() {
-            self.take(id, &events, order)?;
+        let events = decide(self.case(id), command, &context)?;
+        if events.is_empty() { Ok(()) } else { self.take(id, &events, order) }
+    }
+
+    /// What the other case takes over when this one ends in it: after this both commands are accepted, or none is asked. The actor must have a
+    /// part in the other case too.
+    fn absorbing(&self, case: &Case, into: Uuid, order: &Order) -> Result<Command, Refusal> {
+        let other = self.case(into).ok_or_else(|| Rejection::field(Reason::NoSuchCase, "into_case_id"))?;
+        let (centre, office) = (other.facts.centre(), other.facts.office());
+        if order.guarded && order.actor.is_some() && order.actor != centre && order.actor.as_ref() != Some(&office) {
+            return Err(Refusal::OutOfScope);
         }
-        Ok(id)
+        may_merge(case, other)?;
+        Ok(Command::Absorb { case: case.facts.id, tips: case.free_tips() })
     }
 
     /// Evolves the case by the events and makes the public ones of them; all or nothing.
@@ -177,9 +213,12 @@ impl<'a> Work<'a> {
         let mut head = held.map(|held| held.chain_head.clone()).unwrap_or_default();
         let mut rows = Vec::new();
         for event in events {
+            // Instructions are only ever added, so their places tell them apart.
+            let told: Vec<u32> =
+                case.iter().flat_map(|case| &case.instructions).map(|instruction| instruction.notices).collect();
             case = evolve(case, event);
             if let Some(case) = &case {
-                self.publish(case, event, order, &mut head, &mut rows)?;
+                self.publish((&told, case), event, order, &mut head, &mut rows)?;
             }
         }
         let Some(case) = case else { return Ok(()) };
@@ -201,16 +240,16 @@ impl<'a> Work<'a> {
 
     fn publish(
         &self,
-        case: &Case,
+        (told, case): (&[u32], &Case),
         event: &Event,
         order: &Order,
         head: &mut String,
         rows: &mut Vec<NewEvent>,
     ) -> Result<(), Refusal> {
-        for translated in publisher::translate(case, event) {
+        for translated in publisher::translate(told, case, event) {
             let (aggregate, sequence, chain_head) = match translated.of {
                 Aggregate::Case => (case.facts.id, case.sequence, head.clone()),
-                Aggregate::Instruction(id) => (id, 1, String::new()),
+                Aggregate::Instruction(id, sequence) => (id, sequence, String::new()),
             };
             let meta = Meta {
                 aggregate,
@@ -268,22 +307,5 @@ impl<'a> Work<'a> {
         instructions::update(conn, &moved).await?;
         log::append(conn, &self.outgoing).await?;
         Ok(())
-    }
-}
-
-/// Whether the step is the actor's: the centre of the case's township, the office of its county, the unit of the instruction.
-fn owns_step(actor: &Post, case: &Case, command: &Command) -> bool {
-    match command {
-        Command::InstructAgency { .. } | Command::Escalate { .. } | Command::AcceptResult { .. } => {
-            actor.role == Role::TownshipCentre && case.facts.township.as_ref() == Some(&actor.region)
-        }
-        Command::AssignDepartment { .. } | Command::FeedBack { .. } => {
-            actor.role == Role::CountyOffice && actor.region == case.facts.county
-        }
-        Command::Instruction { id, .. } => case.instruction(*id).is_some_and(|one| one.post == *actor),
-        // Not steps of a post: they come from intake's events alone.
-        Command::Open(_) | Command::Publish | Command::Withdraw | Command::HandOver { .. } | Command::AttachTips(_) => {
-            false
-        }
     }
 }

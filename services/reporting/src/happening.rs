@@ -61,6 +61,8 @@ fn measure(wire: &types::Measure, subject: Option<&types::Subject>) -> Result<Op
         Kind::Fine(fine) => Measure::Fine { fen: fine.amount_fen },
         Kind::StopProduction(types::StopProduction { .. }) => Measure::StopProduction,
         Kind::CriminalMeasure(criminal) => Measure::CriminalMeasure { persons: criminal.persons },
+        // In no column of 附件2: the criminal measures that follow a transfer are.
+        Kind::CriminalTransfer(_) | Kind::CutOff(_) | Kind::Enforcement(_) => return Ok(None),
     };
     Ok(Some(What::Measure {
         measure_id: convert::bounded("measure.measure_id", &wire.measure_id, 200)?,

@@ -224,6 +224,11 @@ impl Floor {
         let result = json!({
             "kind": "RESULT_KIND_FINAL", "text": "已取缔", "confirmedActs": ["FW-1"],
             "measures": [{"measureId": "close", "decidedAt": dafei_kernel::clock::Clock::now(&dafei_kernel::clock::SystemClock).to_string(), "closeDown": {"note": "拆除"}}],
+            "exemptions": [
+                {"measure": "WITHOUT_EXCEPTION_MAXIMUM_FINE", "reason": "另案处罚"},
+                {"measure": "WITHOUT_EXCEPTION_STOP_PRODUCTION", "reason": "无生产可停"},
+                {"measure": "WITHOUT_EXCEPTION_LEGAL_LIABILITY", "reason": "尚不构成犯罪"},
+            ],
         });
         self.feed(&instruction, "result", result).await?;
         wait(news, |news| matches!(news, News::Result)).await?;

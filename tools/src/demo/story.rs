@@ -79,7 +79,7 @@ fn den(place: &str) -> Subject {
 }
 
 fn measure(id: &str, at: Instant, kind: Kind) -> Measure {
-    Measure { measure_id: id.to_owned(), decided_at: Some(Timestamp::from(at)), kind: Some(kind) }
+    Measure { measure_id: id.to_owned(), decided_at: Some(Timestamp::from(at)), comply_by: None, kind: Some(kind) }
 }
 
 fn wire(region: &str) -> anyhow::Result<Region> {
@@ -200,6 +200,10 @@ impl Stage<'_> {
             "measures": [
                 {"measureId": "close", "decidedAt": now, "closeDown": {"note": "拆除设备，收缴原料"}},
                 {"measureId": "criminal", "decidedAt": now, "criminalMeasure": {"persons": 2}},
+            ],
+            "exemptions": [
+                {"measure": "WITHOUT_EXCEPTION_MAXIMUM_FINE", "reason": "移送公安机关，另案处罚"},
+                {"measure": "WITHOUT_EXCEPTION_STOP_PRODUCTION", "reason": "窝点已取缔，无生产可停"},
             ],
         });
         self.feed(&mut system, "result", &number, result).await?;

@@ -77,6 +77,7 @@ async fn handle(suite: &Suite, keys: &Keys, centre: &Actor<'_>, case_id: &str) -
     let close = Measure {
         measure_id: "close".to_owned(),
         decided_at: Some(now.into()),
+        comply_by: None,
         kind: Some(Kind::CloseDown(CloseDown { note: "查封充装设备".to_owned() })),
     };
     station.work_off(&instruction, None, "举报属实，已取缔", &["HC-9"], vec![close]).await?;

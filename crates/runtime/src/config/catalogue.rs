@@ -243,6 +243,26 @@ pub const KNOWN_KEYS: &[Key] = &[
         Default("30"),
         "Minutes after its issue at which an instruction counts as delivered at the latest, 1 to 1440.",
     ),
+    Key::new(
+        "DAFEI_MAX_RETURNS",
+        Default("2"),
+        "Returns of a case by its leads after which the next assignment is binding (dispatch), 1 to 10.",
+    ),
+    Key::new(
+        "DAFEI_MAX_EXTENSIONS",
+        Default("1"),
+        "Extensions that can be granted to one instruction (dispatch), 0 to 10.",
+    ),
+    Key::new(
+        "DAFEI_MAX_EXTENSION_DAYS",
+        Default("10"),
+        "Working days of one extension at the most (dispatch), 1 to 60.",
+    ),
+    Key::new(
+        "DAFEI_REOPEN_DAYS",
+        Default("30"),
+        "Days after its closing within which a case can be asked to be taken up again (dispatch), 1 to 3650.",
+    ),
     // Publicity.
     Key::new(
         "DAFEI_NOTICE_DISTANCE_M",

@@ -3,12 +3,17 @@
 //! Everything that may happen to a case from the township centre up (clauses C6 to C13) goes through these two functions, whether
 //! it comes by gRPC, from an agency's own system, or from the clock.
 
+mod actor;
 mod command;
 mod decide;
+mod ending;
 mod event;
 mod evolve;
+mod extension;
 mod instruction;
 mod invariants;
+mod open;
+mod record;
 mod rejection;
 mod result;
 mod stage;
@@ -17,8 +22,10 @@ mod tip;
 
 use dafei_kernel::{
     act::Act,
+    conduct::{Accessory, Accident},
+    measure::{Compliance, WithoutException},
     owner::Post,
-    region::{Region, RegionPath},
+    region::{Level, Region, RegionPath},
     role::Role,
     subject::Subject,
     time::Instant,
@@ -27,13 +34,18 @@ use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use uuid::Uuid;
 
-pub use command::{Choice, Command, Context, ResultReport, Step};
+pub use actor::may;
+pub use command::{Choice, Command, Context, Limits, ResultReport, Step};
 pub use dafei_kernel::measure::{Measure, MeasureKind};
 pub use decide::decide;
+pub use ending::may_merge;
 pub use event::{Assignee, Cause, Event, Route};
 pub use evolve::evolve;
-pub use instruction::{Decline, Delivery, Given, Instruction, InstructionState, Means, Response, ResultKind};
+pub use instruction::{
+    Answer, Decline, Delivery, Extension, Given, Instruction, InstructionState, Means, Response, ResultKind,
+};
 pub use invariants::{Broken, check};
+pub use record::{Exposure, Reopening, Supervision, Urging};
 pub use rejection::{Obstacle, Reason, Rejection};
 pub use stage::{Stage, StageKind, Tier};
 pub use tip::{Conclusion, Link, Tip, Verdict, link};
@@ -57,7 +69,8 @@ pub enum Source {
 /// What is known of a case when it opens, and does not change.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Facts {
-    /// Minted by intake when the suspicion was recorded or the tip came; the same from there to the closing.
+    /// Minted by intake when the suspicion was recorded or the tip came, by dispatch where an office or agency opened it; the same from
+    /// there to the closing.
     pub id: Uuid,
     /// Where it comes from.
     pub source: Source,
@@ -69,12 +82,15 @@ pub struct Facts {
     pub subject: Subject,
     /// The village it comes from, if any.
     pub village: Option<Region>,
-    /// The township whose centre has it; none where it was opened at the county office: a township that may be accused learns
+    /// The township whose centre has it; none where it was opened at an office or by a department: a township that may be accused learns
     /// nothing of it.
     pub township: Option<Region>,
-    /// The county, by the roster.
-    pub county: Region,
-    /// Regions from the city down to the village, township or county, as the roster had them at the opening.
+    /// The county, by the roster; none where it was opened at the city office or by a city department.
+    pub county: Option<Region>,
+    /// Where it lies, where that is known and the case came from no village.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub place: Option<Region>,
+    /// Regions from the city down to the village, township, county or city that has it, as the roster had them at the opening.
     pub path: RegionPath,
     /// What was seen.
     pub description: String,
@@ -84,13 +100,53 @@ pub struct Facts {
     pub reached_at: Instant,
     /// The public tip that opened it.
     pub tip: Option<Uuid>,
+    /// The post that opened it here; none for what came from intake.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub opened_by: Option<Post>,
+    /// The agency that found it itself (clause C19): it has the case without an instruction.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub finder: Option<Finder>,
+}
+
+/// An agency that found an act itself (日常巡查发现, clause C19) and owns the loop.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Finder {
+    /// Stands for the instruction that nobody gave: its steps name it.
+    pub instruction: Uuid,
+    /// The agency at its level.
+    pub post: Post,
 }
 
 impl Facts {
     /// The tier at which the case was opened.
     #[must_use]
     pub const fn start(&self) -> Tier {
-        if self.township.is_some() { Tier::Township } else { Tier::County }
+        match (&self.township, &self.county) {
+            (Some(_), _) => Tier::Township,
+            (None, Some(_)) => Tier::County,
+            (None, None) => Tier::City,
+        }
+    }
+
+    /// The region of the office that assigns its departments: the county, or the city where no county has it.
+    #[must_use]
+    pub fn office_region(&self) -> &Region {
+        // A path begins with its city; that of a case is checked when it is opened.
+        self.county.as_ref().unwrap_or_else(|| self.path.at(Level::City).unwrap_or_else(|| self.path.leaf()))
+    }
+
+    /// The office that assigns its departments.
+    #[must_use]
+    pub fn office(&self) -> Post {
+        let role = if self.county.is_some() { Role::CountyOffice } else { Role::CityOffice };
+        Post { role, region: self.office_region().clone(), agency: None }
+    }
+
+    /// Its township's centre, where one has a part in it.
+    #[must_use]
+    pub fn centre(&self) -> Option<Post> {
+        let township = self.township.clone()?;
+        Some(Post { role: Role::TownshipCentre, region: township, agency: None })
     }
 }
 
@@ -109,6 +165,51 @@ pub struct Case {
     pub confirmed: BTreeSet<Act>,
     /// Measures so far by the id that their decider chose.
     pub measures: BTreeMap<String, Measure>,
+    /// By whose instruction each measure was taken.
+    #[serde(default)]
+    pub taken_by: BTreeMap<String, Uuid>,
+    /// What became of measures, by their ids (clauses F3 and E4).
+    #[serde(default)]
+    pub compliance: BTreeMap<String, Compliance>,
+    /// Which of the four that are to be taken without exception do not apply, and why (clause F3).
+    #[serde(default)]
+    pub exemptions: BTreeMap<WithoutException, String>,
+    /// An act was confirmed that an enterprise did outside its registered or licensed scope (clause C17).
+    #[serde(default)]
+    pub outside_scope: bool,
+    /// How the last assignment was routed: rule and version of the table.
+    #[serde(default)]
+    pub route: Option<Route>,
+    /// Assignments that their lead returned; past the bound the next one is binding.
+    #[serde(default)]
+    pub returns: u32,
+    /// 督办.
+    #[serde(default)]
+    pub supervisions: Vec<Supervision>,
+    /// 催办.
+    #[serde(default)]
+    pub urgings: Vec<Urging>,
+    /// Who helped (clause E4).
+    #[serde(default)]
+    pub accessories: Vec<Accessory>,
+    /// What it caused (clause E5), as known last.
+    #[serde(default)]
+    pub accident: Option<Accident>,
+    /// 公开曝光 (clause F4).
+    #[serde(default)]
+    pub exposure: Option<Exposure>,
+    /// A request to take it up again that waits for its decision.
+    #[serde(default)]
+    pub reopening: Option<Reopening>,
+    /// Times it was taken up again.
+    #[serde(default)]
+    pub reopened: u32,
+    /// Cases of the same matter that ended in this one.
+    #[serde(default)]
+    pub duplicates: Vec<Uuid>,
+    /// When it was closed; none while it is open.
+    #[serde(default)]
+    pub closed_at: Option<Instant>,
     /// Its public tips: the one that opened it, then those that were merged into it. A case stored before there were any has none.
     #[serde(default)]
     pub tips: Vec<Tip>,
@@ -129,6 +230,23 @@ impl Case {
         self.instructions.iter_mut().find(|instruction| instruction.id == id)
     }
 
+    /// The tier that has it, or had it last.
+    #[must_use]
+    pub const fn tier(&self) -> Tier {
+        match self.stage.tier() {
+            Tier::Township => Tier::Township,
+            Tier::County | Tier::City if self.facts.county.is_none() => Tier::City,
+            Tier::County | Tier::City => Tier::County,
+        }
+    }
+
+    /// The post that decides on it in its tier: the centre, or the office.
+    #[must_use]
+    pub fn holder(&self) -> Post {
+        let centre = if self.tier() == Tier::Township { self.facts.centre() } else { None };
+        centre.unwrap_or_else(|| self.facts.office())
+    }
+
     /// The posts that owe the next step: the stage's, then those of co-handlers who still work. Empty when closed.
     #[must_use]
     pub fn open_steps(&self) -> Vec<Post> {
@@ -141,9 +259,7 @@ impl Case {
     /// The post that owes the step of the stage; none when the case is closed.
     #[must_use]
     pub fn stage_owner(&self) -> Option<Post> {
-        let post = |role, region: &Region| Post { role, region: region.clone(), agency: None };
-        let centre = || self.facts.township.as_ref().map(|township| post(Role::TownshipCentre, township));
-        let office = || post(Role::CountyOffice, &self.facts.county);
+        let (centre, office) = (|| self.facts.centre(), || self.facts.office());
         match &self.stage {
             Stage::AtCentre | Stage::Declined { .. } | Stage::TownshipResult { .. } => centre(),
             Stage::AtOffice | Stage::DepartmentResult { .. } => Some(office()),
@@ -151,7 +267,7 @@ impl Case {
                 self.instruction(*instruction).map(|instruction| instruction.post.clone())
             }
             Stage::OutcomeAvailable { .. } => match &self.facts.village {
-                Some(village) => Some(post(Role::VillageSecretary, village)),
+                Some(village) => Some(Post { role: Role::VillageSecretary, region: village.clone(), agency: None }),
                 None => centre().or_else(|| Some(office())),
             },
             Stage::Closed { .. } => None,

@@ -116,6 +116,8 @@ fn order(due: &DueInstruction) -> Order {
         command: Command::Instruction { id: due.id, step: Step::Deliver(Means::Assumed) },
         actor: None,
         guarded: false,
+        expected_version: None,
+        then: None,
         at: Some(due.assumed_at),
         means: Means::Assumed,
         traceparent: None,

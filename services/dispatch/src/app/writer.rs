@@ -134,6 +134,9 @@ fn carry_out(work: &mut Work<'_>, write: &Write, units: &mut Vec<Unit>) -> Resul
     match &write.action {
         Action::Case(order) => {
             let id = work.carry_out(order)?;
+            if let Some(then) = &order.then {
+                work.carry_out(then)?;
+            }
             shown(work, id, &order.command)
         }
         Action::Register(unit) => {
@@ -151,16 +154,7 @@ fn shown(work: &Work<'_>, id: Uuid, command: &Command) -> Result<Answer, Refusal
             let instruction = case.instruction(*id).ok_or_else(|| Rejection::absent(Reason::NoSuchInstruction))?;
             wire::instruction(case, instruction).encode_to_vec()
         }
-        Command::Open(_)
-        | Command::InstructAgency { .. }
-        | Command::Escalate { .. }
-        | Command::AcceptResult { .. }
-        | Command::AssignDepartment { .. }
-        | Command::FeedBack { .. }
-        | Command::Publish
-        | Command::Withdraw
-        | Command::HandOver { .. }
-        | Command::AttachTips(_) => wire::case(case).encode_to_vec(),
+        _ => wire::case(case).encode_to_vec(),
     };
     Ok(Answer(Bytes::from(bytes)))
 }

@@ -81,6 +81,8 @@ impl Handler for Acks {
                     command: Command::Instruction { id: (*instruction)?, step: Step::Deliver(Means::Consumer) },
                     actor: None,
                     guarded: false,
+                    expected_version: None,
+                    then: None,
                     at: Some(self.app.instant_of_bus(event.stored_at, now)),
                     means: Means::Consumer,
                     traceparent: None,

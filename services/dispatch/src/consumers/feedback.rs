@@ -98,6 +98,8 @@ impl FeedbackHandler {
             command: Command::Instruction { id: said.instruction, step: said.step.clone() },
             actor: letter.unit.post(),
             guarded: true,
+            expected_version: None,
+            then: None,
             at: Some(self.app.instant_of_bus(event.stored_at, now)),
             means: Means::Consumer,
             traceparent: event.traceparent.clone(),
@@ -197,7 +199,7 @@ fn judge(work: &mut Work<'_>, said: &Said, order: &Order, known: Option<&Used>) 
         Err(Refusal::OutOfScope) => {
             Ok(Verdict::Rejected(Wrong::new("WRONG_AGENCY", "instruction_id", "指令不是派给本单位的")))
         }
-        Err(refusal @ (Refusal::RequestIdReused | Refusal::Event(_))) => Err(refusal),
+        Err(refusal @ (Refusal::RequestIdReused | Refusal::OtherVersion(_) | Refusal::Event(_))) => Err(refusal),
     }
 }
 

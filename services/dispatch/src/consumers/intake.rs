@@ -168,6 +168,8 @@ fn order(
         command,
         actor: meta.actor.as_ref().map(Post::try_from).transpose()?,
         guarded: false,
+        expected_version: None,
+        then: None,
         at: Some(received_at(meta)?),
         means: Means::Rpc,
         traceparent,
@@ -192,12 +194,15 @@ fn opening(report: &ev::ReportedUp) -> Result<Command, ConvertError> {
         subject: convert::subject("subject", report.subject.as_ref())?,
         village: report.village.as_ref().map(|village| convert::region("village", Some(village))).transpose()?,
         township: Some(at(Level::Township)?),
-        county: at(Level::County)?,
+        county: Some(at(Level::County)?),
         path: path.clone(),
         description: report.description.clone(),
         found_at: convert::instant("found_at", report.found_at)?,
         reached_at: received_at(meta)?,
         tip: None,
+        place: None,
+        opened_by: None,
+        finder: None,
     })))
 }
 

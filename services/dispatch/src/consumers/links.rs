@@ -94,5 +94,15 @@ fn last(work: &Work<'_>, case: Uuid) -> Uuid {
 }
 
 fn order(case: Uuid, command: Command, at: Instant) -> Order {
-    Order { case: Some(case), command, actor: None, guarded: false, at: Some(at), means: Means::Rpc, traceparent: None }
+    Order {
+        case: Some(case),
+        command,
+        actor: None,
+        guarded: false,
+        expected_version: None,
+        then: None,
+        at: Some(at),
+        means: Means::Rpc,
+        traceparent: None,
+    }
 }

@@ -48,7 +48,7 @@ pub(super) fn opening(delivered: &Delivered, tip: &ev::TipReceived) -> Result<Op
         township: path.at(Level::Township).cloned(),
         county: match recipient.role {
             Role::TownshipCentre | Role::CountyOffice => {
-                path.at(Level::County).cloned().required("meta.region_path")?
+                Some(path.at(Level::County).cloned().required("meta.region_path")?)
             }
             Role::CityOffice => return Ok(None),
             _ => return Err(ConvertError::invalid("recipient.role", "takes no tips")),
@@ -58,6 +58,9 @@ pub(super) fn opening(delivered: &Delivered, tip: &ev::TipReceived) -> Result<Op
         reached_at: delivered.recorded_at,
         tip: Some(convert::uuid("tip_id", &tip.tip_id)?),
         path,
+        place: None,
+        opened_by: None,
+        finder: None,
     };
     Ok(Some(Order {
         case: Some(facts.id),
@@ -65,6 +68,8 @@ pub(super) fn opening(delivered: &Delivered, tip: &ev::TipReceived) -> Result<Op
         command: Command::Open(Box::new(facts)),
         actor: None,
         guarded: false,
+        expected_version: None,
+        then: None,
         means: Means::Rpc,
         traceparent: None,
     }))

@@ -14,14 +14,14 @@ use dafei_shell::{faults, paging, scope};
 use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
-use super::{Grpc, text, to_instruction, write};
+use super::{Grpc, opening::own_instruction, text, to_instruction, write};
 use crate::{
     app::Write,
     store::{cases, instructions},
     wire::{self, REASON, TEXT},
 };
 
-const ROLES: &[Role] = &[Role::TownshipAgency, Role::CountyDepartment];
+const ROLES: &[Role] = &[Role::TownshipAgency, Role::CountyDepartment, Role::CityDepartment];
 
 fn no_instruction(id: Uuid) -> Fault {
     Fault::not_found("instruction", id.to_string(), "没有这条指令")
@@ -119,8 +119,13 @@ impl AgencyService for Grpc {
     ) -> Result<Response<api::SubmitResultResponse>, Status> {
         let (caller, body) = (principal(&request)?, request.get_ref());
         scope::require(caller, ROLES)?;
-        let report = wire::result_report(body.kind, &body.text, &body.confirmed_acts, &body.measures)
-            .map_err(faults::convert)?;
+        let report = wire::result_report(
+            (body.kind, &body.text),
+            (&body.confirmed_acts, body.outside_scope),
+            &body.measures,
+            &body.exemptions,
+        )
+        .map_err(faults::convert)?;
         let ids = (body.request_id.as_str(), body.instruction_id.as_str(), body);
         let instruction = self.step(caller, "SubmitResult", ids, Step::SubmitResult(report)).await?;
         Ok(Response::new(api::SubmitResultResponse { instruction: Some(instruction) }))
@@ -137,5 +142,46 @@ impl AgencyService for Grpc {
         let ids = (body.request_id.as_str(), body.instruction_id.as_str(), body);
         let instruction = self.step(caller, "DeclineInstruction", ids, step).await?;
         Ok(Response::new(api::DeclineInstructionResponse { instruction: Some(instruction) }))
+    }
+
+    async fn request_extension(
+        &self,
+        request: Request<api::RequestExtensionRequest>,
+    ) -> Result<Response<api::RequestExtensionResponse>, Status> {
+        let (caller, body) = (principal(&request)?, request.get_ref());
+        scope::require(caller, ROLES)?;
+        let (working_days, reason) = (body.working_days, text("reason", &body.reason, REASON)?);
+        // Whether the limit has passed by then is the monitor's to say: what was asked after it moves nothing.
+        let step = Step::RequestExtension { working_days, reason, overdue: false };
+        let ids = (body.request_id.as_str(), body.instruction_id.as_str(), body);
+        let instruction = self.step(caller, "RequestExtension", ids, step).await?;
+        Ok(Response::new(api::RequestExtensionResponse { instruction: Some(instruction) }))
+    }
+
+    async fn record_compliance(
+        &self,
+        request: Request<api::RecordComplianceRequest>,
+    ) -> Result<Response<api::RecordComplianceResponse>, Status> {
+        let (caller, body) = (principal(&request)?, request.get_ref());
+        scope::require(caller, ROLES)?;
+        let read = body.compliance.as_ref().ok_or_else(|| convert::ConvertError::required("compliance"));
+        let read = read.and_then(|wire| convert::compliance(wire).map_err(|error| error.under("compliance")));
+        let (measure, compliance) = read.map_err(faults::convert)?;
+        let ids = (body.request_id.as_str(), body.instruction_id.as_str(), body);
+        let step = Step::RecordCompliance { measure, compliance };
+        let instruction = self.step(caller, "RecordCompliance", ids, step).await?;
+        Ok(Response::new(api::RecordComplianceResponse { instruction: Some(instruction) }))
+    }
+
+    async fn report_finding(
+        &self,
+        request: Request<api::ReportFindingRequest>,
+    ) -> Result<Response<api::ReportFindingResponse>, Status> {
+        let (caller, body) = (principal(&request)?, request.get_ref());
+        scope::require(caller, ROLES)?;
+        let action = self.finding(caller, body)?;
+        let case: api::Case = self.write(write(caller, "ReportFinding", &body.request_id, body, action)?).await?;
+        let instruction_id = own_instruction(&case);
+        Ok(Response::new(api::ReportFindingResponse { case: Some(case), instruction_id }))
     }
 }

@@ -33,7 +33,7 @@ impl Grpc {
         // The lowest region that the case names: what lies below it has no part in it. A tip's is its township or its county, so
         // that neither a village nor an accused township sees it.
         let facts = &case.facts;
-        let place = facts.village.as_ref().or(facts.township.as_ref()).unwrap_or(&facts.county);
+        let place = facts.village.as_ref().or(facts.township.as_ref()).unwrap_or_else(|| facts.office_region());
         // By the regions of its opening, or by those of now: a roster changes, a case stays.
         let within = case.facts.path.is_within(&scope::bounds(caller))
             || scope::contains(caller, &self.app.roster.current(), place);

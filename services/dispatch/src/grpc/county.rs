@@ -1,4 +1,4 @@
-//! The county office's steps.
+//! The steps of the office that assigns departments: a county's, or the city's where the city has the case.
 
 use dafei_contracts::{
     convert::{self, ConvertError},
@@ -19,7 +19,7 @@ use crate::{
     wire::{REASON, TEXT},
 };
 
-const ROLES: &[Role] = &[Role::CountyOffice];
+const ROLES: &[Role] = &[Role::CountyOffice, Role::CityOffice];
 
 /// Most co-handlers: all agencies but the lead.
 const CO_HANDLERS: usize = 13;
@@ -47,14 +47,14 @@ impl CountyService for Grpc {
         let id = convert::uuid("case_id", &body.case_id).map_err(faults::convert)?;
         let mut conn = self.app.pool.acquire().await.map_err(faults::database)?;
         let case = cases::get(&mut conn, id).await.map_err(faults::database)?.ok_or_else(|| no_case(id))?;
-        if caller.region != case.facts.county {
+        if scope::post(caller) != case.facts.office() {
             return Err(scope::out_of_scope().into());
         }
         let (industry, kind) = SubjectKind::of(&case.facts.subject);
         let proposal = self
             .app
             .routing
-            .propose(Some(&case.facts.county), case.facts.act, industry, kind)
+            .propose(case.facts.county.as_ref(), case.facts.act, industry, kind)
             .ok_or_else(|| Fault::internal("a checked routing table has no lead"))?;
         Ok(Response::new(api::ProposeDepartmentResponse {
             lead: proposal.lead.code().to_owned(),
@@ -73,7 +73,7 @@ impl CountyService for Grpc {
         scope::require(caller, ROLES)?;
         let choice = choice(body).map_err(faults::convert)?;
         let command = Command::AssignDepartment { choice, text: text("text", &body.text, TEXT)? };
-        let action = to_case(caller, &body.case_id, command)?;
+        let action = to_case(caller, (&body.case_id, body.expected_version), command)?;
         let case = self.write(write(caller, "AssignDepartment", &body.request_id, body, action)?).await?;
         Ok(Response::new(api::AssignDepartmentResponse { case: Some(case) }))
     }
@@ -88,8 +88,24 @@ impl CountyService for Grpc {
             text: text("text", &body.text, TEXT)?,
             public_text: text("public_text", &body.public_text, TEXT)?,
         };
-        let action = to_case(caller, &body.case_id, command)?;
+        let action = to_case(caller, (&body.case_id, body.expected_version), command)?;
         let case = self.write(write(caller, "FeedBack", &body.request_id, body, action)?).await?;
         Ok(Response::new(api::FeedBackResponse { case: Some(case) }))
+    }
+
+    async fn decide_extension(
+        &self,
+        request: Request<api::DecideExtensionRequest>,
+    ) -> Result<Response<api::DecideExtensionResponse>, Status> {
+        let (caller, body) = (principal(&request)?, request.get_ref());
+        scope::require(caller, ROLES)?;
+        let command = Command::DecideExtension {
+            instruction: convert::uuid("instruction_id", &body.instruction_id).map_err(faults::convert)?,
+            working_days: (body.working_days > 0).then_some(body.working_days),
+            reason: text("reason", &body.reason, REASON)?,
+        };
+        let action = to_case(caller, (&body.case_id, body.expected_version), command)?;
+        let case = self.write(write(caller, "DecideExtension", &body.request_id, body, action)?).await?;
+        Ok(Response::new(api::DecideExtensionResponse { case: Some(case) }))
     }
 }

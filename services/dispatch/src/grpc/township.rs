@@ -22,7 +22,7 @@ impl TownshipService for Grpc {
         scope::require(caller, ROLES)?;
         let agency = dafei_contracts::convert::agency("agency", &body.agency).map_err(faults::convert)?;
         let command = Command::InstructAgency { agency, text: text("text", &body.text, TEXT)? };
-        let action = to_case(caller, &body.case_id, command)?;
+        let action = to_case(caller, (&body.case_id, body.expected_version), command)?;
         let case = self.write(write(caller, "InstructAgency", &body.request_id, body, action)?).await?;
         Ok(Response::new(api::InstructAgencyResponse { case: Some(case) }))
     }
@@ -34,7 +34,7 @@ impl TownshipService for Grpc {
         let (caller, body) = (principal(&request)?, request.get_ref());
         scope::require(caller, ROLES)?;
         let command = Command::Escalate { reason: text("reason", &body.reason, REASON)? };
-        let action = to_case(caller, &body.case_id, command)?;
+        let action = to_case(caller, (&body.case_id, body.expected_version), command)?;
         let case = self.write(write(caller, "Escalate", &body.request_id, body, action)?).await?;
         Ok(Response::new(api::EscalateResponse { case: Some(case) }))
     }
@@ -46,7 +46,7 @@ impl TownshipService for Grpc {
         let (caller, body) = (principal(&request)?, request.get_ref());
         scope::require(caller, ROLES)?;
         let command = Command::AcceptResult { public_text: text("public_text", &body.public_text, TEXT)? };
-        let action = to_case(caller, &body.case_id, command)?;
+        let action = to_case(caller, (&body.case_id, body.expected_version), command)?;
         let case = self.write(write(caller, "AcceptResult", &body.request_id, body, action)?).await?;
         Ok(Response::new(api::AcceptResultResponse { case: Some(case) }))
     }

@@ -88,7 +88,7 @@ pub(crate) async fn insert(conn: &mut PgConnection, rows: &[(&Case, &str)]) -> s
     }
     let columns = Columns::of(rows);
     let code = |region: &Region| region.code().to_string();
-    let counties: Vec<String> = rows.iter().map(|(case, _)| code(&case.facts.county)).collect();
+    let counties: Vec<Option<String>> = rows.iter().map(|(case, _)| case.facts.county.as_ref().map(code)).collect();
     let townships: Vec<Option<String>> = rows.iter().map(|(case, _)| case.facts.township.as_ref().map(code)).collect();
     let villages: Vec<Option<String>> = rows.iter().map(|(case, _)| case.facts.village.as_ref().map(code)).collect();
     let reached: Vec<PgInstant> = rows.iter().map(|(case, _)| PgInstant(case.facts.reached_at)).collect();
@@ -97,7 +97,7 @@ pub(crate) async fn insert(conn: &mut PgConnection, rows: &[(&Case, &str)]) -> s
          SELECT * FROM UNNEST($1::uuid[], $2::text[], $3::text[], $4::text[], $5::smallint[], $6::bool[], $7::uuid[], $8::bigint[],
                               $9::text[], $10::timestamptz[], $11::jsonb[])",
         &columns.ids,
-        &counties,
+        &counties as &[Option<String>],
         &townships as &[Option<String>],
         &villages as &[Option<String>],
         &columns.states,

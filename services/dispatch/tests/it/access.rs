@@ -165,6 +165,7 @@ async fn a_field_that_is_wrong_is_named() {
         co_handlers: co_handlers.iter().map(|code| (*code).to_owned()).collect(),
         deviation_reason: String::new(),
         text: "依法查处".to_owned(),
+        expected_version: 0,
     };
     let office = suite.office();
     let mut county = office.county();
@@ -180,6 +181,7 @@ async fn a_field_that_is_wrong_is_named() {
         case_id: "7".to_owned(),
         agency: "postal".to_owned(),
         text: "立即查处".to_owned(),
+        expected_version: 0,
     };
     let mut township = suite.centre().township();
     assert_eq!(field(&township.instruct_agency(instruct).await.expect_err("no id")), "case_id");

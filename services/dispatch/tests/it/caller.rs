@@ -74,15 +74,18 @@ impl Caller {
             case_id: case.to_string(),
             agency: agency.code().to_owned(),
             text: "立即查处".to_owned(),
+            expected_version: 0,
         };
         Ok(self.township().instruct_agency(request).await?.into_inner().case.expect("a case"))
     }
 
     pub(crate) async fn escalate(&self, case: Uuid) -> Result<api::Case, Status> {
-        let request =
-            api::EscalateRequest {
-                request_id: new_id(), case_id: case.to_string(), reason: "超出乡镇职权".to_owned()
-            };
+        let request = api::EscalateRequest {
+            request_id: new_id(),
+            case_id: case.to_string(),
+            reason: "超出乡镇职权".to_owned(),
+            expected_version: 0,
+        };
         Ok(self.township().escalate(request).await?.into_inner().case.expect("a case"))
     }
 
@@ -91,6 +94,7 @@ impl Caller {
             request_id: new_id(),
             case_id: case.to_string(),
             public_text: "已依法取缔".to_owned(),
+            expected_version: 0,
         };
         Ok(self.township().accept_result(request).await?.into_inner().case.expect("a case"))
     }
@@ -111,6 +115,7 @@ impl Caller {
             case_id: case.to_string(),
             text: "部门已办结".to_owned(),
             public_text: "已依法取缔".to_owned(),
+            expected_version: 0,
         };
         Ok(self.county().feed_back(request).await?.into_inner().case.expect("a case"))
     }
@@ -162,6 +167,8 @@ impl Caller {
             text: "已查封".to_owned(),
             confirmed_acts: vec!["HC-3".to_owned()],
             measures,
+            exemptions: crate::suite::exemptions(),
+            outside_scope: false,
         };
         Ok(self.agency().submit_result(request).await?.into_inner().instruction.expect("an instruction"))
     }

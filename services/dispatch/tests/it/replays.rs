@@ -9,7 +9,12 @@ use crate::{
 };
 
 fn escalate(request_id: &str, case: uuid::Uuid, why: &str) -> api::EscalateRequest {
-    api::EscalateRequest { request_id: request_id.to_owned(), case_id: case.to_string(), reason: why.to_owned() }
+    api::EscalateRequest {
+        request_id: request_id.to_owned(),
+        case_id: case.to_string(),
+        reason: why.to_owned(),
+        expected_version: 0,
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

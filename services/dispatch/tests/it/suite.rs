@@ -11,6 +11,7 @@ use dafei_dispatch::{
     consumers::{ACKS_STREAM, Acks, FeedbackHandler, IntakeHandler, acks_stream, feedback_stream},
     grpc::Grpc,
 };
+use dafei_dispatch_core::case::Limits;
 use dafei_kernel::{
     agency::Agency,
     clock::{Clock, ControlledClock, SharedClock, SystemClock},
@@ -139,6 +140,7 @@ impl Suite {
             roster: RosterView::for_test(roster()),
             routing: config::default_routing().expect("sound"),
             authority: config::default_authority().expect("sound"),
+            limits: Limits::default(),
             assumed_after: SignedDuration::from_mins(30),
         });
         let minter = Minter::generate().expect("a key");
@@ -402,10 +404,18 @@ pub(crate) fn fine(id: &str, fen: i64, now: Instant) -> types::Measure {
     types::Measure {
         measure_id: id.to_owned(),
         decided_at: Some(now.into()),
+        comply_by: None,
         kind: Some(types::measure::Kind::Fine(types::Fine {
             amount_fen: fen,
             decision_number: "临应急罚〔2026〕1号".to_owned(),
             mitigation: String::new(),
         })),
     }
+}
+
+/// Each of the four that are to be taken without exception, as not applying.
+pub(crate) fn exemptions() -> Vec<types::Exemption> {
+    use types::WithoutException as Which;
+    let all = [Which::CloseDown, Which::MaximumFine, Which::StopProduction, Which::LegalLiability];
+    all.into_iter().map(|which| types::Exemption { measure: which.into(), reason: "不涉及".to_owned() }).collect()
 }

@@ -41,6 +41,7 @@ fn fine(id: &str, amount_fen: i64, decided_at: &str) -> types::Measure {
     types::Measure {
         measure_id: id.to_owned(),
         decided_at: time(decided_at),
+        comply_by: None,
         kind: Some(types::measure::Kind::Fine(fine)),
     }
 }

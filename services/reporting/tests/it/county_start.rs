@@ -27,7 +27,7 @@ async fn what_comes_of_a_case_that_starts_at_the_county_counts_there_and_in_no_t
         sector: "hazardous-chemicals".to_owned(),
         act: "HC-2".to_owned(),
     });
-    case.tell(pb::CaseClosed { meta: None, case_id, tier: pb::Tier::County.into() });
+    case.tell(pb::CaseClosed { meta: None, case_id, tier: pb::Tier::County.into(), ..Default::default() });
     world.tell(&case.told).await;
     let department = world.table(unit("county-department", "county:371302", "emergency-management"), NOVEMBER).await;
     assert_eq!([total(&department, 2), total(&department, 4)], [1, 7]);

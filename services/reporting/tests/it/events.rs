@@ -135,6 +135,7 @@ impl Case {
             found_at: Some(at("2026-11-10T08:00:00+08:00").into()),
             reached_at: Some(at("2026-11-10T08:30:00+08:00").into()),
             tier: tier.into(),
+            ..Default::default()
         });
         case
     }
@@ -166,6 +167,7 @@ impl Case {
             by: Some(post(by)),
             confirmed_at: Some(at(when).into()),
             source: pb::CaseSource::GridReport.into(),
+            ..Default::default()
         });
         self
     }
@@ -190,7 +192,12 @@ impl Case {
         self.tell(pb::MeasureRecorded {
             meta: None,
             case_id: self.id.to_string(),
-            measure: Some(Measure { measure_id: id.to_owned(), decided_at: Some(at(when).into()), kind: Some(kind) }),
+            measure: Some(Measure {
+                measure_id: id.to_owned(),
+                decided_at: Some(at(when).into()),
+                comply_by: None,
+                kind: Some(kind),
+            }),
             by: Some(post(by)),
             sector: self.act.sector().code().to_owned(),
             act: self.act.code().to_owned(),

@@ -69,6 +69,7 @@ impl Inspection {
         self.event.measures.push(Measure {
             measure_id: id.to_owned(),
             decided_at: Some(at(when).into()),
+            comply_by: None,
             kind: Some(kind),
         });
         self

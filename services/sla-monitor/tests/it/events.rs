@@ -216,7 +216,7 @@ impl Case {
     }
 
     pub(crate) fn closed(self, when: &str) -> Self {
-        let event = ev::CaseClosed { meta: None, case_id: self.case_id(), tier: ev::Tier::County.into() };
+        let event = ev::CaseClosed { meta: None, case_id: self.case_id(), tier: ev::Tier::County.into(), ..Default::default() };
         self.tell("dispatch", when, None, event)
     }
 }

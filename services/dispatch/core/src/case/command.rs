@@ -1,6 +1,15 @@
 //! What may be asked of a case.
 
-use dafei_kernel::{act::Act, agency::Agency, ids::IdSource, time::Instant};
+use dafei_kernel::{
+    act::Act,
+    agency::Agency,
+    conduct::{Accessory, Accident},
+    ids::IdSource,
+    measure::{Compliance, WithoutException},
+    owner::Post,
+    time::Instant,
+};
+use jiff::SignedDuration;
 use uuid::Uuid;
 
 use super::{
@@ -47,8 +56,80 @@ pub enum Command {
     },
     /// The result hangs on the notice board (clause C5).
     Publish,
-    /// The report was withdrawn.
+    /// The report was withdrawn by its village.
     Withdraw,
+    /// Whoever opened it here had opened it in error.
+    TakeBack {
+        /// Why.
+        reason: String,
+    },
+    /// It is of the same matter as another case: it ends in that one. Asked after [`super::may_merge`].
+    Merge {
+        /// The other case.
+        into: Uuid,
+        /// Why.
+        reason: String,
+    },
+    /// A case of the same matter ends in this one and gives its tips.
+    Absorb {
+        /// The case that ends.
+        case: Uuid,
+        /// Its tips that were not verified.
+        tips: Vec<Uuid>,
+    },
+    /// 退回重办: the result that waits is not taken; the same post does its work again.
+    OrderRework {
+        /// Why.
+        reason: String,
+    },
+    /// The office decides on a department's request for more time.
+    DecideExtension {
+        /// Whose.
+        instruction: Uuid,
+        /// How many working days; none when refused.
+        working_days: Option<u32>,
+        /// Why.
+        reason: String,
+    },
+    /// 催办.
+    Urge {
+        /// Who urges.
+        by: Post,
+        /// What is said.
+        text: String,
+    },
+    /// 督办.
+    Supervise {
+        /// Who supervises.
+        by: Post,
+        /// What is demanded.
+        text: String,
+    },
+    /// Somebody asks that a closed case be taken up again.
+    RequestReopening {
+        /// Who asks.
+        by: Post,
+        /// Why.
+        reason: String,
+    },
+    /// That is decided.
+    DecideReopening {
+        /// Taken up again, or not.
+        granted: bool,
+        /// Why.
+        reason: String,
+    },
+    /// 生产安全事故或较大影响 (clause E5).
+    RecordAccident(Box<Accident>),
+    /// Somebody helped (clause E4).
+    RecordAccessory(Box<Accessory>),
+    /// 公开曝光 (clause F4).
+    Expose {
+        /// What the public reads.
+        text: String,
+    },
+    /// The exposure is taken back.
+    RetractExposure,
     /// Its tip is of the same matter as the first tip of another case: it ends in that one.
     HandOver {
         /// The other case.
@@ -97,19 +178,58 @@ pub enum Step {
         /// Legal basis; needed from a department.
         legal_basis: String,
     },
+    /// 延期申请: a department asks for more time.
+    RequestExtension {
+        /// Working days beyond the limit.
+        working_days: u32,
+        /// Why.
+        reason: String,
+        /// The limit is known to have passed.
+        overdue: bool,
+    },
+    /// What became of a decision by its date.
+    RecordCompliance {
+        /// Which measure.
+        measure: String,
+        /// What became of it.
+        compliance: Compliance,
+    },
 }
 
 /// A result as an agency gives it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ResultReport {
-    /// 先期处置 or 最终查处.
+    /// 先期处置, 最终查处, or 不实.
     pub kind: ResultKind,
     /// What was done.
     pub text: String,
     /// Acts confirmed.
     pub confirmed_acts: Vec<Act>,
+    /// They were done outside the registered or licensed scope (clause C17).
+    pub outside_scope: bool,
     /// Measures taken.
     pub measures: Vec<Measure>,
+    /// Which of the four that are to be taken without exception do not apply, and why.
+    pub exemptions: Vec<(WithoutException, String)>,
+}
+
+/// Bounds that the document leaves open: local defaults, configuration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Returns of a case by its leads after which an assignment is binding.
+    pub returns: u32,
+    /// Extensions granted to one instruction.
+    pub extensions: u32,
+    /// Working days of one extension.
+    pub extension_days: u32,
+    /// How long after its closing a case can be asked to be taken up again.
+    pub reopen_within: SignedDuration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { returns: 2, extensions: 1, extension_days: 10, reopen_within: SignedDuration::from_hours(30 * 24) }
+    }
 }
 
 /// What a decision needs beside the case.
@@ -125,6 +245,8 @@ pub struct Context<'a> {
     pub routing: &'a Table,
     /// What lies within the townships' authority.
     pub authority: &'a Authority,
+    /// Bounds in force.
+    pub limits: Limits,
     /// Ids of new instructions.
     pub ids: &'a dyn IdSource,
 }

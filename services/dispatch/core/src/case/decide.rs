@@ -6,7 +6,9 @@ use uuid::Uuid;
 use super::{
     Case,
     command::{Choice, Command, Context},
+    ending,
     event::{Assignee, Cause, Event, Route},
+    extension, open, record,
     rejection::{Reason, Rejection},
     stage::{Stage, StageKind, Tier},
     step, tip,
@@ -20,17 +22,10 @@ use crate::routing::{Proposal, SubjectKind};
 pub fn decide(case: Option<&Case>, command: &Command, context: &Context<'_>) -> Result<Vec<Event>, Rejection> {
     let Some(case) = case else {
         return match command {
-            Command::Open(facts) => Ok(vec![Event::Opened(facts.clone())]),
+            Command::Open(facts) => open::open(facts),
             // Withdrawn before it went up, or a tip that was not dispatch's: there never was a case.
             Command::Withdraw | Command::HandOver { .. } => Ok(Vec::new()),
-            Command::InstructAgency { .. }
-            | Command::Escalate { .. }
-            | Command::AcceptResult { .. }
-            | Command::AssignDepartment { .. }
-            | Command::FeedBack { .. }
-            | Command::Publish
-            | Command::AttachTips(_)
-            | Command::Instruction { .. } => Err(Rejection::absent(Reason::NoSuchCase)),
+            _ => Err(Rejection::absent(Reason::NoSuchCase)),
         };
     };
     match command {
@@ -44,11 +39,26 @@ pub fn decide(case: Option<&Case>, command: &Command, context: &Context<'_>) -> 
         Command::AcceptResult { public_text } => accept_result(case, public_text, context),
         Command::AssignDepartment { choice, text } => assign(case, choice, text, context),
         Command::FeedBack { text, public_text } => feed_back(case, text, public_text, context),
-        Command::Publish => publish(case, context),
-        Command::Withdraw => Ok(withdraw(case, context)),
+        Command::OrderRework { reason } => order_rework(case, reason, context),
+        Command::DecideExtension { instruction, working_days, reason } => {
+            extension::decide(case, *instruction, *working_days, reason, context)
+        }
+        Command::Instruction { id, step } => step::decide(case, *id, step, context),
+        Command::Publish => ending::publish(case, context),
+        Command::Withdraw => Ok(ending::withdraw(case, context)),
+        Command::TakeBack { reason } => ending::take_back(case, reason, context),
+        Command::Merge { into, reason } => ending::merge(case, *into, reason, context),
+        Command::Absorb { case: other, tips } => ending::absorb(case, *other, tips, context),
+        Command::RequestReopening { by, reason } => ending::request_reopening(case, by, reason, context),
+        Command::DecideReopening { granted, reason } => ending::decide_reopening(case, *granted, reason, context),
         Command::HandOver { into } => Ok(tip::hand_over(case, *into, context.at)),
         Command::AttachTips(tips) => tip::attach(case, tips, context.at),
-        Command::Instruction { id, step } => step::decide(case, *id, step, context),
+        Command::Urge { by, text } => record::urge(case, by, text, context),
+        Command::Supervise { by, text } => record::supervise(case, by, text, context),
+        Command::RecordAccident(accident) => record::accident(case, accident, context),
+        Command::RecordAccessory(accessory) => record::accessory(case, accessory, context),
+        Command::Expose { text } => record::expose(case, text, context),
+        Command::RetractExposure => record::retract(case, context),
     }
 }
 
@@ -72,11 +82,11 @@ fn at_centre(case: &Case) -> Result<&Region, Rejection> {
 
 fn instruct_agency(case: &Case, agency: Agency, text: &str, context: &Context<'_>) -> Result<Vec<Event>, Rejection> {
     let township = at_centre(case)?.clone();
-    let facts = &case.facts;
-    if !context.authority.covers(&facts.county, facts.act, &facts.subject) {
+    let (facts, county) = (&case.facts, case.facts.office_region());
+    if !context.authority.covers(county, facts.act, &facts.subject) {
         return Err(Rejection::stage(Reason::OutsideAuthority, case.stage.kind()));
     }
-    if !context.authority.has_agency(&facts.county, agency) {
+    if !context.authority.has_agency(county, agency) {
         return Err(Rejection::field(Reason::AgencyNotInTownship, "agency"));
     }
     let post = Post { role: Role::TownshipAgency, region: township, agency: Some(agency) };
@@ -101,9 +111,9 @@ fn accept_result(case: &Case, public_text: &str, context: &Context<'_>) -> Resul
 fn outcome(case: &Case, (tier, by): (Tier, Uuid), public_text: &str, context: &Context<'_>) -> Vec<Event> {
     let at = context.at;
     let mut events = vec![Event::OutcomeAvailable { tier, public_text: public_text.to_owned(), at }];
-    events.extend(tip::verify(case, by, at));
+    events.extend(tip::verify(case, case.verdict(), by, at));
     if case.facts.village.is_none() {
-        events.push(Event::Closed { tier, cause: Cause::NoVillage, at });
+        events.push(ending::closed(tier, Cause::NoVillage, "", at));
     }
     events
 }
@@ -125,6 +135,7 @@ fn at_office(case: &Case) -> Result<(), Rejection> {
 
 fn assign(case: &Case, choice: &Choice, text: &str, context: &Context<'_>) -> Result<Vec<Event>, Rejection> {
     at_office(case)?;
+    let (tier, region) = (case.tier(), case.facts.office_region());
     let proposal = propose(case, context)?;
     let (agencies, deviation_reason) = chosen(case, choice, &proposal, context)?;
     let assignees = agencies
@@ -132,7 +143,7 @@ fn assign(case: &Case, choice: &Choice, text: &str, context: &Context<'_>) -> Re
         .enumerate()
         .map(|(place, agency)| Assignee {
             instruction: context.ids.ordered(context.now),
-            post: Post { role: Role::CountyDepartment, region: case.facts.county.clone(), agency: Some(agency) },
+            post: Post { role: Case::agency_role(tier), region: region.clone(), agency: Some(agency) },
             lead: place == 0,
         })
         .collect();
@@ -142,6 +153,7 @@ fn assign(case: &Case, choice: &Choice, text: &str, context: &Context<'_>) -> Re
         route: Route { rule: proposal.rule, version: proposal.version },
         deviation_reason,
         text: text.to_owned(),
+        binding: case.returns >= context.limits.returns,
         at: context.at,
     }])
 }
@@ -152,7 +164,7 @@ fn propose(case: &Case, context: &Context<'_>) -> Result<Proposal, Rejection> {
     let (industry, kind) = SubjectKind::of(&facts.subject);
     context
         .routing
-        .propose(Some(&facts.county), facts.act, industry, kind)
+        .propose(facts.county.as_ref(), facts.act, industry, kind)
         .ok_or_else(|| Rejection::stage(Reason::NoRoute, case.stage.kind()))
 }
 
@@ -178,7 +190,8 @@ fn chosen(
         agencies.push(*agency);
     }
     for (place, agency) in agencies.iter().enumerate() {
-        if context.routing.stand_in(&case.facts.county, *agency).is_some() {
+        let stand_in = case.facts.county.as_ref().and_then(|county| context.routing.stand_in(county, *agency));
+        if stand_in.is_some() {
             let field = if place == 0 { "lead".to_owned() } else { format!("co_handlers[{}]", place - 1) };
             return Err(Rejection::field(Reason::DepartmentNotInCounty, field));
         }
@@ -191,7 +204,7 @@ fn feed_back(case: &Case, text: &str, public_text: &str, context: &Context<'_>) 
     let reason = match case.stage {
         Stage::DepartmentResult { lead } => {
             let mut events = vec![Event::FedBack { leg: case.legs, text: text.to_owned(), at: context.at }];
-            events.extend(outcome(case, (Tier::County, lead), public_text, context));
+            events.extend(outcome(case, (case.tier(), lead), public_text, context));
             return Ok(events);
         }
         Stage::AtCentre | Stage::WithTownshipAgency { .. } | Stage::Declined { .. } | Stage::TownshipResult { .. } => {
@@ -204,34 +217,24 @@ fn feed_back(case: &Case, text: &str, public_text: &str, context: &Context<'_>) 
     Err(Rejection::stage(reason, case.stage.kind()))
 }
 
-fn publish(case: &Case, context: &Context<'_>) -> Result<Vec<Event>, Rejection> {
-    match &case.stage {
-        Stage::OutcomeAvailable { tier, .. } => {
-            Ok(vec![Event::Closed { tier: *tier, cause: Cause::Published, at: context.at }])
+/// 退回重办 by the tier that has the result: the same post gets a new instruction.
+fn order_rework(case: &Case, reason: &str, context: &Context<'_>) -> Result<Vec<Event>, Rejection> {
+    let stage = case.stage.kind();
+    let rejected = match case.stage {
+        Stage::TownshipResult { instruction } | Stage::DepartmentResult { lead: instruction } => {
+            case.instruction(instruction).ok_or(Reason::NoSuchInstruction)
         }
-        Stage::Closed { .. } => Ok(Vec::new()),
         Stage::AtCentre
         | Stage::WithTownshipAgency { .. }
         | Stage::Declined { .. }
-        | Stage::TownshipResult { .. }
         | Stage::AtOffice
-        | Stage::WithDepartment { .. }
-        | Stage::DepartmentResult { .. } => Err(Rejection::stage(Reason::NoOutcomeYet, case.stage.kind())),
-    }
-}
-
-fn withdraw(case: &Case, context: &Context<'_>) -> Vec<Event> {
-    match case.stage {
-        Stage::Closed { .. } => Vec::new(),
-        Stage::AtCentre
-        | Stage::WithTownshipAgency { .. }
-        | Stage::Declined { .. }
-        | Stage::TownshipResult { .. }
-        | Stage::AtOffice
-        | Stage::WithDepartment { .. }
-        | Stage::DepartmentResult { .. }
-        | Stage::OutcomeAvailable { .. } => {
-            vec![Event::Closed { tier: case.stage.tier(), cause: Cause::Withdrawn, at: context.at }]
-        }
-    }
+        | Stage::WithDepartment { .. } => Err(Reason::NoResultYet),
+        Stage::OutcomeAvailable { .. } => Err(Reason::OutcomeAvailable),
+        Stage::Closed { .. } => Err(Reason::CaseClosed),
+    };
+    let rejected = rejected.map_err(|reason| Rejection::stage(reason, stage))?;
+    let instruction = context.ids.ordered(context.now);
+    let assignee = Assignee { instruction, post: rejected.post.clone(), lead: true };
+    let (leg, reason) = (case.legs + 1, reason.to_owned());
+    Ok(vec![Event::ReworkOrdered { rejected: rejected.id, assignee, leg, reason, at: context.at }])
 }

@@ -1,11 +1,18 @@
 //! What happened to a case: dispatch's own events. The shell's publisher translates them into those of the catalogue.
 
-use dafei_kernel::{act::Act, owner::Post, time::Instant};
+use dafei_kernel::{
+    act::Act,
+    conduct::{Accessory, Accident},
+    measure::{Compliance, WithoutException},
+    owner::Post,
+    time::Instant,
+};
 use uuid::Uuid;
 
 use super::{
     Facts, Measure,
     instruction::{Delivery, ResultKind},
+    record::{Reopening, Supervision, Urging},
     stage::Tier,
     tip::Verdict,
 };
@@ -16,14 +23,14 @@ use serde::{Deserialize, Serialize};
 pub struct Assignee {
     /// Id of the instruction to it.
     pub instruction: Uuid,
-    /// The post: township-agency or county-department.
+    /// The post: township-agency, county-department or city-department.
     pub post: Post,
     /// 牵头 or 配合.
     pub lead: bool,
 }
 
 /// How the routing table came to its proposal.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Route {
     /// The rule.
     pub rule: String,
@@ -39,7 +46,9 @@ pub enum Cause {
     Published,
     /// It came from no village: there is no notice board to hang it on.
     NoVillage,
-    /// The report was withdrawn.
+    /// The agency that found it itself has its result (clause C19).
+    OwnFinding,
+    /// The report was withdrawn, or what was opened here in error was taken back.
     Withdrawn,
     /// It is of the same matter as another case and ended in that one.
     Merged {
@@ -91,10 +100,12 @@ pub enum Event {
     ResultSubmitted {
         /// Which.
         instruction: Uuid,
-        /// 先期处置 or 最终查处.
+        /// 先期处置, 最终查处 or 不实.
         kind: ResultKind,
         /// What was done.
         text: String,
+        /// Which of the four that are to be taken without exception do not apply, and why.
+        exemptions: Vec<(WithoutException, String)>,
         /// When.
         at: Instant,
     },
@@ -104,6 +115,8 @@ pub enum Event {
         instruction: Uuid,
         /// The act.
         act: Act,
+        /// Done outside the registered or licensed scope (clause C17).
+        outside_scope: bool,
         /// When.
         at: Instant,
     },
@@ -113,6 +126,17 @@ pub enum Event {
         instruction: Uuid,
         /// The measure.
         measure: Measure,
+        /// When it was reported.
+        at: Instant,
+    },
+    /// What became of a decision was established.
+    ComplianceRecorded {
+        /// By whose instruction the decision was taken.
+        instruction: Uuid,
+        /// Which measure.
+        measure: String,
+        /// What became of it.
+        compliance: Compliance,
         /// When it was reported.
         at: Instant,
     },
@@ -144,6 +168,45 @@ pub enum Event {
         deviation_reason: String,
         /// The order's text.
         text: String,
+        /// It cannot be returned.
+        binding: bool,
+        /// When.
+        at: Instant,
+    },
+    /// A department asked for more time.
+    ExtensionRequested {
+        /// By whose instruction.
+        instruction: Uuid,
+        /// Working days beyond the limit.
+        working_days: u32,
+        /// Why.
+        reason: String,
+        /// When.
+        at: Instant,
+    },
+    /// The office answered.
+    ExtensionDecided {
+        /// Whom.
+        instruction: Uuid,
+        /// Working days granted; none when refused.
+        working_days: Option<u32>,
+        /// When it had been asked.
+        asked_at: Instant,
+        /// Why.
+        reason: String,
+        /// When.
+        at: Instant,
+    },
+    /// 退回重办: a result was not taken, and the same post does its work again.
+    ReworkOrdered {
+        /// Whose result was not taken.
+        rejected: Uuid,
+        /// The new instruction to the same post.
+        assignee: Assignee,
+        /// Number of the assignment.
+        leg: u32,
+        /// Why.
+        reason: String,
         /// When.
         at: Instant,
     },
@@ -172,7 +235,7 @@ pub enum Event {
     OutcomeAvailable {
         /// The tier that handled it.
         tier: Tier,
-        /// Text for the notice board.
+        /// Text for the notice board; empty for an agency's own finding, which is published to nobody.
         public_text: String,
         /// When.
         at: Instant,
@@ -202,12 +265,94 @@ pub enum Event {
         /// When.
         at: Instant,
     },
+    /// Another case of the same matter ended in this one. Kept, not published: that it ended is.
+    DuplicateAbsorbed {
+        /// Which.
+        case: Uuid,
+        /// When.
+        at: Instant,
+    },
+    /// 催办.
+    Urged {
+        /// The tier that has the case.
+        tier: Tier,
+        /// Who urged whom.
+        urging: Urging,
+    },
+    /// 督办.
+    Supervised {
+        /// The tier that has the case.
+        tier: Tier,
+        /// Who demanded what.
+        supervision: Supervision,
+    },
+    /// An accident or a major impact, for the first time or as known now (clause E5).
+    AccidentRecorded {
+        /// The tier that has the case.
+        tier: Tier,
+        /// What happened.
+        accident: Box<Accident>,
+        /// When it was reported.
+        at: Instant,
+    },
+    /// Somebody helped (clause E4).
+    AccessoryRecorded {
+        /// The tier that has the case.
+        tier: Tier,
+        /// Who and how.
+        accessory: Box<Accessory>,
+        /// When it was reported.
+        at: Instant,
+    },
+    /// 公开曝光 was ordered (clause F4).
+    Exposed {
+        /// The tier that handled the case.
+        tier: Tier,
+        /// What the public reads.
+        text: String,
+        /// When.
+        at: Instant,
+    },
+    /// 公开曝光 was taken back.
+    ExposureRetracted {
+        /// The tier that handled the case.
+        tier: Tier,
+        /// When.
+        at: Instant,
+    },
     /// The case is closed.
     Closed {
         /// The tier that handled it.
         tier: Tier,
         /// Why.
         cause: Cause,
+        /// Why in words, where somebody decided it.
+        reason: String,
+        /// When.
+        at: Instant,
+    },
+    /// Somebody asked that it be taken up again.
+    ReopeningRequested {
+        /// The tier that handled it.
+        tier: Tier,
+        /// Who and why.
+        request: Reopening,
+    },
+    /// It stays closed.
+    ReopeningRefused {
+        /// The tier that handled it.
+        tier: Tier,
+        /// Why.
+        reason: String,
+        /// When.
+        at: Instant,
+    },
+    /// The tier that handled it has it again.
+    Reopened {
+        /// Which.
+        tier: Tier,
+        /// Why.
+        reason: String,
         /// When.
         at: Instant,
     },
@@ -220,12 +365,26 @@ impl Event {
         match self {
             Self::Opened(facts) => facts.reached_at,
             Self::Delivered { delivery, .. } => delivery.at,
+            Self::Urged { urging, .. } => urging.at,
+            Self::Supervised { supervision, .. } => supervision.at,
+            Self::ReopeningRequested { request, .. } => request.at,
             Self::AgencyInstructed { at, .. }
             | Self::Accepted { at, .. }
             | Self::Responded { at, .. }
             | Self::ResultSubmitted { at, .. }
             | Self::ActConfirmed { at, .. }
             | Self::MeasureRecorded { at, .. }
+            | Self::ComplianceRecorded { at, .. }
+            | Self::ExtensionRequested { at, .. }
+            | Self::ExtensionDecided { at, .. }
+            | Self::ReworkOrdered { at, .. }
+            | Self::DuplicateAbsorbed { at, .. }
+            | Self::AccidentRecorded { at, .. }
+            | Self::AccessoryRecorded { at, .. }
+            | Self::Exposed { at, .. }
+            | Self::ExposureRetracted { at, .. }
+            | Self::ReopeningRefused { at, .. }
+            | Self::Reopened { at, .. }
             | Self::AuthorityDeclined { at, .. }
             | Self::Escalated { at, .. }
             | Self::DepartmentInstructed { at, .. }

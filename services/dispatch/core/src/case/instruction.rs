@@ -16,6 +16,8 @@ pub enum Means {
     Rpc,
     /// Taken as delivered some time after its issue (30 minutes, local default).
     Assumed,
+    /// There is no instruction: the agency found the act itself.
+    OwnFinding,
 }
 
 /// The first delivery: T2, K2 and K3 start here.
@@ -44,6 +46,8 @@ pub enum ResultKind {
     Interim,
     /// 最终查处: the penalty is decided.
     Final,
+    /// 不实: there is no illegal act.
+    Unfounded,
 }
 
 /// 结果: what was done.
@@ -66,6 +70,30 @@ pub struct Decline {
     pub reason: String,
     /// Legal basis; always there from a department.
     pub legal_basis: String,
+}
+
+/// 延期申请: a department's request for more time, and the office's answer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Extension {
+    /// When it counts as asked.
+    pub asked_at: Instant,
+    /// Working days beyond the limit that were asked for.
+    pub working_days: u32,
+    /// Why.
+    pub reason: String,
+    /// The office's answer; none while it waits.
+    pub answer: Option<Answer>,
+}
+
+/// The office's answer to a request for more time.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Answer {
+    /// When.
+    pub at: Instant,
+    /// Working days granted; none when refused.
+    pub working_days: Option<u32>,
+    /// Why.
+    pub reason: String,
 }
 
 /// An instruction as a case keeps it.
@@ -95,6 +123,27 @@ pub struct Instruction {
     pub declined: Option<Decline>,
     /// Fell away: with its assignment, or when the case closed.
     pub cancelled: bool,
+    /// It fell away when the case closed.
+    #[serde(default)]
+    pub fell_at_closing: bool,
+    /// The agency found the act itself: nobody instructed it (clause C19).
+    #[serde(default)]
+    pub own: bool,
+    /// It cannot be returned: the case was, too often.
+    #[serde(default)]
+    pub binding: bool,
+    /// The instruction whose result was not taken: this one orders the work again.
+    #[serde(default)]
+    pub rework_of: Option<Uuid>,
+    /// Its result was not taken; another instruction orders the work again.
+    #[serde(default)]
+    pub superseded: bool,
+    /// 延期申请, oldest first.
+    #[serde(default)]
+    pub extensions: Vec<Extension>,
+    /// Notices to its agency so far.
+    #[serde(default)]
+    pub notices: u32,
 }
 
 /// Where an instruction stands.
@@ -131,7 +180,27 @@ impl Instruction {
             result: None,
             declined: None,
             cancelled: false,
+            fell_at_closing: false,
+            own: false,
+            binding: false,
+            rework_of: None,
+            superseded: false,
+            extensions: Vec::new(),
+            notices: 0,
         }
+    }
+
+    /// The request for more time that waits for its answer.
+    #[must_use]
+    pub fn asked_extension(&self) -> Option<&Extension> {
+        self.extensions.last().filter(|extension| extension.answer.is_none())
+    }
+
+    /// Extensions granted, and the working days that they come to.
+    #[must_use]
+    pub fn granted_extensions(&self) -> (usize, u32) {
+        let days = self.extensions.iter().filter_map(|extension| extension.answer.as_ref()?.working_days);
+        (days.clone().count(), days.sum())
     }
 
     /// Where it stands: the furthest of what happened to it.
@@ -170,7 +239,8 @@ impl Instruction {
     #[must_use]
     pub fn tier(&self) -> Tier {
         match self.post.region.level() {
-            Level::City | Level::County => Tier::County,
+            Level::City => Tier::City,
+            Level::County => Tier::County,
             Level::Township | Level::WorkArea | Level::Village => Tier::Township,
         }
     }

@@ -34,6 +34,7 @@ pub fn check(case: &Case) -> Result<(), Broken> {
     stage_has_its_instruction(case).map_err(broken)?;
     owners_are_single(case).map_err(broken)?;
     tips_are_verified_once(case).map_err(broken)?;
+    records_fit_the_stage(case).map_err(broken)?;
     facts_have_a_source(case).map_err(broken)
 }
 
@@ -85,9 +86,9 @@ fn steps_are_in_order(instruction: &Instruction) -> Result<(), String> {
 fn stage_has_its_instruction(case: &Case) -> Result<(), String> {
     let waits_for = match &case.stage {
         Stage::WithTownshipAgency { instruction } => Some((*instruction, Level::Township, true)),
-        Stage::WithDepartment { lead } => Some((*lead, Level::County, true)),
+        Stage::WithDepartment { lead } => Some((*lead, case.department_level(), true)),
         Stage::TownshipResult { instruction } => Some((*instruction, Level::Township, false)),
-        Stage::DepartmentResult { lead } => Some((*lead, Level::County, false)),
+        Stage::DepartmentResult { lead } => Some((*lead, case.department_level(), false)),
         Stage::AtCentre
         | Stage::Declined { .. }
         | Stage::AtOffice
@@ -107,8 +108,8 @@ fn stage_has_its_instruction(case: &Case) -> Result<(), String> {
     }
     let centre = matches!(case.stage, Stage::AtCentre | Stage::Declined { .. })
         || matches!(waits_for, Some((_, Level::Township, _)));
-    if centre && case.facts.start() == Tier::County {
-        return Err(format!("opened at the county office, and yet {}", case.stage.kind().code()));
+    if centre && case.facts.start() != Tier::Township {
+        return Err(format!("opened at an office, and yet {}", case.stage.kind().code()));
     }
     let open_lead = case.instructions.iter().find(|one| one.lead && one.is_open());
     match (open_lead, waits_for) {
@@ -136,7 +137,7 @@ fn owners_are_single(case: &Case) -> Result<(), String> {
     if distinct.len() != posts.len() {
         return Err("an open step is owned twice".to_owned());
     }
-    let agencies = [Role::TownshipAgency, Role::CountyDepartment];
+    let agencies = [Role::TownshipAgency, Role::CountyDepartment, Role::CityDepartment];
     if let Some(post) = posts.iter().find(|post| agencies.contains(&post.role) && post.agency.is_none()) {
         return Err(format!("the owner {post:?} names no agency"));
     }
@@ -170,6 +171,32 @@ fn tips_are_verified_once(case: &Case) -> Result<(), String> {
     Ok(())
 }
 
+/// What belongs to a closed case stands in closed ones alone; a request for more time waits with an open instruction; what was not taken has a
+/// result.
+fn records_fit_the_stage(case: &Case) -> Result<(), String> {
+    let closed = matches!(case.stage, Stage::Closed { .. });
+    if case.closed_at.is_some() != closed {
+        return Err("the instant of the closing does not fit the stage".to_owned());
+    }
+    if case.reopening.is_some() && !closed {
+        return Err("an open case waits to be taken up again".to_owned());
+    }
+    for instruction in &case.instructions {
+        let pending = instruction.extensions.iter().filter(|extension| extension.answer.is_none()).count();
+        if pending > 1 || (pending == 1 && instruction.asked_extension().is_none()) {
+            return Err(format!("instruction {} has two requests for more time waiting", instruction.id));
+        }
+        if instruction.superseded && instruction.result.is_none() {
+            return Err(format!("instruction {} is done again and had no result", instruction.id));
+        }
+        let orders_again = instruction.rework_of.map(|rejected| case.instruction(rejected));
+        if orders_again.is_some_and(|rejected| rejected.is_none_or(|rejected| !rejected.superseded)) {
+            return Err(format!("instruction {} orders again what was taken", instruction.id));
+        }
+    }
+    Ok(())
+}
+
 /// Acts and measures come with a result, an outcome comes with one too, and each event has its place in the sequence.
 fn facts_have_a_source(case: &Case) -> Result<(), String> {
     let has_result = case.instructions.iter().any(|one| one.result.is_some());
@@ -182,6 +209,13 @@ fn facts_have_a_source(case: &Case) -> Result<(), String> {
     }
     if let Some((id, measure)) = case.measures.iter().find(|(id, measure)| **id != measure.id) {
         return Err(format!("measure {} is kept as {id}", measure.id));
+    }
+    let taken = |(id, by): (&String, &Uuid)| case.measures.contains_key(id) && case.instruction(*by).is_some();
+    if !case.taken_by.iter().all(taken) {
+        return Err("a measure is kept as taken that was not, or by nobody".to_owned());
+    }
+    if let Some(id) = case.compliance.keys().find(|id| !case.measures.contains_key(*id)) {
+        return Err(format!("measure {id} was complied with and never taken"));
     }
     if case.sequence < 1 {
         return Err(format!("sequence {}", case.sequence));

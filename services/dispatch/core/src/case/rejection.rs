@@ -67,11 +67,69 @@ pub enum Reason {
     TimeInFuture,
     /// The table has no lead for it: only a table that was not checked.
     NoRoute,
+    /// The regions of a case do not fit together.
+    PathDoesNotFit,
+    /// There is a result already: it can no longer be merged or taken back.
+    HasResult,
+    /// A case cannot end in itself.
+    SameCase,
+    /// The other case is another office's.
+    OtherCounty,
+    /// A case that was opened at an office does not end in one that a township has.
+    MergeDownwards,
+    /// Nothing ends in a closed case.
+    MergeIntoClosed,
+    /// The case has as many records of this kind as it can.
+    TooManyRecords,
+    /// The case is not closed.
+    NotClosed,
+    /// A case that was withdrawn or merged is not taken up again.
+    NotReopenable,
+    /// A request to take it up again waits already.
+    ReopeningPending,
+    /// The window for asking is over.
+    ReopeningTooLate,
+    /// Nobody has asked to take it up again.
+    NoReopeningAsked,
+    /// Nobody urges or supervises himself.
+    OwnStep,
+    /// No act was confirmed that could be exposed.
+    NothingToExpose,
+    /// It is not exposed.
+    NotExposed,
+    /// A township agency's four hours are not extended.
+    NoExtensionForTownship,
+    /// A request for more time waits already.
+    ExtensionPending,
+    /// As many extensions as allowed were granted.
+    ExtensionsUsedUp,
+    /// The limit has passed: it had to be asked before.
+    ExtensionTooLate,
+    /// So many working days are not allowed.
+    ExtensionOutOfRange,
+    /// There is no request for more time that waits.
+    NoExtensionAsked,
+    /// The case was returned too often: this assignment is binding.
+    AssignmentBinding,
+    /// Its result was not taken; another instruction orders the work again.
+    InstructionSuperseded,
+    /// Acts are confirmed: it cannot be unfounded.
+    ActsAreConfirmed,
+    /// What is unfounded names no act, measure or exemption.
+    UnfoundedWithFacts,
+    /// One of the four is exempted twice.
+    ExemptionTwice,
+    /// Each of the four needs its measure, or why it does not apply.
+    MeasureOrExemptionRequired,
+    /// There is no such measure by this instruction.
+    NoSuchMeasure,
+    /// Nothing is complied with before it was decided.
+    ComplyBeforeDecision,
 }
 
 impl Reason {
     /// All reasons.
-    pub const ALL: [Self; 30] = [
+    pub const ALL: [Self; 59] = [
         Self::NoSuchCase,
         Self::CaseClosed,
         Self::AlreadyInstructed,
@@ -102,6 +160,35 @@ impl Reason {
         Self::PersonsNotPositive,
         Self::TimeInFuture,
         Self::NoRoute,
+        Self::PathDoesNotFit,
+        Self::HasResult,
+        Self::SameCase,
+        Self::OtherCounty,
+        Self::MergeDownwards,
+        Self::MergeIntoClosed,
+        Self::TooManyRecords,
+        Self::NotClosed,
+        Self::NotReopenable,
+        Self::ReopeningPending,
+        Self::ReopeningTooLate,
+        Self::NoReopeningAsked,
+        Self::OwnStep,
+        Self::NothingToExpose,
+        Self::NotExposed,
+        Self::NoExtensionForTownship,
+        Self::ExtensionPending,
+        Self::ExtensionsUsedUp,
+        Self::ExtensionTooLate,
+        Self::ExtensionOutOfRange,
+        Self::NoExtensionAsked,
+        Self::AssignmentBinding,
+        Self::InstructionSuperseded,
+        Self::ActsAreConfirmed,
+        Self::UnfoundedWithFacts,
+        Self::ExemptionTwice,
+        Self::MeasureOrExemptionRequired,
+        Self::NoSuchMeasure,
+        Self::ComplyBeforeDecision,
     ];
 
     /// Stable code for programs.
@@ -138,6 +225,35 @@ impl Reason {
             Self::PersonsNotPositive => "PERSONS_NOT_POSITIVE",
             Self::TimeInFuture => "TIME_IN_FUTURE",
             Self::NoRoute => "NO_ROUTE",
+            Self::PathDoesNotFit => "PATH_DOES_NOT_FIT",
+            Self::HasResult => "HAS_RESULT",
+            Self::SameCase => "SAME_CASE",
+            Self::OtherCounty => "OTHER_COUNTY",
+            Self::MergeDownwards => "MERGE_DOWNWARDS",
+            Self::MergeIntoClosed => "MERGE_INTO_CLOSED",
+            Self::TooManyRecords => "TOO_MANY_RECORDS",
+            Self::NotClosed => "NOT_CLOSED",
+            Self::NotReopenable => "NOT_REOPENABLE",
+            Self::ReopeningPending => "REOPENING_PENDING",
+            Self::ReopeningTooLate => "REOPENING_TOO_LATE",
+            Self::NoReopeningAsked => "NO_REOPENING_ASKED",
+            Self::OwnStep => "OWN_STEP",
+            Self::NothingToExpose => "NOTHING_TO_EXPOSE",
+            Self::NotExposed => "NOT_EXPOSED",
+            Self::NoExtensionForTownship => "NO_EXTENSION_FOR_TOWNSHIP",
+            Self::ExtensionPending => "EXTENSION_PENDING",
+            Self::ExtensionsUsedUp => "EXTENSIONS_USED_UP",
+            Self::ExtensionTooLate => "EXTENSION_TOO_LATE",
+            Self::ExtensionOutOfRange => "EXTENSION_OUT_OF_RANGE",
+            Self::NoExtensionAsked => "NO_EXTENSION_ASKED",
+            Self::AssignmentBinding => "ASSIGNMENT_BINDING",
+            Self::InstructionSuperseded => "INSTRUCTION_SUPERSEDED",
+            Self::ActsAreConfirmed => "ACTS_ARE_CONFIRMED",
+            Self::UnfoundedWithFacts => "UNFOUNDED_WITH_FACTS",
+            Self::ExemptionTwice => "EXEMPTION_TWICE",
+            Self::MeasureOrExemptionRequired => "MEASURE_OR_EXEMPTION_REQUIRED",
+            Self::NoSuchMeasure => "NO_SUCH_MEASURE",
+            Self::ComplyBeforeDecision => "COMPLY_BEFORE_DECISION",
         }
     }
 
@@ -175,6 +291,35 @@ impl Reason {
             Self::PersonsNotPositive => "人数必须大于零",
             Self::TimeInFuture => "时间晚于当前时间",
             Self::NoRoute => "派单表没有对应的牵头部门",
+            Self::PathDoesNotFit => "所属区划不一致",
+            Self::HasResult => "已有处置结果，不能再并案或撤回",
+            Self::SameCase => "不能并入自身",
+            Self::OtherCounty => "两个案件不属于同一县（市、区）",
+            Self::MergeDownwards => "县级受理的案件不能并入乡镇案件",
+            Self::MergeIntoClosed => "不能并入已办结的案件",
+            Self::TooManyRecords => "此类记录已达上限",
+            Self::NotClosed => "案件尚未办结",
+            Self::NotReopenable => "已撤回或已并案的案件不能重新办理",
+            Self::ReopeningPending => "已有重新办理申请待审",
+            Self::ReopeningTooLate => "已超过申请重新办理的期限",
+            Self::NoReopeningAsked => "没有待审的重新办理申请",
+            Self::OwnStep => "本环节由本单位负责，不能催办、督办自己",
+            Self::NothingToExpose => "没有查实的非法行为，不能曝光",
+            Self::NotExposed => "案件未曝光",
+            Self::NoExtensionForTownship => "乡镇站所的指令不能延期",
+            Self::ExtensionPending => "已有延期申请待审",
+            Self::ExtensionsUsedUp => "延期次数已用完",
+            Self::ExtensionTooLate => "已超期，不能申请延期",
+            Self::ExtensionOutOfRange => "延期天数超出允许范围",
+            Self::NoExtensionAsked => "没有待审的延期申请",
+            Self::AssignmentBinding => "退回次数已满，本次派单不得退回",
+            Self::InstructionSuperseded => "结果已被退回重办，请按新指令办理",
+            Self::ActsAreConfirmed => "已有查实的非法行为，不能报不实",
+            Self::UnfoundedWithFacts => "报不实的结果不能再填行为、措施",
+            Self::ExemptionTwice => "同一项不适用理由重复",
+            Self::MeasureOrExemptionRequired => "“四个一律”须逐项填报措施或不适用的理由",
+            Self::NoSuchMeasure => "本指令没有这项措施",
+            Self::ComplyBeforeDecision => "时间早于决定时间",
         }
     }
 }

@@ -1,23 +1,27 @@
-//! A result (clauses C7, C12): 先期处置 or 最终查处, with the acts that it confirms and the measures that were taken (clause F3).
+//! A result (clauses C7, C12): 先期处置, 最终查处 or 不实, with the acts that it confirms and the measures that were taken (clause F3).
 //!
-//! The first one moves the case when it is the lead's. A later one brings further facts and moves nothing, also after the closing.
+//! The first one moves the case when it is the lead's. A later one brings further facts and moves nothing, also after the closing. The lead's final
+//! result answers each of the four that are to be taken without exception (四个一律): by a measure, or by why it does not apply.
 
 use std::collections::BTreeSet;
 
 use dafei_kernel::{
-    measure::{Measure, MeasureFlaw},
+    measure::{Compliance, Measure, MeasureFlaw, WithoutException},
     time::Instant,
 };
 
 use super::{
     Case,
     command::{Context, ResultReport},
-    event::Event,
+    event::{Cause, Event},
     instruction::{Instruction, InstructionState, ResultKind},
     rejection::{Reason, Rejection},
-    stage::StageKind,
-    step,
+    stage::{Stage, StageKind},
+    step, tip,
 };
+
+/// How far ahead of the suite the establishing of a compliance may be dated.
+const TOLERANCE: jiff::SignedDuration = jiff::SignedDuration::from_mins(5);
 
 pub(super) fn submit(
     case: &Case,
@@ -28,21 +32,95 @@ pub(super) fn submit(
     may_submit(case, instruction)?;
     let (mut events, at) = step::arrive(instruction, context);
     let facts = further_facts(case, instruction, report, at, context.now)?;
-    if is_final(instruction) && (report.kind == ResultKind::Interim || facts.is_empty()) {
-        return Err(Rejection::instruction(Reason::ResultAlreadyFinal, instruction.state()));
-    }
+    follows(instruction, report, &facts)?;
+    check_unfounded(case, report)?;
+    check_the_four(case, instruction, report)?;
+    let confirmed = !case.confirmed.is_empty() || facts.iter().any(|event| matches!(event, Event::ActConfirmed { .. }));
     events.push(Event::ResultSubmitted {
         instruction: instruction.id,
         kind: report.kind,
         text: report.text.clone(),
+        exemptions: report.exemptions.clone(),
         at,
     });
     events.extend(facts);
+    if instruction.own && waits_for(case, instruction) {
+        events.extend(own_end(case, instruction, confirmed, at));
+    }
     Ok(events)
 }
 
-fn is_final(instruction: &Instruction) -> bool {
-    instruction.result.as_ref().is_some_and(|given| given.kind == ResultKind::Final)
+/// After a final result only a final one with further facts may follow; after 不实 nothing.
+fn follows(instruction: &Instruction, report: &ResultReport, facts: &[Event]) -> Result<(), Rejection> {
+    let refused = match instruction.result.as_ref().map(|given| given.kind) {
+        None | Some(ResultKind::Interim) => false,
+        Some(ResultKind::Final) => report.kind != ResultKind::Final || facts.is_empty(),
+        Some(ResultKind::Unfounded) => true,
+    };
+    if refused { Err(Rejection::instruction(Reason::ResultAlreadyFinal, instruction.state())) } else { Ok(()) }
+}
+
+/// 不实 names nothing that was found, and cannot be said of what was confirmed.
+fn check_unfounded(case: &Case, report: &ResultReport) -> Result<(), Rejection> {
+    if report.kind != ResultKind::Unfounded {
+        return Ok(());
+    }
+    if !case.confirmed.is_empty() {
+        return Err(Rejection::field(Reason::ActsAreConfirmed, "kind"));
+    }
+    let named = [
+        ("confirmed_acts", report.confirmed_acts.is_empty()),
+        ("measures", report.measures.is_empty()),
+        ("exemptions", report.exemptions.is_empty()),
+    ];
+    match named.iter().find(|(_, empty)| !empty) {
+        Some((field, _)) => Err(Rejection::field(Reason::UnfoundedWithFacts, *field)),
+        None => Ok(()),
+    }
+}
+
+/// Each of the four by itself, once an act is confirmed.
+fn check_the_four(case: &Case, instruction: &Instruction, report: &ResultReport) -> Result<(), Rejection> {
+    let mut named = BTreeSet::new();
+    if let Some(place) = report.exemptions.iter().position(|(which, _)| !named.insert(*which)) {
+        return Err(Rejection::field(Reason::ExemptionTwice, format!("exemptions[{place}]")));
+    }
+    let confirmed = !case.confirmed.is_empty() || !report.confirmed_acts.is_empty();
+    if report.kind != ResultKind::Final || !instruction.lead || !confirmed {
+        return Ok(());
+    }
+    let taken = case.measures.values().chain(&report.measures).filter_map(|one| one.kind.without_exception());
+    let answered: BTreeSet<WithoutException> = taken.chain(case.exemptions.keys().copied()).chain(named).collect();
+    match WithoutException::ALL.iter().find(|which| !answered.contains(which)) {
+        Some(missing) => {
+            Err(Rejection::field(Reason::MeasureOrExemptionRequired, format!("exemptions.{}", missing.code())))
+        }
+        None => Ok(()),
+    }
+}
+
+/// Whether the case stands and waits for this instruction's result.
+fn waits_for(case: &Case, instruction: &Instruction) -> bool {
+    match case.stage {
+        Stage::WithTownshipAgency { instruction: id } | Stage::WithDepartment { lead: id } => id == instruction.id,
+        Stage::AtCentre
+        | Stage::Declined { .. }
+        | Stage::TownshipResult { .. }
+        | Stage::AtOffice
+        | Stage::DepartmentResult { .. }
+        | Stage::OutcomeAvailable { .. }
+        | Stage::Closed { .. } => false,
+    }
+}
+
+/// What an agency found itself ends with its result (clause C19): the loop is its own.
+fn own_end(case: &Case, instruction: &Instruction, confirmed: bool, at: Instant) -> Vec<Event> {
+    let tier = case.tier();
+    let verdict = if confirmed { tip::Verdict::True } else { tip::Verdict::False };
+    let mut events = vec![Event::OutcomeAvailable { tier, public_text: String::new(), at }];
+    events.extend(tip::verify(case, verdict, instruction.id, at));
+    events.push(Event::Closed { tier, cause: Cause::OwnFinding, reason: String::new(), at });
+    events
 }
 
 fn may_submit(case: &Case, instruction: &Instruction) -> Result<(), Rejection> {
@@ -51,14 +129,15 @@ fn may_submit(case: &Case, instruction: &Instruction) -> Result<(), Rejection> {
         InstructionState::Issued
         | InstructionState::Delivered
         | InstructionState::Accepted
-        | InstructionState::Responded
-        | InstructionState::Done => return Ok(()),
+        | InstructionState::Responded => return Ok(()),
+        InstructionState::Done if instruction.superseded => Reason::InstructionSuperseded,
+        InstructionState::Done => return Ok(()),
         // A co-handler's instruction fell away with the closing; what it has done since is a later fact of the case. Not so where the
         // case ended in another of the same matter: there it would count twice.
         InstructionState::Cancelled
-            if case.stage.kind() == StageKind::Closed
-                && case.merged_into().is_none()
-                && instruction.leg == case.legs =>
+            if instruction.fell_at_closing
+                && case.stage.kind() == StageKind::Closed
+                && case.merged_into().is_none() =>
         {
             return Ok(());
         }
@@ -80,7 +159,8 @@ fn further_facts(
     let mut acts = BTreeSet::new();
     for act in &report.confirmed_acts {
         if !case.confirmed.contains(act) && acts.insert(*act) {
-            events.push(Event::ActConfirmed { instruction: instruction.id, act: *act, at });
+            let outside_scope = report.outside_scope;
+            events.push(Event::ActConfirmed { instruction: instruction.id, act: *act, outside_scope, at });
         }
     }
     let mut taken: Vec<&Measure> = Vec::new();
@@ -114,5 +194,34 @@ const fn reason(flaw: MeasureFlaw) -> Reason {
         MeasureFlaw::FineNotPositive => Reason::FineNotPositive,
         MeasureFlaw::FineTooLarge => Reason::FineTooLarge,
         MeasureFlaw::PersonsNotPositive => Reason::PersonsNotPositive,
+        MeasureFlaw::ComplyBeforeDecision => Reason::ComplyBeforeDecision,
     }
+}
+
+/// What became of a decision that was taken by this instruction (clauses F3 and E4); also long after the closing.
+pub(super) fn comply(
+    case: &Case,
+    instruction: &Instruction,
+    (id, compliance): (&str, &Compliance),
+    context: &Context<'_>,
+) -> Result<Vec<Event>, Rejection> {
+    let measure = case.measures.get(id).filter(|_| case.taken_by.get(id) == Some(&instruction.id));
+    let Some(measure) = measure else {
+        return Err(Rejection::field(Reason::NoSuchMeasure, "measure_id"));
+    };
+    if compliance.established_at.duration_since(context.now) > TOLERANCE {
+        return Err(Rejection::field(Reason::TimeInFuture, "established_at"));
+    }
+    if compliance.established_at < measure.decided_at {
+        return Err(Rejection::field(Reason::ComplyBeforeDecision, "established_at"));
+    }
+    if case.compliance.get(id) == Some(compliance) {
+        return Ok(Vec::new());
+    }
+    Ok(vec![Event::ComplianceRecorded {
+        instruction: instruction.id,
+        measure: id.to_owned(),
+        compliance: compliance.clone(),
+        at: context.at,
+    }])
 }

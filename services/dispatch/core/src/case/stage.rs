@@ -13,6 +13,8 @@ pub enum Tier {
     Township,
     /// County office and departments (部门报到).
     County,
+    /// City office and departments (市直部门).
+    City,
 }
 
 /// Where a case stands.
@@ -106,7 +108,7 @@ impl Stage {
         }
     }
 
-    /// The tier that has the case, or had it last.
+    /// The tier that has the case, or had it last; a case that no county has is the city's all the same: see [`super::Case::tier`].
     #[must_use]
     pub const fn tier(&self) -> Tier {
         match self {

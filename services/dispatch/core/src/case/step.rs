@@ -6,6 +6,7 @@ use super::{
     Case,
     command::{Context, Step},
     event::Event,
+    extension,
     instruction::{Delivery, Instruction, InstructionState, Means},
     rejection::{Reason, Rejection},
     result,
@@ -20,6 +21,12 @@ pub(super) fn decide(case: &Case, id: Uuid, step: &Step, context: &Context<'_>) 
         Step::Respond { plan } => respond(instruction, plan, context),
         Step::SubmitResult(report) => result::submit(case, instruction, report, context),
         Step::Decline { reason, legal_basis } => decline(instruction, reason, legal_basis, context),
+        Step::RequestExtension { working_days, reason, overdue } => {
+            extension::request(instruction, (*working_days, *overdue), reason, context)
+        }
+        Step::RecordCompliance { measure, compliance } => {
+            result::comply(case, instruction, (measure, compliance), context)
+        }
     }
 }
 
@@ -85,17 +92,18 @@ fn decline(
         InstructionState::Declined => Some(Reason::InstructionDeclined),
         InstructionState::Cancelled => Some(Reason::InstructionCancelled),
     };
-    if let Some(refusal) = refusal {
+    let bound = instruction.binding.then_some(Reason::AssignmentBinding);
+    if let Some(refusal) = refusal.or(bound) {
         return Err(Rejection::instruction(refusal, state));
     }
     let (mut events, at) = arrive(instruction, context);
     let (instruction_id, reason) = (instruction.id, reason.to_owned());
     events.push(match instruction.tier() {
         Tier::Township => Event::AuthorityDeclined { instruction: instruction_id, reason, at },
-        Tier::County if legal_basis.is_empty() => {
+        Tier::County | Tier::City if legal_basis.is_empty() => {
             return Err(Rejection::field(Reason::LegalBasisRequired, "legal_basis"));
         }
-        Tier::County => {
+        Tier::County | Tier::City => {
             Event::AssignmentReturned { instruction: instruction_id, reason, legal_basis: legal_basis.to_owned(), at }
         }
     });

@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 use super::{
     Case,
+    ending::closed,
     event::{Cause, Event},
     rejection::{Reason, Rejection},
     stage::{Stage, Tier},
@@ -96,7 +97,7 @@ pub fn link(own: Option<&Case>, first: &Case, tip: Uuid) -> Result<Link, Rejecti
     if own.facts.tip != Some(tip) {
         return Err(Rejection::absent(Reason::NoSuchTip));
     }
-    let downwards = own.facts.start() == Tier::County && first.facts.start() == Tier::Township;
+    let downwards = own.facts.start() != Tier::Township && first.facts.start() == Tier::Township;
     let tips = own.free_tips();
     if own.facts.id == first.facts.id || downwards || without_verdict || tips.is_empty() {
         return Ok(Link::Apart);
@@ -111,7 +112,7 @@ pub(super) fn hand_over(case: &Case, into: Uuid, at: Instant) -> Vec<Event> {
     }
     let mut events = vec![Event::TipsHandedOver { into, at }];
     if !matches!(case.stage, Stage::Closed { .. }) {
-        events.push(Event::Closed { tier: case.stage.tier(), cause: Cause::Merged { into }, at });
+        events.push(closed(case.tier(), Cause::Merged { into }, "", at));
     }
     events
 }
@@ -135,8 +136,7 @@ pub(super) fn attach(case: &Case, tips: &[Uuid], at: Instant) -> Result<Vec<Even
 }
 
 /// The verdict on each tip of the case, by the result of this instruction.
-pub(super) fn verify(case: &Case, instruction: Uuid, at: Instant) -> Vec<Event> {
-    let verdict = case.verdict();
+pub(super) fn verify(case: &Case, verdict: Verdict, instruction: Uuid, at: Instant) -> Vec<Event> {
     let waiting = case.tips.iter().filter(|tip| tip.verdict.is_none());
     waiting.map(|tip| Event::TipVerified { tip: tip.id, verdict, instruction, at }).collect()
 }

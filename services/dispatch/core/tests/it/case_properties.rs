@@ -1,16 +1,24 @@
 //! Random command sequences: the invariants hold after every event, and no case ends in a dead end.
 
 use dafei_dispatch_core::case::{
-    Case, Choice, Command, Event, Means, Measure, MeasureKind, ResultKind, ResultReport, StageKind, Step, Tier, check,
-    evolve,
+    Case, Choice, Command, Event, Facts, Means, Measure, MeasureKind, ResultKind, ResultReport, StageKind, Step, Tier,
+    check, evolve,
 };
-use dafei_kernel::{agency::Agency, money::Fen};
+use dafei_kernel::{
+    agency::Agency,
+    conduct::{Accessory, AccessoryKind, Accident},
+    measure::{Compliance, ComplianceOutcome},
+    money::Fen,
+};
 use jiff::SignedDuration;
 use proptest::prelude::*;
 use std::collections::BTreeSet;
 use uuid::Uuid;
 
-use crate::fixture::{Run, act, assign, den, enterprise, facts, instruct, result, start, tip, tip_facts};
+use crate::fixture::{
+    Run, act, assign, den, enterprise, exemptions, facts, found_facts, instruct, office, opened_facts, result, start,
+    tip, tip_facts,
+};
 
 /// A command without ids: instructions are picked among those that the case has when its turn comes.
 #[derive(Debug, Clone)]
@@ -25,7 +33,17 @@ enum Draw {
     Withdraw,
     HandOver,
     AttachTips(Vec<u128>),
-    Step { pick: usize, step: Step, minutes_ago: i64 },
+    /// A command that needs nothing of the case.
+    Turn(Command),
+    DecideExtension {
+        pick: usize,
+        working_days: Option<u32>,
+    },
+    Step {
+        pick: usize,
+        step: Step,
+        minutes_ago: i64,
+    },
 }
 
 fn agency() -> impl Strategy<Value = Agency> {
@@ -48,18 +66,64 @@ fn measure() -> impl Strategy<Value = Measure> {
         }),
         (0_u32..3).prop_map(|persons| MeasureKind::CriminalMeasure { persons }),
     ];
-    (0..4_u8, kind).prop_map(|(id, kind)| Measure { id: format!("m{id}"), decided_at: start(), kind })
+    (0..4_u8, kind).prop_map(|(id, kind)| Measure { id: format!("m{id}"), decided_at: start(), comply_by: None, kind })
 }
 
 fn report() -> impl Strategy<Value = ResultReport> {
     let acts = proptest::sample::subsequence(vec!["HC-3", "HC-14", "FW-1"], 0..3);
-    let kind = prop_oneof![Just(ResultKind::Interim), Just(ResultKind::Final)];
-    (kind, acts, proptest::collection::vec(measure(), 0..3)).prop_map(|(kind, acts, measures)| ResultReport {
-        kind,
-        text: "已处置".to_owned(),
-        confirmed_acts: acts.into_iter().map(act).collect(),
-        measures,
+    let kind =
+        prop_oneof![3 => Just(ResultKind::Interim), 3 => Just(ResultKind::Final), 1 => Just(ResultKind::Unfounded)];
+    let exempted = proptest::sample::subsequence(exemptions(), 0..=3);
+    (kind, acts, proptest::collection::vec(measure(), 0..3), exempted, any::<bool>()).prop_map(
+        |(kind, acts, measures, exemptions, outside_scope)| ResultReport {
+            kind,
+            text: "已处置".to_owned(),
+            confirmed_acts: acts.into_iter().map(act).collect(),
+            outside_scope,
+            measures,
+            exemptions,
+        },
+    )
+}
+
+fn compliance() -> impl Strategy<Value = Step> {
+    let outcome = prop_oneof![Just(ComplianceOutcome::Complied), Just(ComplianceOutcome::Refused)];
+    (0..4_u8, outcome).prop_map(|(id, outcome)| Step::RecordCompliance {
+        measure: format!("m{id}"),
+        compliance: Compliance { outcome, established_at: start(), note: String::new() },
     })
+}
+
+/// What is asked of a case beside its way through the tiers, and what ends it or takes it up again.
+fn turn() -> impl Strategy<Value = Command> {
+    let tier = || prop_oneof![Just(Tier::Township), Just(Tier::County), Just(Tier::City)];
+    let words = || "说明".to_owned();
+    let accident = (0..3_u32).prop_map(|deaths| Accident {
+        happened_at: start(),
+        deaths,
+        injured: 0,
+        major_impact: true,
+        description: "燃爆".to_owned(),
+    });
+    let accessory = (0..3_u8).prop_map(|number| Accessory {
+        name: format!("某供电所{number}"),
+        kind: AccessoryKind::Power,
+        note: "明知违法仍供电".to_owned(),
+    });
+    prop_oneof![
+        4 => Just(Command::OrderRework { reason: words() }),
+        2 => tier().prop_map(move |tier| Command::Urge { by: office(tier), text: words() }),
+        2 => tier().prop_map(move |tier| Command::Supervise { by: office(tier), text: words() }),
+        2 => tier().prop_map(move |tier| Command::RequestReopening { by: office(tier), reason: words() }),
+        2 => any::<bool>().prop_map(move |granted| Command::DecideReopening { granted, reason: words() }),
+        1 => Just(Command::TakeBack { reason: words() }),
+        1 => Just(Command::Merge { into: Uuid::from_u128(98), reason: words() }),
+        1 => (0..3_u128).prop_map(|number| Command::Absorb { case: Uuid::from_u128(200 + number), tips: vec![tip(number)] }),
+        1 => accident.prop_map(|accident| Command::RecordAccident(Box::new(accident))),
+        1 => accessory.prop_map(|accessory| Command::RecordAccessory(Box::new(accessory))),
+        1 => Just(Command::Expose { text: "某窝点被取缔".to_owned() }),
+        1 => Just(Command::RetractExposure),
+    ]
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -69,6 +133,12 @@ fn step() -> impl Strategy<Value = Step> {
         1 => Just(Step::Accept),
         2 => Just(Step::Respond { plan: "到场".to_owned() }),
         4 => report().prop_map(Step::SubmitResult),
+        2 => (0..12_u32).prop_map(|working_days| Step::RequestExtension {
+            working_days,
+            reason: "案情复杂".to_owned(),
+            overdue: working_days == 11,
+        }),
+        1 => compliance(),
         3 => basis.prop_map(|legal_basis| Step::Decline { reason: "不属职责".to_owned(), legal_basis }),
     ]
 }
@@ -85,6 +155,9 @@ fn draw() -> impl Strategy<Value = Draw> {
         1 => prop_oneof![9 => Just(Draw::Publish), 1 => Just(Draw::Withdraw)],
         1 => prop_oneof![3 => Just(Draw::Escalate), 1 => Just(Draw::HandOver)],
         1 => proptest::collection::vec(0..5_u128, 0..3).prop_map(Draw::AttachTips),
+        6 => turn().prop_map(Draw::Turn),
+        1 => (0..3_usize, proptest::option::of(0..12_u32))
+            .prop_map(|(pick, working_days)| Draw::DecideExtension { pick, working_days }),
         12 => (0..4_usize, step(), 0..90_i64)
             .prop_map(|(pick, step, minutes_ago)| Draw::Step { pick, step, minutes_ago }),
     ]
@@ -102,18 +175,32 @@ fn command(draw: Draw, case: Option<&Case>, subject: u8) -> (Command, i64) {
         Draw::Withdraw => Command::Withdraw,
         Draw::HandOver => Command::HandOver { into: Uuid::from_u128(99) },
         Draw::AttachTips(numbers) => Command::AttachTips(numbers.into_iter().map(tip).collect()),
+        Draw::Turn(command) => command,
+        Draw::DecideExtension { pick, working_days } => {
+            let reason = "准予".to_owned();
+            Command::DecideExtension { instruction: picked(case, pick), working_days, reason }
+        }
         Draw::Step { pick, step, minutes_ago } => {
-            let instructions = case.map_or(&[][..], |case| &case.instructions);
-            // The latest are picked most: they are where things happen.
-            let id = instructions.iter().rev().nth(pick).map_or(Uuid::nil(), |instruction| instruction.id);
-            return (Command::Instruction { id, step }, minutes_ago);
+            return (Command::Instruction { id: picked(case, pick), step }, minutes_ago);
         }
     };
     (command, 0)
 }
 
-fn opening(subject: u8) -> dafei_dispatch_core::case::Facts {
+/// An instruction of the case. The latest are picked most: they are where things happen.
+fn picked(case: Option<&Case>, pick: usize) -> Uuid {
+    let instructions = case.map_or(&[][..], |case| &case.instructions);
+    instructions.iter().rev().nth(pick).map_or(Uuid::nil(), |instruction| instruction.id)
+}
+
+fn opening(subject: u8) -> Facts {
     match subject {
+        6 => opened_facts(Tier::Township),
+        7 => opened_facts(Tier::County),
+        8 => opened_facts(Tier::City),
+        9 => found_facts(Tier::Township),
+        10 => found_facts(Tier::County),
+        11 => found_facts(Tier::City),
         0 => facts(den(), true),
         1 => facts(den(), false),
         2 => facts(enterprise(None), true),
@@ -143,7 +230,7 @@ proptest! {
 
     #[test]
     fn any_command_sequence_keeps_the_invariants(
-        subject in 0..6_u8,
+        subject in 0..12_u8,
         draws in proptest::collection::vec(draw(), 1..60),
     ) {
         let mut run = Run::new();
@@ -159,17 +246,14 @@ proptest! {
                 Ok(events) => {
                     let before = before.expect("opened");
                     if before.stage.kind() == StageKind::Closed {
-                        prop_assert_eq!(&before.stage, &run.case().stage);
-                        let later = |event: &Event| matches!(event,
-                            Event::ResultSubmitted { .. } | Event::ActConfirmed { .. } | Event::MeasureRecorded { .. }
-                                | Event::TipAttached { .. } | Event::TipsHandedOver { .. } | Event::TipVerified { .. });
-                        prop_assert!(events.iter().all(later), "closed, and yet {:?}", events);
+                        closed_cases_take_only_what_they_may(&before, run.case(), &events)?;
                     }
                 }
             }
         }
         facts_count_once(&run)?;
         tips_are_verified_once(&run)?;
+        notices_are_counted(&run)?;
         history_leads_to_the_same_case(&run)?;
         for _ in 0..8 {
             if run.case().stage.kind() == StageKind::Closed {
@@ -181,6 +265,48 @@ proptest! {
         prop_assert_eq!(run.case().stage.kind(), StageKind::Closed, "no stage is a dead end");
         tips_are_verified_once(&run)?;
     }
+}
+
+/// Later facts and what became of decisions; a merged or withdrawn case takes less, and is never taken up again.
+fn closed_cases_take_only_what_they_may(before: &Case, after: &Case, events: &[Event]) -> Result<(), TestCaseError> {
+    let reopened = events.iter().any(|event| matches!(event, Event::Reopened { .. }));
+    if reopened {
+        prop_assert!(before.merged_into().is_none(), "merged, and yet taken up again");
+        prop_assert!(before.reopening.is_some(), "nobody had asked");
+        prop_assert_ne!(after.stage.kind(), StageKind::Closed);
+        return Ok(());
+    }
+    prop_assert_eq!(&before.stage, &after.stage);
+    let later = |event: &Event| {
+        matches!(
+            event,
+            Event::ResultSubmitted { .. }
+                | Event::ActConfirmed { .. }
+                | Event::MeasureRecorded { .. }
+                | Event::ComplianceRecorded { .. }
+                | Event::TipAttached { .. }
+                | Event::TipsHandedOver { .. }
+                | Event::TipVerified { .. }
+                | Event::AccidentRecorded { .. }
+                | Event::AccessoryRecorded { .. }
+                | Event::Exposed { .. }
+                | Event::ExposureRetracted { .. }
+                | Event::ReopeningRequested { .. }
+                | Event::ReopeningRefused { .. }
+        )
+    };
+    prop_assert!(events.iter().all(later), "closed, and yet {:?}", events);
+    Ok(())
+}
+
+/// Each instruction that fell away, was urged, supervised or answered has told its agency as often.
+fn notices_are_counted(run: &Run) -> Result<(), TestCaseError> {
+    for instruction in &run.case().instructions {
+        let answered = instruction.extensions.iter().filter(|extension| extension.answer.is_some()).count();
+        let least = answered + usize::from(instruction.cancelled);
+        prop_assert!(usize::try_from(instruction.notices).expect("few") >= least, "{:?}", instruction);
+    }
+    Ok(())
 }
 
 fn facts_count_once(run: &Run) -> Result<(), TestCaseError> {

@@ -5,8 +5,8 @@ use std::sync::LazyLock;
 use dafei_dispatch_core::{
     authority::Authority,
     case::{
-        Case, Command, Context, Event, Facts, Means, Measure, MeasureKind, Rejection, ResultKind, ResultReport, Source,
-        Step, Tier, check, decide, evolve,
+        Case, Command, Context, Event, Facts, Finder, Limits, Means, Measure, MeasureKind, Rejection, ResultKind,
+        ResultReport, Source, Step, Tier, check, decide, evolve,
     },
     routing::Table,
 };
@@ -16,8 +16,11 @@ use dafei_kernel::{
     credit_code::CreditCode,
     ids::SeededIds,
     industry::Industry,
+    measure::WithoutException,
     money::Fen,
+    owner::Post,
     region::{Level, Region, RegionPath},
+    role::Role,
     subject::Subject,
     time::Instant,
 };
@@ -72,13 +75,57 @@ pub(crate) fn facts(subject: Subject, with_village: bool) -> Facts {
         subject,
         village,
         township: Some(township),
-        county,
+        county: Some(county),
+        place: None,
         path: RegionPath::new(path.into_iter().flatten().collect()).expect("a path"),
         description: "夜间有罐车进出".to_owned(),
         found_at: start(),
         reached_at: start(),
         tip: None,
+        opened_by: None,
+        finder: None,
     }
+}
+
+/// The office at a tier.
+pub(crate) fn office(tier: Tier) -> Post {
+    let (role, region) = match tier {
+        Tier::Township => (Role::TownshipCentre, region(Level::Township, "371302001")),
+        Tier::County => (Role::CountyOffice, region(Level::County, "371302")),
+        Tier::City => (Role::CityOffice, region(Level::City, "371300")),
+    };
+    Post { role, region, agency: None }
+}
+
+/// An agency at a tier.
+pub(crate) fn agency_post(tier: Tier, agency: Agency) -> Post {
+    let role = match tier {
+        Tier::Township => Role::TownshipAgency,
+        Tier::County => Role::CountyDepartment,
+        Tier::City => Role::CityDepartment,
+    };
+    Post { role, region: office(tier).region, agency: Some(agency) }
+}
+
+/// What an office opened at its own tier.
+pub(crate) fn opened_facts(tier: Tier) -> Facts {
+    let mut facts = Facts { source: Source::DailyCheck, opened_by: Some(office(tier)), ..facts(den(), false) };
+    let keep = match tier {
+        Tier::Township => 3,
+        Tier::County => 2,
+        Tier::City => 1,
+    };
+    facts.path = RegionPath::new(facts.path.regions()[..keep].to_vec()).expect("a path");
+    facts.township = facts.path.at(Level::Township).cloned();
+    facts.county = facts.path.at(Level::County).cloned();
+    facts
+}
+
+/// What an agency found itself.
+pub(crate) fn found_facts(tier: Tier) -> Facts {
+    let post = agency_post(tier, Agency::EmergencyManagement);
+    let finder = Finder { instruction: Uuid::from_u128(0x000f_0000), post: post.clone() };
+    Facts { opened_by: Some(post), finder: Some(finder), ..opened_facts(tier) }
 }
 
 pub(crate) fn tip(number: u128) -> Uuid {
@@ -91,7 +138,8 @@ pub(crate) fn tip_facts(number: u128, tier: Tier) -> Facts {
         Facts { id: Uuid::from_u128(number), source: Source::PublicTip, tip: Some(tip(number)), ..facts(den(), false) };
     if tier == Tier::County {
         facts.township = None;
-        facts.path = RegionPath::new(vec![region(Level::City, "371300"), facts.county.clone()]).expect("a path");
+        facts.path =
+            RegionPath::new(vec![region(Level::City, "371300"), region(Level::County, "371302")]).expect("a path");
     }
     facts
 }
@@ -148,6 +196,7 @@ impl Run {
             means: Means::Rpc,
             routing: self.table,
             authority: &self.authority,
+            limits: Limits::default(),
             ids: &self.ids,
         };
         let events = decide(self.case.as_ref(), command, &context)?;
@@ -203,18 +252,28 @@ pub(crate) fn assign() -> Command {
 }
 
 pub(crate) fn result(kind: ResultKind) -> ResultReport {
+    let unfounded = kind == ResultKind::Unfounded;
     ResultReport {
         kind,
         text: "已查封".to_owned(),
-        confirmed_acts: vec![act("HC-3")],
-        measures: vec![fine("罚1", 100)],
+        confirmed_acts: if unfounded { Vec::new() } else { vec![act("HC-3")] },
+        outside_scope: false,
+        measures: if unfounded { Vec::new() } else { vec![fine("罚1", 100)] },
+        exemptions: if kind == ResultKind::Final { exemptions() } else { Vec::new() },
     }
+}
+
+/// Why three of the four that are to be taken without exception do not apply beside a fine.
+pub(crate) fn exemptions() -> Vec<(WithoutException, String)> {
+    let which = [WithoutException::CloseDown, WithoutException::StopProduction, WithoutException::LegalLiability];
+    which.into_iter().map(|which| (which, "不涉及".to_owned())).collect()
 }
 
 pub(crate) fn fine(id: &str, fen: i64) -> Measure {
     Measure {
         id: id.to_owned(),
         decided_at: start(),
+        comply_by: None,
         kind: MeasureKind::Fine {
             amount: Fen::new(fen).expect("not below zero"),
             decision_number: "临应急罚〔2026〕1号".to_owned(),

@@ -42,7 +42,7 @@ fn act(code: &str, text: &str, case: Option<Uuid>) -> ActFound {
 fn fine(id: &str, fen: i64, decided_at: Instant) -> Measure {
     let amount = Fen::new(fen).expect("not below zero");
     let kind = MeasureKind::Fine { amount, decision_number: String::new(), mitigation: String::new() };
-    Measure { id: id.to_owned(), decided_at, kind }
+    Measure { id: id.to_owned(), decided_at, comply_by: None, kind }
 }
 
 /// The field and the reason of a refusal; none when it is taken.

@@ -1,0 +1,189 @@
+//! Cases that come from no village and no tip (clauses C16, C19, E5): what an office opens, and what an agency found itself.
+
+use dafei_contracts::{
+    convert::{self, ConvertError},
+    dispatch::v1 as api,
+    events::v1 as ev,
+    types::v1 as types,
+};
+use dafei_dispatch_core::case::{Command, Facts, Finder, Source};
+use dafei_kernel::{
+    conduct::Accident,
+    owner::Post,
+    region::{Level, Region, RegionPath},
+    roster::RosterIndex,
+};
+use dafei_runtime::{identity::Principal, status::Fault};
+use dafei_shell::{faults, scope};
+use jiff::SignedDuration;
+use uuid::Uuid;
+
+use super::{Grpc, order};
+use crate::{app::Action, work::Order};
+
+/// Longest text of an act xx-99, in characters.
+const ACT_TEXT: usize = 200;
+/// Longest description, in characters.
+const DESCRIPTION: usize = 4_000;
+/// How far ahead of the suite a finding may be dated.
+const TOLERANCE: SignedDuration = SignedDuration::from_mins(5);
+
+/// What both kinds of opening say of the act.
+struct Said<'a> {
+    act: &'a str,
+    act_text: &'a str,
+    subject: Option<&'a types::Subject>,
+    place: Option<&'a types::Region>,
+    description: &'a str,
+    found_at: Option<dafei_contracts::timestamp::Timestamp>,
+}
+
+impl Grpc {
+    /// The opening of a case at an office, with its accident where it has one.
+    pub(super) fn opening(&self, caller: &Principal, body: &api::OpenCaseRequest) -> Result<Action, Fault> {
+        let source = source(body.source)?;
+        let office = match &body.office {
+            Some(wire) => convert::region("office", Some(wire)).map_err(faults::convert)?,
+            None => caller.region.clone(),
+        };
+        let roster = self.app.roster.current();
+        // The city opens at its own office or at a county's; nobody else passes his own by.
+        let county_of_city = caller.region.level() == Level::City && office.level() == Level::County;
+        if office != caller.region && !(county_of_city && roster.contains(&caller.region, &office)) {
+            return Err(Fault::field("office", "NOT_YOURS", "is not the caller's to open at", "不能在该单位立案"));
+        }
+        let accident = match (source, &body.accident) {
+            (Source::Accident, wire) => Some(accident(wire.as_ref())?),
+            (_, None) => None,
+            (_, Some(_)) => {
+                return Err(Fault::field("accident", "NOT_ALLOWED", "is an accident's", "来源为事故时才填写"));
+            }
+        };
+        let said = Said {
+            act: &body.act,
+            act_text: &body.act_text,
+            subject: body.subject.as_ref(),
+            place: body.place.as_ref(),
+            description: &body.description,
+            found_at: body.found_at,
+        };
+        let facts = self.facts(&roster, (source, &office), &said, scope::post(caller))?;
+        let id = facts.id;
+        let then = accident.map(|accident| {
+            let command = Command::RecordAccident(Box::new(accident));
+            Box::new(Order { guarded: false, ..order(caller, Some(id), command) })
+        });
+        let opening = order(caller, Some(id), Command::Open(Box::new(facts)));
+        Ok(Action::Case(Box::new(Order { then, ..opening })))
+    }
+
+    /// The opening of what an agency found itself, and the id that its steps name.
+    pub(super) fn finding(&self, caller: &Principal, body: &api::ReportFindingRequest) -> Result<Action, Fault> {
+        let roster = self.app.roster.current();
+        let said = Said {
+            act: &body.act,
+            act_text: &body.act_text,
+            subject: body.subject.as_ref(),
+            place: body.place.as_ref(),
+            description: &body.description,
+            found_at: body.found_at,
+        };
+        let post = scope::post(caller);
+        let facts = self.facts(&roster, (Source::DailyCheck, &caller.region), &said, post.clone())?;
+        let instruction = self.app.ids.ordered(self.app.clock.now());
+        let facts = Facts { finder: Some(Finder { instruction, post }), ..facts };
+        Ok(Action::Case(Box::new(order(caller, Some(facts.id), Command::Open(Box::new(facts))))))
+    }
+
+    fn facts(
+        &self,
+        roster: &RosterIndex,
+        (source, office): (Source, &Region),
+        said: &Said<'_>,
+        opened_by: Post,
+    ) -> Result<Facts, Fault> {
+        let now = self.app.clock.now();
+        let path = roster.path(office).ok_or_else(|| unknown("office"))?;
+        let (act, act_text) = act(said.act, said.act_text)?;
+        let found_at = convert::optional_instant("found_at", said.found_at).map_err(faults::convert)?.unwrap_or(now);
+        if found_at.duration_since(now) > TOLERANCE {
+            return Err(Fault::field("found_at", "TIME_IN_FUTURE", "lies ahead", "时间晚于当前时间"));
+        }
+        Ok(Facts {
+            id: self.app.ids.ordered(now),
+            source,
+            act,
+            act_text,
+            subject: convert::subject("subject", said.subject).map_err(faults::convert)?,
+            village: None,
+            township: path.at(Level::Township).cloned(),
+            county: path.at(Level::County).cloned(),
+            place: place(roster, office, &path, said.place)?,
+            path,
+            description: convert::bounded("description", said.description, DESCRIPTION).map_err(faults::convert)?,
+            found_at: found_at.min(now),
+            reached_at: now,
+            tip: None,
+            opened_by: Some(opened_by),
+            finder: None,
+        })
+    }
+}
+
+/// Where the matter lies: in the region of whoever gets it.
+fn place(
+    roster: &RosterIndex,
+    office: &Region,
+    path: &RegionPath,
+    wire: Option<&types::Region>,
+) -> Result<Option<Region>, Fault> {
+    let Some(wire) = wire else { return Ok(None) };
+    let place = convert::region("place", Some(wire)).map_err(faults::convert)?;
+    if roster.get(&place).is_none() {
+        return Err(unknown("place"));
+    }
+    if place != *office && !roster.contains(office, &place) && !path.regions().contains(&place) {
+        return Err(Fault::field("place", "OUT_OF_REGION", "lies outside the office's region", "不在受理单位辖区内"));
+    }
+    Ok(Some(place))
+}
+
+fn act(code: &str, text: &str) -> Result<(dafei_kernel::act::Act, String), Fault> {
+    let act = convert::act("act", code).map_err(faults::convert)?;
+    let read = if act.is_other() {
+        convert::bounded("act_text", text, ACT_TEXT)
+    } else {
+        convert::optional_text("act_text", text, ACT_TEXT)
+    };
+    Ok((act, read.map_err(faults::convert)?))
+}
+
+fn source(wire: i32) -> Result<Source, Fault> {
+    match ev::CaseSource::try_from(wire) {
+        Ok(ev::CaseSource::SuperiorSupervision) => Ok(Source::SuperiorSupervision),
+        Ok(ev::CaseSource::DailyCheck) => Ok(Source::DailyCheck),
+        Ok(ev::CaseSource::Accident) => Ok(Source::Accident),
+        Ok(ev::CaseSource::GridReport | ev::CaseSource::PublicTip) => {
+            let zh = "网格上报、群众举报由接报服务立案";
+            Err(Fault::field("source", "NOT_ALLOWED", "comes from intake alone", zh))
+        }
+        Ok(ev::CaseSource::Unspecified) | Err(_) => Err(faults::convert(ConvertError::required("source"))),
+    }
+}
+
+/// What an illegal operation caused.
+pub(super) fn accident(wire: Option<&types::Accident>) -> Result<Accident, Fault> {
+    let wire = wire.ok_or_else(|| ConvertError::required("accident"));
+    let read = wire.and_then(|wire| convert::accident(wire).map_err(|error| error.under("accident")));
+    read.map_err(faults::convert)
+}
+
+/// The id that stands for the instruction of an agency's own finding.
+pub(super) fn own_instruction(case: &api::Case) -> String {
+    let own = case.instructions.iter().find(|instruction| instruction.own);
+    own.map(|instruction| instruction.instruction_id.clone()).unwrap_or_else(|| Uuid::nil().to_string())
+}
+
+fn unknown(field: &str) -> Fault {
+    Fault::field(field, "UNKNOWN_REGION", "is not in the roster", "名册中没有该区划")
+}
