@@ -133,7 +133,7 @@ impl From<Refusal> for Fault {
     fn from(refusal: Refusal) -> Self {
         match refusal {
             Refusal::Rejected(rejection) => rejected(&rejection),
-            Refusal::OutOfScope => scope::out_of_scope(),
+            Refusal::NotYours(why) => Self::denied(why.code(), why.zh()),
             Refusal::OtherVersion(current) => Self::OtherVersion { current },
             Refusal::RequestIdReused => Self::AlreadyExists {
                 reason: "REQUEST_ID_REUSED".into(),

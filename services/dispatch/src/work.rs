@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, HashMap};
 use bytes::Bytes;
 use dafei_contracts::{Event as Public, catalogue::EventError, chain};
 use dafei_dispatch_core::case::{
-    Case, Command, Context, Event, Means, Reason, Rejection, decide, evolve, may, may_merge,
+    Case, Command, Context, Event, Means, NotYours, Reason, Rejection, decide, evolve, may, may_merge,
 };
 use dafei_kernel::{owner::Post, time::Instant};
 use dafei_messaging::{batch::BatchFailure, event::NewEvent, log};
@@ -71,8 +71,8 @@ pub enum Refusal {
     #[error(transparent)]
     Rejected(#[from] Rejection),
     /// It is another post's step.
-    #[error("it is another post's step")]
-    OutOfScope,
+    #[error("it is another post's step: {0}")]
+    NotYours(#[from] NotYours),
     /// The case has moved on since the caller saw it: its sequence now.
     #[error("the case is at version {0}")]
     OtherVersion(i64),
@@ -162,10 +162,8 @@ impl<'a> Work<'a> {
         };
         let id = case.ok_or_else(|| Rejection::absent(reason))?;
         let held = self.case(id);
-        if let (true, Some(held), Some(actor)) = (order.guarded, held, &order.actor)
-            && !may(actor, held, &order.command)
-        {
-            return Err(Refusal::OutOfScope);
+        if let (true, Some(held), Some(actor)) = (order.guarded, held, &order.actor) {
+            may(actor, held, &order.command)?;
         }
         if let (Some(held), Some(expected)) = (held, order.expected_version)
             && held.sequence != expected
@@ -200,7 +198,7 @@ impl<'a> Work<'a> {
         let other = self.case(into).ok_or_else(|| Rejection::field(Reason::NoSuchCase, "into_case_id"))?;
         let (centre, office) = (other.facts.centre(), other.facts.office());
         if order.guarded && order.actor.is_some() && order.actor != centre && order.actor.as_ref() != Some(&office) {
-            return Err(Refusal::OutOfScope);
+            return Err(NotYours::Region.into());
         }
         may_merge(case, other)?;
         Ok(Command::Absorb { case: case.facts.id, tips: case.free_tips() })

@@ -34,7 +34,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use uuid::Uuid;
 
-pub use actor::may;
+pub use actor::{NotYours, may, posts};
 pub use command::{Choice, Command, Context, Limits, ResultReport, Step};
 pub use dafei_kernel::measure::{Measure, MeasureKind};
 pub use decide::decide;

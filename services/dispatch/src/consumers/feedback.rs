@@ -196,9 +196,7 @@ fn judge(work: &mut Work<'_>, said: &Said, order: &Order, known: Option<&Used>) 
     match work.carry_out(order) {
         Ok(_) => Ok(Verdict::Accepted),
         Err(Refusal::Rejected(rejection)) => Ok(Verdict::Rejected(wrong(&rejection, said.body))),
-        Err(Refusal::OutOfScope) => {
-            Ok(Verdict::Rejected(Wrong::new("WRONG_AGENCY", "instruction_id", "指令不是派给本单位的")))
-        }
+        Err(Refusal::NotYours(why)) => Ok(Verdict::Rejected(Wrong::new(why.code(), "instruction_id", why.zh()))),
         Err(refusal @ (Refusal::RequestIdReused | Refusal::OtherVersion(_) | Refusal::Event(_))) => Err(refusal),
     }
 }

@@ -216,7 +216,8 @@ impl Case {
     }
 
     pub(crate) fn closed(self, when: &str) -> Self {
-        let event = ev::CaseClosed { meta: None, case_id: self.case_id(), tier: ev::Tier::County.into(), ..Default::default() };
+        let event =
+            ev::CaseClosed { meta: None, case_id: self.case_id(), tier: ev::Tier::County.into(), ..Default::default() };
         self.tell("dispatch", when, None, event)
     }
 }

@@ -2,7 +2,10 @@
 
 mod authority;
 mod case_properties;
+mod case_results;
 mod case_rules;
 mod case_tips;
+mod case_turns;
 mod fixture;
+mod refusals;
 mod routing;
