@@ -4,7 +4,8 @@ use dafei_contracts::{
     dispatch::v1::{
         self as api, agency_service_client::AgencyServiceClient,
         agency_system_service_client::AgencySystemServiceClient, case_service_client::CaseServiceClient,
-        county_service_client::CountyServiceClient, township_service_client::TownshipServiceClient,
+        case_turn_service_client::CaseTurnServiceClient, county_service_client::CountyServiceClient,
+        township_service_client::TownshipServiceClient,
     },
     types::v1 as types,
 };
@@ -57,6 +58,10 @@ impl Caller {
 
     pub(crate) fn agency(&self) -> AgencyServiceClient<Authorized> {
         AgencyServiceClient::new(self.channel.clone())
+    }
+
+    pub(crate) fn turns(&self) -> CaseTurnServiceClient<Authorized> {
+        CaseTurnServiceClient::new(self.channel.clone())
     }
 
     pub(crate) fn systems(&self) -> AgencySystemServiceClient<Authorized> {

@@ -12,3 +12,4 @@ mod replays;
 mod suite;
 mod tip_links;
 mod tips;
+mod turns;
