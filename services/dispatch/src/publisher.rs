@@ -185,8 +185,8 @@ fn closed(case_id: String, tier: Tier, cause: Cause, reason: &str) -> Public {
         Cause::Withdrawn => {
             return ev::CaseWithdrawn { meta: None, case_id, tier, reason: reason.to_owned() }.into();
         }
-        Cause::Merged { into } => {
-            let into_case_id = into.to_string();
+        Cause::Merged { into, told } => {
+            let into_case_id = if told { into.to_string() } else { String::new() };
             return ev::CaseMerged { meta: None, case_id, into_case_id, tier, reason: reason.to_owned() }.into();
         }
     };

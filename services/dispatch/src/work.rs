@@ -170,11 +170,13 @@ impl<'a> Work<'a> {
         {
             return Err(Refusal::OtherVersion(held.sequence));
         }
-        if let (Some(held), Command::Merge { into, .. }) = (held, &order.command) {
-            let absorb = self.absorbing(held, *into, order)?;
+        if let (Some(held), Command::Merge { into, reason, .. }) = (held, &order.command) {
+            let (absorb, told) = self.absorbing(held, *into, order)?;
             self.apply(*into, &absorb, order)?;
+            self.apply(id, &Command::Merge { into: *into, told, reason: reason.clone() }, order)?;
+        } else {
+            self.apply(id, &order.command, order)?;
         }
-        self.apply(id, &order.command, order)?;
         Ok(id)
     }
 
@@ -193,15 +195,16 @@ impl<'a> Work<'a> {
     }
 
     /// What the other case takes over when this one ends in it: after this both commands are accepted, or none is asked. The actor must have a
-    /// part in the other case too.
-    fn absorbing(&self, case: &Case, into: Uuid, order: &Order) -> Result<Command, Refusal> {
+    /// part in the other case too. With it, whether those who see this case may be told which other it is.
+    fn absorbing(&self, case: &Case, into: Uuid, order: &Order) -> Result<(Command, bool), Refusal> {
         let other = self.case(into).ok_or_else(|| Rejection::field(Reason::NoSuchCase, "into_case_id"))?;
         let (centre, office) = (other.facts.centre(), other.facts.office());
         if order.guarded && order.actor.is_some() && order.actor != centre && order.actor.as_ref() != Some(&office) {
             return Err(NotYours::Region.into());
         }
         may_merge(case, other)?;
-        Ok(Command::Absorb { case: case.facts.id, tips: case.free_tips() })
+        let told = case.facts.township == other.facts.township;
+        Ok((Command::Absorb { case: case.facts.id, tips: case.free_tips() }, told))
     }
 
     /// Evolves the case by the events and makes the public ones of them; all or nothing.

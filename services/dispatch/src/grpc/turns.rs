@@ -121,7 +121,9 @@ impl CaseTurnService for Grpc {
     ) -> Result<Response<api::MergeCaseResponse>, Status> {
         let (caller, body) = (principal(&request)?, request.get_ref());
         scope::require(caller, HOLDERS)?;
+        // Whether it may be told is the writer's to say: it sees both cases.
         let command = Command::Merge {
+            told: false,
             into: convert::uuid("into_case_id", &body.into_case_id).map_err(faults::convert)?,
             reason: text("reason", &body.reason, REASON)?,
         };

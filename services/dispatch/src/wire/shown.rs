@@ -45,7 +45,7 @@ pub(crate) fn case(case: &Case) -> api::Case {
             at: Some(request.at.into()),
         }),
         reopened: case.reopened,
-        merged_into: case.merged_into().map(|id| id.to_string()).unwrap_or_default(),
+        merged_into: case.told_merged_into().map(|id| id.to_string()).unwrap_or_default(),
         duplicates: case.duplicates.iter().map(ToString::to_string).collect(),
         closed_at: case.closed_at.map(Into::into),
     }

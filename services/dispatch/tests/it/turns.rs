@@ -192,6 +192,19 @@ async fn a_duplicate_ends_in_the_other_and_both_or_neither_is_written() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_township_is_not_told_that_its_case_ended_in_one_it_may_be_accused_in() {
+    let suite = Suite::start().await;
+    let case = suite.escalated().await;
+    let into = open(&suite.office(), opening(ev::CaseSource::DailyCheck)).await.expect("the office's own");
+    let ended = merge(&suite.office(), case, id_of(&into)).await.expect("merged");
+    assert_eq!((ended.state(), ended.merged_into.as_str()), (CaseState::Closed, ""));
+    let last = events_of(&suite, case).await.pop().expect("an event");
+    assert!(matches!(last, Event::CaseMerged(event) if event.into_case_id.is_empty()));
+    let goes_on = suite.admin().case(id_of(&into)).await.expect("the other");
+    assert_eq!(goes_on.duplicates, [case.to_string()], "the office knows");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_city_opens_a_supervised_case_at_a_county_and_has_cases_of_its_own() {
     let suite = Suite::start().await;
     let city = suite.caller(Role::CityOffice, CITY, None);

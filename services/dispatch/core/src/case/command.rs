@@ -67,6 +67,8 @@ pub enum Command {
     Merge {
         /// The other case.
         into: Uuid,
+        /// Whether those who see this case may be told which: only where the same township, or none, has both.
+        told: bool,
         /// Why.
         reason: String,
     },

@@ -47,7 +47,7 @@ pub fn decide(case: Option<&Case>, command: &Command, context: &Context<'_>) -> 
         Command::Publish => ending::publish(case, context),
         Command::Withdraw => Ok(ending::withdraw(case, context)),
         Command::TakeBack { reason } => ending::take_back(case, reason, context),
-        Command::Merge { into, reason } => ending::merge(case, *into, reason, context),
+        Command::Merge { into, told, reason } => ending::merge(case, (*into, *told), reason, context),
         Command::Absorb { case: other, tips } => ending::absorb(case, *other, tips, context),
         Command::RequestReopening { by, reason } => ending::request_reopening(case, by, reason, context),
         Command::DecideReopening { granted, reason } => ending::decide_reopening(case, *granted, reason, context),

@@ -83,13 +83,18 @@ pub fn may_merge(case: &Case, into: &Case) -> Result<(), Rejection> {
     Ok(())
 }
 
-pub(super) fn merge(case: &Case, into: Uuid, reason: &str, context: &Context<'_>) -> Result<Vec<Event>, Rejection> {
+pub(super) fn merge(
+    case: &Case,
+    (into, told): (Uuid, bool),
+    reason: &str,
+    context: &Context<'_>,
+) -> Result<Vec<Event>, Rejection> {
     without_result(case)?;
     let mut events = Vec::new();
     if !case.free_tips().is_empty() {
         events.push(Event::TipsHandedOver { into, at: context.at });
     }
-    events.push(closed(case.tier(), Cause::Merged { into }, reason, context.at));
+    events.push(closed(case.tier(), Cause::Merged { into, told }, reason, context.at));
     Ok(events)
 }
 

@@ -54,6 +54,9 @@ pub enum Cause {
     Merged {
         /// The other case.
         into: Uuid,
+        /// Whether those who see this case may be told which: the other may be against their own township.
+        #[serde(default)]
+        told: bool,
     },
 }
 

@@ -67,7 +67,16 @@ impl Case {
     #[must_use]
     pub const fn merged_into(&self) -> Option<Uuid> {
         match &self.stage {
-            Stage::Closed { cause: Cause::Merged { into }, .. } => Some(*into),
+            Stage::Closed { cause: Cause::Merged { into, .. }, .. } => Some(*into),
+            _ => None,
+        }
+    }
+
+    /// As [`Case::merged_into`], where those who see this case may know it.
+    #[must_use]
+    pub const fn told_merged_into(&self) -> Option<Uuid> {
+        match &self.stage {
+            Stage::Closed { cause: Cause::Merged { into, told: true }, .. } => Some(*into),
             _ => None,
         }
     }
@@ -112,7 +121,7 @@ pub(super) fn hand_over(case: &Case, into: Uuid, at: Instant) -> Vec<Event> {
     }
     let mut events = vec![Event::TipsHandedOver { into, at }];
     if !matches!(case.stage, Stage::Closed { .. }) {
-        events.push(closed(case.tier(), Cause::Merged { into }, "", at));
+        events.push(closed(case.tier(), Cause::Merged { into, told: false }, "", at));
     }
     events
 }

@@ -127,7 +127,7 @@ fn the_later_tips_case_ends_in_the_first_ones_and_every_tip_is_verified_there() 
     assert_eq!(joined, Ok(Link::Join(vec![tip(2), tip(3)])), "all of its tips");
     let into = first.case().facts.id;
     later.must(Command::HandOver { into });
-    assert!(matches!(later.case().stage, Stage::Closed { cause: Cause::Merged { into: at }, .. } if at == into));
+    assert!(matches!(later.case().stage, Stage::Closed { cause: Cause::Merged { into: at, .. }, .. } if at == into));
     assert_eq!(later.case().instructions[0].state(), InstructionState::Cancelled, "as when it is withdrawn");
     assert!(later.case().tips.is_empty());
     let lead = later.lead();

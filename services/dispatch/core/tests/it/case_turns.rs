@@ -164,7 +164,7 @@ fn a_duplicate_ends_in_the_other_case_and_gives_its_tips() {
     let other = opened(opened_facts(Tier::Township));
     assert_eq!(may_merge(run.case(), other.case()), Ok(()));
     let into = other.case().facts.id;
-    let events = run.must(Command::Merge { into, reason: "同一窝点".to_owned() });
+    let events = run.must(Command::Merge { into, told: true, reason: "同一窝点".to_owned() });
     assert!(matches!(&events[..], [Event::TipsHandedOver { .. }, Event::Closed { cause: Cause::Merged { .. }, .. }]));
     assert_eq!((run.case().merged_into(), run.case().tips.len()), (Some(into), 0));
     let mut other = other;
@@ -225,7 +225,7 @@ fn what_was_withdrawn_or_merged_is_never_taken_up_again() {
     withdrawn.must(Command::Withdraw);
     assert_eq!(reason(withdrawn.go(&ask_reopening())), Reason::NotReopenable);
     let mut merged = Run::opened(den(), true);
-    merged.must(Command::Merge { into: Uuid::from_u128(9), reason: "同一窝点".to_owned() });
+    merged.must(Command::Merge { into: Uuid::from_u128(9), told: true, reason: "同一窝点".to_owned() });
     assert_eq!(reason(merged.go(&ask_reopening())), Reason::NotReopenable);
 }
 

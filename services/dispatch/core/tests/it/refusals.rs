@@ -37,7 +37,7 @@ fn commands(run: &Run) -> Vec<(&'static str, Command)> {
         ("DecideExtension", Command::DecideExtension { instruction: lead, working_days: None, reason: words() }),
         ("UrgeCase", Command::Urge { by: office(Tier::City), text: words() }),
         ("SuperviseCase", Command::Supervise { by: office(Tier::City), text: words() }),
-        ("MergeCase", Command::Merge { into: Uuid::from_u128(99), reason: words() }),
+        ("MergeCase", Command::Merge { into: Uuid::from_u128(99), told: true, reason: words() }),
         ("WithdrawCase", Command::TakeBack { reason: words() }),
         ("RequestReopening", Command::RequestReopening { by: office(Tier::City), reason: words() }),
         ("DecideReopening", Command::DecideReopening { granted: true, reason: words() }),
