@@ -240,6 +240,7 @@ fn delivered(case: &Case, instruction: Uuid, delivery: Delivery) -> ev::Instruct
         issued_at: by.0.map(|instruction| instruction.issued_at.into()),
         delivered_at: Some(delivery.at.into()),
         means: wire::means(delivery.means).into(),
+        rework: by.0.is_some_and(|instruction| instruction.rework_of.is_some()),
     }
 }
 

@@ -16,7 +16,7 @@ use dafei_sla_core::{
 use uuid::Uuid;
 
 /// Types of the events that move clocks; others need not be parsed.
-const MOVING: [&str; 21] = [
+const MOVING: [&str; 26] = [
     "dafei.events.v1.SuspicionRecorded",
     "dafei.events.v1.SecretaryNotified",
     "dafei.events.v1.PersuasionRecorded",
@@ -37,7 +37,12 @@ const MOVING: [&str; 21] = [
     "dafei.events.v1.AssignmentReturned",
     "dafei.events.v1.FedBack",
     "dafei.events.v1.OutcomeAvailable",
+    "dafei.events.v1.ReworkOrdered",
+    "dafei.events.v1.ExtensionDecided",
     "dafei.events.v1.CaseClosed",
+    "dafei.events.v1.CaseMerged",
+    "dafei.events.v1.CaseWithdrawn",
+    "dafei.events.v1.CaseReopened",
 ];
 
 /// Why an event that moves clocks cannot be used.
@@ -143,20 +148,22 @@ fn told_by_intake(event: &Event) -> Result<Option<Told<'_>>, ConvertError> {
 fn told_by_dispatch(event: &Event) -> Result<Option<Told<'_>>, ConvertError> {
     Ok(Some(match event {
         Event::CaseOpened(event) => {
-            // One that the city has from the start has no clock yet.
-            let Some(tier) = tier(event.tier())? else { return Ok(None) };
-            let what = What::CaseOpened { tier, sector: sector(&event.sector)? };
+            let (tier, own) = (tier(event.tier())?, event.finder.is_some());
+            let what = What::CaseOpened { tier, sector: sector(&event.sector)?, own };
             Told::at(&event.case_id, "reached_at", event.reached_at, what)
         }
         Event::AgencyInstructed(event) => Told::on_reception(&event.case_id, What::AgencyInstructed),
         Event::InstructionDelivered(event) => {
-            let Some(tier) = tier(event.tier())? else { return Ok(None) };
-            let assignment = assignment(event.assignee.as_ref(), event.leg)?;
-            let what = What::InstructionDelivered { tier, assignment };
+            let what = What::InstructionDelivered {
+                tier: tier(event.tier())?,
+                assignment: assignment(event.assignee.as_ref(), event.leg)?,
+                own: event.means() == pb::DeliveryMeans::OwnFinding,
+                rework: event.rework,
+            };
             Told::at(&event.case_id, "delivered_at", event.delivered_at, what)
         }
         Event::ResultSubmitted(event) => {
-            let Some(tier) = tier(event.tier())? else { return Ok(None) };
+            let tier = tier(event.tier())?;
             let assignment = assignment(event.assignee.as_ref(), event.leg)?;
             let what = What::ResultSubmitted { tier, assignment };
             Told::at(&event.case_id, "submitted_at", event.submitted_at, what)
@@ -181,17 +188,36 @@ fn told_by_dispatch(event: &Event) -> Result<Option<Told<'_>>, ConvertError> {
         Event::OutcomeAvailable(event) => {
             Told::on_reception(&event.case_id, What::OutcomeAvailable { village: event.village.is_some() })
         }
+        Event::ReworkOrdered(event) => {
+            let assignment = assignment(event.rejected.as_ref(), event.leg)?;
+            Told::on_reception(&event.case_id, What::ReworkOrdered { assignment })
+        }
+        // A refusal moves nothing.
+        Event::ExtensionDecided(event) if !event.granted => return Ok(None),
+        Event::ExtensionDecided(event) => {
+            let what = What::ExtensionGranted {
+                assignment: assignment(event.assignee.as_ref(), event.leg)?,
+                working_days: event.working_days,
+                requested_at: convert::instant("requested_at", event.requested_at)?,
+            };
+            Told::on_reception(&event.case_id, what)
+        }
         Event::CaseClosed(event) => Told::on_reception(&event.case_id, What::CaseClosed),
+        Event::CaseMerged(event) => Told::on_reception(&event.case_id, What::CaseClosed),
+        Event::CaseWithdrawn(event) => Told::on_reception(&event.case_id, What::CaseClosed),
+        Event::CaseReopened(event) => {
+            Told::on_reception(&event.case_id, What::CaseReopened { tier: tier(event.tier())? })
+        }
         _ => return Ok(None),
     }))
 }
 
-/// The tier of an instruction or opening; none for the city's, which has no clock of its own.
-fn tier(wire: pb::Tier) -> Result<Option<Tier>, ConvertError> {
+/// The tier of an instruction or opening.
+fn tier(wire: pb::Tier) -> Result<Tier, ConvertError> {
     match wire {
-        pb::Tier::Township => Ok(Some(Tier::Township)),
-        pb::Tier::County => Ok(Some(Tier::County)),
-        pb::Tier::City => Ok(None),
+        pb::Tier::Township => Ok(Tier::Township),
+        pb::Tier::County => Ok(Tier::County),
+        pb::Tier::City => Ok(Tier::City),
         pb::Tier::Unspecified => Err(ConvertError::required("tier")),
     }
 }

@@ -61,6 +61,8 @@ pub enum Tier {
     Township,
     /// County office and departments.
     County,
+    /// City departments. The city's office has no clock.
+    City,
 }
 
 /// What happened.
@@ -102,6 +104,9 @@ pub enum What {
         tier: Tier,
         /// Sector of the act.
         sector: Option<Sector>,
+        /// An agency found it itself (clause C19): neither the centre nor the office has to decide on it.
+        #[serde(default)]
+        own: bool,
     },
     /// The centre instructed a township agency.
     AgencyInstructed,
@@ -111,6 +116,12 @@ pub enum What {
         tier: Tier,
         /// Which.
         assignment: Assignment,
+        /// Nothing was delivered: the agency found the act itself and owns the loop (clause C19).
+        #[serde(default)]
+        own: bool,
+        /// It orders work again that had been responded to (退回重办).
+        #[serde(default)]
+        rework: bool,
     },
     /// A result came in: 先期处置 or 最终查处.
     ResultSubmitted {
@@ -138,6 +149,25 @@ pub enum What {
         /// Which instruction.
         assignment: Assignment,
     },
+    /// The result of an instruction was not taken, and the work is to be done again under another (退回重办).
+    ReworkOrdered {
+        /// The instruction whose result was not taken.
+        assignment: Assignment,
+    },
+    /// The office granted more time. A refusal is no fact here.
+    ExtensionGranted {
+        /// To whom.
+        assignment: Assignment,
+        /// Working days beyond the limit, all extensions of this instruction together.
+        working_days: u32,
+        /// When it was asked: what was asked after the limit moves nothing.
+        requested_at: Instant,
+    },
+    /// A closed case is taken up again.
+    CaseReopened {
+        /// By whom.
+        tier: Tier,
+    },
     /// The office told the centre the result.
     FedBack {
         /// Of which assignment.
@@ -161,6 +191,8 @@ impl What {
             | Self::ResultSubmitted { assignment, .. }
             | Self::AuthorityDeclined { assignment }
             | Self::DepartmentResponded { assignment }
+            | Self::ReworkOrdered { assignment }
+            | Self::ExtensionGranted { assignment, .. }
             | Self::AssignmentReturned { assignment } => Some(assignment),
             Self::SuspicionRecorded { .. }
             | Self::SecretaryNotified
@@ -177,6 +209,7 @@ impl What {
             | Self::DepartmentInstructed
             | Self::FedBack { .. }
             | Self::OutcomeAvailable { .. }
+            | Self::CaseReopened { .. }
             | Self::CaseClosed => None,
         }
     }
@@ -195,21 +228,34 @@ impl What {
             | Self::ReportMerged
             | Self::ResultPublished
             | Self::OutcomeAvailable { village: true } => Level::Village,
-            Self::CaseOpened { tier: Tier::Township, .. }
-            | Self::AgencyInstructed
-            | Self::AuthorityDeclined { .. }
-            | Self::OutcomeAvailable { village: false }
-            | Self::InstructionDelivered { tier: Tier::Township, .. }
-            | Self::ResultSubmitted { tier: Tier::Township, .. } => Level::Township,
-            Self::CaseOpened { tier: Tier::County, .. }
-            | Self::InstructionDelivered { tier: Tier::County, .. }
-            | Self::ResultSubmitted { tier: Tier::County, .. }
-            | Self::Escalated
-            | Self::DepartmentInstructed
+            Self::AgencyInstructed | Self::AuthorityDeclined { .. } | Self::OutcomeAvailable { village: false } => {
+                Level::Township
+            }
+            Self::CaseOpened { tier, .. }
+            | Self::CaseReopened { tier }
+            | Self::InstructionDelivered { tier, .. }
+            | Self::ResultSubmitted { tier, .. } => tier.level(),
+            Self::Escalated => Level::County,
+            // At the county's office or the city's.
+            Self::DepartmentInstructed
             | Self::DepartmentResponded { .. }
             | Self::AssignmentReturned { .. }
+            | Self::ReworkOrdered { .. }
+            | Self::ExtensionGranted { .. }
             | Self::FedBack { .. }
-            | Self::CaseClosed => Level::County,
+            | Self::CaseClosed => Level::City,
+        }
+    }
+}
+
+impl Tier {
+    /// The level of its posts.
+    #[must_use]
+    pub const fn level(self) -> Level {
+        match self {
+            Self::Township => Level::Township,
+            Self::County => Level::County,
+            Self::City => Level::City,
         }
     }
 }
@@ -267,9 +313,9 @@ kinds! {
     /// 村居公开.
     ResultPublished = "result-published", "结果已在村居公开", What::ResultPublished,
     /// The centre has it.
-    CaseOpened = "case-opened", "报告到达乡镇中心", What::CaseOpened { tier: Tier::Township, .. },
+    CaseOpened = "case-opened", "报告到达乡镇中心", What::CaseOpened { tier: Tier::Township, own: false, .. },
     /// The office has it from the start.
-    CountyCaseOpened = "county-case-opened", "举报到达县区办公室", What::CaseOpened { tier: Tier::County, .. },
+    CountyCaseOpened = "county-case-opened", "举报到达县区办公室", What::CaseOpened { tier: Tier::County, own: false, .. },
     /// 指令到站所.
     AgencyInstructed = "agency-instructed", "已指令乡镇机构", What::AgencyInstructed,
     /// T2 starts.
@@ -282,8 +328,21 @@ kinds! {
     Escalated = "escalated", "已上报县区办公室", What::Escalated,
     /// 派单.
     DepartmentInstructed = "department-instructed", "已派单到部门", What::DepartmentInstructed,
-    /// K2 and K3 start.
+    /// K3 starts.
     CountyInstructionDelivered = "county-instruction-delivered", "指令送达部门", What::InstructionDelivered { tier: Tier::County, .. },
+    /// K2 starts: not with what a department found itself, nor with work that is to be done again.
+    ResponseOwed = "response-owed", "指令送达部门，待响应",
+        What::InstructionDelivered { tier: Tier::County, own: false, rework: false, .. },
+    /// K3 of a city department starts.
+    CityInstructionDelivered = "city-instruction-delivered", "指令送达市直部门", What::InstructionDelivered { tier: Tier::City, .. },
+    /// K3 of a city department stops.
+    CityResultSubmitted = "city-result-submitted", "市直部门已报结果", What::ResultSubmitted { tier: Tier::City, .. },
+    /// 退回重办.
+    ReworkOrdered = "rework-ordered", "结果退回重办", What::ReworkOrdered { .. },
+    /// The centre has it again.
+    CaseReopened = "case-reopened", "案件重新由乡镇中心办理", What::CaseReopened { tier: Tier::Township },
+    /// The office has it again.
+    CountyCaseReopened = "county-case-reopened", "案件重新由县区办公室办理", What::CaseReopened { tier: Tier::County },
     /// 响应.
     DepartmentResponded = "department-responded", "部门已响应", What::DepartmentResponded { .. },
     /// K3 stops.

@@ -6,14 +6,15 @@
 
 use std::collections::BTreeMap;
 
-use dafei_kernel::{ids, workdays::Calendar};
+use dafei_kernel::{ids, owner::Post, region::Level, role::Role, workdays::Calendar};
 use uuid::Uuid;
 
 use crate::{
+    clock::Clock,
     deadline,
-    fact::{CaseFacts, Fact, FactKind, What},
+    fact::{CaseFacts, Fact, FactKind, Tier, What},
     obligation::{End, EndKind, Obligation},
-    rules::{Legs, Rule, Rules},
+    rules::{Legs, Rule, Rules, post},
 };
 
 /// The obligations of a case, by their starts and clocks.
@@ -22,7 +23,7 @@ pub fn obligations(facts: &CaseFacts, rules: &Rules, calendar: &Calendar) -> Vec
     let mut all: Vec<Obligation> = rules
         .iter()
         .flat_map(|rule| {
-            legs(rule, facts)
+            legs(rule, facts, calendar)
                 .into_iter()
                 .zip(1_u32..)
                 .filter_map(|(leg, number)| obligation(rule, rules.version(), calendar, facts, &leg, number))
@@ -42,9 +43,15 @@ struct Leg<'a> {
     is_first: bool,
     /// The start of the next running, which ends this one's reach.
     next: Option<&'a Fact>,
+    /// Sequence of the fact that made it.
+    born: i64,
+    /// Working days by which it was extended (延期).
+    extension: u32,
+    /// The extension that was asked within it, and made another running of it.
+    moved: Option<&'a Fact>,
 }
 
-fn legs<'a>(rule: &Rule, facts: &'a CaseFacts) -> Vec<Leg<'a>> {
+fn legs<'a>(rule: &Rule, facts: &'a CaseFacts, calendar: &Calendar) -> Vec<Leg<'a>> {
     let starts: Vec<&Fact> = facts.iter().filter(|fact| is_any(&rule.start, fact)).collect();
     match rule.legs {
         Legs::Start => starts
@@ -55,6 +62,9 @@ fn legs<'a>(rule: &Rule, facts: &'a CaseFacts) -> Vec<Leg<'a>> {
                 start,
                 is_first: index == 0,
                 next: starts.get(index + 1).copied(),
+                born: start.sequence,
+                extension: 0,
+                moved: None,
             })
             .collect(),
         Legs::Instruction => {
@@ -65,12 +75,51 @@ fn legs<'a>(rule: &Rule, facts: &'a CaseFacts) -> Vec<Leg<'a>> {
                     first.insert(start.sequence, (assignment.instruction, start));
                 }
             }
-            first
+            let mut legs: Vec<Leg<'_>> = first
                 .into_values()
-                .map(|(instruction, start)| Leg { key: instruction.to_string(), start, is_first: true, next: None })
-                .collect()
+                .flat_map(|(instruction, start)| of_instruction(rule, facts, calendar, instruction, start))
+                .collect();
+            // Numbered in the order in which they came to be: what is numbered once keeps its number.
+            legs.sort_by_key(|leg| leg.born);
+            legs
         }
     }
+}
+
+/// The runnings of a clock for one instruction: one, and another for each extension that was asked before the limit then in force. The one
+/// that it ended falls away at the asking, so that a red light which came while the office thought is disproved.
+fn of_instruction<'a>(
+    rule: &Rule,
+    facts: &'a CaseFacts,
+    calendar: &Calendar,
+    instruction: Uuid,
+    start: &'a Fact,
+) -> Vec<Leg<'a>> {
+    let leg = |key: String, born: i64, extension| Leg {
+        key,
+        start,
+        is_first: true,
+        next: None,
+        born,
+        extension,
+        moved: None,
+    };
+    let mut legs = vec![leg(instruction.to_string(), start.sequence, 0)];
+    if rule.clock != Clock::K3 {
+        return legs;
+    }
+    for fact in facts.iter() {
+        let What::ExtensionGranted { assignment, working_days, requested_at } = &fact.what else { continue };
+        let ours = assignment.instruction == instruction && fact.sequence > start.sequence;
+        let Some(last) = legs.last_mut().filter(|_| ours) else { continue };
+        let due = deadline::of_rule(&rule.extended(last.extension), "", calendar, start.at);
+        if *working_days > last.extension && *requested_at < due.timing().late_from() {
+            last.moved = Some(fact);
+            let key = format!("{instruction}+{working_days}");
+            legs.push(leg(key, fact.sequence, *working_days));
+        }
+    }
+    legs
 }
 
 fn is_any(kinds: &[FactKind], fact: &Fact) -> bool {
@@ -86,7 +135,7 @@ fn obligation(
     number: u32,
 ) -> Option<Obligation> {
     let case = facts.case();
-    let mut deadline = deadline::of_rule(rule, version, calendar, leg.start.at);
+    let mut deadline = deadline::of_rule(&rule.extended(leg.extension), version, calendar, leg.start.at);
     deadline.inputs.skewed = matches!(leg.start.what, What::SuspicionRecorded { skewed: true, .. });
     Some(Obligation {
         id: ids::derived(&["obligation", &case.to_string(), rule.clock.code(), &leg.key]),
@@ -96,11 +145,20 @@ fn obligation(
         tier: rule.tier,
         path: leg.start.path.clone(),
         direct: rule.direct.post(leg.start)?,
-        loop_owner: rule.loop_owner.post(leg.start)?,
+        loop_owner: loop_owner(rule, leg.start)?,
         sector: facts.sector(),
         deadline,
         end: end(rule, facts, leg),
     })
+}
+
+/// 闭环责任: of what an agency found itself the agency's (clause C19); of a city department's work the city's office, which has no clock itself.
+fn loop_owner(rule: &Rule, start: &Fact) -> Option<Post> {
+    match &start.what {
+        What::InstructionDelivered { own: true, assignment, .. } => Some(assignment.post.clone()),
+        What::InstructionDelivered { tier: Tier::City, .. } => post(&start.path, Level::City, Role::CityOffice),
+        _ => rule.loop_owner.post(start),
+    }
 }
 
 /// How a running ended: by the earliest stop that no cancellation came before.
@@ -112,7 +170,11 @@ fn end(rule: &Rule, facts: &CaseFacts, leg: &Leg<'_>) -> Option<End> {
         facts.into_iter().min_by_key(|fact| (fact.at, fact.source, fact.sequence)).cloned()
     };
     let mut stops = reached(&rule.stop);
-    let cancel = earliest(reached(&rule.cancel));
+    let moved = leg.moved.and_then(|fact| match &fact.what {
+        What::ExtensionGranted { requested_at, .. } => Some(Fact { at: *requested_at, ..fact.clone() }),
+        _ => None,
+    });
+    let cancel = moved.or_else(|| earliest(reached(&rule.cancel)));
     if let Some(cancel) = &cancel {
         stops.retain(|stop| stop.source != cancel.source || stop.sequence < cancel.sequence);
     }

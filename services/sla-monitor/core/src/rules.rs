@@ -87,7 +87,8 @@ impl OwnerRef {
     }
 }
 
-fn post(path: &RegionPath, level: Level, role: Role) -> Option<Post> {
+/// The post of a role at a level of the path.
+pub(crate) fn post(path: &RegionPath, level: Level, role: Role) -> Option<Post> {
     Some(Post { role, region: path.at(level)?.clone(), agency: None })
 }
 
@@ -165,6 +166,21 @@ impl Rules {
     /// All rules, in the order of the table.
     pub fn iter(&self) -> impl Iterator<Item = &Rule> {
         self.rules.iter()
+    }
+}
+
+impl Rule {
+    /// The same clock with more working days (延期); the yellow light goes with its end.
+    #[must_use]
+    pub fn extended(&self, working_days: u32) -> Self {
+        let mut rule = self.clone();
+        if let Limit::WorkingDays(days) = rule.limit {
+            rule.limit = Limit::WorkingDays(days.saturating_add(working_days));
+            if let Warn::CountedDay(day) = rule.warn {
+                rule.warn = Warn::CountedDay(day.saturating_add(working_days));
+            }
+        }
+        rule
     }
 }
 

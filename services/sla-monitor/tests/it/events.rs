@@ -203,7 +203,8 @@ impl Case {
     }
 
     pub(crate) fn fed_back(self, when: &str) -> Self {
-        let event = ev::FedBack { case_id: self.case_id(), leg: 1, ..Default::default() };
+        let event =
+            ev::FedBack { case_id: self.case_id(), leg: 1, tier: ev::Tier::County.into(), ..Default::default() };
         let outcome =
             ev::OutcomeAvailable { case_id: self.case_id(), village: Some(wire_region(VILLAGE)), ..Default::default() };
         self.tell("dispatch", when, None, event).tell("dispatch", when, None, outcome)
@@ -211,7 +212,8 @@ impl Case {
 
     /// Fed back where there is no centre to be told: the case is closed with it.
     pub(crate) fn settled(self, when: &str) -> Self {
-        let event = ev::FedBack { case_id: self.case_id(), leg: 1, ..Default::default() };
+        let event =
+            ev::FedBack { case_id: self.case_id(), leg: 1, tier: ev::Tier::County.into(), ..Default::default() };
         self.tell("dispatch", when, None, event).closed(when)
     }
 

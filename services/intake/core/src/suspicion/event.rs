@@ -90,7 +90,8 @@ pub enum Event {
 }
 
 impl Event {
-    /// Whether nothing can follow it, but for a reopening of what was closed in the village and for help in what was published.
+    /// Whether nothing can follow it, but for a reopening of what was closed in the village, and for help and a new outcome in what was
+    /// published.
     #[must_use]
     pub const fn is_terminal(&self) -> bool {
         matches!(

@@ -44,7 +44,7 @@ fn next(state: State, event: &Event) -> State {
         Event::Withdrawn { reason } => State::Withdrawn { reason: reason.clone() },
         Event::Merged { into, reason } => State::Merged { into: *into, reason: reason.clone() },
         Event::OutcomeLearned { public_text } => match state {
-            State::ReportedUp { up } | State::OutcomeAvailable { up, .. } => {
+            State::ReportedUp { up } | State::OutcomeAvailable { up, .. } | State::Published { up, .. } => {
                 State::OutcomeAvailable { up, public_text: public_text.clone() }
             }
             other => other,

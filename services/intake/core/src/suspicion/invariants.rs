@@ -53,7 +53,9 @@ fn nothing_after_the_end(suspicion: &Suspicion, history: &[Event]) -> bool {
     for event in history {
         match (end, event) {
             (None, _) | (Some(Event::Published { .. }), Event::Helped(_)) => {}
-            (Some(Event::Revisited { .. }), Event::Reopened { .. }) => end = None,
+            // What was closed in the village goes on after all; a case that was published is taken up again by those who handled it.
+            (Some(Event::Revisited { .. }), Event::Reopened { .. })
+            | (Some(Event::Published { .. }), Event::OutcomeLearned { .. }) => end = None,
             (Some(_), _) => return false,
         }
         if event.is_terminal() {
@@ -69,7 +71,7 @@ fn first(history: &[Event], wanted: impl Fn(&Event) -> bool) -> Option<usize> {
 }
 
 fn each_step_once(history: &[Event]) -> bool {
-    let kinds: [fn(&Event) -> bool; 9] = [
+    let kinds: [fn(&Event) -> bool; 8] = [
         |event| matches!(event, Event::Notified),
         |event| matches!(event, Event::Persuaded { .. }),
         |event| matches!(event, Event::Revisited { .. }),
@@ -78,9 +80,21 @@ fn each_step_once(history: &[Event]) -> bool {
         |event| matches!(event, Event::CrimeSuspected { .. }),
         |event| matches!(event, Event::Reopened { .. }),
         |event| matches!(event, Event::Merged { .. }),
-        |event| matches!(event, Event::Published { .. }),
     ];
-    kinds.iter().all(|kind| history.iter().filter(|event| kind(event)).count() <= 1)
+    kinds.iter().all(|kind| history.iter().filter(|event| kind(event)).count() <= 1) && published_once_each(history)
+}
+
+/// Each outcome is published at most once.
+fn published_once_each(history: &[Event]) -> bool {
+    let mut waiting = false;
+    history.iter().all(|event| match event {
+        Event::OutcomeLearned { .. } => {
+            waiting = true;
+            true
+        }
+        Event::Published { .. } => std::mem::take(&mut waiting),
+        _ => true,
+    })
 }
 
 fn in_order(history: &[Event]) -> bool {

@@ -139,7 +139,7 @@ pub enum State {
         /// Text for the notice board.
         public_text: String,
     },
-    /// The result hangs on the notice board. The end.
+    /// The result hangs on the notice board. The end, unless the case is taken up again.
     Published {
         /// How it went up.
         up: GoneUp,

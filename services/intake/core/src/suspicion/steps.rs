@@ -214,8 +214,8 @@ fn learn_outcome(state: &State, public_text: &str) -> Result<Vec<Event>, Reason>
     match state {
         State::ReportedUp { .. } => Ok(learned()),
         State::OutcomeAvailable { public_text: known, .. } if known == public_text => Ok(Vec::new()),
-        State::OutcomeAvailable { .. } => Ok(learned()),
-        State::Published { .. } => Ok(Vec::new()),
+        // Published already: the case was taken up again, and its new outcome is to be published too.
+        State::OutcomeAvailable { .. } | State::Published { .. } => Ok(learned()),
         State::Recorded
         | State::Notified
         | State::Heeded

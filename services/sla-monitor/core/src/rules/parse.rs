@@ -222,6 +222,10 @@ fn check_facts(rule: &Rule) -> Result<(), String> {
             kind,
             FactKind::TownshipInstructionDelivered
                 | FactKind::CountyInstructionDelivered
+                | FactKind::ResponseOwed
+                | FactKind::CityInstructionDelivered
+                | FactKind::CityResultSubmitted
+                | FactKind::ReworkOrdered
                 | FactKind::LeadResultSubmitted
                 | FactKind::TownshipResultSubmitted
                 | FactKind::CountyResultSubmitted

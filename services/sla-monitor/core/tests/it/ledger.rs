@@ -84,7 +84,7 @@ fn a_case_at_the_centre_names_its_township_and_one_at_the_office_need_not() {
         sequence: 1,
         at: minutes(0),
         path: "city:371300/county:371302".parse().unwrap(),
-        what: What::CaseOpened { tier, sector: None },
+        what: What::CaseOpened { tier, sector: None, own: false },
     };
     assert!(fact(tier_of(false)).check().is_err());
     assert!(fact(tier_of(true)).check().is_ok());
@@ -321,7 +321,14 @@ fn any_what() -> impl Strategy<Value = What> {
         Just(What::SuspicionReopened),
         Just(What::ReportMerged),
         Just(What::ResultPublished),
-        any::<bool>().prop_map(|county| What::CaseOpened { tier: tier_of(county), sector: None }),
+        any::<(bool, bool)>().prop_map(|(county, own)| What::CaseOpened { tier: tier_of(county), sector: None, own }),
+        any::<bool>().prop_map(|county| What::CaseReopened { tier: tier_of(county) }),
+        assignment().prop_map(|assignment| What::ReworkOrdered { assignment }),
+        (assignment(), 1_u32..9, 0_i64..12_000).prop_map(|(assignment, working_days, asked)| What::ExtensionGranted {
+            assignment,
+            working_days,
+            requested_at: minutes(asked),
+        }),
         Just(What::AgencyInstructed),
         Just(What::Escalated),
         Just(What::DepartmentInstructed),
@@ -330,13 +337,19 @@ fn any_what() -> impl Strategy<Value = What> {
         Just(What::CaseClosed),
         agency().prop_map(|assignment| What::InstructionDelivered {
             tier: dafei_sla_core::fact::Tier::Township,
-            assignment
+            assignment,
+            own: false,
+            rework: false
         }),
         agency()
             .prop_map(|assignment| What::ResultSubmitted { tier: dafei_sla_core::fact::Tier::Township, assignment }),
         agency().prop_map(|assignment| What::AuthorityDeclined { assignment }),
-        assignment()
-            .prop_map(|assignment| What::InstructionDelivered { tier: dafei_sla_core::fact::Tier::County, assignment }),
+        (assignment(), any::<bool>(), any::<bool>()).prop_map(|(assignment, own, rework)| What::InstructionDelivered {
+            tier: dafei_sla_core::fact::Tier::County,
+            assignment,
+            own,
+            rework
+        }),
         assignment()
             .prop_map(|assignment| What::ResultSubmitted { tier: dafei_sla_core::fact::Tier::County, assignment }),
         assignment().prop_map(|assignment| What::DepartmentResponded { assignment }),

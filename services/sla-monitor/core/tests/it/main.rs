@@ -6,3 +6,4 @@ mod ledger;
 mod lights;
 mod rules;
 mod support;
+mod turns;

@@ -63,7 +63,7 @@ pub(crate) fn station(number: u128, leg: u32) -> Assignment {
 }
 
 /// Facts in the order in which they happened; `at` is minutes after [`MORNING`].
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Story {
     path: &'static str,
     intake: i64,
@@ -101,16 +101,16 @@ impl Story {
     }
 
     pub(crate) fn opened(self, at: i64) -> Self {
-        self.tell(at, What::CaseOpened { tier: Tier::Township, sector: Some(Sector::FireSafety) })
+        self.tell(at, What::CaseOpened { tier: Tier::Township, sector: Some(Sector::FireSafety), own: false })
     }
 
     pub(crate) fn opened_at_county(self, at: i64) -> Self {
-        self.tell(at, What::CaseOpened { tier: Tier::County, sector: Some(Sector::FireSafety) })
+        self.tell(at, What::CaseOpened { tier: Tier::County, sector: Some(Sector::FireSafety), own: false })
     }
 
     pub(crate) fn delivered(self, at: i64, assignment: Assignment) -> Self {
         let tier = tier(&assignment);
-        self.tell(at, What::InstructionDelivered { tier, assignment })
+        self.tell(at, What::InstructionDelivered { tier, assignment, own: false, rework: false })
     }
 
     pub(crate) fn result(self, at: i64, assignment: Assignment) -> Self {
