@@ -11,6 +11,8 @@ const STRICT: &[&str] = &[
     ".dafei.events.v1.FeedbackResponse",
     ".dafei.events.v1.FeedbackResult",
     ".dafei.events.v1.FeedbackDeclined",
+    ".dafei.events.v1.FeedbackExtension",
+    ".dafei.events.v1.FeedbackCompliance",
 ];
 
 fn main() -> Result<(), Box<dyn Error>> {

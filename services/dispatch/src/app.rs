@@ -1,5 +1,6 @@
 //! What the use cases of dispatch stand on, and the use cases that are not gRPC calls.
 
+mod anchor;
 mod delivery;
 mod systems;
 mod writer;
@@ -13,6 +14,8 @@ use jiff::SignedDuration;
 use sqlx::PgPool;
 
 pub use crate::work::Refusal;
+pub use anchor::Anchors;
+pub(crate) use anchor::digest as anchor_digest;
 pub use delivery::AssumedDelivery;
 pub use systems::AgencySystems;
 pub(crate) use writer::Action;

@@ -4,6 +4,7 @@ mod agency;
 mod cases;
 mod county;
 mod opening;
+mod proof;
 mod systems;
 mod township;
 mod turns;
@@ -15,7 +16,8 @@ use dafei_contracts::{
     dispatch::v1::{
         agency_service_server::AgencyServiceServer, agency_system_service_server::AgencySystemServiceServer,
         case_service_server::CaseServiceServer, case_turn_service_server::CaseTurnServiceServer,
-        county_service_server::CountyServiceServer, township_service_server::TownshipServiceServer,
+        county_service_server::CountyServiceServer, proof_service_server::ProofServiceServer,
+        township_service_server::TownshipServiceServer,
     },
 };
 use dafei_dispatch_core::case::{Command, Means, Obstacle, Rejection, Step};
@@ -32,13 +34,14 @@ use crate::{
 };
 
 /// The names of the services, for health and reflection.
-pub const SERVICES: [&str; 6] = [
+pub const SERVICES: [&str; 7] = [
     "dafei.dispatch.v1.CaseService",
     "dafei.dispatch.v1.TownshipService",
     "dafei.dispatch.v1.CountyService",
     "dafei.dispatch.v1.CaseTurnService",
     "dafei.dispatch.v1.AgencyService",
     "dafei.dispatch.v1.AgencySystemService",
+    "dafei.dispatch.v1.ProofService",
 ];
 
 /// All services of dispatch.
@@ -66,6 +69,7 @@ impl Grpc {
             .add_service(CountyServiceServer::new(self.clone()))
             .add_service(CaseTurnServiceServer::new(self.clone()))
             .add_service(AgencyServiceServer::new(self.clone()))
+            .add_service(ProofServiceServer::new(self.clone()))
             .add_service(AgencySystemServiceServer::new(self));
         routes.routes()
     }

@@ -11,7 +11,7 @@ use dafei_runtime::{config::Mode, lifecycle::Stage};
 use dafei_shell::start::{Open, Started};
 
 use crate::{
-    app::{AgencySystems, App, AssumedDelivery, Writer},
+    app::{AgencySystems, Anchors, App, AssumedDelivery, Writer},
     config::Settings,
     consumers::{ACKS_STREAM, Acks, FeedbackHandler, IntakeHandler, acks_stream, feedback_stream},
     grpc::{Grpc, SERVICES},
@@ -45,6 +45,7 @@ pub async fn serve(mut started: Started, settings: &Settings) -> anyhow::Result<
         writer.run(writing).await;
         Ok::<(), sqlx::Error>(())
     });
+    started.time(Arc::new(Anchors::new(Arc::clone(&app))));
     started.time(Arc::new(AssumedDelivery::new(Arc::clone(&app), started.js.clone())));
     let systems = AgencySystems::new(Arc::clone(&app), started.js.clone());
     let (keeper, keeping) = (systems.clone(), started.lifecycle.token(Stage::Consumer));

@@ -8,6 +8,7 @@ mod delivery;
 mod feedback;
 mod lists;
 mod process;
+mod proof;
 mod replays;
 mod suite;
 mod tip_links;

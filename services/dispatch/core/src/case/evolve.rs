@@ -24,7 +24,11 @@ pub fn evolve(case: Option<Case>, event: &Event) -> Option<Case> {
     if case.publishes(event) {
         case.sequence += 1;
     }
+    let stage = case.stage.kind();
     apply(&mut case, event);
+    if case.stage.kind() != stage {
+        case.since = Some(event.at());
+    }
     Some(case)
 }
 
@@ -60,6 +64,7 @@ fn opened(facts: &Facts) -> Case {
         reopening: None,
         reopened: 0,
         duplicates: Vec::new(),
+        since: Some(facts.reached_at),
         closed_at: None,
         tips: facts.tip.map(|id| Tip { id, verdict: None }).into_iter().collect(),
         conclusion: None,
