@@ -13,6 +13,7 @@ mod inspections;
 mod leaflets;
 mod merging;
 mod notices;
+mod open_steps;
 mod originals;
 mod patrol_lists;
 mod patrol_months;
