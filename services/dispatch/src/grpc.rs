@@ -3,6 +3,7 @@
 mod agency;
 mod cases;
 mod county;
+mod inbox;
 mod opening;
 mod proof;
 mod systems;
@@ -16,14 +17,14 @@ use dafei_contracts::{
     dispatch::v1::{
         agency_service_server::AgencyServiceServer, agency_system_service_server::AgencySystemServiceServer,
         case_service_server::CaseServiceServer, case_turn_service_server::CaseTurnServiceServer,
-        county_service_server::CountyServiceServer, proof_service_server::ProofServiceServer,
-        township_service_server::TownshipServiceServer,
+        county_service_server::CountyServiceServer, inbox_service_server::InboxServiceServer,
+        proof_service_server::ProofServiceServer, township_service_server::TownshipServiceServer,
     },
 };
 use dafei_dispatch_core::case::{Command, Means, Obstacle, Rejection, Step};
 use dafei_messaging::requests::RequestKey;
 use dafei_runtime::{identity::Principal, status::Fault, telemetry};
-use dafei_shell::{faults, scope};
+use dafei_shell::{faults, scope, watch::Watch};
 use prost::Message;
 use tonic::service::{Routes, RoutesBuilder};
 use uuid::Uuid;
@@ -34,13 +35,14 @@ use crate::{
 };
 
 /// The names of the services, for health and reflection.
-pub const SERVICES: [&str; 7] = [
+pub const SERVICES: [&str; 8] = [
     "dafei.dispatch.v1.CaseService",
     "dafei.dispatch.v1.TownshipService",
     "dafei.dispatch.v1.CountyService",
     "dafei.dispatch.v1.CaseTurnService",
     "dafei.dispatch.v1.AgencyService",
     "dafei.dispatch.v1.AgencySystemService",
+    "dafei.dispatch.v1.InboxService",
     "dafei.dispatch.v1.ProofService",
 ];
 
@@ -50,13 +52,14 @@ pub struct Grpc {
     app: Arc<App>,
     queue: Queue,
     systems: AgencySystems,
+    watch: Watch,
 }
 
 impl Grpc {
-    /// The services over the app and its writer.
+    /// The services over the app and its writer, and over its stream.
     #[must_use]
-    pub fn new(app: Arc<App>, queue: Queue, systems: AgencySystems) -> Self {
-        Self { app, queue, systems }
+    pub fn new(app: Arc<App>, queue: Queue, systems: AgencySystems, watch: Watch) -> Self {
+        Self { app, queue, systems, watch }
     }
 
     /// Their routes.
@@ -69,6 +72,7 @@ impl Grpc {
             .add_service(CountyServiceServer::new(self.clone()))
             .add_service(CaseTurnServiceServer::new(self.clone()))
             .add_service(AgencyServiceServer::new(self.clone()))
+            .add_service(InboxServiceServer::new(self.clone()))
             .add_service(ProofServiceServer::new(self.clone()))
             .add_service(AgencySystemServiceServer::new(self));
         routes.routes()

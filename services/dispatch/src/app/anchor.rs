@@ -70,7 +70,7 @@ impl Anchors {
             return Ok(Round::Done);
         };
         let number = last.as_ref().map_or(1, |last| last.number + 1);
-        let since = last.as_ref().map(|last| last.anchored_at.saturating_sub(OVERLAP).unwrap_or(Instant::MIN));
+        let since = last.as_ref().map(|last| last.anchored_at.saturating_sub(OVERLAP).unwrap_or(Instant::UNIX_EPOCH));
         self.keep(&mut snapshot, number, since).await?;
         let buckets = proof::buckets(&mut snapshot).await?;
         self.write(&city, (number, day), last.as_ref(), &buckets).await?;

@@ -6,6 +6,7 @@ mod branches;
 mod caller;
 mod delivery;
 mod feedback;
+mod inbox;
 mod lists;
 mod process;
 mod proof;
