@@ -3,6 +3,7 @@
 mod agency;
 mod cases;
 mod county;
+mod deliveries;
 mod inbox;
 mod opening;
 mod proof;
@@ -17,8 +18,9 @@ use dafei_contracts::{
     dispatch::v1::{
         agency_service_server::AgencyServiceServer, agency_system_service_server::AgencySystemServiceServer,
         case_service_server::CaseServiceServer, case_turn_service_server::CaseTurnServiceServer,
-        county_service_server::CountyServiceServer, inbox_service_server::InboxServiceServer,
-        proof_service_server::ProofServiceServer, township_service_server::TownshipServiceServer,
+        county_service_server::CountyServiceServer, delivery_service_server::DeliveryServiceServer,
+        inbox_service_server::InboxServiceServer, proof_service_server::ProofServiceServer,
+        township_service_server::TownshipServiceServer,
     },
 };
 use dafei_dispatch_core::case::{Command, Means, Obstacle, Rejection, Step};
@@ -35,13 +37,14 @@ use crate::{
 };
 
 /// The names of the services, for health and reflection.
-pub const SERVICES: [&str; 8] = [
+pub const SERVICES: [&str; 9] = [
     "dafei.dispatch.v1.CaseService",
     "dafei.dispatch.v1.TownshipService",
     "dafei.dispatch.v1.CountyService",
     "dafei.dispatch.v1.CaseTurnService",
     "dafei.dispatch.v1.AgencyService",
     "dafei.dispatch.v1.AgencySystemService",
+    "dafei.dispatch.v1.DeliveryService",
     "dafei.dispatch.v1.InboxService",
     "dafei.dispatch.v1.ProofService",
 ];
@@ -72,6 +75,7 @@ impl Grpc {
             .add_service(CountyServiceServer::new(self.clone()))
             .add_service(CaseTurnServiceServer::new(self.clone()))
             .add_service(AgencyServiceServer::new(self.clone()))
+            .add_service(DeliveryServiceServer::new(self.clone()))
             .add_service(InboxServiceServer::new(self.clone()))
             .add_service(ProofServiceServer::new(self.clone()))
             .add_service(AgencySystemServiceServer::new(self));

@@ -16,11 +16,17 @@ pub(crate) struct Shown {
     state: InstructionState,
     open: bool,
     delivered: bool,
+    reached: bool,
 }
 
 impl Shown {
     pub(crate) fn of(instruction: &Instruction) -> Self {
-        Self { state: instruction.state(), open: instruction.is_open(), delivered: instruction.delivery.is_some() }
+        Self {
+            state: instruction.state(),
+            open: instruction.is_open(),
+            delivered: instruction.delivery.is_some(),
+            reached: instruction.arrival().is_some(),
+        }
     }
 }
 
@@ -47,6 +53,11 @@ pub(crate) async fn insert(
     let open: Vec<bool> = shown.iter().map(|shown| shown.open).collect();
     let delivered: Vec<bool> = shown.iter().map(|shown| shown.delivered).collect();
     let issued: Vec<PgInstant> = rows.iter().map(|(_, one)| PgInstant(one.issued_at)).collect();
+    let reached: Vec<bool> = shown.iter().map(|shown| shown.reached).collect();
+    let counties: Vec<Option<&str>> =
+        rows.iter().map(|(case, _)| case.facts.county.as_ref().map(|county| county.code().as_str())).collect();
+    let townships: Vec<Option<&str>> =
+        rows.iter().map(|(case, _)| case.facts.township.as_ref().map(|township| township.code().as_str())).collect();
     let acts: Vec<&str> = rows.iter().map(|(case, _)| case.facts.act.code()).collect();
     let sectors: Vec<&str> = rows.iter().map(|(case, _)| case.facts.act.sector().code()).collect();
     let sources: Vec<i16> = rows.iter().map(|(case, _)| source_code(case)).collect();
@@ -55,9 +66,11 @@ pub(crate) async fn insert(
         .map(|(_, one)| PgInstant(one.issued_at.saturating_add(assumed_after).unwrap_or(Instant::MAX)))
         .collect();
     sqlx::query!(
-        "INSERT INTO instruction (id, case_id, agency, level, region, state, open, delivered, issued_at, assumed_at, act, sector, source)
+        "INSERT INTO instruction (id, case_id, agency, level, region, state, open, delivered, issued_at, assumed_at, act, sector, source,
+                                  reached, county, township)
          SELECT * FROM UNNEST($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::smallint[], $7::bool[],
-                              $8::bool[], $9::timestamptz[], $10::timestamptz[], $11::text[], $12::text[], $13::smallint[])",
+                              $8::bool[], $9::timestamptz[], $10::timestamptz[], $11::text[], $12::text[], $13::smallint[],
+                              $14::bool[], $15::text[], $16::text[])",
         &ids,
         &cases,
         &agencies as &[&str],
@@ -70,7 +83,10 @@ pub(crate) async fn insert(
         &assumed as &[PgInstant],
         &acts as &[&str],
         &sectors as &[&str],
-        &sources
+        &sources,
+        &reached,
+        &counties as &[Option<&str>],
+        &townships as &[Option<&str>]
     )
     .execute(conn)
     .await?;
@@ -86,16 +102,20 @@ pub(crate) async fn update(conn: &mut PgConnection, rows: &[(Uuid, Shown)]) -> s
     let states: Vec<i16> = rows.iter().map(|(_, shown)| state_code(*shown)).collect();
     let open: Vec<bool> = rows.iter().map(|(_, shown)| shown.open).collect();
     let delivered: Vec<bool> = rows.iter().map(|(_, shown)| shown.delivered).collect();
+    let reached: Vec<bool> = rows.iter().map(|(_, shown)| shown.reached).collect();
     let declined: Vec<bool> = rows.iter().map(|(_, shown)| shown.state == InstructionState::Declined).collect();
     sqlx::query!(
-        "UPDATE instruction i SET state = u.state, open = u.open, delivered = u.delivered, declined = u.declined
-         FROM UNNEST($1::uuid[], $2::smallint[], $3::bool[], $4::bool[], $5::bool[]) AS u (id, state, open, delivered, declined)
+        "UPDATE instruction i SET state = u.state, open = u.open, delivered = u.delivered, declined = u.declined,
+                reached = u.reached
+         FROM UNNEST($1::uuid[], $2::smallint[], $3::bool[], $4::bool[], $5::bool[], $6::bool[])
+              AS u (id, state, open, delivered, declined, reached)
          WHERE i.id = u.id",
         &ids,
         &states,
         &open,
         &delivered,
-        &declined
+        &declined,
+        &reached
     )
     .execute(conn)
     .await?;

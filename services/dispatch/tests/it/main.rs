@@ -4,6 +4,7 @@ mod access;
 mod agency_systems;
 mod branches;
 mod caller;
+mod deliveries;
 mod delivery;
 mod feedback;
 mod inbox;

@@ -131,6 +131,7 @@ fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         2 => prop_oneof![Just(Means::Consumer), Just(Means::Rpc), Just(Means::Assumed)].prop_map(Step::Deliver),
         1 => Just(Step::Accept),
+        1 => Just(Step::Resend { by: office(Tier::County) }),
         2 => Just(Step::Respond { plan: "到场".to_owned() }),
         4 => report().prop_map(Step::SubmitResult),
         2 => (0..12_u32).prop_map(|working_days| Step::RequestExtension {
