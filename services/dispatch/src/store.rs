@@ -4,6 +4,7 @@ pub(crate) mod cases;
 pub(crate) mod consumers;
 pub(crate) mod deliveries;
 pub(crate) mod feedback;
+pub(crate) mod filtered;
 pub(crate) mod inbox;
 pub(crate) mod instructions;
 pub(crate) mod lights;

@@ -16,3 +16,4 @@ mod suite;
 mod tip_links;
 mod tips;
 mod turns;
+mod watching;
