@@ -11,6 +11,10 @@ const STRICT: &[&str] = &[
     ".dafei.events.v1.FeedbackResponse",
     ".dafei.events.v1.FeedbackResult",
     ".dafei.events.v1.FeedbackDeclined",
+    ".dafei.events.v1.FeedbackExtension",
+    ".dafei.events.v1.FeedbackCompliance",
+    ".dafei.events.v1.FeedbackDailyWork",
+    ".dafei.events.v1.FeedbackFinding",
 ];
 
 fn main() -> Result<(), Box<dyn Error>> {

@@ -259,6 +259,10 @@ catalogue! {
     CaseClosed: Dispatch, ByTier, "closed", "settles or cancels all";
     ReopeningRequested: Dispatch, ByTier, "reopening-requested", "";
     ReopeningRefused: Dispatch, ByTier, "reopening-refused", "";
+    DirectiveIssued: Dispatch, ByTier, "directive-issued", "";
+    DirectiveAnswered: Dispatch, ByTier, "directive-answered", "";
+    DirectiveClosed: Dispatch, ByTier, "directive-closed", "";
+    DailyWorkReported: Dispatch, ByTier, "daily-work-reported", "";
     CaseReopened: Dispatch, ByTier, "reopened", "T1 + (township), K1 + (county): new legs";
     Instruction: Agency, Agency, "instruction", "";
     InstructionNotice: Agency, Agency, "notice", "";
@@ -336,6 +340,10 @@ impl Event {
             Self::MeasureRecorded(event) => return post_level(event.by.as_ref()),
             Self::ComplianceRecorded(event) => return post_level(event.by.as_ref()),
             Self::TipVerified(event) => return post_level(event.by.as_ref()),
+            Self::DailyWorkReported(event) => return post_level(event.by.as_ref()),
+            Self::DirectiveIssued(event) => return post_level(event.commander.as_ref()),
+            Self::DirectiveAnswered(event) => return post_level(event.commander.as_ref()),
+            Self::DirectiveClosed(event) => return post_level(event.commander.as_ref()),
             _ => pb::Tier::Unspecified,
         };
         match tier {
