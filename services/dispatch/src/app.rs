@@ -1,6 +1,7 @@
 //! What the use cases of dispatch stand on, and the use cases that are not gRPC calls.
 
 mod delivery;
+mod directives;
 mod systems;
 mod writer;
 
@@ -14,6 +15,7 @@ use sqlx::PgPool;
 
 pub use crate::work::Refusal;
 pub use delivery::AssumedDelivery;
+pub(crate) use directives::{NewDirective, change as change_directive, issue as issue_directive};
 pub use systems::AgencySystems;
 pub(crate) use writer::Action;
 pub use writer::{Answer, Queue, Write, Writer};

@@ -3,6 +3,7 @@
 mod agency;
 mod cases;
 mod county;
+mod directives;
 mod opening;
 mod systems;
 mod township;
@@ -15,7 +16,8 @@ use dafei_contracts::{
     dispatch::v1::{
         agency_service_server::AgencyServiceServer, agency_system_service_server::AgencySystemServiceServer,
         case_service_server::CaseServiceServer, case_turn_service_server::CaseTurnServiceServer,
-        county_service_server::CountyServiceServer, township_service_server::TownshipServiceServer,
+        county_service_server::CountyServiceServer, directive_service_server::DirectiveServiceServer,
+        township_service_server::TownshipServiceServer,
     },
 };
 use dafei_dispatch_core::case::{Command, Means, Obstacle, Rejection, Step};
@@ -32,12 +34,13 @@ use crate::{
 };
 
 /// The names of the services, for health and reflection.
-pub const SERVICES: [&str; 6] = [
+pub const SERVICES: [&str; 7] = [
     "dafei.dispatch.v1.CaseService",
     "dafei.dispatch.v1.TownshipService",
     "dafei.dispatch.v1.CountyService",
     "dafei.dispatch.v1.CaseTurnService",
     "dafei.dispatch.v1.AgencyService",
+    "dafei.dispatch.v1.DirectiveService",
     "dafei.dispatch.v1.AgencySystemService",
 ];
 
@@ -66,6 +69,7 @@ impl Grpc {
             .add_service(CountyServiceServer::new(self.clone()))
             .add_service(CaseTurnServiceServer::new(self.clone()))
             .add_service(AgencyServiceServer::new(self.clone()))
+            .add_service(DirectiveServiceServer::new(self.clone()))
             .add_service(AgencySystemServiceServer::new(self));
         routes.routes()
     }
@@ -85,12 +89,22 @@ fn write(
     payload: &impl Message,
     action: Action,
 ) -> Result<Write, Fault> {
+    Ok(Write { request: Some(request_key(principal, method, request_id, payload)?), action })
+}
+
+/// A request id, unique per caller and method, with the hash of its payload.
+fn request_key(
+    principal: &Principal,
+    method: &str,
+    request_id: &str,
+    payload: &impl Message,
+) -> Result<(RequestKey, [u8; 32]), Fault> {
     let key = RequestKey {
         subject: principal.subject.clone(),
         method: method.to_owned(),
         request_id: faults::request_id(request_id)?.to_string(),
     };
-    Ok(Write { request: Some((key, faults::payload_hash(payload))), action })
+    Ok((key, faults::payload_hash(payload)))
 }
 
 /// A command of the caller to a case as he has seen it; the writer checks that the step is the caller's.

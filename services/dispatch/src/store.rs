@@ -2,6 +2,7 @@
 
 pub(crate) mod cases;
 pub(crate) mod consumers;
+pub(crate) mod directives;
 pub(crate) mod feedback;
 pub(crate) mod instructions;
 pub(crate) mod links;

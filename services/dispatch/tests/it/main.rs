@@ -4,6 +4,7 @@ mod access;
 mod agency_systems;
 mod branches;
 mod caller;
+mod daily_work;
 mod delivery;
 mod feedback;
 mod lists;
