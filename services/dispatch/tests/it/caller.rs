@@ -5,7 +5,7 @@ use dafei_contracts::{
         self as api, agency_service_client::AgencyServiceClient,
         agency_system_service_client::AgencySystemServiceClient, case_service_client::CaseServiceClient,
         case_turn_service_client::CaseTurnServiceClient, county_service_client::CountyServiceClient,
-        township_service_client::TownshipServiceClient,
+        directive_service_client::DirectiveServiceClient, township_service_client::TownshipServiceClient,
     },
     types::v1 as types,
 };
@@ -58,6 +58,10 @@ impl Caller {
 
     pub(crate) fn agency(&self) -> AgencyServiceClient<Authorized> {
         AgencyServiceClient::new(self.channel.clone())
+    }
+
+    pub(crate) fn directives(&self) -> DirectiveServiceClient<Authorized> {
+        DirectiveServiceClient::new(self.channel.clone())
     }
 
     pub(crate) fn turns(&self) -> CaseTurnServiceClient<Authorized> {

@@ -6,6 +6,7 @@ mod branches;
 mod caller;
 mod daily_work;
 mod delivery;
+mod directives;
 mod feedback;
 mod lists;
 mod process;
