@@ -44,10 +44,7 @@ fn finding() -> Value {
 
 /// The inspections that were told to intake.
 fn reported(events: &[Event]) -> Vec<&ev::DailyWorkReported> {
-    let reported = |event| match event {
-        &Event::DailyWorkReported(ref event) => Some(event),
-        _ => None,
-    };
+    let reported = |event| if let Event::DailyWorkReported(event) = event { Some(event) } else { None };
     events.iter().filter_map(reported).collect()
 }
 
