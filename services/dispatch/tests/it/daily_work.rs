@@ -44,8 +44,10 @@ fn finding() -> Value {
 
 /// The inspections that were told to intake.
 fn reported(events: &[Event]) -> Vec<&ev::DailyWorkReported> {
-    let reported = |event| if let Event::DailyWorkReported(event) = event { Some(event) } else { None };
-    events.iter().filter_map(reported).collect()
+    events
+        .iter()
+        .filter_map(|event| if let Event::DailyWorkReported(event) = event { Some(event) } else { None })
+        .collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
