@@ -284,14 +284,13 @@ pub(crate) async fn of_case(
     page!(
         conn,
         page,
-        "directive_case c JOIN directive d ON d.id = c.directive_id",
+        "directive_case c JOIN directive d ON d.id = c.directive_id
+         LEFT JOIN directive_addressee a ON a.directive_id = d.id AND a.role = $11 AND a.level = $12 AND a.region = $13 AND a.agency = $14",
         "c.issued_at",
         "c.directive_id",
         "c.case_id = $4 AND (NOT $5 OR d.open) AND (NOT $6 OR d.due_at < $7)
          AND ((NOT $6 OR d.unanswered) AND ($8 OR (d.level = $9 AND d.region = $10))
-              OR EXISTS (SELECT FROM directive_addressee a
-                         WHERE a.directive_id = d.id AND a.role = $11 AND a.level = $12 AND a.region = $13 AND a.agency = $14
-                           AND (NOT $6 OR NOT a.answered)))",
+              OR (a.directive_id IS NOT NULL AND (NOT $6 OR NOT a.answered)))",
         case,
         page.which != Which::All,
         overdue,
