@@ -53,11 +53,15 @@ pub struct AgencySystem {
     /// Its login.
     #[serde(flatten)]
     pub login: Login,
+    /// The login that takes its place: both are let in until the change is finished.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<Login>,
 }
 
 impl AgencySystem {
     /// `fire-rescue_county_371302`
-    fn unit(&self) -> String {
+    #[must_use]
+    pub fn unit(&self) -> String {
         format!("{}_{}_{}", self.agency, self.level, self.region)
     }
 
@@ -123,6 +127,34 @@ impl Register {
         self.agencies.sort_by_key(AgencySystem::unit);
     }
 
+    /// Begins to change the login of a system: a new one beside the old. Done again it gives the same.
+    ///
+    /// # Errors
+    /// When it is not registered.
+    pub fn rotate(&mut self, unit: &str) -> Result<Login> {
+        let system = self.system(unit)?;
+        // The users of an account have different names; two are enough for ever.
+        let other = |user: &str| user.strip_suffix("_b").map_or_else(|| format!("{user}_b"), str::to_owned);
+        let next = system.next.take().unwrap_or_else(|| Login::new(&other(&system.login.user)));
+        system.next = Some(next.clone());
+        Ok(next)
+    }
+
+    /// Ends the change: the old login is let in no longer.
+    ///
+    /// # Errors
+    /// When it is not registered, or no change was begun.
+    pub fn finish_rotation(&mut self, unit: &str) -> Result<Login> {
+        let system = self.system(unit)?;
+        system.login = system.next.take().with_context(|| format!("no change of {unit}'s login was begun"))?;
+        Ok(system.login.clone())
+    }
+
+    fn system(&mut self, unit: &str) -> Result<&mut AgencySystem> {
+        let found = self.agencies.iter_mut().find(|system| system.unit() == unit);
+        found.with_context(|| format!("{unit} is not registered"))
+    }
+
     /// The text of `accounts.conf`.
     #[must_use]
     pub fn accounts(&self) -> String {
@@ -173,12 +205,10 @@ fn exports(text: &mut String, system: &AgencySystem) {
 }
 
 fn imports(text: &mut String, system: &AgencySystem) {
-    let Login { user, password } = &system.login;
-    let _ = writeln!(
-        text,
-        "  {:?} {{\n    users: [ {{ user: {user:?}, password: {password:?} }} ]\n    imports: [",
-        system.account()
-    );
+    let user = |Login { user, password }: &Login| format!("{{ user: {user:?}, password: {password:?} }}");
+    let users: Vec<String> = [Some(&system.login), system.next.as_ref()].into_iter().flatten().map(user).collect();
+    let users = users.join(", ");
+    let _ = writeln!(text, "  {:?} {{\n    users: [ {users} ]\n    imports: [", system.account());
     for (subject, mapped, _) in subjects(system) {
         // Unmapped they would reach the agency's own JetStream API.
         let to = if mapped { format!(", to: {:?}", subject.replacen("$JS.API", API_PREFIX, 1)) } else { String::new() };
@@ -237,6 +267,7 @@ mod tests {
             durable: format!("A_{agency}_county_371302"),
             feedback_prefix: format!("dafei.v1.feedback.{agency}.county.371302"),
             login: login(&format!("{agency}_county_371302"), password),
+            next: None,
         }
     }
 
@@ -269,6 +300,22 @@ mod tests {
         register.put(AgencySystem { login, ..system("postal", "") });
         assert_eq!(register.agencies.len(), 2);
         assert_ne!(register.login("postal", "county", "371311").password, "postal-password");
+    }
+
+    #[test]
+    fn a_login_is_changed_in_two_steps_and_both_are_let_in_between() {
+        let mut register = register();
+        assert!(register.finish_rotation("postal_county_371302").is_err(), "nothing was begun");
+        assert!(register.rotate("postal_county_371311").is_err(), "not registered");
+        let next = register.rotate("postal_county_371302").expect("begun");
+        assert_eq!(register.rotate("postal_county_371302").expect("begun again"), next);
+        let both = register.accounts();
+        assert!(both.contains("postal-password") && both.contains(&next.password));
+        assert_eq!(register.finish_rotation("postal_county_371302").expect("finished"), next);
+        let after = register.accounts();
+        assert!(!after.contains("postal-password") && after.contains(&next.password));
+        let third = register.rotate("postal_county_371302").expect("begun");
+        assert_eq!((next.user.as_str(), third.user.as_str()), ("postal_county_371302_b", "postal_county_371302"));
     }
 
     #[test]

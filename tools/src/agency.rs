@@ -8,7 +8,7 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 use dafei_contracts::dispatch::v1::{
-    RegisterAgencySystemRequest, RegisterAgencySystemResponse, agency_system_service_client::AgencySystemServiceClient,
+    RegisterAgencySystemRequest, agency_system_service_client::AgencySystemServiceClient,
 };
 use dafei_kernel::{
     agency::Agency,
@@ -72,64 +72,140 @@ pub async fn credentials(suite: &Suite, keys: &Keys, agency: Agency, region: &Re
     Ok(())
 }
 
+/// Registers the systems of all 14 agencies of each region and prints their credentials as a list: a whole roster in one reload.
+///
+/// # Errors
+/// As [`issue`].
+pub async fn all_credentials(suite: &Suite, keys: &Keys, regions: &[Region]) -> Result<()> {
+    let units: Vec<(Agency, Region)> =
+        regions.iter().flat_map(|region| Agency::ALL.iter().map(|agency| (*agency, region.clone()))).collect();
+    println!("{}", serde_json::to_string_pretty(&issue_all(suite, keys, &units).await?)?);
+    Ok(())
+}
+
 /// Registers a system and gives it an account. Done again it gives the same credentials.
 ///
 /// # Errors
 /// When dispatch refuses, the files cannot be written, or the server does not take the account.
 pub async fn issue(suite: &Suite, keys: &Keys, agency: Agency, region: &Region) -> Result<Credentials> {
+    let issued = issue_all(suite, keys, &[(agency, region.clone())]).await?;
+    issued.into_iter().next().context("no system")
+}
+
+async fn issue_all(suite: &Suite, keys: &Keys, units: &[(Agency, Region)]) -> Result<Vec<Credentials>> {
     let dir = accounts::dir()?;
     let url = client::setting("DAFEI_NATS_URL")?;
-    let mut dispatch = AgencySystemServiceClient::new(suite.with(Service::Dispatch, &keys.admin()?));
-    let request = RegisterAgencySystemRequest {
-        request_id: SystemIds.ordered(SystemClock.now()).to_string(),
-        agency: agency.code().to_owned(),
-        region: Some(region.into()),
-    };
-    let made = dispatch.register_agency_system(request).await.map_err(refusal)?.into_inner();
-    let feedback_prefix = made.feedback_prefix.trim_end_matches('.').to_owned();
-    // Two at a time would each write a register without the other's account.
+    let mut made = Vec::with_capacity(units.len());
+    for (agency, region) in units {
+        let mut dispatch = AgencySystemServiceClient::new(suite.with(Service::Dispatch, &keys.admin()?));
+        let request = RegisterAgencySystemRequest {
+            request_id: SystemIds.ordered(SystemClock.now()).to_string(),
+            agency: agency.code().to_owned(),
+            region: Some(region.into()),
+        };
+        made.push(dispatch.register_agency_system(request).await.map_err(refusal)?.into_inner());
+    }
+    let systems = with_register(&dir, |register| {
+        let systems = units.iter().zip(&made).map(|((agency, region), made)| {
+            let login = register.login(agency.code(), region.level().code(), region.code().as_str());
+            AgencySystem {
+                agency: agency.code().to_owned(),
+                level: region.level().code().to_owned(),
+                region: region.code().to_string(),
+                stream: made.stream.clone(),
+                durable: made.durable.clone(),
+                feedback_prefix: made.feedback_prefix.trim_end_matches('.').to_owned(),
+                login,
+                next: None,
+            }
+        });
+        let systems: Vec<AgencySystem> = systems.collect();
+        for system in &systems {
+            register.put(system.clone());
+        }
+        Ok(systems)
+    })?;
+    accounts::reload_server(&dir)?;
+    for system in &systems {
+        apply(&dir, &url, &system.login, system).await?;
+    }
+    Ok(systems.into_iter().map(|system| shown(&url, system)).collect())
+}
+
+/// Changes the register under its lock and writes the accounts anew: two at a time would each write one without the other's account.
+fn with_register<T>(dir: &Path, change: impl FnOnce(&mut Register) -> Result<T>) -> Result<T> {
     let lock = std::fs::File::create(dir.join("agencies.lock")).context("agencies.lock")?;
     lock.lock().context("agencies.lock")?;
-    let mut register = Register::load(&dir)?;
-    let login = register.login(agency.code(), region.level().code(), region.code().as_str());
-    register.put(AgencySystem {
-        agency: agency.code().to_owned(),
-        level: region.level().code().to_owned(),
-        region: region.code().to_string(),
-        stream: made.stream.clone(),
-        durable: made.durable.clone(),
-        feedback_prefix: feedback_prefix.clone(),
-        login: login.clone(),
-    });
-    register.save(&dir)?;
-    drop(lock);
-    apply(&dir, &url, &login, &made).await?;
-    Ok(Credentials {
-        url,
-        user: login.user,
-        password: login.password,
+    let mut register = Register::load(dir)?;
+    let changed = change(&mut register)?;
+    register.save(dir)?;
+    Ok(changed)
+}
+
+fn shown(url: &str, system: AgencySystem) -> Credentials {
+    Credentials {
+        url: url.to_owned(),
+        user: system.login.user,
+        password: system.login.password,
         api_prefix: API_PREFIX,
-        stream: made.stream,
-        durable: made.durable,
-        feedback_prefix,
-        agency: agency.code().to_owned(),
-        region: RegionName { level: region.level().code().to_owned(), code: region.code().to_string() },
-    })
+        stream: system.stream,
+        durable: system.durable,
+        feedback_prefix: system.feedback_prefix,
+        agency: system.agency,
+        region: RegionName { level: system.level, code: system.region },
+    }
+}
+
+/// Changes the login of a system in two steps, so that its client can go over in between: first a new one beside the old, whose credentials are
+/// printed; then, with `finish`, the old one is let in no longer. The other systems stay connected.
+///
+/// # Errors
+/// When the system is not registered, no change was begun, or the server does not take it.
+pub async fn rotate(agency: Agency, region: &Region, finish: bool) -> Result<()> {
+    let dir = accounts::dir()?;
+    let url = client::setting("DAFEI_NATS_URL")?;
+    let unit = format!("{}_{}_{}", agency.code(), region.level().code(), region.code());
+    let (old, login, system) = with_register(&dir, |register| {
+        let known = |register: &Register| register.agencies.iter().find(|system| system.unit() == unit).cloned();
+        let old = known(register).map(|system| system.login);
+        let login = if finish { register.finish_rotation(&unit)? } else { register.rotate(&unit)? };
+        Ok((old, login, known(register).context("no system")?))
+    })?;
+    accounts::reload_server(&dir)?;
+    apply(&dir, &url, &login, &system).await?;
+    if let Some(old) = old.filter(|_| finish) {
+        shut_out(&url, &old).await?;
+    }
+    println!("{}", serde_json::to_string_pretty(&shown(&url, AgencySystem { login, ..system }))?);
+    Ok(())
 }
 
 /// Reloads the server until it lets the new user in and its queue answers. One reload makes the account and the suite's exports, but an
 /// export that is new is bound to the account's import only by the next one (nats-server 2.15.1).
-async fn apply(dir: &Path, url: &str, login: &Login, made: &RegisterAgencySystemResponse) -> Result<()> {
+async fn apply(dir: &Path, url: &str, login: &Login, system: &AgencySystem) -> Result<()> {
     let end = Instant::now() + RELOAD;
-    let subject = format!("{API_PREFIX}.CONSUMER.INFO.{}.{}", made.stream, made.durable);
+    let subject = format!("{API_PREFIX}.CONSUMER.INFO.{}.{}", system.stream, system.durable);
     loop {
-        accounts::reload_server(dir)?;
         let Err(error) = answers(url, login, &subject).await else { return Ok(()) };
+        accounts::reload_server(dir)?;
         if Instant::now() >= end {
             return Err(error).context("the NATS server does not take the new account");
         }
         tokio::time::sleep(PAUSE).await;
     }
+}
+
+/// Waits until the server lets a login in no longer.
+async fn shut_out(url: &str, login: &Login) -> Result<()> {
+    let end = Instant::now() + RELOAD;
+    let login = || async_nats::ConnectOptions::with_user_and_password(login.user.clone(), login.password.clone());
+    while login().connect(url).await.is_ok() {
+        if Instant::now() >= end {
+            bail!("the NATS server still lets the old login in");
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+    Ok(())
 }
 
 /// Whether the user is let in and the queue's subject has a responder, whatever it answers.

@@ -91,6 +91,24 @@ enum Command {
         /// Code of its region.
         region: String,
     },
+    /// Registers the systems of all 14 agencies of these regions and prints their credentials as a JSON list.
+    AgencyCredsAll {
+        /// Regions, for example county:371302.
+        #[arg(required = true)]
+        regions: Vec<Region>,
+    },
+    /// Changes the login of an agency's system: first a new one beside the old, then, with --finish, the old one is let in no longer.
+    AgencyRotate {
+        /// Agency code.
+        agency: Agency,
+        /// Level of its region: city, county or township.
+        level: Level,
+        /// Code of its region.
+        region: String,
+        /// The client has gone over to the new login.
+        #[arg(long)]
+        finish: bool,
+    },
     /// Writes accounts.conf for the NATS server from what is registered.
     NatsAccounts {
         /// Directory of agencies.json and accounts.conf.
@@ -174,6 +192,12 @@ async fn run(command: Command) -> anyhow::Result<()> {
         Command::AgencyCreds { agency, level, region } => {
             let region = Region::new(level, &region)?;
             agency::credentials(&Suite::from_env()?, &Keys::from_env()?, agency, &region).await
+        }
+        Command::AgencyCredsAll { regions } => {
+            agency::all_credentials(&Suite::from_env()?, &Keys::from_env()?, &regions).await
+        }
+        Command::AgencyRotate { agency, level, region, finish } => {
+            agency::rotate(agency, &Region::new(level, &region)?, finish).await
         }
         Command::NatsAccounts { dir } => agency::write_accounts(&dir),
         Command::Refill { services } => refill::run(&services).await,

@@ -259,12 +259,13 @@ catalogue! {
     CaseClosed: Dispatch, ByTier, "closed", "settles or cancels all";
     ReopeningRequested: Dispatch, ByTier, "reopening-requested", "";
     ReopeningRefused: Dispatch, ByTier, "reopening-refused", "";
+    CaseReopened: Dispatch, ByTier, "reopened", "T1 + (township), K1 + (county): new legs";
     DirectiveIssued: Dispatch, ByTier, "directive-issued", "";
     DirectiveAnswered: Dispatch, ByTier, "directive-answered", "";
     DirectiveClosed: Dispatch, ByTier, "directive-closed", "";
     DailyWorkReported: Dispatch, ByTier, "daily-work-reported", "";
-    CaseReopened: Dispatch, ByTier, "reopened", "T1 + (township), K1 + (county): new legs";
     Instruction: Agency, Agency, "instruction", "";
+    CasesAnchored: Dispatch, ByTier, "cases-anchored", "";
     InstructionNotice: Agency, Agency, "notice", "";
     Receipt: Agency, Agency, "receipt", "";
     Warned: Sla, Sla, "warned", "";
@@ -331,6 +332,7 @@ impl Event {
             Self::ReopeningRequested(event) => event.tier(),
             Self::ReopeningRefused(event) => event.tier(),
             Self::CaseReopened(event) => event.tier(),
+            Self::CasesAnchored(_) => return Ok(Level::City),
             Self::DepartmentInstructed(event) => return assignee(event.assignees.first()),
             Self::DepartmentResponded(event) => return assignee(event.assignee.as_ref()),
             Self::AssignmentReturned(event) => return assignee(event.assignee.as_ref()),

@@ -10,3 +10,4 @@ pub mod roster;
 pub mod scope;
 pub mod start;
 pub mod timer;
+pub mod watch;

@@ -1,5 +1,6 @@
 //! What the use cases of dispatch stand on, and the use cases that are not gRPC calls.
 
+mod anchor;
 mod delivery;
 mod directives;
 mod systems;
@@ -14,6 +15,8 @@ use jiff::SignedDuration;
 use sqlx::PgPool;
 
 pub use crate::work::Refusal;
+pub use anchor::Anchors;
+pub(crate) use anchor::digest as anchor_digest;
 pub use delivery::AssumedDelivery;
 pub(crate) use directives::{NewDirective, change as change_directive, issue as issue_directive};
 pub use systems::AgencySystems;

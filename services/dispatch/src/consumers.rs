@@ -3,12 +3,14 @@
 mod acks;
 mod feedback;
 mod intake;
+mod lights;
 mod links;
 mod tips;
 
 pub use acks::{ACKS_STREAM, Acks, acks_stream};
 pub use feedback::{FeedbackHandler, feedback_stream};
 pub use intake::IntakeHandler;
+pub use lights::Lights;
 pub(crate) use links::Link;
 
 use dafei_messaging::{batch::BatchFailure, consumer::HandlerError};

@@ -3,8 +3,11 @@
 mod agency;
 mod cases;
 mod county;
+mod deliveries;
 mod directives;
+mod inbox;
 mod opening;
+mod proof;
 mod systems;
 mod township;
 mod turns;
@@ -16,14 +19,15 @@ use dafei_contracts::{
     dispatch::v1::{
         agency_service_server::AgencyServiceServer, agency_system_service_server::AgencySystemServiceServer,
         case_service_server::CaseServiceServer, case_turn_service_server::CaseTurnServiceServer,
-        county_service_server::CountyServiceServer, directive_service_server::DirectiveServiceServer,
-        township_service_server::TownshipServiceServer,
+        county_service_server::CountyServiceServer, delivery_service_server::DeliveryServiceServer,
+        directive_service_server::DirectiveServiceServer, inbox_service_server::InboxServiceServer,
+        proof_service_server::ProofServiceServer, township_service_server::TownshipServiceServer,
     },
 };
 use dafei_dispatch_core::case::{Command, Means, Obstacle, Rejection, Step};
 use dafei_messaging::requests::RequestKey;
 use dafei_runtime::{identity::Principal, status::Fault, telemetry};
-use dafei_shell::{faults, scope};
+use dafei_shell::{faults, scope, watch::Watch};
 use prost::Message;
 use tonic::service::{Routes, RoutesBuilder};
 use uuid::Uuid;
@@ -34,7 +38,7 @@ use crate::{
 };
 
 /// The names of the services, for health and reflection.
-pub const SERVICES: [&str; 7] = [
+pub const SERVICES: [&str; 10] = [
     "dafei.dispatch.v1.CaseService",
     "dafei.dispatch.v1.TownshipService",
     "dafei.dispatch.v1.CountyService",
@@ -42,6 +46,9 @@ pub const SERVICES: [&str; 7] = [
     "dafei.dispatch.v1.AgencyService",
     "dafei.dispatch.v1.DirectiveService",
     "dafei.dispatch.v1.AgencySystemService",
+    "dafei.dispatch.v1.DeliveryService",
+    "dafei.dispatch.v1.InboxService",
+    "dafei.dispatch.v1.ProofService",
 ];
 
 /// All services of dispatch.
@@ -50,13 +57,14 @@ pub struct Grpc {
     app: Arc<App>,
     queue: Queue,
     systems: AgencySystems,
+    watch: Watch,
 }
 
 impl Grpc {
-    /// The services over the app and its writer.
+    /// The services over the app and its writer, and over its stream.
     #[must_use]
-    pub fn new(app: Arc<App>, queue: Queue, systems: AgencySystems) -> Self {
-        Self { app, queue, systems }
+    pub fn new(app: Arc<App>, queue: Queue, systems: AgencySystems, watch: Watch) -> Self {
+        Self { app, queue, systems, watch }
     }
 
     /// Their routes.
@@ -70,6 +78,9 @@ impl Grpc {
             .add_service(CaseTurnServiceServer::new(self.clone()))
             .add_service(AgencyServiceServer::new(self.clone()))
             .add_service(DirectiveServiceServer::new(self.clone()))
+            .add_service(DeliveryServiceServer::new(self.clone()))
+            .add_service(InboxServiceServer::new(self.clone()))
+            .add_service(ProofServiceServer::new(self.clone()))
             .add_service(AgencySystemServiceServer::new(self));
         routes.routes()
     }

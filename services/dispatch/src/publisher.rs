@@ -28,6 +28,9 @@ pub(crate) enum Aggregate {
 /// The public events of a private one; `case` is the case after it, `told` how many notices each of its instructions had had before it. None for
 /// what is kept and not published.
 pub(crate) fn translate(told: &[u32], case: &Case, event: &Event) -> Vec<Translated> {
+    if let Event::Resent { instruction, .. } = event {
+        return case.instruction(*instruction).map(|one| notices::again(case, one)).into_iter().collect();
+    }
     if !case.publishes(event) {
         return Vec::new();
     }
@@ -60,7 +63,9 @@ fn of_case(case: &Case, event: &Event) -> Option<Public> {
         }
         .into(),
         Event::Delivered { instruction, delivery } => delivered(case, *instruction, *delivery).into(),
-        Event::Accepted { .. }
+        Event::Reached { .. }
+        | Event::Resent { .. }
+        | Event::Accepted { .. }
         | Event::TipAttached { .. }
         | Event::TipsHandedOver { .. }
         | Event::DuplicateAbsorbed { .. } => return None,

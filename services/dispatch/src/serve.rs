@@ -8,17 +8,23 @@ use dafei_messaging::{
     consumer::ConsumerConfig,
 };
 use dafei_runtime::{config::Mode, lifecycle::Stage};
-use dafei_shell::start::{Open, Started};
+use dafei_shell::{
+    start::{Open, Started},
+    watch::Watch,
+};
 
 use crate::{
-    app::{AgencySystems, App, AssumedDelivery, Writer},
+    app::{AgencySystems, Anchors, App, AssumedDelivery, Writer},
     config::Settings,
-    consumers::{ACKS_STREAM, Acks, FeedbackHandler, IntakeHandler, acks_stream, feedback_stream},
+    consumers::{ACKS_STREAM, Acks, FeedbackHandler, IntakeHandler, Lights, acks_stream, feedback_stream},
     grpc::{Grpc, SERVICES},
 };
 
 /// Messages of one transaction of the feedback and of the acknowledgements: each may load a case.
 const BATCH: usize = 256;
+
+/// Screens that one replica serves at once: each has a consumer of its own on the bus.
+const SCREENS: usize = 200;
 
 /// Runs dispatch until a signal or until a part fails.
 ///
@@ -45,6 +51,7 @@ pub async fn serve(mut started: Started, settings: &Settings) -> anyhow::Result<
         writer.run(writing).await;
         Ok::<(), sqlx::Error>(())
     });
+    started.time(Arc::new(Anchors::new(Arc::clone(&app))));
     started.time(Arc::new(AssumedDelivery::new(Arc::clone(&app), started.js.clone())));
     let systems = AgencySystems::new(Arc::clone(&app), started.js.clone());
     let (keeper, keeping) = (systems.clone(), started.lifecycle.token(Stage::Consumer));
@@ -52,13 +59,16 @@ pub async fn serve(mut started: Started, settings: &Settings) -> anyhow::Result<
         keeper.run(keeping).await;
         Ok::<(), sqlx::Error>(())
     });
-    let routes = Grpc::new(app, queue, systems).routes();
+    let ending = started.lifecycle.token(Stage::Grpc);
+    let watch = Watch::new(started.js.clone(), Stream::Dispatch.name(), SCREENS, ending);
+    let routes = Grpc::new(app, queue, systems, watch).routes();
     started.run(routes, &SERVICES, Open::default()).await
 }
 
 fn consume(started: &mut Started, app: &Arc<App>) {
     let intake = Arc::new(IntakeHandler::new(Arc::clone(app)));
     started.consume(intake, ConsumerConfig::ordered(Stream::Intake.name()));
+    started.consume(Arc::new(Lights), ConsumerConfig::ordered(Stream::Sla.name()));
     let feedback = Arc::new(FeedbackHandler::new(Arc::clone(app)));
     let config = ConsumerConfig { batch: BATCH, ..ConsumerConfig::raw(Stream::Feedback.name()) };
     started.consume_from_outside(feedback, config);

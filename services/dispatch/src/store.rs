@@ -2,8 +2,12 @@
 
 pub(crate) mod cases;
 pub(crate) mod consumers;
+pub(crate) mod deliveries;
 pub(crate) mod directives;
 pub(crate) mod feedback;
+pub(crate) mod inbox;
 pub(crate) mod instructions;
+pub(crate) mod lights;
 pub(crate) mod links;
+pub(crate) mod proof;
 pub(crate) mod systems;

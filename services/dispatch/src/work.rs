@@ -20,6 +20,7 @@ use crate::{
     publisher::{self, Aggregate, Meta},
     store::{
         cases::{self, CaseRow},
+        inbox,
         instructions::{self, Shown},
     },
 };
@@ -285,7 +286,7 @@ impl<'a> Work<'a> {
         publish::encode_traced(App::SERVICE, &outgoing, traceparent)
     }
 
-    /// Writes all that has changed, with its events: at most five statements, whatever the number of orders.
+    /// Writes all that has changed, with its events: at most seven statements, whatever the number of orders.
     pub(crate) async fn save(self, conn: &mut PgConnection) -> Result<(), BatchFailure> {
         let changed = || self.held.values().filter(|held| held.changed);
         let rows = |new: bool| -> Vec<(&Case, &str)> {
@@ -298,12 +299,13 @@ impl<'a> Work<'a> {
             for one in &held.case.instructions {
                 let shown = Shown::of(one);
                 match held.shown.get(&one.id) {
-                    None => issued.push((held.case.facts.id, one)),
+                    None => issued.push((&held.case, one)),
                     Some(before) if *before != shown => moved.push((one.id, shown)),
                     Some(_) => {}
                 }
             }
         }
+        inbox::put(conn, &changed().map(|held| &held.case).collect::<Vec<_>>()).await?;
         instructions::insert(conn, &issued, self.app.assumed_after).await?;
         instructions::update(conn, &moved).await?;
         log::append(conn, &self.outgoing).await?;

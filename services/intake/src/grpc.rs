@@ -5,6 +5,7 @@ mod claims;
 mod evidence;
 mod evidence_accesses;
 mod inspections;
+mod open_steps;
 mod pages;
 mod patrol_entry;
 mod patrol_lists;
@@ -23,11 +24,11 @@ use dafei_contracts::{
     intake::v1::{
         checklist_service_server::ChecklistServiceServer, claim_service_server::ClaimServiceServer,
         evidence_service_server::EvidenceServiceServer, hotline_service_server::HotlineServiceServer,
-        inspection_service_server::InspectionServiceServer, patrol_service_server::PatrolServiceServer,
-        public_reward_service_server::PublicRewardServiceServer, publicity_service_server::PublicityServiceServer,
-        reward_office_service_server::RewardOfficeServiceServer, roster_service_server::RosterServiceServer,
-        suspicion_service_server::SuspicionServiceServer, tip_handling_service_server::TipHandlingServiceServer,
-        tip_service_server::TipServiceServer,
+        inspection_service_server::InspectionServiceServer, open_step_service_server::OpenStepServiceServer,
+        patrol_service_server::PatrolServiceServer, public_reward_service_server::PublicRewardServiceServer,
+        publicity_service_server::PublicityServiceServer, reward_office_service_server::RewardOfficeServiceServer,
+        roster_service_server::RosterServiceServer, suspicion_service_server::SuspicionServiceServer,
+        tip_handling_service_server::TipHandlingServiceServer, tip_service_server::TipServiceServer,
     },
 };
 use dafei_intake_core::suspicion::{Reason, Rejection};
@@ -46,9 +47,10 @@ use crate::{
 };
 
 /// The names of the services, for health and reflection.
-pub const SERVICES: [&str; 13] = [
+pub const SERVICES: [&str; 14] = [
     "dafei.intake.v1.ChecklistService",
     "dafei.intake.v1.SuspicionService",
+    "dafei.intake.v1.OpenStepService",
     "dafei.intake.v1.PatrolService",
     "dafei.intake.v1.EvidenceService",
     "dafei.intake.v1.RosterService",
@@ -97,6 +99,7 @@ impl Grpc {
             .add_service(
                 PatrolServiceServer::new(self.clone()).max_decoding_message_size(max_message_bytes.min(UPLOAD_BYTES)),
             )
+            .add_service(OpenStepServiceServer::new(self.clone()).max_decoding_message_size(max_message_bytes))
             .add_service(EvidenceServiceServer::new(self.clone()).max_decoding_message_size(max_message_bytes))
             .add_service(InspectionServiceServer::new(self.clone()).max_decoding_message_size(max_message_bytes))
             .add_service(PublicityServiceServer::new(self.clone()).max_decoding_message_size(max_message_bytes))

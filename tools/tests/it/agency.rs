@@ -51,6 +51,68 @@ async fn credentials_open_the_agency_s_own_feedback_subject_and_no_other() {
     assert!(own.is_ok(), "{own:?}");
 }
 
+#[tokio::test]
+async fn a_login_is_changed_while_its_client_goes_over_and_the_others_stay_connected() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let suite = FakeSuite::start("2026-11-23T08:00:00Z").await;
+    let place = dir.path().to_str().expect("a path");
+    let (done, said) = suite.run(&["nats-accounts", "--dir", place]).await;
+    assert!(done, "{said}");
+    let name = dir.path().file_name().and_then(|name| name.to_str()).expect("a name");
+    let extra = format!("pid_file: {:?}\ninclude \"../{name}/accounts.conf\"\n", dir.path().join("nats.pid"));
+    let nats = TestNats::with(TestNatsOptions { extra, ..TestNatsOptions::default() }).await;
+    let url = nats.url();
+    let run = async |arguments: &[&str]| {
+        let (done, said) = suite.run_in(arguments, Some((&url, dir.path()))).await;
+        assert!(done, "{said}");
+        read(&said)
+    };
+    // All 14 agencies of a county, each in its own account.
+    let all = run(&["agency-creds-all", "county:371302"]).await;
+    let all = all.as_array().expect("a list");
+    assert_eq!(all.len(), 14);
+    let of = |agency: &str| all.iter().find(|one| one["agency"] == agency).expect("its credentials");
+    let (postal, fire) = (login(&url, of("postal")).await, login(&url, of("fire-rescue")).await);
+    let still = |client: &async_nats::Client| client.connection_state() == async_nats::connection::State::Connected;
+    let mut events = watched(&url, of("energy")).await;
+    let next = run(&["agency-rotate", "postal", "county", "371302"]).await;
+    assert_ne!(next["password"], of("postal")["password"]);
+    let gone_over = login(&url, &next).await;
+    assert!(still(&postal) && still(&fire), "the old login is let in as long as its client needs it");
+    login(&url, of("postal")).await;
+    let finished = run(&["agency-rotate", "postal", "county", "371302", "--finish"]).await;
+    assert_eq!(finished["password"], next["password"]);
+    let text = |key: &str| of("postal")[key].as_str().expect("a text").to_owned();
+    let old = async_nats::ConnectOptions::with_user_and_password(text("user"), text("password")).connect(&url).await;
+    assert!(old.is_err(), "the old login is let in no longer");
+    assert!(still(&gone_over) && still(&fire));
+    assert!(events.try_recv().is_err(), "another agency's client saw no disconnect");
+    let (done, said) =
+        suite.run_in(&["agency-rotate", "postal", "county", "371302", "--finish"], Some((&url, dir.path()))).await;
+    assert!(!done && said.contains("no change"), "{said}");
+}
+
+/// A client that notes when it is disconnected.
+async fn watched(url: &str, login: &Value) -> tokio::sync::mpsc::Receiver<async_nats::Event> {
+    let (sender, receiver) = tokio::sync::mpsc::channel(16);
+    let text = |key: &str| login[key].as_str().expect("a text").to_owned();
+    let client = async_nats::ConnectOptions::with_user_and_password(text("user"), text("password"))
+        .event_callback(move |event| {
+            let sender = sender.clone();
+            async move {
+                if matches!(event, async_nats::Event::Disconnected) {
+                    let _ = sender.send(event).await;
+                }
+            }
+        })
+        .connect(url)
+        .await
+        .expect("the server lets the user in");
+    // Kept for the test's life: a client that is dropped disconnects.
+    std::mem::forget(client);
+    receiver
+}
+
 fn read(text: &str) -> Value {
     serde_json::from_str(text).expect("JSON")
 }

@@ -13,6 +13,7 @@ mod extension;
 mod instruction;
 mod invariants;
 mod open;
+mod open_step;
 mod record;
 mod rejection;
 mod result;
@@ -45,6 +46,7 @@ pub use instruction::{
     Answer, Decline, Delivery, Extension, Given, Instruction, InstructionState, Means, Response, ResultKind,
 };
 pub use invariants::{Broken, check};
+pub use open_step::OpenStep;
 pub use record::{Exposure, Reopening, Supervision, Urging};
 pub use rejection::{Obstacle, Reason, Rejection};
 pub use stage::{Stage, StageKind, Tier};
@@ -214,6 +216,9 @@ pub struct Case {
     /// Cases of the same matter that ended in this one.
     #[serde(default)]
     pub duplicates: Vec<Uuid>,
+    /// Since when it is in its stage; none in a case stored before that was kept.
+    #[serde(default)]
+    pub since: Option<Instant>,
     /// When it was closed; none while it is open.
     #[serde(default)]
     pub closed_at: Option<Instant>,

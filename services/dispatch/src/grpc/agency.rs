@@ -17,7 +17,7 @@ use uuid::Uuid;
 use super::{Grpc, opening::own_instruction, text, to_instruction, write};
 use crate::{
     app::Write,
-    store::{cases, instructions},
+    store::{cases, instructions, lights},
     wire::{self, REASON, TEXT},
 };
 
@@ -38,6 +38,16 @@ impl Grpc {
     ) -> Result<api::Instruction, Fault> {
         let action = to_instruction(caller, instruction_id, step)?;
         self.write(write(caller, method, request_id, body, action)?).await
+    }
+
+    /// Whether the red light of the result is on for the caller's instruction.
+    async fn overdue(&self, caller: &Principal, id: Uuid) -> Result<bool, Fault> {
+        let mut conn = self.app.pool.acquire().await.map_err(faults::database)?;
+        let case = cases::of_instruction(&mut conn, id).await.map_err(faults::database)?;
+        let Some(case) = case else { return Ok(false) };
+        let lit =
+            lights::in_cases(&mut conn, &scope::post(caller), &[case.facts.id]).await.map_err(faults::database)?;
+        Ok(lit.iter().any(|light| light.red && light.clock == "K3"))
     }
 
     /// The case of an instruction of the caller's unit.
@@ -151,8 +161,10 @@ impl AgencyService for Grpc {
         let (caller, body) = (principal(&request)?, request.get_ref());
         scope::require(caller, ROLES)?;
         let (working_days, reason) = (body.working_days, text("reason", &body.reason, REASON)?);
-        // Whether the limit has passed by then is the monitor's to say: what was asked after it moves nothing.
-        let step = Step::RequestExtension { working_days, reason, overdue: false };
+        let id = convert::uuid("instruction_id", &body.instruction_id).map_err(faults::convert)?;
+        // As far as the monitor has said; it has the last word: what was asked after the limit moves nothing.
+        let overdue = self.overdue(caller, id).await?;
+        let step = Step::RequestExtension { working_days, reason, overdue };
         let ids = (body.request_id.as_str(), body.instruction_id.as_str(), body);
         let instruction = self.step(caller, "RequestExtension", ids, step).await?;
         Ok(Response::new(api::RequestExtensionResponse { instruction: Some(instruction) }))

@@ -20,6 +20,13 @@ pub(super) fn of(told: &[u32], case: &Case, event: &Event) -> Vec<Translated> {
         .collect()
 }
 
+/// The instruction once more, in its place among what its agency is told of it.
+pub(super) fn again(case: &Case, instruction: &Instruction) -> Translated {
+    let sequence = i64::from(instruction.notices) + 1;
+    let event = super::instruction_event(case, instruction).into();
+    Translated { event, of: Aggregate::Instruction(instruction.id, sequence) }
+}
+
 fn notice(case: &Case, instruction: &Instruction, event: &Event) -> Option<ev::InstructionNotice> {
     use ev::InstructionNoticeKind as Kind;
     let (kind, text) = match event {

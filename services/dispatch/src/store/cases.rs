@@ -3,13 +3,23 @@
 use dafei_dispatch_core::case::{Case, Stage};
 use dafei_kernel::{
     region::{Level, Region},
+    subject::Subject,
     time::Instant,
 };
 use dafei_messaging::pg::PgInstant;
 use sqlx::{PgConnection, types::Json};
 use uuid::Uuid;
 
+use super::inbox::source_code;
 use crate::wire;
+
+/// What an enterprise is known by.
+fn credit_code(subject: &Subject) -> Option<&str> {
+    match subject {
+        Subject::Enterprise { credit_code, .. } => Some(credit_code.as_str()),
+        Subject::Den { .. } => None,
+    }
+}
 
 /// A case as stored.
 pub(crate) struct CaseRow {
@@ -91,11 +101,16 @@ pub(crate) async fn insert(conn: &mut PgConnection, rows: &[(&Case, &str)]) -> s
     let counties: Vec<Option<String>> = rows.iter().map(|(case, _)| case.facts.county.as_ref().map(code)).collect();
     let townships: Vec<Option<String>> = rows.iter().map(|(case, _)| case.facts.township.as_ref().map(code)).collect();
     let villages: Vec<Option<String>> = rows.iter().map(|(case, _)| case.facts.village.as_ref().map(code)).collect();
+    let acts: Vec<&str> = rows.iter().map(|(case, _)| case.facts.act.code()).collect();
+    let sectors: Vec<&str> = rows.iter().map(|(case, _)| case.facts.act.sector().code()).collect();
+    let sources: Vec<i16> = rows.iter().map(|(case, _)| source_code(case)).collect();
+    let credit_codes: Vec<Option<&str>> = rows.iter().map(|(case, _)| credit_code(&case.facts.subject)).collect();
     let reached: Vec<PgInstant> = rows.iter().map(|(case, _)| PgInstant(case.facts.reached_at)).collect();
     sqlx::query!(
-        "INSERT INTO case_file (id, county, township, village, state, closed, merged_into, version, chain_head, reached_at, body)
+        "INSERT INTO case_file (id, county, township, village, state, closed, merged_into, version, chain_head, reached_at, body,
+                                act, sector, source, credit_code)
          SELECT * FROM UNNEST($1::uuid[], $2::text[], $3::text[], $4::text[], $5::smallint[], $6::bool[], $7::uuid[], $8::bigint[],
-                              $9::text[], $10::timestamptz[], $11::jsonb[])",
+                              $9::text[], $10::timestamptz[], $11::jsonb[], $12::text[], $13::text[], $14::smallint[], $15::text[])",
         &columns.ids,
         &counties as &[Option<String>],
         &townships as &[Option<String>],
@@ -106,7 +121,11 @@ pub(crate) async fn insert(conn: &mut PgConnection, rows: &[(&Case, &str)]) -> s
         &columns.versions,
         &columns.heads as &[&str],
         &reached as &[PgInstant],
-        &columns.bodies as &[Json<&Case>]
+        &columns.bodies as &[Json<&Case>],
+        &acts as &[&str],
+        &sectors as &[&str],
+        &sources,
+        &credit_codes as &[Option<&str>]
     )
     .execute(conn)
     .await?;

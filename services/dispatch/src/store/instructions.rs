@@ -7,6 +7,7 @@ use jiff::SignedDuration;
 use sqlx::{PgConnection, types::Json};
 use uuid::Uuid;
 
+use super::inbox::source_code;
 use crate::wire;
 
 /// What of an instruction its row shows.
@@ -15,11 +16,17 @@ pub(crate) struct Shown {
     state: InstructionState,
     open: bool,
     delivered: bool,
+    reached: bool,
 }
 
 impl Shown {
     pub(crate) fn of(instruction: &Instruction) -> Self {
-        Self { state: instruction.state(), open: instruction.is_open(), delivered: instruction.delivery.is_some() }
+        Self {
+            state: instruction.state(),
+            open: instruction.is_open(),
+            delivered: instruction.delivery.is_some(),
+            reached: instruction.arrival().is_some(),
+        }
     }
 }
 
@@ -30,14 +37,14 @@ fn state_code(shown: Shown) -> i16 {
 /// Writes new instructions of cases.
 pub(crate) async fn insert(
     conn: &mut PgConnection,
-    rows: &[(Uuid, &Instruction)],
+    rows: &[(&Case, &Instruction)],
     assumed_after: SignedDuration,
 ) -> sqlx::Result<()> {
     if rows.is_empty() {
         return Ok(());
     }
     let ids: Vec<Uuid> = rows.iter().map(|(_, one)| one.id).collect();
-    let cases: Vec<Uuid> = rows.iter().map(|(case, _)| *case).collect();
+    let cases: Vec<Uuid> = rows.iter().map(|(case, _)| case.facts.id).collect();
     let agencies: Vec<&str> = rows.iter().map(|(_, one)| one.post.agency.map_or("", |agency| agency.code())).collect();
     let levels: Vec<&str> = rows.iter().map(|(_, one)| one.post.region.level().code()).collect();
     let regions: Vec<&str> = rows.iter().map(|(_, one)| one.post.region.code().as_str()).collect();
@@ -46,14 +53,24 @@ pub(crate) async fn insert(
     let open: Vec<bool> = shown.iter().map(|shown| shown.open).collect();
     let delivered: Vec<bool> = shown.iter().map(|shown| shown.delivered).collect();
     let issued: Vec<PgInstant> = rows.iter().map(|(_, one)| PgInstant(one.issued_at)).collect();
+    let reached: Vec<bool> = shown.iter().map(|shown| shown.reached).collect();
+    let counties: Vec<Option<&str>> =
+        rows.iter().map(|(case, _)| case.facts.county.as_ref().map(|county| county.code().as_str())).collect();
+    let townships: Vec<Option<&str>> =
+        rows.iter().map(|(case, _)| case.facts.township.as_ref().map(|township| township.code().as_str())).collect();
+    let acts: Vec<&str> = rows.iter().map(|(case, _)| case.facts.act.code()).collect();
+    let sectors: Vec<&str> = rows.iter().map(|(case, _)| case.facts.act.sector().code()).collect();
+    let sources: Vec<i16> = rows.iter().map(|(case, _)| source_code(case)).collect();
     let assumed: Vec<PgInstant> = rows
         .iter()
         .map(|(_, one)| PgInstant(one.issued_at.saturating_add(assumed_after).unwrap_or(Instant::MAX)))
         .collect();
     sqlx::query!(
-        "INSERT INTO instruction (id, case_id, agency, level, region, state, open, delivered, issued_at, assumed_at)
+        "INSERT INTO instruction (id, case_id, agency, level, region, state, open, delivered, issued_at, assumed_at, act, sector, source,
+                                  reached, county, township)
          SELECT * FROM UNNEST($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::smallint[], $7::bool[],
-                              $8::bool[], $9::timestamptz[], $10::timestamptz[])",
+                              $8::bool[], $9::timestamptz[], $10::timestamptz[], $11::text[], $12::text[], $13::smallint[],
+                              $14::bool[], $15::text[], $16::text[])",
         &ids,
         &cases,
         &agencies as &[&str],
@@ -63,7 +80,13 @@ pub(crate) async fn insert(
         &open,
         &delivered,
         &issued as &[PgInstant],
-        &assumed as &[PgInstant]
+        &assumed as &[PgInstant],
+        &acts as &[&str],
+        &sectors as &[&str],
+        &sources,
+        &reached,
+        &counties as &[Option<&str>],
+        &townships as &[Option<&str>]
     )
     .execute(conn)
     .await?;
@@ -79,14 +102,20 @@ pub(crate) async fn update(conn: &mut PgConnection, rows: &[(Uuid, Shown)]) -> s
     let states: Vec<i16> = rows.iter().map(|(_, shown)| state_code(*shown)).collect();
     let open: Vec<bool> = rows.iter().map(|(_, shown)| shown.open).collect();
     let delivered: Vec<bool> = rows.iter().map(|(_, shown)| shown.delivered).collect();
+    let reached: Vec<bool> = rows.iter().map(|(_, shown)| shown.reached).collect();
+    let declined: Vec<bool> = rows.iter().map(|(_, shown)| shown.state == InstructionState::Declined).collect();
     sqlx::query!(
-        "UPDATE instruction i SET state = u.state, open = u.open, delivered = u.delivered
-         FROM UNNEST($1::uuid[], $2::smallint[], $3::bool[], $4::bool[]) AS u (id, state, open, delivered)
+        "UPDATE instruction i SET state = u.state, open = u.open, delivered = u.delivered, declined = u.declined,
+                reached = u.reached
+         FROM UNNEST($1::uuid[], $2::smallint[], $3::bool[], $4::bool[], $5::bool[], $6::bool[])
+              AS u (id, state, open, delivered, declined, reached)
          WHERE i.id = u.id",
         &ids,
         &states,
         &open,
-        &delivered
+        &delivered,
+        &declined,
+        &reached
     )
     .execute(conn)
     .await?;

@@ -53,16 +53,17 @@ async fn only_the_post_whose_step_it_is_may_do_it() {
     let assigned = suite.office().assign(case).await.expect("assigned");
     let id = &lead(&assigned).instruction_id;
     let others = [
-        suite.department(Agency::Energy),
-        suite.caller(Role::CountyDepartment, OTHER_COUNTY, Some(Agency::EmergencyManagement)),
-        suite.station(Agency::EmergencyManagement),
+        (suite.department(Agency::Energy), "WRONG_AGENCY"),
+        (suite.caller(Role::CountyDepartment, OTHER_COUNTY, Some(Agency::EmergencyManagement)), "OUT_OF_SCOPE"),
+        (suite.station(Agency::EmergencyManagement), "WRONG_LEVEL"),
     ];
-    for other in &others {
+    for (other, why) in &others {
+        let not_its = pair(Code::PermissionDenied, why);
         assert_eq!(refused(other.read(id).await), scope);
-        assert_eq!(refused(other.accept(id).await), scope);
-        assert_eq!(refused(other.respond(id).await), scope);
-        assert_eq!(refused(other.decline(id, "规定").await), scope);
-        assert_eq!(refused(other.submit(id, ResultKind::Final, Vec::new()).await), scope);
+        assert_eq!(refused(other.accept(id).await), not_its);
+        assert_eq!(refused(other.respond(id).await), not_its);
+        assert_eq!(refused(other.decline(id, "规定").await), not_its);
+        assert_eq!(refused(other.submit(id, ResultKind::Final, Vec::new()).await), not_its);
         assert!(other.inbox().await.is_empty());
     }
     assert_eq!(refused(suite.office().respond(id).await), role);

@@ -8,7 +8,7 @@ use dafei_dispatch::{
     MIGRATOR,
     app::{AgencySystems, App, AssumedDelivery, Writer},
     config,
-    consumers::{ACKS_STREAM, Acks, FeedbackHandler, IntakeHandler, acks_stream, feedback_stream},
+    consumers::{ACKS_STREAM, Acks, FeedbackHandler, IntakeHandler, Lights, acks_stream, feedback_stream},
     grpc::Grpc,
 };
 use dafei_dispatch_core::case::Limits;
@@ -34,7 +34,7 @@ use dafei_runtime::{
     },
     paths::Paths,
 };
-use dafei_shell::{ops::Progress, roster::RosterView, start::migrators, timer::Timer};
+use dafei_shell::{ops::Progress, roster::RosterView, start::migrators, timer::Timer, watch::Watch};
 use dafei_testkit::{TestDb, TestNats, eventually};
 use jiff::SignedDuration;
 use tokio_util::sync::CancellationToken;
@@ -115,7 +115,7 @@ impl Drop for Suite {
 
 /// The streams of the suite that dispatch has to do with.
 pub(crate) fn streams() -> Vec<StreamSpec> {
-    let own = [Stream::Intake, Stream::Dispatch, Stream::Agency]
+    let own = [Stream::Intake, Stream::Dispatch, Stream::Agency, Stream::Sla]
         .map(|stream| StreamSpec::new(stream.name(), stream.subjects().iter().copied()));
     own.into_iter().chain([feedback_stream(), acks_stream()]).collect()
 }
@@ -146,7 +146,7 @@ impl Suite {
         let minter = Minter::generate().expect("a key");
         let token = CancellationToken::new();
         let systems = AgencySystems::new(Arc::clone(&app), js.clone());
-        let channel = serve(&app, &systems, &minter, &token).await;
+        let channel = serve(&app, &js, &systems, &minter, &token).await;
         let timer = Timer::new(Arc::new(AssumedDelivery::new(Arc::clone(&app), js.clone())), Arc::clone(&app.clock));
         let progress = timer.progress();
         tokio::spawn(timer.run(token.clone()));
@@ -154,6 +154,7 @@ impl Suite {
         let suite = Self { db, nats, js, clock, app, progress, minter, channel, token };
         suite.relay();
         suite.consume(IntakeHandler::new(Arc::clone(&suite.app)), ConsumerConfig::ordered(Stream::Intake.name()));
+        suite.consume(Lights, ConsumerConfig::ordered(Stream::Sla.name()));
         suite.consume(Acks::new(Arc::clone(&suite.app), suite.js.clone()), ConsumerConfig::raw(ACKS_STREAM));
         if !options.feedback_later {
             suite.start_feedback();
@@ -265,6 +266,11 @@ impl Suite {
 
     /// An event of intake with its meta, recorded now.
     pub(crate) async fn intake_with(&self, meta: ev::EventMeta, event: impl Into<Event>) {
+        self.told_by("intake", meta, event).await;
+    }
+
+    /// An event of a service with its meta, recorded now, with the headers that its relay gives it.
+    pub(crate) async fn told_by(&self, service: &str, meta: ev::EventMeta, event: impl Into<Event>) {
         let mut event: Event = event.into();
         let now = self.app.clock.now();
         let (aggregate, sequence) = (meta.aggregate_id.clone(), meta.sequence);
@@ -276,7 +282,7 @@ impl Suite {
             ("ce-specversion", "1.0".to_owned()),
             ("ce-id", id),
             ("ce-type", event.kind().event_type.to_owned()),
-            ("ce-source", "dafei/intake".to_owned()),
+            ("ce-source", format!("dafei/{service}")),
             ("ce-time", now.to_string()),
             ("ce-subject", aggregate),
             ("ce-sequence", sequence.to_string()),
@@ -343,11 +349,18 @@ impl Suite {
     }
 }
 
-async fn serve(app: &Arc<App>, systems: &AgencySystems, minter: &Minter, token: &CancellationToken) -> Channel {
+async fn serve(
+    app: &Arc<App>,
+    js: &jetstream::Context,
+    systems: &AgencySystems,
+    minter: &Minter,
+    token: &CancellationToken,
+) -> Channel {
     let (queue, writer) = group_commit(Writer::new(Arc::clone(app)), BatchOptions::default());
     tokio::spawn(writer.run(token.clone()));
     let verifier = Verifier::from_jwks(&minter.jwks(), "issuer", "dafei").expect("keys");
-    let routes = Grpc::new(Arc::clone(app), queue, systems.clone()).routes();
+    let watch = Watch::new(js.clone(), Stream::Dispatch.name(), 3, token.clone());
+    let routes = Grpc::new(Arc::clone(app), queue, systems.clone(), watch).routes();
     let incoming = TcpIncoming::bind("127.0.0.1:0".parse().expect("an address")).expect("a port");
     let address = incoming.local_addr().expect("its address");
     let server = Server::builder().layer(AuthLayer::new(verifier, &Paths::none())).add_routes(routes);

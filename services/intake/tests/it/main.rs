@@ -14,6 +14,7 @@ mod inspections;
 mod leaflets;
 mod merging;
 mod notices;
+mod open_steps;
 mod originals;
 mod patrol_lists;
 mod patrol_months;

@@ -117,7 +117,7 @@ pub(crate) struct World {
     /// Where the bytes of photos lie, below `store`.
     pub(crate) photos: TempDir,
     timer: Progress,
-    channel: Channel,
+    pub(crate) channel: Channel,
     minter: Minter,
     stop: CancellationToken,
     _nats: TestNats,

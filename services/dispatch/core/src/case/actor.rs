@@ -4,7 +4,7 @@ use dafei_kernel::{owner::Post, region::Level, role::Role};
 
 use super::{
     Case,
-    command::Command,
+    command::{Command, Step},
     stage::{StageKind, Tier},
 };
 
@@ -103,6 +103,8 @@ pub fn posts(case: &Case, command: &Command) -> Vec<Post> {
             let working = case.instructions.iter().map(|instruction| instruction.post.clone());
             working.chain(centre).chain(above(case)).collect()
         }
+        // Whoever ordered it, or the offices above.
+        Command::Instruction { step: Step::Resend { .. }, .. } => centre.into_iter().chain(above(case)).collect(),
         Command::Instruction { id, .. } => {
             case.instruction(*id).map(|instruction| instruction.post.clone()).into_iter().collect()
         }

@@ -164,6 +164,11 @@ pub struct Choice {
 pub enum Step {
     /// It was delivered.
     Deliver(Means),
+    /// It is to be sent once more: nobody has seen it.
+    Resend {
+        /// Who asked for it.
+        by: Post,
+    },
     /// 签收: it was seen. Stops no clock.
     Accept,
     /// 响应 (clause C11).

@@ -83,6 +83,22 @@ pub enum Event {
         /// When and how.
         delivery: Delivery,
     },
+    /// It arrived after its delivery had been assumed. Kept, not published: the clocks run already.
+    Reached {
+        /// Which.
+        instruction: Uuid,
+        /// When and how.
+        delivery: Delivery,
+    },
+    /// It is sent once more to its agency. Not published beside that: nothing has happened to the case.
+    Resent {
+        /// Which.
+        instruction: Uuid,
+        /// Who asked for it.
+        by: Post,
+        /// When.
+        at: Instant,
+    },
     /// 签收. Kept, not published: it moves no clock.
     Accepted {
         /// Which.
@@ -367,11 +383,12 @@ impl Event {
     pub const fn at(&self) -> Instant {
         match self {
             Self::Opened(facts) => facts.reached_at,
-            Self::Delivered { delivery, .. } => delivery.at,
+            Self::Delivered { delivery, .. } | Self::Reached { delivery, .. } => delivery.at,
             Self::Urged { urging, .. } => urging.at,
             Self::Supervised { supervision, .. } => supervision.at,
             Self::ReopeningRequested { request, .. } => request.at,
             Self::AgencyInstructed { at, .. }
+            | Self::Resent { at, .. }
             | Self::Accepted { at, .. }
             | Self::Responded { at, .. }
             | Self::ResultSubmitted { at, .. }

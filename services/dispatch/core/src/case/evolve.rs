@@ -24,7 +24,11 @@ pub fn evolve(case: Option<Case>, event: &Event) -> Option<Case> {
     if case.publishes(event) {
         case.sequence += 1;
     }
+    let stage = case.stage.kind();
     apply(&mut case, event);
+    if case.stage.kind() != stage {
+        case.since = Some(event.at());
+    }
     Some(case)
 }
 
@@ -60,6 +64,7 @@ fn opened(facts: &Facts) -> Case {
         reopening: None,
         reopened: 0,
         duplicates: Vec::new(),
+        since: Some(facts.reached_at),
         closed_at: None,
         tips: facts.tip.map(|id| Tip { id, verdict: None }).into_iter().collect(),
         conclusion: None,
@@ -74,7 +79,9 @@ impl Case {
     #[must_use]
     pub fn publishes(&self, event: &Event) -> bool {
         match event {
-            Event::Accepted { .. }
+            Event::Reached { .. }
+            | Event::Resent { .. }
+            | Event::Accepted { .. }
             | Event::TipAttached { .. }
             | Event::TipsHandedOver { .. }
             | Event::DuplicateAbsorbed { .. } => false,
@@ -136,6 +143,8 @@ fn apply(case: &mut Case, event: &Event) {
             rework(case, *rejected, assignee, *leg, reason, *at);
         }
         Event::Delivered { .. }
+        | Event::Reached { .. }
+        | Event::Resent { .. }
         | Event::Accepted { .. }
         | Event::Responded { .. }
         | Event::ExtensionRequested { .. }
@@ -201,6 +210,14 @@ fn steps(case: &mut Case, event: &Event) {
         Event::Delivered { instruction, delivery } => {
             with(case, *instruction, |instruction| instruction.delivery = Some(*delivery));
         }
+        Event::Reached { instruction, delivery } => {
+            with(case, *instruction, |instruction| instruction.reached = Some(*delivery));
+        }
+        Event::Resent { instruction, by, at } => with(case, *instruction, |instruction| {
+            instruction.resent.push((*at, by.clone()));
+            // It takes its place in the sequence of what its agency is told.
+            instruction.notices += 1;
+        }),
         Event::Accepted { instruction, at } => {
             with(case, *instruction, |instruction| instruction.accepted_at = Some(*at));
         }

@@ -113,6 +113,12 @@ pub struct Instruction {
     pub issued_at: Instant,
     /// The first delivery.
     pub delivery: Option<Delivery>,
+    /// The arrival, where the delivery had been assumed before it.
+    #[serde(default)]
+    pub reached: Option<Delivery>,
+    /// Each time it was sent once more: when, and who asked for it.
+    #[serde(default)]
+    pub resent: Vec<(Instant, Post)>,
     /// 签收.
     pub accepted_at: Option<Instant>,
     /// 响应.
@@ -175,6 +181,8 @@ impl Instruction {
             text: text.to_owned(),
             issued_at,
             delivery: None,
+            reached: None,
+            resent: Vec::new(),
             accepted_at: None,
             response: None,
             result: None,
@@ -188,6 +196,22 @@ impl Instruction {
             extensions: Vec::new(),
             notices: 0,
         }
+    }
+
+    /// When and how it arrived in truth; none as long as that was only assumed.
+    #[must_use]
+    pub fn arrival(&self) -> Option<Delivery> {
+        self.reached.or(self.delivery.filter(|delivery| delivery.means != Means::Assumed))
+    }
+
+    /// Whether the agency has shown that it saw it: it read or accepted it, or answered.
+    #[must_use]
+    pub fn is_seen(&self) -> bool {
+        let read = self.arrival().is_some_and(|arrival| matches!(arrival.means, Means::Rpc | Means::OwnFinding));
+        read || self.accepted_at.is_some()
+            || self.response.is_some()
+            || self.result.is_some()
+            || self.declined.is_some()
     }
 
     /// The request for more time that waits for its answer.

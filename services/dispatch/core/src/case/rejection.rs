@@ -125,11 +125,13 @@ pub enum Reason {
     NoSuchMeasure,
     /// Nothing is complied with before it was decided.
     ComplyBeforeDecision,
+    /// The agency has seen the instruction.
+    InstructionSeen,
 }
 
 impl Reason {
     /// All reasons.
-    pub const ALL: [Self; 59] = [
+    pub const ALL: [Self; 60] = [
         Self::NoSuchCase,
         Self::CaseClosed,
         Self::AlreadyInstructed,
@@ -189,6 +191,7 @@ impl Reason {
         Self::MeasureOrExemptionRequired,
         Self::NoSuchMeasure,
         Self::ComplyBeforeDecision,
+        Self::InstructionSeen,
     ];
 
     /// Stable code for programs.
@@ -254,6 +257,7 @@ impl Reason {
             Self::MeasureOrExemptionRequired => "MEASURE_OR_EXEMPTION_REQUIRED",
             Self::NoSuchMeasure => "NO_SUCH_MEASURE",
             Self::ComplyBeforeDecision => "COMPLY_BEFORE_DECISION",
+            Self::InstructionSeen => "INSTRUCTION_SEEN",
         }
     }
 
@@ -320,6 +324,7 @@ impl Reason {
             Self::MeasureOrExemptionRequired => "“四个一律”须逐项填报措施或不适用的理由",
             Self::NoSuchMeasure => "本指令没有这项措施",
             Self::ComplyBeforeDecision => "时间早于决定时间",
+            Self::InstructionSeen => "单位已经收到指令，不再重发",
         }
     }
 }

@@ -1,5 +1,6 @@
 //! What the agency that has an instruction may do with it, and what that does to the case.
 
+use dafei_kernel::owner::Post;
 use uuid::Uuid;
 
 use super::{
@@ -17,6 +18,7 @@ pub(super) fn decide(case: &Case, id: Uuid, step: &Step, context: &Context<'_>) 
     let instruction = case.instruction(id).ok_or_else(|| Rejection::absent(Reason::NoSuchInstruction))?;
     match step {
         Step::Deliver(means) => Ok(deliver(instruction, *means, context)),
+        Step::Resend { by } => resend(instruction, by, context),
         Step::Accept => accept(instruction, context),
         Step::Respond { plan } => respond(instruction, plan, context),
         Step::SubmitResult(report) => result::submit(case, instruction, report, context),
@@ -32,11 +34,40 @@ pub(super) fn decide(case: &Case, id: Uuid, step: &Step, context: &Context<'_>) 
 
 /// Before it was issued nothing can be delivered, whatever a server's clock says.
 fn deliver(instruction: &Instruction, means: Means, context: &Context<'_>) -> Vec<Event> {
-    if instruction.delivery.is_some() || !instruction.is_open() {
+    if !instruction.is_open() {
         return Vec::new();
     }
-    let at = context.at.max(instruction.issued_at);
-    vec![Event::Delivered { instruction: instruction.id, delivery: Delivery { at, means } }]
+    let delivery = Delivery { at: context.at.max(instruction.issued_at), means };
+    if instruction.delivery.is_none() {
+        return vec![Event::Delivered { instruction: instruction.id, delivery }];
+    }
+    if means != Means::Assumed && instruction.arrival().is_none() {
+        return vec![Event::Reached { instruction: instruction.id, delivery }];
+    }
+    Vec::new()
+}
+
+/// The most times that one instruction is sent once more.
+const RESENT: usize = 50;
+
+/// What nobody has seen is sent once more; what was seen is not played to its agency again.
+fn resend(instruction: &Instruction, by: &Post, context: &Context<'_>) -> Result<Vec<Event>, Rejection> {
+    let state = instruction.state();
+    let reason = match state {
+        InstructionState::Issued | InstructionState::Delivered if instruction.own => Reason::InstructionSeen,
+        InstructionState::Issued | InstructionState::Delivered if instruction.is_seen() => Reason::InstructionSeen,
+        InstructionState::Issued | InstructionState::Delivered if instruction.resent.len() >= RESENT => {
+            Reason::TooManyRecords
+        }
+        InstructionState::Issued | InstructionState::Delivered => {
+            return Ok(vec![Event::Resent { instruction: instruction.id, by: by.clone(), at: context.at }]);
+        }
+        InstructionState::Accepted | InstructionState::Responded => Reason::InstructionSeen,
+        InstructionState::Done => Reason::InstructionDone,
+        InstructionState::Declined => Reason::InstructionDeclined,
+        InstructionState::Cancelled => Reason::InstructionCancelled,
+    };
+    Err(Rejection::instruction(reason, state))
 }
 
 /// The delivery that a step implies, and the instant at which the step itself counts: never before the delivery.

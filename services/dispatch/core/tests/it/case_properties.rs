@@ -131,6 +131,7 @@ fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         2 => prop_oneof![Just(Means::Consumer), Just(Means::Rpc), Just(Means::Assumed)].prop_map(Step::Deliver),
         1 => Just(Step::Accept),
+        1 => Just(Step::Resend { by: office(Tier::County) }),
         2 => Just(Step::Respond { plan: "到场".to_owned() }),
         4 => report().prop_map(Step::SubmitResult),
         2 => (0..12_u32).prop_map(|working_days| Step::RequestExtension {
@@ -254,6 +255,7 @@ proptest! {
         facts_count_once(&run)?;
         tips_are_verified_once(&run)?;
         notices_are_counted(&run)?;
+        open_steps_fit_the_case(&run)?;
         history_leads_to_the_same_case(&run)?;
         for _ in 0..8 {
             if run.case().stage.kind() == StageKind::Closed {
@@ -296,6 +298,23 @@ fn closed_cases_take_only_what_they_may(before: &Case, after: &Case, events: &[E
         )
     };
     prop_assert!(events.iter().all(later), "closed, and yet {:?}", events);
+    Ok(())
+}
+
+/// Every clock that runs has an owner who owes the step; a closed case has none, and none runs twice for one instruction.
+fn open_steps_fit_the_case(run: &Run) -> Result<(), TestCaseError> {
+    let case = run.case();
+    let clocks = case.clocks();
+    if case.stage.kind() == StageKind::Closed {
+        prop_assert!(clocks.is_empty(), "closed, and yet {:?}", clocks);
+    }
+    let owners = case.open_steps();
+    let mut seen = BTreeSet::new();
+    for step in &clocks {
+        prop_assert!(owners.contains(&step.owner), "{} is owed by {:?}, who owes nothing", step.clock, step.owner);
+        prop_assert!(seen.insert((step.clock, step.instruction)), "{} runs twice", step.clock);
+        prop_assert!(step.since.is_some_and(|since| since <= run.now), "{} starts in the future", step.clock);
+    }
     Ok(())
 }
 

@@ -326,3 +326,45 @@ fn the_regions_of_a_case_must_fit_together() {
     assert_eq!(reason(Run::new().go(&opening)), Reason::PathDoesNotFit);
     assert!(Run::new().go(&Command::Open(Box::new(tip_facts(1, Tier::County)))).is_ok());
 }
+
+/// The clocks of each stage, by the facts that start and stop them.
+#[test]
+fn at_every_stage_the_clocks_run_that_the_rules_start() {
+    let clocks = |run: &Run| run.case().clocks().iter().map(|step| step.clock).collect::<Vec<_>>();
+    let mut run = Run::opened(den(), true);
+    assert_eq!(clocks(&run), ["T1"]);
+    run.must(instruct(Agency::PublicSecurity));
+    assert_eq!(clocks(&run), [""; 0], "not delivered yet");
+    run.step(run.lead(), Step::Deliver(Means::Consumer)).expect("delivered");
+    assert_eq!(clocks(&run), ["T2"]);
+    run.step(run.lead(), Step::Decline { reason: "不属职权".to_owned(), legal_basis: String::new() })
+        .expect("declined");
+    assert_eq!(clocks(&run), ["T3"]);
+    run.must(Command::Escalate { reason: "超出职权".to_owned() });
+    assert_eq!(clocks(&run), ["K1"]);
+    run.must(assign());
+    for instruction in run.case().instructions.clone() {
+        if instruction.is_open() {
+            run.step(instruction.id, Step::Deliver(Means::Rpc)).expect("delivered");
+        }
+    }
+    assert_eq!(clocks(&run), ["K2", "K3", "K2", "K3", "K2", "K3"], "the lead's and each co-handler's own");
+    run.step(run.co_handler(), submit()).expect("a co-handler's result");
+    run.step(run.lead(), Step::Respond { plan: "到场".to_owned() }).expect("responded");
+    assert_eq!(clocks(&run), ["K3", "K2", "K3"]);
+    run.step(run.lead(), submit()).expect("a result");
+    assert_eq!(clocks(&run), ["K4", "K2", "K3"], "the other co-handler goes on");
+    run.must(rework());
+    run.step(run.lead(), Step::Deliver(Means::Rpc)).expect("delivered");
+    assert_eq!(clocks(&run), ["K2", "K3", "K3"], "done again it owes no response");
+    let mut again = result(ResultKind::Final);
+    again.measures.clear();
+    run.step(run.lead(), Step::SubmitResult(again)).expect("a result");
+    run.must(feed_back());
+    assert_eq!(clocks(&run), ["P1", "K2", "K3"]);
+    run.must(Command::Publish);
+    assert_eq!(clocks(&run), [""; 0]);
+    assert_eq!(opened(found_facts(Tier::County)).case().clocks()[0].clock, "K3");
+    assert_eq!(opened(found_facts(Tier::Township)).case().clocks()[0].clock, "T2");
+    assert_eq!(opened(opened_facts(Tier::City)).case().clocks(), [], "the city's office has no clock");
+}

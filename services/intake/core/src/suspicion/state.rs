@@ -225,6 +225,23 @@ impl StateKind {
         }
     }
 
+    /// Codes of the clocks that run in it (V1 to V4): what the monitor must have armed.
+    #[must_use]
+    pub const fn clocks(self) -> &'static [&'static str] {
+        match self {
+            Self::Recorded => &["V1"],
+            Self::Notified => &["V2", "V3"],
+            Self::Heeded => &["V4"],
+            Self::Refused => &["V3"],
+            Self::ReportedUp
+            | Self::OutcomeAvailable
+            | Self::Published
+            | Self::ClosedAtVillage
+            | Self::Withdrawn
+            | Self::Merged => &[],
+        }
+    }
+
     /// Whether nothing is to follow. What was closed in the village may be reopened all the same.
     #[must_use]
     pub const fn is_terminal(self) -> bool {

@@ -1,0 +1,92 @@
+//! The village's open steps, by which the monitor proves that it has every clock.
+
+use std::pin::pin;
+
+use dafei_contracts::intake::v1::{self as api, open_step_service_server::OpenStepService};
+use dafei_intake_core::suspicion::StateKind;
+use dafei_kernel::role::Role;
+use dafei_runtime::{identity::principal, status::Fault};
+use dafei_shell::{faults, paging, scope};
+use futures::TryStreamExt;
+use sha2::{Digest, Sha256};
+use tonic::{Request, Response, Status};
+use uuid::Uuid;
+
+use super::Grpc;
+use crate::store::{
+    open_steps::{self, Open},
+    suspicions::state_code,
+};
+
+const ROLES: &[Role] = &[Role::Service, Role::Auditor, Role::Admin];
+/// Digests and their place in the log are of one snapshot.
+const SNAPSHOT: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
+
+/// The clocks that run in the state of a row.
+fn clocks(open: &Open) -> &'static [&'static str] {
+    let kind = StateKind::ALL.into_iter().find(|kind| state_code(*kind) == open.state);
+    kind.map_or(&[], StateKind::clocks)
+}
+
+#[tonic::async_trait]
+impl OpenStepService for Grpc {
+    async fn digest_open_steps(
+        &self,
+        request: Request<api::DigestOpenStepsRequest>,
+    ) -> Result<Response<api::DigestOpenStepsResponse>, Status> {
+        scope::require(principal(&request)?, ROLES)?;
+        let mut snapshot = self.app.pool.begin_with(SNAPSHOT).await.map_err(faults::database)?;
+        let log_position = open_steps::position(&mut snapshot).await.map_err(faults::database)?;
+        let as_of = self.app.clock.now();
+        let mut buckets: Vec<(api::OpenStepBucket, Sha256)> = Vec::new();
+        let mut all = pin!(open_steps::all(&mut snapshot));
+        while let Some(open) = all.try_next().await.map_err(faults::database)? {
+            let bucket = u32::try_from(open.bucket).unwrap_or(0);
+            if buckets.last().is_none_or(|(last, _)| last.bucket != bucket) {
+                buckets.push((api::OpenStepBucket { bucket, ..Default::default() }, Sha256::new()));
+            }
+            let Some((sums, hash)) = buckets.last_mut() else { continue };
+            sums.cases += 1;
+            for clock in clocks(&open) {
+                sums.steps += 1;
+                hash.update(format!("{} {} {clock}\n", open.id, open.sequence));
+            }
+        }
+        let digested = buckets.into_iter().map(|(sums, hash)| {
+            let digest = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+            api::OpenStepBucket { digest, ..sums }
+        });
+        let buckets = digested.collect();
+        Ok(Response::new(api::DigestOpenStepsResponse { as_of: Some(as_of.into()), log_position, buckets }))
+    }
+
+    async fn list_open_steps(
+        &self,
+        request: Request<api::ListOpenStepsRequest>,
+    ) -> Result<Response<api::ListOpenStepsResponse>, Status> {
+        let (caller, body) = (principal(&request)?, request.get_ref());
+        scope::require(caller, ROLES)?;
+        let bucket = i16::try_from(body.bucket)
+            .ok()
+            .filter(|bucket| *bucket < 256)
+            .ok_or_else(|| Fault::field("bucket", "OUT_OF_RANGE", "is 0 to 255", "分组编号应为0至255"))?;
+        let size = paging::page_size(body.page_size, 200, 1_000)?;
+        let filter = api::ListOpenStepsRequest { bucket: body.bucket, ..Default::default() };
+        let after: Uuid = paging::decode(&body.page_token, &filter)?.unwrap_or(Uuid::nil());
+        let mut conn = self.app.pool.acquire().await.map_err(faults::database)?;
+        let page = open_steps::page(&mut conn, bucket, after, size).await.map_err(faults::database)?;
+        let full = i64::try_from(page.len()) == Ok(size);
+        let next = page.last().filter(|_| full).map(|open| paging::encode(&open.id, &filter));
+        let steps = page.iter().flat_map(|open| {
+            clocks(open).iter().map(|clock| api::OpenStep {
+                case_id: open.id.to_string(),
+                sequence: open.sequence,
+                clock: (*clock).to_owned(),
+            })
+        });
+        Ok(Response::new(api::ListOpenStepsResponse {
+            steps: steps.collect(),
+            next_page_token: next.unwrap_or_default(),
+        }))
+    }
+}
