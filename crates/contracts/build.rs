@@ -13,6 +13,8 @@ const STRICT: &[&str] = &[
     ".dafei.events.v1.FeedbackDeclined",
     ".dafei.events.v1.FeedbackExtension",
     ".dafei.events.v1.FeedbackCompliance",
+    ".dafei.events.v1.FeedbackDailyWork",
+    ".dafei.events.v1.FeedbackFinding",
 ];
 
 fn main() -> Result<(), Box<dyn Error>> {

@@ -1,11 +1,14 @@
-"""An agency's own system: takes instructions from its queue on NATS and answers them.
+"""An agency's own system: takes instructions from its queue on NATS and answers them, and tells of its daily work.
 
 Needs nats-py. Reads the credentials (the JSON that `./dev agency-creds` prints) from standard input:
 
-    ./dev agency-creds emergency-management county 371302 | python docs/examples/agency_system.py [--once]
+    ./dev agency-creds emergency-management county 371302 | python docs/examples/agency_system.py [--once] [--daily-work FILE]
+
+The file holds what `dailyWork` holds: an inspection or a finding.
 """
 
 import asyncio
+import hashlib
 import json
 import sys
 
@@ -35,20 +38,22 @@ class AgencySystem:
     async def feed_back(self, instruction: dict, kind: str, body: dict) -> str:
         """Publishes a feedback. Its id is ours: send it again with the same id until its receipt comes."""
         feedback_id = f"{instruction['instructionId']}-{kind}"
-        feedback = {
-            "feedbackId": feedback_id,
-            "instructionId": instruction["instructionId"],
-            "agency": self.credentials["agency"],
-            "region": self.credentials["region"],
-            kind: body,
-        }
+        return await self.send(kind, {"feedbackId": feedback_id, "instructionId": instruction["instructionId"], kind: body})
+
+    async def daily_work(self, work: dict) -> str:
+        """Tells of what was done or found without an instruction. The same work has the same id: told twice, it counts once."""
+        digest = hashlib.sha256(json.dumps(work, sort_keys=True).encode()).hexdigest()
+        return await self.send("daily-work", {"feedbackId": f"daily-{digest[:32]}", "dailyWork": work})
+
+    async def send(self, kind: str, content: dict) -> str:
+        feedback = {**content, "agency": self.credentials["agency"], "region": self.credentials["region"]}
         # A request, not a publish: the answer says that the server has stored it. That instant counts for the clocks.
         subject = f"{self.credentials['feedback_prefix']}.{kind}"
         stored = await self.nats.request(subject, json.dumps(feedback).encode(), timeout=5)
         answer = json.loads(stored.data)
         if "error" in answer:
             raise RuntimeError(answer["error"])
-        return feedback_id
+        return content["feedbackId"]
 
     async def work_off(self, instruction: dict) -> "list[str]":
         print(f"instruction {instruction['instructionId']} for case {instruction['caseId']}: {instruction['actName']}")
@@ -74,13 +79,16 @@ async def main() -> None:
     system = AgencySystem(json.load(sys.stdin))
     await system.connect()
     waiting: "set[str]" = set()
+    if "--daily-work" in sys.argv[1:]:
+        with open(sys.argv[sys.argv.index("--daily-work") + 1], encoding="utf-8") as file:
+            waiting.add(await system.daily_work(json.load(file)))
     async for message in system.messages():
         kind = message.subject.rsplit(".", 1)[1]
         payload = json.loads(message.data)
         if kind == "instruction":
             waiting.update(await system.work_off(payload))
         elif kind == "receipt" and payload["feedbackId"] in waiting:
-            print(f"receipt {payload['feedbackId']}: {payload['status']} {payload.get('message', '')}")
+            print(f"receipt {payload['feedbackId']}: {payload['status']} {payload.get('caseId', '')} {payload.get('message', '')}")
             waiting.discard(payload["feedbackId"])
             if payload["status"] == "RECEIPT_STATUS_REJECTED":
                 raise SystemExit(f"rejected: {payload['reason']} {payload.get('field', '')}")

@@ -3,10 +3,17 @@
 
 use std::process::Stdio;
 
-use dafei_contracts::dispatch::v1::CaseState;
+use dafei_contracts::{
+    dispatch::v1::CaseState,
+    intake::v1::{ListInspectionsRequest, inspection_service_client::InspectionServiceClient},
+    types::v1::Region,
+};
 use dafei_kernel::{agency::Agency, role::Role};
 use dafei_tests::{World, den};
-use dafei_tools::{agency, client::setting};
+use dafei_tools::{
+    agency,
+    client::{Service, setting},
+};
 use tokio::{io::AsyncWriteExt as _, process::Command};
 
 fn example(name: &str) -> std::path::PathBuf {
@@ -54,6 +61,39 @@ async fn the_python_agency_of_the_documentation_does_a_whole_instruction() {
     let said = python("agency_system.py", &["--once"], &credentials).await;
     assert!(said.contains(&id), "{said}");
     office.case_in(&id, CaseState::DepartmentResult).await.expect("the result is at the office");
+}
+
+#[tokio::test]
+async fn the_python_agency_of_the_documentation_tells_of_an_inspection_that_is_counted_once() {
+    const TOWNSHIP: &str = "township:371329101";
+    let world = World::from_env().expect("the suite");
+    let township = TOWNSHIP.parse().expect("a township");
+    let credentials = agency::issue(&world.suite, &world.keys, Agency::Energy, &township).await.expect("credentials");
+    let credentials = serde_json::to_string(&credentials).expect("json");
+    let now = dafei_tools::exercise::now(&world.suite, &world.keys).await.expect("a clock");
+    let work = serde_json::json!({"inspection": {
+        "region": {"level": "township", "code": "371329101"},
+        "subject": {"enterprise": {"creditCode": "91350100M000100Y43", "name": "测试企业"}},
+        "sector": "hazardous-chemicals", "enforcement": true, "inspectedAt": now.to_string(), "acts": [{"act": "HC-1"}],
+    }});
+    let file = std::env::temp_dir().join(format!("dafei-daily-work-{}.json", std::process::id()));
+    std::fs::write(&file, work.to_string()).expect("written");
+    let arguments = ["--once", "--daily-work", file.to_str().expect("a path")];
+    for status in ["RECEIPT_STATUS_ACCEPTED", "RECEIPT_STATUS_DUPLICATE"] {
+        let said = python("agency_system.py", &arguments, &credentials).await;
+        assert!(said.contains(status), "{said}");
+    }
+    std::fs::remove_file(&file).expect("removed");
+    let sector = "hazardous-chemicals".to_owned();
+    let counted = |table: &_| dafei_tests::cells(table).get(&(sector.clone(), 1)) == Some(&1);
+    world.table("township", TOWNSHIP, "", &dafei_tests::month(now), counted).await.expect("the table");
+    let bearer = dafei_tools::client::Caller::new(Role::TownshipCentre, township);
+    let bearer = world.keys.bearer(&bearer).expect("a token");
+    let mut inspections = InspectionServiceClient::new(world.suite.with(Service::Intake, &bearer));
+    let (level, code) = ("township".to_owned(), "371329101".to_owned());
+    let request = ListInspectionsRequest { region: Some(Region { level, code }), ..Default::default() };
+    let kept = inspections.list_inspections(request).await.expect("a page").into_inner().inspections;
+    assert_eq!(kept.len(), 1, "{kept:?}");
 }
 
 #[tokio::test]

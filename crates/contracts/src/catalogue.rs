@@ -260,6 +260,10 @@ catalogue! {
     ReopeningRequested: Dispatch, ByTier, "reopening-requested", "";
     ReopeningRefused: Dispatch, ByTier, "reopening-refused", "";
     CaseReopened: Dispatch, ByTier, "reopened", "T1 + (township), K1 + (county): new legs";
+    DirectiveIssued: Dispatch, ByTier, "directive-issued", "";
+    DirectiveAnswered: Dispatch, ByTier, "directive-answered", "";
+    DirectiveClosed: Dispatch, ByTier, "directive-closed", "";
+    DailyWorkReported: Dispatch, ByTier, "daily-work-reported", "";
     Instruction: Agency, Agency, "instruction", "";
     CasesAnchored: Dispatch, ByTier, "cases-anchored", "";
     InstructionNotice: Agency, Agency, "notice", "";
@@ -338,6 +342,10 @@ impl Event {
             Self::MeasureRecorded(event) => return post_level(event.by.as_ref()),
             Self::ComplianceRecorded(event) => return post_level(event.by.as_ref()),
             Self::TipVerified(event) => return post_level(event.by.as_ref()),
+            Self::DailyWorkReported(event) => return post_level(event.by.as_ref()),
+            Self::DirectiveIssued(event) => return post_level(event.commander.as_ref()),
+            Self::DirectiveAnswered(event) => return post_level(event.commander.as_ref()),
+            Self::DirectiveClosed(event) => return post_level(event.commander.as_ref()),
             _ => pb::Tier::Unspecified,
         };
         match tier {

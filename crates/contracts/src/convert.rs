@@ -18,8 +18,10 @@ use uuid::Uuid;
 
 use crate::{timestamp::Timestamp, types::v1 as pb};
 
+mod inspection;
 mod measure;
 
+pub use inspection::{Inspected, inspection, known_subject};
 pub use measure::{accessory, accident, compliance, exemption, measure};
 
 /// A field that is missing or malformed.

@@ -5,12 +5,14 @@ mod codes;
 
 pub mod act;
 pub mod agency;
+pub mod claimed;
 pub mod clock;
 pub mod conduct;
 pub mod credit_code;
 pub mod geo;
 pub mod ids;
 pub mod industry;
+pub mod inspection;
 pub mod measure;
 pub mod money;
 pub mod owner;

@@ -2,6 +2,7 @@
 
 mod anchor;
 mod delivery;
+mod directives;
 mod systems;
 mod writer;
 
@@ -17,6 +18,7 @@ pub use crate::work::Refusal;
 pub use anchor::Anchors;
 pub(crate) use anchor::digest as anchor_digest;
 pub use delivery::AssumedDelivery;
+pub(crate) use directives::{NewDirective, change as change_directive, issue as issue_directive};
 pub use systems::AgencySystems;
 pub(crate) use writer::Action;
 pub use writer::{Answer, Queue, Write, Writer};

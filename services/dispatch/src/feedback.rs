@@ -3,7 +3,7 @@
 
 use dafei_contracts::{
     convert::{self, ConvertError},
-    events::v1::{self as ev, feedback::Body},
+    events::v1::{self as ev, feedback::Body, feedback_daily_work::Work},
     subject::Subject,
 };
 use dafei_dispatch_core::case::Step;
@@ -14,51 +14,11 @@ use uuid::Uuid;
 
 use crate::{unit::Unit, wire};
 
+pub(crate) mod daily_work;
+mod fields;
+
 /// Longest id of a feedback, in characters.
 const ID: usize = 64;
-/// The fields of a measure, in both spellings of proto JSON: the shared message itself lets later versions' fields pass.
-const MEASURE_FIELDS: &[&str] = &[
-    "measureId",
-    "measure_id",
-    "decidedAt",
-    "decided_at",
-    "closeDown",
-    "close_down",
-    "fine",
-    "stopProduction",
-    "stop_production",
-    "criminalMeasure",
-    "criminal_measure",
-    "criminalTransfer",
-    "criminal_transfer",
-    "cutOff",
-    "cut_off",
-    "enforcement",
-    "complyBy",
-    "comply_by",
-];
-/// The fields of the kinds of measure.
-const KIND_FIELDS: &[&str] = &[
-    "note",
-    "amountFen",
-    "amount_fen",
-    "decisionNumber",
-    "decision_number",
-    "mitigation",
-    "orderNumber",
-    "order_number",
-    "persons",
-    "documentNumber",
-    "document_number",
-    "utility",
-    "addressee",
-    "by",
-];
-/// The fields of an exemption.
-const EXEMPTION_FIELDS: &[&str] = &["measure", "reason"];
-/// The fields of a compliance.
-const COMPLIANCE_FIELDS: &[&str] = &["measureId", "measure_id", "outcome", "establishedAt", "established_at", "note"];
-
 /// A feedback as it came.
 #[derive(Debug)]
 pub(crate) struct Letter {
@@ -75,12 +35,20 @@ pub(crate) struct Letter {
 /// A feedback that can be taken.
 #[derive(Debug)]
 pub(crate) struct Said {
-    pub(crate) instruction: Uuid,
-    pub(crate) step: Step,
+    pub(crate) content: Content,
     /// SHA-256 of its content, however it was spelt.
     pub(crate) hash: [u8; 32],
     /// Name of its body: the fields of a rejection stand below it.
     pub(crate) body: &'static str,
+}
+
+/// What a feedback says.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Content {
+    /// A step with an instruction.
+    Step { instruction: Uuid, step: Step },
+    /// What was done or found without an instruction; whether its parts fit together is not looked at yet.
+    DailyWork(Work),
 }
 
 /// Why a feedback is rejected.
@@ -129,7 +97,7 @@ pub(crate) fn read(subject: &str, payload: &[u8]) -> Option<Letter> {
 }
 
 fn check(unit: &Unit, kind: &str, value: Value) -> Result<Said, Wrong> {
-    let stray = unknown_shared_field(&value);
+    let stray = fields::unknown(&value);
     let message: ev::Feedback = serde_json::from_value(value).map_err(|error| malformed(&error.to_string()))?;
     if let Some(field) = stray {
         return Err(unknown_field(field));
@@ -137,13 +105,13 @@ fn check(unit: &Unit, kind: &str, value: Value) -> Result<Said, Wrong> {
     convert::bounded("feedback_id", &message.feedback_id, ID)?;
     same_unit(unit, &message)?;
     let body = message.body.as_ref().ok_or_else(|| Wrong::from(ConvertError::required("body")))?;
-    let (name, step) = step(body)?;
+    let name = name(body);
     if name != kind {
         return Err(Wrong::new("KIND_MISMATCH", name, format!("主题的类别是{kind}，内容却是{name}")));
     }
-    let instruction = convert::uuid("instruction_id", &message.instruction_id)?;
+    let content = content(body, &message.instruction_id)?;
     let hash = faults::payload_hash(&message);
-    Ok(Said { instruction, step, hash, body: name })
+    Ok(Said { content, hash, body: name })
 }
 
 /// The subject and the content name the same unit: the account holds the subject, this holds the content.
@@ -156,16 +124,29 @@ fn same_unit(unit: &Unit, message: &ev::Feedback) -> Result<(), Wrong> {
     if region == unit.region { Ok(()) } else { Err(foreign("region")) }
 }
 
-fn step(body: &Body) -> Result<(&'static str, Step), Wrong> {
-    let under = |name: &'static str| move |error: ConvertError| Wrong::from(error.under(name));
+/// The last token of the subject of a body.
+const fn name(body: &Body) -> &'static str {
     match body {
+        Body::Accepted(_) => "accepted",
+        Body::Response(_) => "response",
+        Body::Result(_) => "result",
+        Body::Declined(_) => "declined",
+        Body::Extension(_) => "extension",
+        Body::Compliance(_) => "compliance",
+        Body::DailyWork(_) => "daily-work",
+    }
+}
+
+fn content(body: &Body, instruction_id: &str) -> Result<Content, Wrong> {
+    let under = |name: &'static str| move |error: ConvertError| Wrong::from(error.under(name));
+    let step = match body {
         Body::Accepted(accepted) => {
             convert::optional_text("by", &accepted.by, wire::REASON).map_err(under("accepted"))?;
-            Ok(("accepted", Step::Accept))
+            Step::Accept
         }
         Body::Response(response) => {
             let plan = convert::bounded("plan", &response.plan, wire::TEXT).map_err(under("response"))?;
-            Ok(("response", Step::Respond { plan }))
+            Step::Respond { plan }
         }
         Body::Result(result) => {
             let report = wire::result_report(
@@ -174,27 +155,29 @@ fn step(body: &Body) -> Result<(&'static str, Step), Wrong> {
                 &result.measures,
                 &result.exemptions,
             );
-            Ok(("result", Step::SubmitResult(report.map_err(under("result"))?)))
+            Step::SubmitResult(report.map_err(under("result"))?)
         }
         Body::Declined(declined) => {
             let reason = convert::bounded("reason", &declined.reason, wire::REASON).map_err(under("declined"))?;
             let legal_basis = convert::optional_text("legal_basis", &declined.legal_basis, wire::REASON)
                 .map_err(under("declined"))?;
-            Ok(("declined", Step::Decline { reason, legal_basis }))
+            Step::Decline { reason, legal_basis }
         }
         Body::Extension(extension) => {
             let reason = convert::bounded("reason", &extension.reason, wire::REASON).map_err(under("extension"))?;
             let working_days = extension.working_days;
             // Whether the limit has passed by then is the monitor's to say: what was asked after it moves nothing.
-            Ok(("extension", Step::RequestExtension { working_days, reason, overdue: false }))
+            Step::RequestExtension { working_days, reason, overdue: false }
         }
         Body::Compliance(body) => {
             let read = body.compliance.as_ref().ok_or_else(|| ConvertError::required("compliance"));
             let read = read.and_then(|wire| convert::compliance(wire).map_err(|error| error.under("compliance")));
             let (measure, compliance) = read.map_err(under("compliance"))?;
-            Ok(("compliance", Step::RecordCompliance { measure, compliance }))
+            Step::RecordCompliance { measure, compliance }
         }
-    }
+        Body::DailyWork(daily) => return daily_work::read(daily, instruction_id),
+    };
+    Ok(Content::Step { instruction: convert::uuid("instruction_id", instruction_id)?, step })
 }
 
 /// What the parser says of a message that is JSON and no feedback. It names the field in back quotes.
@@ -214,44 +197,25 @@ fn unknown_field(field: String) -> Wrong {
     Wrong::new("UNKNOWN_FIELD", field, message)
 }
 
-/// A field of a measure that is none.
-fn unknown_shared_field(value: &Value) -> Option<String> {
-    let list = |name: &str| value.get("result").and_then(|result| result.get(name)?.as_array()).into_iter().flatten();
-    for (place, measure) in list("measures").enumerate() {
-        if let Some(name) = stray(measure, MEASURE_FIELDS) {
-            return Some(format!("result.measures[{place}].{name}"));
-        }
-        for (name, kind) in measure.as_object()? {
-            if let Some(stray) = stray(kind, KIND_FIELDS) {
-                return Some(format!("result.measures[{place}].{name}.{stray}"));
-            }
-        }
-    }
-    for (place, exemption) in list("exemptions").enumerate() {
-        if let Some(name) = stray(exemption, EXEMPTION_FIELDS) {
-            return Some(format!("result.exemptions[{place}].{name}"));
-        }
-    }
-    let name = stray(value.get("compliance")?.get("compliance")?, COMPLIANCE_FIELDS)?;
-    Some(format!("compliance.compliance.{name}"))
-}
-
-fn stray<'a>(value: &'a Value, known: &[&str]) -> Option<&'a String> {
-    value.as_object()?.keys().find(|name| !known.contains(&name.as_str()))
-}
-
 #[cfg(test)]
 mod tests {
     use dafei_dispatch_core::case::Step;
     use serde_json::{Value, json};
 
-    use super::{Letter, read};
+    use super::{Content, Letter, read};
 
     const SUBJECT: &str = "dafei.v1.feedback.energy.county.371302";
     const INSTRUCTION: &str = "019c0000-0000-7000-8000-000000000001";
 
     fn letter(kind: &str, payload: &Value) -> Letter {
         read(&format!("{SUBJECT}.{kind}"), payload.to_string().as_bytes()).expect("a unit's subject")
+    }
+
+    fn step(letter: Letter) -> Step {
+        match letter.said.expect("good").content {
+            Content::Step { step, .. } => step,
+            other @ Content::DailyWork(_) => panic!("{other:?}"),
+        }
     }
 
     fn feedback(kind: &str, body: Value) -> Value {
@@ -273,12 +237,12 @@ mod tests {
     fn every_kind_is_read_in_both_spellings_of_proto_json() {
         let accepted = letter("accepted", &feedback("accepted", json!({"by": "张三"})));
         assert_eq!(accepted.feedback_id.as_deref(), Some("F-1"));
-        assert_eq!(accepted.said.expect("good").step, Step::Accept);
+        assert_eq!(step(accepted), Step::Accept);
         let snake = json!({"feedback_id": "F-2", "instruction_id": INSTRUCTION, "agency": "energy",
             "region": {"level": "county", "code": "371302"}, "declined": {"reason": "不属职责", "legal_basis": "规定"}});
         let declined = letter("declined", &snake);
         assert_eq!(declined.instruction_id, INSTRUCTION);
-        assert!(matches!(declined.said.expect("good").step, Step::Decline { .. }));
+        assert!(matches!(step(declined), Step::Decline { .. }));
         let result = json!({"kind": "RESULT_KIND_INTERIM", "text": "已查封", "confirmedActs": ["HC-3"], "measures": [
             {"measureId": "1", "decidedAt": "2026-03-02T01:00:00Z", "fine": {"amountFen": "100"}}]});
         assert!(letter("result", &feedback("result", result)).said.is_ok());
@@ -359,5 +323,38 @@ mod tests {
         assert!(read("dafei.v1.feedback.police.county.371302.result", b"{}").is_none());
         assert!(read("dafei.v1.feedback.energy.village.371302001001.result", b"{}").is_none());
         assert!(read("dafei.v1.feedback.energy.county", b"{}").is_none());
+    }
+
+    #[test]
+    fn daily_work_answers_no_instruction_and_its_parts_are_read_as_strictly() {
+        let daily = |work: Value| json!({"feedbackId": "F-1", "agency": "energy", "region": {"level": "county", "code": "371302"}, "dailyWork": work});
+        let inspection = || json!({"sector": "coal", "acts": [{"act": "CM-1"}], "subject": {"den": {"place": "窑"}}});
+        let good = letter("daily-work", &daily(json!({"inspection": inspection()}))).said.expect("read");
+        assert_eq!(good.body, "daily-work");
+        assert!(matches!(good.content, Content::DailyWork(_)));
+        let snake = json!({"feedback_id": "F-1", "agency": "energy", "region": {"level": "county", "code": "371302"},
+            "daily_work": {"inspection": inspection()}});
+        assert_eq!(letter("daily-work", &snake).said.expect("read").hash, good.hash);
+        let pair = |reason: &str, field: &str| (reason.to_owned(), field.to_owned());
+        assert_eq!(wrong("daily-work", &daily(json!({}))), pair("REQUIRED", "daily_work"));
+        assert_eq!(wrong("response", &daily(json!({"finding": {}}))), pair("KIND_MISMATCH", "daily-work"));
+        let mut answering = daily(json!({"finding": {}}));
+        answering["instructionId"] = json!(INSTRUCTION);
+        assert_eq!(wrong("daily-work", &answering), pair("NOT_ALLOWED", "instruction_id"));
+        let strays = [
+            (json!({"finding": {"stopped": "已停"}}), "stopped"),
+            (json!({"patrol": {}}), "patrol"),
+            (json!({"inspection": {"evidenceIds": []}}), "dailyWork.inspection.evidenceIds"),
+            (json!({"inspection": {"acts": [{}, {"text": "x"}]}}), "dailyWork.inspection.acts[1].text"),
+            (
+                json!({"inspection": {"measures": [{"fine": {"yuan": 1}}]}}),
+                "dailyWork.inspection.measures[0].fine.yuan",
+            ),
+            (json!({"inspection": {"subject": {"den": {"door": 1}}}}), "dailyWork.inspection.subject.den.door"),
+            (json!({"finding": {"subject": {"firm": {}}}}), "dailyWork.finding.subject.firm"),
+        ];
+        for (work, field) in strays {
+            assert_eq!(wrong("daily-work", &daily(work.clone())), pair("UNKNOWN_FIELD", field), "{work}");
+        }
     }
 }

@@ -4,6 +4,7 @@ mod agency;
 mod cases;
 mod county;
 mod deliveries;
+mod directives;
 mod filter;
 mod inbox;
 mod opening;
@@ -21,8 +22,8 @@ use dafei_contracts::{
         agency_service_server::AgencyServiceServer, agency_system_service_server::AgencySystemServiceServer,
         case_service_server::CaseServiceServer, case_turn_service_server::CaseTurnServiceServer,
         county_service_server::CountyServiceServer, delivery_service_server::DeliveryServiceServer,
-        inbox_service_server::InboxServiceServer, proof_service_server::ProofServiceServer,
-        township_service_server::TownshipServiceServer,
+        directive_service_server::DirectiveServiceServer, inbox_service_server::InboxServiceServer,
+        proof_service_server::ProofServiceServer, township_service_server::TownshipServiceServer,
     },
 };
 use dafei_dispatch_core::case::{Command, Means, Obstacle, Rejection, Step};
@@ -39,12 +40,13 @@ use crate::{
 };
 
 /// The names of the services, for health and reflection.
-pub const SERVICES: [&str; 9] = [
+pub const SERVICES: [&str; 10] = [
     "dafei.dispatch.v1.CaseService",
     "dafei.dispatch.v1.TownshipService",
     "dafei.dispatch.v1.CountyService",
     "dafei.dispatch.v1.CaseTurnService",
     "dafei.dispatch.v1.AgencyService",
+    "dafei.dispatch.v1.DirectiveService",
     "dafei.dispatch.v1.AgencySystemService",
     "dafei.dispatch.v1.DeliveryService",
     "dafei.dispatch.v1.InboxService",
@@ -77,6 +79,7 @@ impl Grpc {
             .add_service(CountyServiceServer::new(self.clone()))
             .add_service(CaseTurnServiceServer::new(self.clone()))
             .add_service(AgencyServiceServer::new(self.clone()))
+            .add_service(DirectiveServiceServer::new(self.clone()))
             .add_service(DeliveryServiceServer::new(self.clone()))
             .add_service(InboxServiceServer::new(self.clone()))
             .add_service(ProofServiceServer::new(self.clone()))
@@ -99,12 +102,22 @@ fn write(
     payload: &impl Message,
     action: Action,
 ) -> Result<Write, Fault> {
+    Ok(Write { request: Some(request_key(principal, method, request_id, payload)?), action })
+}
+
+/// A request id, unique per caller and method, with the hash of its payload.
+fn request_key(
+    principal: &Principal,
+    method: &str,
+    request_id: &str,
+    payload: &impl Message,
+) -> Result<(RequestKey, [u8; 32]), Fault> {
     let key = RequestKey {
         subject: principal.subject.clone(),
         method: method.to_owned(),
         request_id: faults::request_id(request_id)?.to_string(),
     };
-    Ok(Write { request: Some((key, faults::payload_hash(payload))), action })
+    Ok((key, faults::payload_hash(payload)))
 }
 
 /// A command of the caller to a case as he has seen it; the writer checks that the step is the caller's.

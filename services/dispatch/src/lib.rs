@@ -11,6 +11,7 @@ pub mod serve;
 pub mod unit;
 
 mod feedback;
+mod opening;
 mod publisher;
 mod store;
 mod wire;

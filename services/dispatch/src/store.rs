@@ -3,6 +3,7 @@
 pub(crate) mod cases;
 pub(crate) mod consumers;
 pub(crate) mod deliveries;
+pub(crate) mod directives;
 pub(crate) mod feedback;
 pub(crate) mod filtered;
 pub(crate) mod inbox;

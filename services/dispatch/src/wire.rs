@@ -10,6 +10,7 @@ use dafei_dispatch_core::case::{
     Assignee, InstructionState, Means, ResultKind, ResultReport, Source, StageKind, Tier, Verdict,
 };
 
+pub(crate) mod directives;
 mod shown;
 
 pub(crate) use shown::{case, instruction};

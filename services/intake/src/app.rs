@@ -26,8 +26,8 @@ mod writer;
 
 use std::sync::Arc;
 
-use dafei_intake_core::{claimed::Untimely, notices::Rules as NoticeRules, roster::Limits, suspicion::Rules};
-use dafei_kernel::{clock::SharedClock, ids::IdSource};
+use dafei_intake_core::{notices::Rules as NoticeRules, roster::Limits, suspicion::Rules};
+use dafei_kernel::{claimed::Untimely, clock::SharedClock, ids::IdSource};
 use dafei_runtime::status::Fault;
 use dafei_shell::roster::RosterView;
 use sqlx::PgPool;
@@ -39,7 +39,7 @@ pub(crate) use broadcasts::{NewBroadcast, record as record_broadcast};
 pub(crate) use checklists::{NewVersion, put};
 pub(crate) use claims::{Counter, reserve};
 pub(crate) use coverage::coverage;
-pub(crate) use inspections::{NewInspection, record as record_inspection};
+pub(crate) use inspections::{NewInspection, Reported, record as record_inspection, take as take_inspections};
 pub(crate) use leaflets::{NewDistribution, distribute};
 pub(crate) use notices::{
     NewNotice, Removal, post as post_notice, remove as remove_notice, standing as notice_standing,

@@ -1,5 +1,5 @@
-//! Dispatch's events: an outcome waits in its village to be published (clause C5), a tip was verified (clause D3). Its other events change
-//! nothing here; a case's closing follows from what the village itself did.
+//! Dispatch's events: an outcome waits in its village to be published (clause C5), a tip was verified (clause D3), an agency's own system told of
+//! an inspection (clause B5). Its other events change nothing here; a case's closing follows from what the village itself did.
 
 use std::sync::Arc;
 
@@ -19,7 +19,7 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use crate::{
-    app::{App, tips},
+    app::{self, App, Reported, tips},
     work::{Order, Work},
 };
 
@@ -42,15 +42,17 @@ impl Handler for DispatchHandler {
     }
 
     async fn apply(&self, conn: &mut PgConnection, events: &[Delivered]) -> Result<(), HandlerError> {
-        let (mut orders, mut verdicts) = (Vec::new(), Vec::new());
+        let (mut orders, mut verdicts, mut inspections) = (Vec::new(), Vec::new(), Vec::new());
         for (index, event) in events.iter().enumerate() {
             match effect(event).map_err(|error| reject(index, &error))? {
                 Some(Effect::Order(order)) => orders.push((index, order)),
                 Some(Effect::Verdict(tip, verdict)) => verdicts.push((index, (tip, verdict))),
+                Some(Effect::Inspected(reported)) => inspections.push((index, *reported)),
                 None => {}
             }
         }
         self.verify(conn, verdicts).await?;
+        app::take_inspections(&self.app, conn, inspections).await?;
         if orders.is_empty() {
             return Ok(());
         }
@@ -86,6 +88,7 @@ impl DispatchHandler {
 enum Effect {
     Order(Order),
     Verdict(Uuid, Verdict),
+    Inspected(Box<Reported>),
 }
 
 fn reject(index: usize, error: &dyn std::error::Error) -> HandlerError {
@@ -93,7 +96,7 @@ fn reject(index: usize, error: &dyn std::error::Error) -> HandlerError {
 }
 
 /// The consumer loop knows by the database's error whether to try again.
-fn retry(failure: BatchFailure) -> HandlerError {
+pub(crate) fn retry(failure: BatchFailure) -> HandlerError {
     match failure {
         BatchFailure::Data(error) | BatchFailure::Unavailable(error) | BatchFailure::Unknown(error) => error.into(),
     }
@@ -111,7 +114,19 @@ fn effect(delivered: &Delivered) -> Result<Option<Effect>, EventError> {
         Some(Event::TipVerified(event)) => {
             Some(Effect::Verdict(convert::uuid("tip_id", &event.tip_id)?, verdict(&event)?))
         }
+        Some(Event::DailyWorkReported(event)) => Some(Effect::Inspected(Box::new(reported(event, delivered)?))),
         _ => None,
+    })
+}
+
+fn reported(event: ev::DailyWorkReported, delivered: &Delivered) -> Result<Reported, ConvertError> {
+    let received_at = event.meta.as_ref().required("meta")?.received_at;
+    Ok(Reported {
+        id: convert::uuid("inspection_id", &event.inspection_id)?,
+        by: Post::try_from(event.by.as_ref().required("by")?)?,
+        report: event.inspection.required("inspection")?,
+        at: convert::instant("meta.received_at", received_at)?,
+        traceparent: delivered.traceparent.clone(),
     })
 }
 

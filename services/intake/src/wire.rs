@@ -8,7 +8,7 @@ pub(crate) mod tips;
 pub(crate) mod rewards;
 
 use dafei_contracts::{
-    convert::{self, ConvertError, Field},
+    convert::{self, ConvertError},
     events::v1 as ev,
     intake::v1 as api,
     types::v1 as types,
@@ -17,7 +17,7 @@ use dafei_intake_core::{
     device_time::DeviceTimes,
     suspicion::{Outcome, Route, StateKind, Suspicion},
 };
-use dafei_kernel::{credit_code::CreditCode, region::Level, region::Region, roster::RosterIndex, subject::Subject};
+use dafei_kernel::{region::Level, region::Region, roster::RosterIndex, subject::Subject};
 use uuid::Uuid;
 
 pub(crate) mod checklists;
@@ -146,23 +146,5 @@ pub(crate) fn device(
 
 /// The subject; what is not said of an enterprise comes from the roster, when it is there (clause A4).
 pub(crate) fn subject(roster: &RosterIndex, wire: Option<&types::Subject>) -> Result<Subject, ConvertError> {
-    let wire = wire.required("subject")?;
-    let Some(types::subject::Kind::Enterprise(given)) = &wire.kind else {
-        return convert::subject("subject", Some(wire));
-    };
-    let known = CreditCode::parse(&given.credit_code).ok().and_then(|code| roster.enterprise(&code));
-    let Some(known) = known else {
-        return convert::subject("subject", Some(wire));
-    };
-    let mut given = given.clone();
-    if given.name.trim().is_empty() {
-        given.name.clone_from(&known.name);
-    }
-    if given.industry.is_empty() {
-        known.industry.code().clone_into(&mut given.industry);
-    }
-    if given.regulator.is_empty() {
-        given.regulator = known.regulator.map(|agency| agency.code().to_owned()).unwrap_or_default();
-    }
-    convert::subject("subject", Some(&types::Subject { kind: Some(types::subject::Kind::Enterprise(given)) }))
+    convert::known_subject(roster, "subject", wire)
 }

@@ -137,6 +137,13 @@ impl Facts {
         self.county.as_ref().unwrap_or_else(|| self.path.at(Level::City).unwrap_or_else(|| self.path.leaf()))
     }
 
+    /// The lowest region that has a part in it: what lies below it may not see it. Of a tip it is its township or its county, so that neither a
+    /// village nor an accused township sees it.
+    #[must_use]
+    pub fn lowest(&self) -> &Region {
+        self.village.as_ref().or(self.township.as_ref()).unwrap_or_else(|| self.office_region())
+    }
+
     /// The office that assigns its departments.
     #[must_use]
     pub fn office(&self) -> Post {

@@ -3,7 +3,13 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use dafei_contracts::{Stream, chain, events::v1 as ev};
+use dafei_contracts::{
+    Stream,
+    catalogue::EventError,
+    chain,
+    convert::{self, ConvertError},
+    events::v1::{self as ev, feedback_daily_work::Work as DailyWork},
+};
 use dafei_dispatch_core::case::{Command, Means, Obstacle, Rejection};
 use dafei_kernel::{ids, region::RegionPath, time::Instant};
 use dafei_messaging::{
@@ -16,7 +22,10 @@ use uuid::Uuid;
 use crate::{
     app::App,
     consumers::{NAME, retry},
-    feedback::{self, Letter, Said, Wrong},
+    feedback::{
+        self, Content, Letter, Said, Wrong,
+        daily_work::{self, Told},
+    },
     publisher::Meta,
     store::feedback::{self as store, Used},
     unit::Unit,
@@ -50,6 +59,14 @@ enum Verdict {
     Rejected(Wrong),
 }
 
+/// What a feedback is to do.
+enum Effect {
+    /// A command to a case.
+    Order(Box<Order>),
+    /// An inspection that intake is told of.
+    Inspected(Box<ev::DailyWorkReported>),
+}
+
 type Ids = HashMap<(Unit, String), Used>;
 
 impl Handler for FeedbackHandler {
@@ -66,11 +83,15 @@ impl Handler for FeedbackHandler {
             .map(|used| ((used.unit.clone(), used.feedback_id.clone()), used))
             .collect();
         let now = self.app.clock.now();
-        let orders: Vec<Option<Order>> =
-            letters.iter().zip(events).map(|(letter, event)| self.order(letter, event, now)).collect();
-        let mut work = Work::load(&self.app, conn, now, orders.iter().flatten()).await?;
-        for (index, (letter, order)) in letters.iter().zip(&orders).enumerate() {
-            let taken = self.take(&mut work, letter, order.as_ref(), &events[index], &mut used);
+        let effects: Vec<Result<Effect, Wrong>> =
+            letters.iter().zip(events).map(|(letter, event)| self.effect(letter, event, now)).collect();
+        let orders = effects.iter().filter_map(|effect| match effect {
+            Ok(Effect::Order(order)) => Some(&**order),
+            Ok(Effect::Inspected(_)) | Err(_) => None,
+        });
+        let mut work = Work::load(&self.app, conn, now, orders).await?;
+        for (index, (letter, effect)) in letters.iter().zip(&effects).enumerate() {
+            let taken = self.take(&mut work, letter, effect, &events[index], &mut used);
             taken.map_err(|refusal| HandlerError::Reject { index, reason: refusal.to_string() })?;
         }
         store::save(conn, &used.values().collect::<Vec<_>>(), now).await?;
@@ -91,19 +112,40 @@ fn key(letter: &Letter) -> Option<(Unit, String)> {
 }
 
 impl FeedbackHandler {
-    fn order(&self, letter: &Letter, event: &Delivered, now: Instant) -> Option<Order> {
-        let said = letter.said.as_ref().ok()?;
-        Some(Order {
-            case: None,
-            command: Command::Instruction { id: said.instruction, step: said.step.clone() },
+    /// What the letter is to do, or what is wrong with it.
+    fn effect(&self, letter: &Letter, event: &Delivered, now: Instant) -> Result<Effect, Wrong> {
+        let said = letter.said.as_ref().map_err(Clone::clone)?;
+        let at = self.app.instant_of_bus(event.stored_at, now);
+        let (case, command) = match &said.content {
+            Content::Step { instruction, step } => {
+                (None, Command::Instruction { id: *instruction, step: step.clone() })
+            }
+            Content::DailyWork(work) => {
+                let roster = self.app.roster.current();
+                let told = told(letter, at)?;
+                match work {
+                    DailyWork::Inspection(report) => {
+                        let reported = daily_work::inspection(&roster, &told, report)?;
+                        return Ok(Effect::Inspected(Box::new(reported)));
+                    }
+                    DailyWork::Finding(finding) => {
+                        let facts = daily_work::finding(&roster, &told, finding)?;
+                        (Some(facts.id), Command::Open(Box::new(facts)))
+                    }
+                }
+            }
+        };
+        Ok(Effect::Order(Box::new(Order {
+            case,
+            command,
             actor: letter.unit.post(),
             guarded: true,
             expected_version: None,
             then: None,
-            at: Some(self.app.instant_of_bus(event.stored_at, now)),
+            at: Some(at),
             means: Means::Consumer,
             traceparent: event.traceparent.clone(),
-        })
+        })))
     }
 
     /// Gives one feedback its effect and its receipt.
@@ -111,17 +153,41 @@ impl FeedbackHandler {
         &self,
         work: &mut Work<'_>,
         letter: &Letter,
-        order: Option<&Order>,
+        effect: &Result<Effect, Wrong>,
         event: &Delivered,
         used: &mut Ids,
     ) -> Result<(), Refusal> {
         let known = key(letter).and_then(|key| used.get(&key));
-        let verdict = match (&letter.said, order) {
-            (Ok(said), Some(order)) => judge(work, said, order, known)?,
+        let verdict = match (&letter.said, effect) {
+            (Ok(said), effect) => match (repeated(said, known), effect) {
+                (Some(verdict), _) => verdict,
+                (None, Err(wrong)) => Verdict::Rejected(wrong.clone()),
+                (None, Ok(Effect::Order(order))) => judge(work, said, order)?,
+                (None, Ok(Effect::Inspected(reported))) => self.tell(work, letter, reported, event)?,
+            },
             (Err(wrong), _) => Verdict::Rejected(wrong.clone()),
-            (Ok(_), None) => return Ok(()),
         };
         self.answer(work, letter, &verdict, event, used)
+    }
+
+    /// Tells intake of an inspection, whose only event this is.
+    fn tell(
+        &self,
+        work: &mut Work<'_>,
+        letter: &Letter,
+        reported: &ev::DailyWorkReported,
+        event: &Delivered,
+    ) -> Result<Verdict, Refusal> {
+        let meta = Meta {
+            aggregate: convert::uuid("inspection_id", &reported.inspection_id).map_err(EventError::from)?,
+            sequence: 1,
+            region_path: self.path(&letter.unit),
+            actor: letter.unit.post(),
+            received_at: self.app.instant_of_bus(event.stored_at, work.now),
+            chain_head: String::new(),
+        };
+        work.add(reported.clone().into(), meta, event.traceparent.clone())?;
+        Ok(Verdict::Accepted)
     }
 
     /// Writes the receipt, and what the id stands for from now on.
@@ -183,16 +249,24 @@ fn aggregate(letter: &Letter, place: &str) -> Uuid {
     ids::derived(&["feedback", unit.agency.code(), unit.region.level().code(), unit.region.code().as_str(), id])
 }
 
+/// Who told of daily work. What can be read has an id, and a unit that can be answered a post.
+fn told(letter: &Letter, at: Instant) -> Result<Told<'_>, Wrong> {
+    let id = letter.feedback_id.as_deref().ok_or_else(|| ConvertError::required("feedback_id"))?;
+    let post = letter.unit.post().ok_or_else(|| ConvertError::required("region"))?;
+    Ok(Told { unit: &letter.unit, post, feedback_id: id, at })
+}
+
 /// What was taken before under the same id is a duplicate when it says the same; what was rejected before is judged anew.
-fn judge(work: &mut Work<'_>, said: &Said, order: &Order, known: Option<&Used>) -> Result<Verdict, Refusal> {
-    match known.and_then(|used| used.content_hash.as_deref()) {
-        Some(hash) if *hash == said.hash => return Ok(Verdict::Duplicate),
-        Some(_) => {
-            let wrong = Wrong::new("FEEDBACK_ID_REUSED", "feedback_id", "反馈编号已用于另一份内容");
-            return Ok(Verdict::Rejected(wrong));
-        }
-        None => {}
-    }
+fn repeated(said: &Said, known: Option<&Used>) -> Option<Verdict> {
+    let hash = known?.content_hash.as_deref()?;
+    Some(if *hash == said.hash {
+        Verdict::Duplicate
+    } else {
+        Verdict::Rejected(Wrong::new("FEEDBACK_ID_REUSED", "feedback_id", "反馈编号已用于另一份内容"))
+    })
+}
+
+fn judge(work: &mut Work<'_>, said: &Said, order: &Order) -> Result<Verdict, Refusal> {
     match work.carry_out(order) {
         Ok(_) => Ok(Verdict::Accepted),
         Err(Refusal::Rejected(rejection)) => Ok(Verdict::Rejected(wrong(&rejection, said.body))),
@@ -216,6 +290,8 @@ fn receipt(letter: &Letter, verdict: &Verdict) -> ev::Receipt {
         Verdict::Duplicate => (ev::ReceiptStatus::Duplicate, None),
         Verdict::Rejected(wrong) => (ev::ReceiptStatus::Rejected, Some(wrong)),
     };
+    let opened = daily_work::opened(letter).filter(|_| wrong.is_none());
+    let instruction = opened.map(|opened| opened.instruction.to_string());
     ev::Receipt {
         meta: None,
         feedback_id: letter.feedback_id.clone().unwrap_or_default(),
@@ -223,6 +299,7 @@ fn receipt(letter: &Letter, verdict: &Verdict) -> ev::Receipt {
         reason: wrong.map(|wrong| wrong.reason.clone()).unwrap_or_default(),
         field: wrong.map(|wrong| wrong.field.clone()).unwrap_or_default(),
         message: wrong.map(|wrong| wrong.message.clone()).unwrap_or_default(),
-        instruction_id: letter.instruction_id.clone(),
+        instruction_id: instruction.unwrap_or_else(|| letter.instruction_id.clone()),
+        case_id: opened.map(|opened| opened.case.to_string()).unwrap_or_default(),
     }
 }

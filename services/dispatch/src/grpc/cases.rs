@@ -33,13 +33,9 @@ impl Grpc {
         let id = convert::uuid("case_id", case_id).map_err(faults::convert)?;
         let mut conn = self.app.pool.acquire().await.map_err(faults::database)?;
         let case = cases::get(&mut conn, id).await.map_err(faults::database)?.ok_or_else(|| no_case(id))?;
-        // The lowest region that the case names: what lies below it has no part in it. A tip's is its township or its county, so
-        // that neither a village nor an accused township sees it.
-        let facts = &case.facts;
-        let place = facts.village.as_ref().or(facts.township.as_ref()).unwrap_or_else(|| facts.office_region());
         // By the regions of its opening, or by those of now: a roster changes, a case stays.
         let within = case.facts.path.is_within(&scope::bounds(caller))
-            || scope::contains(caller, &self.app.roster.current(), place);
+            || scope::contains(caller, &self.app.roster.current(), case.facts.lowest());
         if within { Ok(case) } else { Err(scope::out_of_scope()) }
     }
 

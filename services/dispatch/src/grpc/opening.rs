@@ -10,33 +10,19 @@ use dafei_dispatch_core::case::{Command, Facts, Finder, Source};
 use dafei_kernel::{
     conduct::Accident,
     owner::Post,
-    region::{Level, Region, RegionPath},
+    region::{Level, Region},
     roster::RosterIndex,
 };
 use dafei_runtime::{identity::Principal, status::Fault};
 use dafei_shell::{faults, scope};
-use jiff::SignedDuration;
 use uuid::Uuid;
 
 use super::{Grpc, order};
-use crate::{app::Action, work::Order};
-
-/// Longest text of an act xx-99, in characters.
-const ACT_TEXT: usize = 200;
-/// Longest description, in characters.
-const DESCRIPTION: usize = 4_000;
-/// How far ahead of the suite a finding may be dated.
-const TOLERANCE: SignedDuration = SignedDuration::from_mins(5);
-
-/// What both kinds of opening say of the act.
-struct Said<'a> {
-    act: &'a str,
-    act_text: &'a str,
-    subject: Option<&'a types::Subject>,
-    place: Option<&'a types::Region>,
-    description: &'a str,
-    found_at: Option<dafei_contracts::timestamp::Timestamp>,
-}
+use crate::{
+    app::Action,
+    opening::{self, Opening, Said},
+    work::Order,
+};
 
 impl Grpc {
     /// The opening of a case at an office, with its accident where it has one.
@@ -100,62 +86,12 @@ impl Grpc {
         roster: &RosterIndex,
         (source, office): (Source, &Region),
         said: &Said<'_>,
-        opened_by: Post,
+        by: Post,
     ) -> Result<Facts, Fault> {
-        let now = self.app.clock.now();
-        let path = roster.path(office).ok_or_else(|| unknown("office"))?;
-        let (act, act_text) = act(said.act, said.act_text)?;
-        let found_at = convert::optional_instant("found_at", said.found_at).map_err(faults::convert)?.unwrap_or(now);
-        if found_at.duration_since(now) > TOLERANCE {
-            return Err(Fault::field("found_at", "TIME_IN_FUTURE", "lies ahead", "时间晚于当前时间"));
-        }
-        Ok(Facts {
-            id: self.app.ids.ordered(now),
-            source,
-            act,
-            act_text,
-            subject: convert::subject("subject", said.subject).map_err(faults::convert)?,
-            village: None,
-            township: path.at(Level::Township).cloned(),
-            county: path.at(Level::County).cloned(),
-            place: place(roster, office, &path, said.place)?,
-            path,
-            description: convert::bounded("description", said.description, DESCRIPTION).map_err(faults::convert)?,
-            found_at: found_at.min(now),
-            reached_at: now,
-            tip: None,
-            opened_by: Some(opened_by),
-            finder: None,
-        })
+        let at = self.app.clock.now();
+        let opening = Opening { id: self.app.ids.ordered(at), source, office, by, at };
+        opening::facts(roster, opening, said).map_err(faults::convert)
     }
-}
-
-/// Where the matter lies: in the region of whoever gets it.
-fn place(
-    roster: &RosterIndex,
-    office: &Region,
-    path: &RegionPath,
-    wire: Option<&types::Region>,
-) -> Result<Option<Region>, Fault> {
-    let Some(wire) = wire else { return Ok(None) };
-    let place = convert::region("place", Some(wire)).map_err(faults::convert)?;
-    if roster.get(&place).is_none() {
-        return Err(unknown("place"));
-    }
-    if place != *office && !roster.contains(office, &place) && !path.regions().contains(&place) {
-        return Err(Fault::field("place", "OUT_OF_REGION", "lies outside the office's region", "不在受理单位辖区内"));
-    }
-    Ok(Some(place))
-}
-
-fn act(code: &str, text: &str) -> Result<(dafei_kernel::act::Act, String), Fault> {
-    let act = convert::act("act", code).map_err(faults::convert)?;
-    let read = if act.is_other() {
-        convert::bounded("act_text", text, ACT_TEXT)
-    } else {
-        convert::optional_text("act_text", text, ACT_TEXT)
-    };
-    Ok((act, read.map_err(faults::convert)?))
 }
 
 fn source(wire: i32) -> Result<Source, Fault> {
@@ -182,8 +118,4 @@ pub(super) fn accident(wire: Option<&types::Accident>) -> Result<Accident, Fault
 pub(super) fn own_instruction(case: &api::Case) -> String {
     let own = case.instructions.iter().find(|instruction| instruction.own);
     own.map(|instruction| instruction.instruction_id.clone()).unwrap_or_else(|| Uuid::nil().to_string())
-}
-
-fn unknown(field: &str) -> Fault {
-    Fault::field(field, "UNKNOWN_REGION", "is not in the roster", "名册中没有该区划")
 }

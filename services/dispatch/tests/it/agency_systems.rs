@@ -8,19 +8,24 @@ use futures::StreamExt;
 use jiff::SignedDuration;
 use serde_json::{Value, json};
 
-use crate::suite::{COUNTY, PATIENCE, Suite, TOWNSHIP, lead, streams};
+use crate::suite::{COUNTY, PATIENCE, Suite, TOWNSHIP, lead, region, streams};
 
 /// What an agency's client does that only knows NATS.
 pub(crate) struct System {
     js: async_nats::jetstream::Context,
     registered: api::RegisterAgencySystemResponse,
     agency: Agency,
+    region: &'static str,
 }
 
 impl System {
     pub(crate) async fn register(suite: &Suite, agency: Agency) -> Self {
-        let registered = suite.admin().register(agency, COUNTY).await.expect("registered");
-        Self { js: suite.nats.jetstream().await, registered, agency }
+        Self::register_at(suite, agency, COUNTY).await
+    }
+
+    pub(crate) async fn register_at(suite: &Suite, agency: Agency, region: &'static str) -> Self {
+        let registered = suite.admin().register(agency, region).await.expect("registered");
+        Self { js: suite.nats.jetstream().await, registered, agency, region }
     }
 
     /// The next message of the durable, acknowledged.
@@ -48,7 +53,7 @@ impl System {
             "feedbackId": id,
             "instructionId": instruction,
             "agency": self.agency.code(),
-            "region": {"level": "county", "code": "371302"},
+            "region": {"level": region(self.region).level().code(), "code": region(self.region).code().as_str()},
         });
         feedback[kind] = body;
         feedback

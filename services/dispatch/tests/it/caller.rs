@@ -5,8 +5,9 @@ use dafei_contracts::{
         self as api, agency_service_client::AgencyServiceClient,
         agency_system_service_client::AgencySystemServiceClient, case_service_client::CaseServiceClient,
         case_turn_service_client::CaseTurnServiceClient, county_service_client::CountyServiceClient,
-        delivery_service_client::DeliveryServiceClient, inbox_service_client::InboxServiceClient,
-        proof_service_client::ProofServiceClient, township_service_client::TownshipServiceClient,
+        delivery_service_client::DeliveryServiceClient, directive_service_client::DirectiveServiceClient,
+        inbox_service_client::InboxServiceClient, proof_service_client::ProofServiceClient,
+        township_service_client::TownshipServiceClient,
     },
     types::v1 as types,
 };
@@ -59,6 +60,10 @@ impl Caller {
 
     pub(crate) fn agency(&self) -> AgencyServiceClient<Authorized> {
         AgencyServiceClient::new(self.channel.clone())
+    }
+
+    pub(crate) fn directives(&self) -> DirectiveServiceClient<Authorized> {
+        DirectiveServiceClient::new(self.channel.clone())
     }
 
     pub(crate) fn deliveries(&self) -> DeliveryServiceClient<Authorized> {

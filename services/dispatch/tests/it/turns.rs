@@ -39,7 +39,7 @@ fn id_of(case: &api::Case) -> Uuid {
     case.case_id.parse().expect("an id")
 }
 
-fn opening(source: ev::CaseSource) -> api::OpenCaseRequest {
+pub(crate) fn opening(source: ev::CaseSource) -> api::OpenCaseRequest {
     api::OpenCaseRequest {
         request_id: new_id(),
         source: source.into(),
@@ -50,7 +50,7 @@ fn opening(source: ev::CaseSource) -> api::OpenCaseRequest {
     }
 }
 
-async fn open(caller: &Caller, request: api::OpenCaseRequest) -> Result<api::Case, Status> {
+pub(crate) async fn open(caller: &Caller, request: api::OpenCaseRequest) -> Result<api::Case, Status> {
     Ok(caller.turns().open_case(request).await?.into_inner().case.expect("a case"))
 }
 

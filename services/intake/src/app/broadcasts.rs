@@ -1,8 +1,8 @@
 //! Recording a broadcast (clause D6).
 
 use dafei_contracts::{events::v1 as ev, intake::v1 as api};
-use dafei_intake_core::{claimed, week};
-use dafei_kernel::{owner::Post, region::RegionPath, time::Instant};
+use dafei_intake_core::week;
+use dafei_kernel::{claimed, owner::Post, region::RegionPath, time::Instant};
 use dafei_messaging::requests::RequestKey;
 use dafei_runtime::status::Fault;
 use dafei_shell::{

@@ -1,11 +1,9 @@
 //! Posting and removing notices (clause D5). How the village stands is kept and told in the same transaction.
 
 use dafei_contracts::{events::v1 as ev, intake::v1 as api};
-use dafei_intake_core::{
-    claimed,
-    notices::{self as rules, Hanging, Outside, Standing},
-};
+use dafei_intake_core::notices::{self as rules, Hanging, Outside, Standing};
 use dafei_kernel::{
+    claimed,
     owner::Post,
     region::{Region, RegionPath},
     subject::Position,

@@ -1,11 +1,10 @@
 //! Inspections (clauses A3, C17, C19).
 
 use dafei_contracts::{
-    convert::{self, ConvertError},
+    convert,
     intake::v1::{self as api, inspection_service_server::InspectionService},
 };
-use dafei_intake_core::inspection::{ACTS, MEASURES, Record};
-use dafei_kernel::{credit_code::CreditCode, role::Role, subject::Subject, time::Instant};
+use dafei_kernel::{credit_code::CreditCode, role::Role, time::Instant};
 use dafei_runtime::{
     identity::{Principal, principal},
     status::Fault,
@@ -13,7 +12,7 @@ use dafei_runtime::{
 use dafei_shell::{faults, scope};
 use tonic::{Request, Response, Status};
 
-use super::{Grpc, optional_text, pages, request_key};
+use super::{Grpc, pages, request_key};
 use crate::{
     app::{self, NewInspection},
     store::inspections::{self, Filter},
@@ -23,65 +22,14 @@ use crate::{
 /// By clause C19 the township's agencies and the departments inspect; the centre and the offices coordinate.
 const ROLES: &[Role] = &[Role::TownshipAgency, Role::CountyDepartment, Role::CityDepartment];
 
-/// Longest situation, in characters.
-const SITUATION: usize = 4_000;
-
-/// A list that is too long would not be worth reading entry by entry.
-fn at_most(field: &str, length: usize, max: usize) -> Result<(), ConvertError> {
-    if length <= max {
-        return Ok(());
-    }
-    Err(ConvertError {
-        field: field.to_owned(),
-        reason: "TOO_MANY",
-        description: format!("has more than {max} entries"),
-        description_zh: format!("不得超过{max}项"),
-    })
-}
-
-/// Entries of a list, each error with its place.
-fn each<W, T>(
-    field: &str,
-    entries: &[W],
-    max: usize,
-    read: impl Fn(&W) -> Result<T, ConvertError>,
-) -> Result<Vec<T>, ConvertError> {
-    at_most(field, entries.len(), max)?;
-    let read = |(place, entry)| read(entry).map_err(|error: ConvertError| error.under(&format!("{field}[{place}]")));
-    entries.iter().enumerate().map(read).collect()
-}
-
 impl Grpc {
     fn new_inspection(&self, caller: &Principal, body: &api::RecordInspectionRequest) -> Result<NewInspection, Fault> {
         let roster = self.app.roster.current();
         let request = (request_key(caller, "RecordInspection", &body.request_id)?, faults::payload_hash(body));
-        let region = inspections_wire::place(body.region.as_ref()).map_err(faults::convert)?;
-        let path = scope::require_region(caller, &roster, "region", &region)?;
-        let record = || -> Result<Record, ConvertError> {
-            let subject = wire::subject(&roster, body.subject.as_ref())?;
-            let in_roster = match &subject {
-                Subject::Enterprise { credit_code, .. } => roster.enterprise(credit_code).is_some(),
-                Subject::Den { .. } => false,
-            };
-            Ok(Record {
-                subject,
-                in_roster,
-                sector: convert::sector("sector", &body.sector)?,
-                inspected_at: convert::instant("inspected_at", body.inspected_at)?,
-                acts: each("acts", &body.acts, ACTS, inspections_wire::given_act)?,
-                measures: each("measures", &body.measures, MEASURES, convert::measure)?,
-                outside_scope: body.outside_scope,
-            })
-        };
-        Ok(NewInspection {
-            request,
-            by: scope::post(caller),
-            path,
-            record: record().map_err(faults::convert)?,
-            enforcement: body.enforcement,
-            situation: optional_text("situation", &body.situation, SITUATION)?,
-            evidence: wire::photos(&body.evidence_ids).map_err(faults::convert)?,
-        })
+        let told = convert::inspection(&roster, &inspections_wire::report(body)).map_err(faults::convert)?;
+        let path = scope::require_region(caller, &roster, "region", &told.region)?;
+        let evidence = wire::photos(&body.evidence_ids).map_err(faults::convert)?;
+        Ok(NewInspection { request, by: scope::post(caller), path, told, evidence })
     }
 
     async fn inspection(&self, caller: &Principal, id: &str) -> Result<api::Inspection, Fault> {

@@ -1,8 +1,8 @@
-//! Inspections: written one by one, listed by region, agency, sector and enterprise.
+//! Inspections: written by batch, listed by region, agency, sector and enterprise.
 
-use dafei_intake_core::inspection::ActFound;
 use dafei_kernel::{
     agency::Agency,
+    inspection::ActFound,
     measure::Measure,
     owner::Post,
     region::{Level, Region, RegionPath},
@@ -34,40 +34,92 @@ pub(crate) struct Inspection {
     pub(crate) evidence: Vec<Uuid>,
 }
 
-/// Writes an inspection; the path is that of its region.
-pub(crate) async fn insert(conn: &mut PgConnection, inspection: &Inspection, path: &RegionPath) -> sqlx::Result<()> {
-    let code = |level| path.at(level).map_or("", |region| region.code().as_str());
-    let credit_code = match &inspection.subject {
-        Subject::Enterprise { credit_code, .. } => Some(credit_code.to_string()),
-        Subject::Den { .. } => None,
-    };
-    sqlx::query!(
+/// Columns of a batch, for UNNEST.
+#[derive(Default)]
+struct Columns<'a> {
+    ids: Vec<Uuid>,
+    /// County, township and village.
+    places: [Vec<&'a str>; 3],
+    /// Role, level, code and agency of the inspector.
+    by: [Vec<&'a str>; 4],
+    credit_codes: Vec<Option<String>>,
+    subjects: Vec<Json<&'a Subject>>,
+    sectors: Vec<&'a str>,
+    enforcement: Vec<bool>,
+    outside_scope: Vec<bool>,
+    inspected_at: Vec<PgInstant>,
+    received_at: Vec<PgInstant>,
+    situations: Vec<&'a str>,
+    acts: Vec<Json<&'a [ActFound]>>,
+    measures: Vec<Json<&'a [Measure]>>,
+    evidence: Vec<Json<&'a [Uuid]>>,
+}
+
+impl<'a> Columns<'a> {
+    fn of(rows: &[&'a (Inspection, RegionPath)]) -> Self {
+        let mut columns = Self::default();
+        for (row, path) in rows {
+            columns.ids.push(row.id);
+            for (column, level) in columns.places.iter_mut().zip([Level::County, Level::Township, Level::Village]) {
+                column.push(path.at(level).map_or("", |region| region.code().as_str()));
+            }
+            let (region, agency) = (&row.by.region, row.by.agency.map_or("", Agency::code));
+            let by = [row.by.role.code(), region.level().code(), region.code().as_str(), agency];
+            for (column, value) in columns.by.iter_mut().zip(by) {
+                column.push(value);
+            }
+            columns.credit_codes.push(match &row.subject {
+                Subject::Enterprise { credit_code, .. } => Some(credit_code.to_string()),
+                Subject::Den { .. } => None,
+            });
+            columns.subjects.push(Json(&row.subject));
+            columns.sectors.push(row.sector.code());
+            columns.enforcement.push(row.enforcement);
+            columns.outside_scope.push(row.outside_scope);
+            columns.inspected_at.push(PgInstant(row.inspected_at));
+            columns.received_at.push(PgInstant(row.received_at));
+            columns.situations.push(&row.situation);
+            columns.acts.push(Json(&row.acts));
+            columns.measures.push(Json(&row.measures));
+            columns.evidence.push(Json(&row.evidence));
+        }
+        columns
+    }
+}
+
+/// Writes inspections; each path is that of its region. Answers the ids of those that were not there yet: the others stay as they are.
+pub(crate) async fn insert(conn: &mut PgConnection, rows: &[&(Inspection, RegionPath)]) -> sqlx::Result<Vec<Uuid>> {
+    let columns = Columns::of(rows);
+    let ([counties, townships, villages], [roles, levels, codes, agencies]) = (&columns.places, &columns.by);
+    sqlx::query_scalar!(
         "INSERT INTO inspection (id, county, township, village, by_role, by_level, by_code, agency, credit_code, subject, sector,
                                  enforcement, outside_scope, inspected_at, received_at, situation, acts, measures, evidence)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)",
-        inspection.id,
-        code(Level::County),
-        code(Level::Township),
-        code(Level::Village),
-        inspection.by.role.code(),
-        inspection.by.region.level().code(),
-        inspection.by.region.code().as_str(),
-        inspection.by.agency.map_or("", Agency::code),
-        credit_code,
-        Json(&inspection.subject) as _,
-        inspection.sector.code(),
-        inspection.enforcement,
-        inspection.outside_scope,
-        PgInstant(inspection.inspected_at) as PgInstant,
-        PgInstant(inspection.received_at) as PgInstant,
-        inspection.situation,
-        Json(&inspection.acts) as _,
-        Json(&inspection.measures) as _,
-        Json(&inspection.evidence) as _
+         SELECT * FROM UNNEST($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[],
+                              $10::jsonb[], $11::text[], $12::bool[], $13::bool[], $14::timestamptz[], $15::timestamptz[],
+                              $16::text[], $17::jsonb[], $18::jsonb[], $19::jsonb[])
+         ON CONFLICT (id) DO NOTHING RETURNING id",
+        &columns.ids,
+        counties as &[&str],
+        townships as &[&str],
+        villages as &[&str],
+        roles as &[&str],
+        levels as &[&str],
+        codes as &[&str],
+        agencies as &[&str],
+        &columns.credit_codes as &[Option<String>],
+        &columns.subjects as &[Json<&Subject>],
+        &columns.sectors as &[&str],
+        &columns.enforcement,
+        &columns.outside_scope,
+        &columns.inspected_at as &[PgInstant],
+        &columns.received_at as &[PgInstant],
+        &columns.situations as &[&str],
+        &columns.acts as &[Json<&[ActFound]>],
+        &columns.measures as &[Json<&[Measure]>],
+        &columns.evidence as &[Json<&[Uuid]>]
     )
-    .execute(conn)
-    .await?;
-    Ok(())
+    .fetch_all(conn)
+    .await
 }
 
 /// A row as stored.

@@ -1,18 +1,10 @@
 //! Inspections as the API and the events carry them.
 
-use dafei_contracts::{
-    convert::{self, ConvertError},
-    events::v1 as ev,
-    intake::v1 as api,
-};
-use dafei_intake_core::inspection::ActFound;
-use dafei_kernel::region::{Level, Region};
+use dafei_contracts::{events::v1 as ev, intake::v1 as api};
+use dafei_kernel::inspection::ActFound;
 
 use super::{ids, optional_id};
 use crate::store::inspections::Inspection;
-
-/// Longest text of an act xx-99, in characters.
-const ACT_TEXT: usize = 500;
 
 /// An inspection as the API shows it.
 pub(crate) fn inspection(inspection: &Inspection) -> api::Inspection {
@@ -43,25 +35,17 @@ pub(crate) fn acts(acts: &[ActFound]) -> Vec<ev::InspectionAct> {
     acts.iter().map(act).collect()
 }
 
-/// An act as given; whether it fits the inspection is the rules' to say.
-pub(crate) fn given_act(wire: &ev::InspectionAct) -> Result<ActFound, ConvertError> {
-    Ok(ActFound {
-        act: convert::act("act", &wire.act)?,
-        text: convert::optional_text("act_text", &wire.act_text, ACT_TEXT)?,
-        case: if wire.case_id.is_empty() { None } else { Some(convert::uuid("case_id", &wire.case_id)?) },
-    })
-}
-
-/// The place of an inspection: a village or a township.
-pub(crate) fn place(wire: Option<&dafei_contracts::types::v1::Region>) -> Result<Region, ConvertError> {
-    let region = convert::region("region", wire)?;
-    if matches!(region.level(), Level::Village | Level::Township) {
-        return Ok(region);
+/// What a caller told, as an agency's system tells it.
+pub(crate) fn report(body: &api::RecordInspectionRequest) -> ev::InspectionReport {
+    ev::InspectionReport {
+        region: body.region.clone(),
+        subject: body.subject.clone(),
+        sector: body.sector.clone(),
+        enforcement: body.enforcement,
+        inspected_at: body.inspected_at,
+        situation: body.situation.clone(),
+        acts: body.acts.clone(),
+        measures: body.measures.clone(),
+        outside_scope: body.outside_scope,
     }
-    Err(ConvertError {
-        field: "region.level".to_owned(),
-        reason: "WRONG_LEVEL",
-        description: "is neither a village nor a township".to_owned(),
-        description_zh: "应填写村居或乡镇".to_owned(),
-    })
 }

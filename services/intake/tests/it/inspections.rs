@@ -8,7 +8,7 @@ use crate::world::{Caller, MEMBER, OTHER_VILLAGE, PNG, VILLAGE, WORK_AREA, World
 
 const ENTERPRISES: &str = "credit_code,name,industry,regulator,level,code,employees\n\
     91350100M000100Y43,某化工公司,coal,energy,village,371302001001,30\n";
-const FACTORY: &str = "91350100M000100Y43";
+pub(crate) const FACTORY: &str = "91350100M000100Y43";
 
 const STATION: Caller = (Role::TownshipAgency, "township:371302001");
 const DEPARTMENT: Caller = (Role::CountyDepartment, "county:371302");
@@ -17,11 +17,11 @@ const CENTRE: Caller = (Role::TownshipCentre, "township:371302001");
 
 type Change = fn(&mut api::RecordInspectionRequest);
 
-fn time(text: &str) -> Option<Timestamp> {
+pub(crate) fn time(text: &str) -> Option<Timestamp> {
     Some(text.parse::<Instant>().expect("an instant").into())
 }
 
-fn enterprise(credit_code: &str) -> Option<types::Subject> {
+pub(crate) fn enterprise(credit_code: &str) -> Option<types::Subject> {
     let enterprise = types::Enterprise { credit_code: credit_code.to_owned(), ..Default::default() };
     Some(types::Subject { kind: Some(types::subject::Kind::Enterprise(enterprise)) })
 }
@@ -31,11 +31,11 @@ fn den() -> Option<types::Subject> {
     Some(types::Subject { kind: Some(types::subject::Kind::Den(den)) })
 }
 
-fn act(code: &str) -> ev::InspectionAct {
+pub(crate) fn act(code: &str) -> ev::InspectionAct {
     ev::InspectionAct { act: code.to_owned(), ..Default::default() }
 }
 
-fn fine(id: &str, amount_fen: i64, decided_at: &str) -> types::Measure {
+pub(crate) fn fine(id: &str, amount_fen: i64, decided_at: &str) -> types::Measure {
     let fine =
         types::Fine { amount_fen, decision_number: "临应急罚〔2026〕1号".to_owned(), ..Default::default() };
     types::Measure {
@@ -63,7 +63,7 @@ fn inspection() -> api::RecordInspectionRequest {
     }
 }
 
-async fn start() -> World {
+pub(crate) async fn start() -> World {
     let world = World::start().await;
     world.import(api::RosterFile::Enterprises, ENTERPRISES).await.expect("a good file");
     world

@@ -5,6 +5,7 @@ mod bucket;
 mod checklists;
 mod claims;
 mod counter;
+mod daily_work;
 mod duplicates;
 mod enterprise;
 mod evidence;

@@ -6,6 +6,7 @@ mod case_results;
 mod case_rules;
 mod case_tips;
 mod case_turns;
+mod directives;
 mod fixture;
 mod refusals;
 mod routing;

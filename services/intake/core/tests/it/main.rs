@@ -5,7 +5,6 @@ mod claims;
 mod coverage;
 mod duplicates;
 mod fixture;
-mod inspections;
 mod notices;
 mod roster;
 mod roster_changes;

@@ -2,16 +2,16 @@
 
 use std::collections::BTreeSet;
 
-use dafei_kernel::{
+use uuid::Uuid;
+
+use crate::{
     act::Act,
+    claimed::{self, Untimely},
     measure::{Measure, MeasureFlaw},
     sector::Sector,
     subject::Subject,
     time::Instant,
 };
-use uuid::Uuid;
-
-use crate::claimed::{self, Untimely};
 
 /// Most acts of one inspection.
 pub const ACTS: usize = 20;
@@ -197,3 +197,6 @@ fn check_measures(record: &Record, now: Instant) -> Result<(), Flaw> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

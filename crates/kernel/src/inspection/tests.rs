@@ -1,11 +1,12 @@
 //! What must fit together in the record of an inspection (clauses A3, C17, C19).
 
-use dafei_intake_core::{
-    claimed::Untimely,
-    inspection::{ActFound, Reason, Record, check},
-};
-use dafei_kernel::{
+use jiff::SignedDuration;
+use uuid::Uuid;
+
+use super::{ActFound, Reason, Record, check};
+use crate::{
     act::Act,
+    claimed::Untimely,
     credit_code::CreditCode,
     industry::Industry,
     measure::{Measure, MeasureFlaw, MeasureKind},
@@ -14,10 +15,23 @@ use dafei_kernel::{
     subject::Subject,
     time::Instant,
 };
-use jiff::SignedDuration;
-use uuid::Uuid;
 
-use crate::fixture::{den, enterprise, now};
+fn now() -> Instant {
+    "2026-11-23T02:00:00Z".parse().expect("an instant")
+}
+
+fn den() -> Subject {
+    Subject::Den { place: "村东头仓库".to_owned(), position: None }
+}
+
+fn enterprise() -> Subject {
+    Subject::Enterprise {
+        credit_code: CreditCode::parse("91350100M000100Y43").expect("a code"),
+        name: "某公司".to_owned(),
+        regulator: None,
+        industry: Industry::General,
+    }
+}
 
 fn record() -> Record {
     Record {

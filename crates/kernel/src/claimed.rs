@@ -1,7 +1,8 @@
 //! Times that a clerk writes down after the fact: not ahead of the suite's clock, and not so far back that the entry is more likely a slip.
 
-use dafei_kernel::time::Instant;
 use jiff::SignedDuration;
+
+use crate::time::Instant;
 
 /// How far ahead a claimed time may lie: clocks differ a little.
 const AHEAD: SignedDuration = SignedDuration::from_mins(5);
