@@ -4,4 +4,5 @@
 pub mod authority;
 pub mod case;
 pub mod pattern;
+pub mod problem;
 pub mod routing;

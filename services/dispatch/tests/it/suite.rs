@@ -368,7 +368,7 @@ pub(crate) fn new_id() -> String {
 }
 
 pub(crate) fn den() -> types::Subject {
-    let den = types::Den { place: "村东头废弃厂房".to_owned(), position: None };
+    let den = types::Den { place: "村东头废弃厂房".to_owned(), position: None, industry: String::new() };
     types::Subject { kind: Some(types::subject::Kind::Den(den)) }
 }
 

@@ -6,3 +6,4 @@ mod case_rules;
 mod case_tips;
 mod fixture;
 mod routing;
+mod routing_routes;
