@@ -1,12 +1,13 @@
 //! What the use cases of dispatch stand on, and the use cases that are not gRPC calls.
 
 mod delivery;
+pub(crate) mod routing;
+mod rules;
 mod systems;
 mod writer;
 
 use std::sync::Arc;
 
-use dafei_dispatch_core::{authority::Authority, routing::Table};
 use dafei_kernel::{clock::SharedClock, ids::IdSource, time::Instant};
 use dafei_shell::roster::RosterView;
 use jiff::SignedDuration;
@@ -14,6 +15,7 @@ use sqlx::PgPool;
 
 pub use crate::work::Refusal;
 pub use delivery::AssumedDelivery;
+pub use rules::{Rules, RulesView};
 pub use systems::AgencySystems;
 pub(crate) use writer::Action;
 pub use writer::{Answer, Queue, Write, Writer};
@@ -30,10 +32,8 @@ pub struct App {
     pub ids: Arc<dyn IdSource>,
     /// The roster.
     pub roster: RosterView,
-    /// The routing table in force.
-    pub routing: Table,
-    /// What lies within the townships' authority.
-    pub authority: Authority,
+    /// The routing table and the townships' authority in force.
+    pub rules: RulesView,
     /// How long after its issue an instruction counts as delivered at the latest.
     pub assumed_after: SignedDuration,
 }

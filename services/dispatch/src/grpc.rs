@@ -3,6 +3,7 @@
 mod agency;
 mod cases;
 mod county;
+mod routing;
 mod systems;
 mod township;
 
@@ -13,7 +14,7 @@ use dafei_contracts::{
     dispatch::v1::{
         agency_service_server::AgencyServiceServer, agency_system_service_server::AgencySystemServiceServer,
         case_service_server::CaseServiceServer, county_service_server::CountyServiceServer,
-        township_service_server::TownshipServiceServer,
+        routing_service_server::RoutingServiceServer, township_service_server::TownshipServiceServer,
     },
 };
 use dafei_dispatch_core::case::{Command, Means, Obstacle, Rejection, Step};
@@ -30,12 +31,13 @@ use crate::{
 };
 
 /// The names of the services, for health and reflection.
-pub const SERVICES: [&str; 5] = [
+pub const SERVICES: [&str; 6] = [
     "dafei.dispatch.v1.CaseService",
     "dafei.dispatch.v1.TownshipService",
     "dafei.dispatch.v1.CountyService",
     "dafei.dispatch.v1.AgencyService",
     "dafei.dispatch.v1.AgencySystemService",
+    "dafei.dispatch.v1.RoutingService",
 ];
 
 /// All services of dispatch.
@@ -62,7 +64,8 @@ impl Grpc {
             .add_service(TownshipServiceServer::new(self.clone()))
             .add_service(CountyServiceServer::new(self.clone()))
             .add_service(AgencyServiceServer::new(self.clone()))
-            .add_service(AgencySystemServiceServer::new(self));
+            .add_service(AgencySystemServiceServer::new(self.clone()))
+            .add_service(RoutingServiceServer::new(self));
         routes.routes()
     }
 

@@ -5,4 +5,5 @@ pub(crate) mod consumers;
 pub(crate) mod feedback;
 pub(crate) mod instructions;
 pub(crate) mod links;
+pub(crate) mod routing;
 pub(crate) mod systems;

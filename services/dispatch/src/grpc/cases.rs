@@ -26,7 +26,7 @@ use crate::{
 
 impl Grpc {
     /// A case that the caller may see.
-    async fn visible(&self, caller: &Principal, case_id: &str) -> Result<Case, Fault> {
+    pub(super) async fn visible(&self, caller: &Principal, case_id: &str) -> Result<Case, Fault> {
         let id = convert::uuid("case_id", case_id).map_err(faults::convert)?;
         let mut conn = self.app.pool.acquire().await.map_err(faults::database)?;
         let case = cases::get(&mut conn, id).await.map_err(faults::database)?.ok_or_else(|| no_case(id))?;

@@ -4,7 +4,8 @@ use dafei_contracts::{
     dispatch::v1::{
         self as api, agency_service_client::AgencyServiceClient,
         agency_system_service_client::AgencySystemServiceClient, case_service_client::CaseServiceClient,
-        county_service_client::CountyServiceClient, township_service_client::TownshipServiceClient,
+        county_service_client::CountyServiceClient, routing_service_client::RoutingServiceClient,
+        township_service_client::TownshipServiceClient,
     },
     types::v1 as types,
 };
@@ -61,6 +62,10 @@ impl Caller {
 
     pub(crate) fn systems(&self) -> AgencySystemServiceClient<Authorized> {
         AgencySystemServiceClient::new(self.channel.clone())
+    }
+
+    pub(crate) fn routing(&self) -> RoutingServiceClient<Authorized> {
+        RoutingServiceClient::new(self.channel.clone())
     }
 
     pub(crate) async fn case(&self, case: Uuid) -> Result<api::Case, Status> {

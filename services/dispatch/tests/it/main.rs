@@ -9,6 +9,7 @@ mod feedback;
 mod lists;
 mod process;
 mod replays;
+mod routing;
 mod suite;
 mod tip_links;
 mod tips;
