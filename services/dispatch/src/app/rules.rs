@@ -37,7 +37,6 @@ pub struct Rules {
     /// The townships' authority, with the counties' own.
     pub authority: Authority,
     own_tables: BTreeMap<Region, CountyTable>,
-    own_authorities: BTreeMap<Region, CountyAuthority>,
     serial: i64,
 }
 
@@ -49,7 +48,7 @@ impl Rules {
             parsed(conn, Kind::Authority, Authority::parse, CountyAuthority::parse).await?;
         let routing = with_tables(city, &own);
         let authority = with_authorities(authority, &own_authorities);
-        Ok(Self { routing, authority, own_tables: own, own_authorities, serial })
+        Ok(Self { routing, authority, own_tables: own, serial })
     }
 
     /// The table as it would be with this city's table in place.
