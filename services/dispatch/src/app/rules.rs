@@ -103,9 +103,7 @@ impl RulesView {
         take(&mut tx, Kind::Routing, table, table_version, now).await?;
         take(&mut tx, Kind::Authority, authority, authority_version, now).await?;
         let rules = Rules::read(&mut tx).await?;
-        if let Some(problem) = rules.routing.check().first() {
-            anyhow::bail!("routing table with the counties' own, {}: {}", problem.place, problem.detail);
-        }
+        Problems::none_of(rules.routing.check(), ()).context("routing table with the counties' own")?;
         tx.commit().await?;
         Ok(Self(watch::Sender::new(Arc::new(rules))))
     }
