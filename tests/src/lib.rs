@@ -164,7 +164,7 @@ pub fn wire(region: &str) -> anyhow::Result<Region> {
 /// A den at a place.
 #[must_use]
 pub fn den(place: &str) -> Subject {
-    Subject { kind: Some(subject::Kind::Den(Den { place: place.to_owned(), position: None })) }
+    Subject { kind: Some(subject::Kind::Den(Den { place: place.to_owned(), position: None, industry: String::new() })) }
 }
 
 /// An enterprise with a regulator.

@@ -165,7 +165,7 @@ impl<'a> Actor<'a> {
     /// # Errors
     /// When the suite refuses or does not answer.
     pub async fn suspect_plainly(&self, act: &str, place: &str) -> anyhow::Result<String> {
-        let den = Den { place: place.to_owned(), position: None };
+        let den = Den { place: place.to_owned(), position: None, industry: String::new() };
         let message = intake::RecordSuspicionRequest {
             request_id: request_id(),
             village: Some(self.region.clone()),

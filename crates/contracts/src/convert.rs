@@ -285,6 +285,7 @@ fn den_subject(wire: &pb::Den) -> Result<Subject, ConvertError> {
     Ok(Subject::Den {
         place: bounded("place", &wire.place, 500)?,
         position: wire.position.as_ref().map(Position::try_from).transpose()?,
+        industry: industry("industry", &wire.industry)?,
     })
 }
 
@@ -299,9 +300,11 @@ impl From<&Subject> for pb::Subject {
                     regulator: regulator.map(|agency| agency.code().to_owned()).unwrap_or_default(),
                 })
             }
-            Subject::Den { place, position } => {
-                pb::subject::Kind::Den(pb::Den { place: place.clone(), position: position.as_ref().map(Into::into) })
-            }
+            Subject::Den { place, position, industry } => pb::subject::Kind::Den(pb::Den {
+                place: place.clone(),
+                position: position.as_ref().map(Into::into),
+                industry: industry.code().to_owned(),
+            }),
         };
         Self { kind: Some(kind) }
     }

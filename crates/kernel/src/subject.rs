@@ -25,6 +25,9 @@ pub enum Subject {
         place: String,
         /// Where it is, on the map.
         position: Option<Position>,
+        /// The industry that it belongs to: river sand to water-works, a parcel to postal-express. A den stored without one is general.
+        #[serde(default)]
+        industry: Industry,
     },
 }
 
@@ -35,12 +38,11 @@ impl Subject {
         matches!(self, Self::Enterprise { .. })
     }
 
-    /// Its industry; general for a den.
+    /// Its industry.
     #[must_use]
     pub const fn industry(&self) -> Industry {
         match self {
-            Self::Enterprise { industry, .. } => *industry,
-            Self::Den { .. } => Industry::General,
+            Self::Enterprise { industry, .. } | Self::Den { industry, .. } => *industry,
         }
     }
 }

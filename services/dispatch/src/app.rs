@@ -3,12 +3,14 @@
 mod anchor;
 mod delivery;
 mod directives;
+pub(crate) mod routing;
+mod rules;
 mod systems;
 mod writer;
 
 use std::sync::Arc;
 
-use dafei_dispatch_core::{authority::Authority, case::Limits, routing::Table};
+use dafei_dispatch_core::case::Limits;
 use dafei_kernel::{clock::SharedClock, ids::IdSource, time::Instant};
 use dafei_shell::roster::RosterView;
 use jiff::SignedDuration;
@@ -19,6 +21,7 @@ pub use anchor::Anchors;
 pub(crate) use anchor::digest as anchor_digest;
 pub use delivery::AssumedDelivery;
 pub(crate) use directives::{NewDirective, change as change_directive, issue as issue_directive};
+pub use rules::{Rules, RulesView};
 pub use systems::AgencySystems;
 pub(crate) use writer::Action;
 pub use writer::{Answer, Queue, Write, Writer};
@@ -35,10 +38,8 @@ pub struct App {
     pub ids: Arc<dyn IdSource>,
     /// The roster.
     pub roster: RosterView,
-    /// The routing table in force.
-    pub routing: Table,
-    /// What lies within the townships' authority.
-    pub authority: Authority,
+    /// The routing table and the townships' authority in force.
+    pub rules: RulesView,
     /// Bounds that the document leaves open.
     pub limits: Limits,
     /// How long after its issue an instruction counts as delivered at the latest.

@@ -3,16 +3,16 @@
 use std::path::PathBuf;
 
 use anyhow::Context as _;
-use dafei_dispatch_core::{authority::Authority, case::Limits, routing::Table};
+use dafei_dispatch_core::case::Limits;
 use dafei_runtime::config::{ConfigError, Reader, Service, Source, parse};
 use jiff::SignedDuration;
 
 use dafei_runtime::config::Common;
 
 /// The routing table that is used where no other is given.
-const ROUTING: &str = include_str!("../../../data/routing/default.json");
+pub const ROUTING: &str = include_str!("../../../data/routing/default.json");
 /// The townships' authority that is used where no other is given.
-const AUTHORITY: &str = include_str!("../../../data/routing/authority.json");
+pub const AUTHORITY: &str = include_str!("../../../data/routing/authority.json");
 
 /// Settings of dispatch.
 #[derive(Debug, Clone)]
@@ -59,23 +59,20 @@ impl Settings {
         })
     }
 
-    /// The routing table in force.
+    /// The text of the routing table that the service is started with.
     ///
     /// # Errors
-    /// When the file cannot be read, or its content fails a check: the service does not start with a table that leaves a case
-    /// without a lead.
-    pub fn routing_table(&self) -> anyhow::Result<Table> {
-        let text = read(self.routing.as_ref(), ROUTING)?;
-        Ok(Table::parse(&text)?)
+    /// When the file cannot be read.
+    pub fn routing_table(&self) -> anyhow::Result<String> {
+        read(self.routing.as_ref(), ROUTING)
     }
 
-    /// The townships' authority in force.
+    /// The text of the townships' authority that the service is started with.
     ///
     /// # Errors
-    /// When the file cannot be read or its content names an unknown code.
-    pub fn township_authority(&self) -> anyhow::Result<Authority> {
-        let text = read(self.authority.as_ref(), AUTHORITY)?;
-        Ok(Authority::parse(&text)?)
+    /// When the file cannot be read.
+    pub fn township_authority(&self) -> anyhow::Result<String> {
+        read(self.authority.as_ref(), AUTHORITY)
     }
 }
 
@@ -84,20 +81,4 @@ fn read(file: Option<&PathBuf>, built_in: &str) -> anyhow::Result<String> {
         Some(path) => std::fs::read_to_string(path).with_context(|| path.display().to_string()),
         None => Ok(built_in.to_owned()),
     }
-}
-
-/// The built-in routing table.
-///
-/// # Errors
-/// Never: a test holds that it is sound.
-pub fn default_routing() -> Result<Table, dafei_dispatch_core::routing::TableError> {
-    Table::parse(ROUTING)
-}
-
-/// The built-in authority of the townships.
-///
-/// # Errors
-/// Never: a test holds that it is sound.
-pub fn default_authority() -> Result<Authority, dafei_dispatch_core::authority::AuthorityError> {
-    Authority::parse(AUTHORITY)
 }

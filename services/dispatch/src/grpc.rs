@@ -9,6 +9,7 @@ mod filter;
 mod inbox;
 mod opening;
 mod proof;
+mod routing;
 mod systems;
 mod township;
 mod turns;
@@ -23,7 +24,8 @@ use dafei_contracts::{
         case_service_server::CaseServiceServer, case_turn_service_server::CaseTurnServiceServer,
         county_service_server::CountyServiceServer, delivery_service_server::DeliveryServiceServer,
         directive_service_server::DirectiveServiceServer, inbox_service_server::InboxServiceServer,
-        proof_service_server::ProofServiceServer, township_service_server::TownshipServiceServer,
+        proof_service_server::ProofServiceServer, routing_service_server::RoutingServiceServer,
+        township_service_server::TownshipServiceServer,
     },
 };
 use dafei_dispatch_core::case::{Command, Means, Obstacle, Rejection, Step};
@@ -40,7 +42,7 @@ use crate::{
 };
 
 /// The names of the services, for health and reflection.
-pub const SERVICES: [&str; 10] = [
+pub const SERVICES: [&str; 11] = [
     "dafei.dispatch.v1.CaseService",
     "dafei.dispatch.v1.TownshipService",
     "dafei.dispatch.v1.CountyService",
@@ -51,6 +53,7 @@ pub const SERVICES: [&str; 10] = [
     "dafei.dispatch.v1.DeliveryService",
     "dafei.dispatch.v1.InboxService",
     "dafei.dispatch.v1.ProofService",
+    "dafei.dispatch.v1.RoutingService",
 ];
 
 /// All services of dispatch.
@@ -83,6 +86,7 @@ impl Grpc {
             .add_service(DeliveryServiceServer::new(self.clone()))
             .add_service(InboxServiceServer::new(self.clone()))
             .add_service(ProofServiceServer::new(self.clone()))
+            .add_service(RoutingServiceServer::new(self.clone()))
             .add_service(AgencySystemServiceServer::new(self));
         routes.routes()
     }

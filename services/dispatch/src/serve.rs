@@ -11,7 +11,7 @@ use dafei_runtime::{config::Mode, lifecycle::Stage};
 use dafei_shell::start::{Open, Started};
 
 use crate::{
-    app::{AgencySystems, Anchors, App, AssumedDelivery, Writer},
+    app::{AgencySystems, Anchors, App, AssumedDelivery, RulesView, Writer},
     config::Settings,
     consumers::{ACKS_STREAM, Acks, FeedbackHandler, IntakeHandler, Lights, acks_stream, feedback_stream},
     grpc::{Grpc, SERVICES},
@@ -25,14 +25,14 @@ const BATCH: usize = 256;
 /// # Errors
 /// When the routing data cannot be used, or as the shell's `run`.
 pub async fn serve(mut started: Started, settings: &Settings) -> anyhow::Result<ExitCode> {
+    let (table, authority) = (settings.routing_table()?, settings.township_authority()?);
     let app = Arc::new(App {
         pool: started.pool.clone(),
         clock: started.clock.clone(),
         exercise: settings.common.mode == Mode::Exercise,
         ids: started.ids.clone(),
         roster: started.roster.clone(),
-        routing: settings.routing_table()?,
-        authority: settings.township_authority()?,
+        rules: RulesView::open(&started.pool, &table, &authority, started.clock.now()).await?,
         assumed_after: settings.assumed_after,
         limits: settings.limits,
     });

@@ -11,4 +11,5 @@ pub(crate) mod instructions;
 pub(crate) mod lights;
 pub(crate) mod links;
 pub(crate) mod proof;
+pub(crate) mod routing;
 pub(crate) mod systems;

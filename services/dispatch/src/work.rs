@@ -2,7 +2,10 @@
 //!
 //! The gRPC writer, the consumers and the delivery timer all go through here, so a rule and a row are written in one place.
 
-use std::collections::{BTreeMap, HashMap};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
 
 use bytes::Bytes;
 use dafei_contracts::{Event as Public, catalogue::EventError, chain};
@@ -16,7 +19,7 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use crate::{
-    app::App,
+    app::{App, Rules},
     publisher::{self, Aggregate, Meta},
     store::{
         cases::{self, CaseRow},
@@ -98,6 +101,8 @@ struct Held {
 /// The work of one transaction.
 pub(crate) struct Work<'a> {
     app: &'a App,
+    /// The rules in force when the transaction began its work.
+    rules: Arc<Rules>,
     /// The transaction's instant: every event is recorded at it.
     pub(crate) now: Instant,
     held: BTreeMap<Uuid, Held>,
@@ -114,8 +119,9 @@ impl<'a> Work<'a> {
         orders: impl Iterator<Item = &Order>,
     ) -> sqlx::Result<Self> {
         let (ids, by_instruction) = Order::keys(orders);
+        let rules = app.rules.refresh(conn).await?;
         let rows = cases::lock(conn, &ids, &by_instruction).await?;
-        Ok(Self::holding(app, now, rows))
+        Ok(Self::holding(app, rules, now, rows))
     }
 
     /// Loads and locks these cases; waits for those that another transaction has.
@@ -125,7 +131,8 @@ impl<'a> Work<'a> {
         now: Instant,
         ids: &[Uuid],
     ) -> sqlx::Result<Self> {
-        Ok(Self::holding(app, now, cases::lock(conn, ids, &[]).await?))
+        let rules = app.rules.refresh(conn).await?;
+        Ok(Self::holding(app, rules, now, cases::lock(conn, ids, &[]).await?))
     }
 
     /// Loads and locks these cases but those that another transaction has.
@@ -135,11 +142,13 @@ impl<'a> Work<'a> {
         now: Instant,
         ids: &[Uuid],
     ) -> sqlx::Result<Self> {
-        Ok(Self::holding(app, now, cases::lock_free(conn, ids).await?))
+        let rules = app.rules.refresh(conn).await?;
+        Ok(Self::holding(app, rules, now, cases::lock_free(conn, ids).await?))
     }
 
-    fn holding(app: &'a App, now: Instant, rows: Vec<CaseRow>) -> Self {
-        let mut work = Self { app, now, held: BTreeMap::new(), by_instruction: HashMap::new(), outgoing: Vec::new() };
+    fn holding(app: &'a App, rules: Arc<Rules>, now: Instant, rows: Vec<CaseRow>) -> Self {
+        let mut work =
+            Self { app, rules, now, held: BTreeMap::new(), by_instruction: HashMap::new(), outgoing: Vec::new() };
         for CaseRow { case, chain_head } in rows {
             let shown = case.instructions.iter().map(|one| (one.id, Shown::of(one))).collect();
             work.by_instruction.extend(case.instructions.iter().map(|one| (one.id, case.facts.id)));
@@ -186,8 +195,8 @@ impl<'a> Work<'a> {
             at: order.at.unwrap_or(self.now),
             now: self.now,
             means: order.means,
-            routing: &self.app.routing,
-            authority: &self.app.authority,
+            routing: &self.rules.routing,
+            authority: &self.rules.authority,
             limits: self.app.limits,
             ids: &*self.app.ids,
         };

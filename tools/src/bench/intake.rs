@@ -77,7 +77,8 @@ fn clients(address: &str, bearer: &Bearer) -> anyhow::Result<Vec<Client>> {
 async fn report(mut client: Client) -> Result<(), tonic::Status> {
     let village =
         VILLAGE.split_once(':').map(|(level, code)| Region { level: level.to_owned(), code: code.to_owned() });
-    let den = Den { place: "村东废弃厂房院内东侧第二间".to_owned(), position: None };
+    let den =
+        Den { place: "村东废弃厂房院内东侧第二间".to_owned(), position: None, industry: String::new() };
     let request = RecordSuspicionRequest {
         request_id: SystemIds.random().to_string(),
         village,

@@ -75,7 +75,7 @@ fn agency_name(code: &str) -> String {
 }
 
 fn den(place: &str) -> Subject {
-    Subject { kind: Some(subject::Kind::Den(Den { place: place.to_owned(), position: None })) }
+    Subject { kind: Some(subject::Kind::Den(Den { place: place.to_owned(), position: None, industry: String::new() })) }
 }
 
 fn measure(id: &str, at: Instant, kind: Kind) -> Measure {

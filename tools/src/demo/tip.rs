@@ -63,8 +63,13 @@ async fn arrived(suite: &Suite, keys: &Keys, centre: &Actor<'_>) -> anyhow::Resu
 }
 
 async fn submit(informant: &Informant) -> anyhow::Result<String> {
-    let den =
-        Subject { kind: Some(subject::Kind::Den(Den { place: "镇东头物流院内".to_owned(), position: None })) };
+    let den = Subject {
+        kind: Some(subject::Kind::Den(Den {
+            place: "镇东头物流院内".to_owned(),
+            position: None,
+            industry: String::new(),
+        })),
+    };
     let place = (wire(VILLAGE)?, Vec::new());
     Ok(informant.tip("HC-9", den, place, "夜间充装液化气钢瓶", photo_bytes(1)).await?)
 }

@@ -21,7 +21,7 @@ fn now() -> Instant {
 }
 
 fn den() -> Subject {
-    Subject::Den { place: "村东头仓库".to_owned(), position: None }
+    Subject::Den { place: "村东头仓库".to_owned(), position: None, industry: crate::industry::Industry::General }
 }
 
 fn enterprise() -> Subject {

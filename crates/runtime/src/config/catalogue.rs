@@ -237,11 +237,15 @@ pub const KNOWN_KEYS: &[Key] = &[
         Default("500"),
         "Milliseconds before which no claim is refused (intake), 0 to 10000: the cause cannot be told from the time.",
     ),
-    Key::new("DAFEI_ROUTING_FILE", Optional, "Routing table of dispatch, JSON; the built-in one when left out."),
+    Key::new(
+        "DAFEI_ROUTING_FILE",
+        Optional,
+        "Routing table of dispatch, JSON; the built-in one when left out. Taken when its version was never in force.",
+    ),
     Key::new(
         "DAFEI_AUTHORITY_FILE",
         Optional,
-        "What lies within the townships' authority, JSON; the built-in one when left out.",
+        "What lies within the townships' authority, JSON; the built-in one when left out. Taken as the routing table.",
     ),
     Key::new(
         "DAFEI_ASSUMED_DELIVERY_MINUTES",

@@ -5,4 +5,5 @@ pub mod authority;
 pub mod case;
 pub mod directive;
 pub mod pattern;
+pub mod problem;
 pub mod routing;

@@ -1,5 +1,7 @@
 //! Patterns of act codes as the routing data writes them: one act (`HC-2`), a sector's (`HC-*`), or all (`*`).
 
+use std::fmt;
+
 use dafei_kernel::act::Act;
 
 /// A set of acts, written as a pattern.
@@ -40,6 +42,16 @@ impl Pattern {
             Self::One(one) => *one == act,
             Self::Sector(prefix) => act.code().starts_with(prefix.as_str()),
             Self::All => true,
+        }
+    }
+}
+
+impl fmt::Display for Pattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::One(act) => write!(f, "{act}"),
+            Self::Sector(prefix) => write!(f, "{prefix}*"),
+            Self::All => f.write_str("*"),
         }
     }
 }

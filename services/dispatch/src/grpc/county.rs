@@ -51,8 +51,8 @@ impl CountyService for Grpc {
             return Err(scope::out_of_scope().into());
         }
         let (industry, kind) = SubjectKind::of(&case.facts.subject);
-        let proposal = self
-            .app
+        let rules = self.app.rules.refresh(&mut conn).await.map_err(faults::database)?;
+        let proposal = rules
             .routing
             .propose(case.facts.county.as_ref(), case.facts.act, industry, kind)
             .ok_or_else(|| Fault::internal("a checked routing table has no lead"))?;

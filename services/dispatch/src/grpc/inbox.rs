@@ -144,7 +144,7 @@ fn alike(case: &Case, other: &Case) -> Option<(Option<f64>, bool)> {
         (Subject::Enterprise { credit_code: one, .. }, Subject::Enterprise { credit_code: two, .. }) => {
             (one == two).then_some((None, true))
         }
-        (Subject::Den { position: one, place: here }, Subject::Den { position: two, place: there }) => {
+        (Subject::Den { position: one, place: here, .. }, Subject::Den { position: two, place: there, .. }) => {
             let near_by = case.facts.township.is_some() && case.facts.township == other.facts.township;
             match (one, two) {
                 (Some(one), Some(two)) => {

@@ -7,7 +7,7 @@ use dafei_contracts::{
         case_turn_service_client::CaseTurnServiceClient, county_service_client::CountyServiceClient,
         delivery_service_client::DeliveryServiceClient, directive_service_client::DirectiveServiceClient,
         inbox_service_client::InboxServiceClient, proof_service_client::ProofServiceClient,
-        township_service_client::TownshipServiceClient,
+        routing_service_client::RoutingServiceClient, township_service_client::TownshipServiceClient,
     },
     types::v1 as types,
 };
@@ -84,6 +84,10 @@ impl Caller {
 
     pub(crate) fn systems(&self) -> AgencySystemServiceClient<Authorized> {
         AgencySystemServiceClient::new(self.channel.clone())
+    }
+
+    pub(crate) fn routing(&self) -> RoutingServiceClient<Authorized> {
+        RoutingServiceClient::new(self.channel.clone())
     }
 
     pub(crate) async fn case(&self, case: Uuid) -> Result<api::Case, Status> {

@@ -210,6 +210,7 @@ async fn cases_that_may_be_of_one_matter_are_suggested_to_whoever_has_them() {
     let near = |metres: i32| types::Subject {
         kind: Some(types::subject::Kind::Den(types::Den {
             place: format!("路边{metres}"),
+            industry: String::new(),
             position: Some(types::Position { latitude_e7: 350_000_000 + metres * 90, longitude_e7: 1_180_000_000 }),
         })),
     };

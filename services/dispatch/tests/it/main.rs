@@ -14,6 +14,7 @@ mod lists;
 mod process;
 mod proof;
 mod replays;
+mod routing;
 mod suite;
 mod tip_links;
 mod tips;

@@ -6,7 +6,7 @@ use async_nats::jetstream;
 use dafei_contracts::{Event, Stream, dispatch::v1 as api, events::v1 as ev, types::v1 as types};
 use dafei_dispatch::{
     MIGRATOR,
-    app::{AgencySystems, App, AssumedDelivery, Writer},
+    app::{AgencySystems, App, AssumedDelivery, RulesView, Writer},
     config,
     consumers::{ACKS_STREAM, Acks, FeedbackHandler, IntakeHandler, Lights, acks_stream, feedback_stream},
     grpc::Grpc,
@@ -134,14 +134,15 @@ impl Suite {
         ensure_streams(&js, &streams()).await.expect("the streams are made");
         let clock = Arc::new(ControlledClock::new("2026-03-02T01:00:00Z".parse().expect("an instant")));
         let shared: SharedClock = if options.system_clock { Arc::new(SystemClock) } else { clock.clone() };
+        let opened = RulesView::open(&db.pool, config::ROUTING, config::AUTHORITY, clock.now()).await;
+        let rules = opened.expect("the default rules are sound");
         let app = Arc::new(App {
             pool: db.pool.clone(),
             clock: shared,
             exercise: !options.system_clock,
             ids: Arc::new(SystemIds),
             roster: RosterView::for_test(roster()),
-            routing: config::default_routing().expect("sound"),
-            authority: config::default_authority().expect("sound"),
+            rules,
             limits: Limits::default(),
             assumed_after: SignedDuration::from_mins(30),
         });
@@ -395,7 +396,7 @@ pub(crate) fn new_id() -> String {
 }
 
 pub(crate) fn den() -> types::Subject {
-    let den = types::Den { place: "村东头废弃厂房".to_owned(), position: None };
+    let den = types::Den { place: "村东头废弃厂房".to_owned(), position: None, industry: String::new() };
     types::Subject { kind: Some(types::subject::Kind::Den(den)) }
 }
 

@@ -43,7 +43,7 @@ fn raw(level: &str, code: &str) -> types::Region {
 }
 
 fn place(text: &str) -> types::Subject {
-    let den = types::Den { place: text.to_owned(), position: None };
+    let den = types::Den { place: text.to_owned(), position: None, industry: String::new() };
     types::Subject { kind: Some(types::subject::Kind::Den(den)) }
 }
 

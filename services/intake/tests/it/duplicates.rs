@@ -17,7 +17,7 @@ const OFFICE: Caller = (Role::CountyOffice, "county:371302");
 /// A den of the village, some 1e-7 degrees north of a place.
 fn den_at(village: &str, north_e7: i32) -> api::RecordSuspicionRequest {
     let position = types::Position { latitude_e7: 350_000_000 + north_e7, longitude_e7: 1_183_000_000 };
-    let den_there = types::Den { place: "河边".to_owned(), position: Some(position) };
+    let den_there = types::Den { place: "河边".to_owned(), position: Some(position), industry: String::new() };
     let subject = types::Subject { kind: Some(types::subject::Kind::Den(den_there)) };
     api::RecordSuspicionRequest { request_id: new_id(), village: Some(wire(village)), subject: Some(subject), ..den() }
 }

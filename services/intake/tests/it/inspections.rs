@@ -27,7 +27,7 @@ pub(crate) fn enterprise(credit_code: &str) -> Option<types::Subject> {
 }
 
 fn den() -> Option<types::Subject> {
-    let den = types::Den { place: "村东头仓库".to_owned(), position: None };
+    let den = types::Den { place: "村东头仓库".to_owned(), position: None, industry: String::new() };
     Some(types::Subject { kind: Some(types::subject::Kind::Den(den)) })
 }
 

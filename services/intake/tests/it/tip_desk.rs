@@ -271,7 +271,7 @@ async fn tips_of_one_matter_are_suggested_and_linked_to_the_first_and_those_that
 }
 
 fn den(place: &str) -> dafei_contracts::types::v1::Subject {
-    let den = dafei_contracts::types::v1::Den { place: place.to_owned(), position: None };
+    let den = dafei_contracts::types::v1::Den { place: place.to_owned(), position: None, industry: String::new() };
     dafei_contracts::types::v1::Subject { kind: Some(dafei_contracts::types::v1::subject::Kind::Den(den)) }
 }
 

@@ -36,7 +36,7 @@ pub(crate) fn code(text: &str) -> Option<api::InformantCode> {
 
 /// A tip of a den in [`VILLAGE`], with the code [`CODE`].
 pub(crate) fn tip() -> api::NewTip {
-    let den = types::Den { place: "村东头旧仓库".to_owned(), position: None };
+    let den = types::Den { place: "村东头旧仓库".to_owned(), position: None, industry: String::new() };
     api::NewTip {
         request_id: new_id(),
         code: code(CODE),

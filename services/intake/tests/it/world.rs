@@ -450,7 +450,11 @@ pub(crate) fn den() -> api::RecordSuspicionRequest {
         act: "HC-3".to_owned(),
         act_text: String::new(),
         subject: Some(types::Subject {
-            kind: Some(types::subject::Kind::Den(types::Den { place: "村东头仓库".to_owned(), position: None })),
+            kind: Some(types::subject::Kind::Den(types::Den {
+                place: "村东头仓库".to_owned(),
+                position: None,
+                industry: String::new(),
+            })),
         }),
         description: "院内堆放油桶".to_owned(),
         device_time: None,

@@ -124,7 +124,9 @@ fn subject(enterprise: bool, which: i64) -> Subject {
             industry: dafei_kernel::industry::Industry::General,
         }
     } else {
-        Subject::Den { place: "村东头".to_owned(), position: None }
+        Subject::Den {
+            place: "村东头".to_owned(), position: None, industry: dafei_kernel::industry::Industry::General
+        }
     }
 }
 

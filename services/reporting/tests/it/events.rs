@@ -220,7 +220,7 @@ pub(crate) fn enterprise(credit_code: &str) -> types::Subject {
 
 /// A den as the subject of something.
 pub(crate) fn den() -> types::Subject {
-    let den = types::Den { place: "村东头".to_owned(), position: None };
+    let den = types::Den { place: "村东头".to_owned(), position: None, industry: String::new() };
     types::Subject { kind: Some(types::subject::Kind::Den(den)) }
 }
 

@@ -52,7 +52,8 @@ struct Leg<'a> {
 }
 
 fn legs<'a>(rule: &Rule, facts: &'a CaseFacts, calendar: &Calendar) -> Vec<Leg<'a>> {
-    let starts: Vec<&Fact> = facts.iter().filter(|fact| is_any(&rule.start, fact)).collect();
+    let starts: Vec<&Fact> =
+        facts.iter().filter(|fact| is_any(&rule.start, fact) && !comes_after_the_end(facts, fact)).collect();
     match rule.legs {
         Legs::Start => starts
             .iter()
@@ -120,6 +121,15 @@ fn of_instruction<'a>(
         }
     }
     legs
+}
+
+/// Whether the case was closed when it came, by its publisher's order: a result that is submitted then is a further fact, for which nobody owes
+/// anything.
+fn comes_after_the_end(facts: &CaseFacts, fact: &Fact) -> bool {
+    let before = facts.iter().filter(|other| other.source == fact.source && other.sequence < fact.sequence);
+    let ends = |other: &&Fact| matches!(other.what, What::CaseClosed | What::CaseReopened { .. });
+    before.filter(ends).last().is_some_and(|last| last.what == What::CaseClosed)
+        && !matches!(fact.what, What::CaseReopened { .. })
 }
 
 fn is_any(kinds: &[FactKind], fact: &Fact) -> bool {
@@ -198,11 +208,11 @@ impl Leg<'_> {
     }
 
     /// Whether a fact is about this running's instruction, where runnings go by instructions. The lead's return takes the whole assignment
-    /// with it.
+    /// with it, and what is left of those before: co-handlers go on while the lead's work is done again.
     fn concerns(&self, legs: Legs, fact: &Fact) -> bool {
         let Some(own) = self.start.what.assignment().filter(|_| legs == Legs::Instruction) else { return true };
         match (&fact.what, fact.what.assignment()) {
-            (What::AssignmentReturned { assignment }, _) if assignment.lead => assignment.leg == own.leg,
+            (What::AssignmentReturned { assignment }, _) if assignment.lead => own.leg <= assignment.leg,
             (_, Some(other)) => other.instruction == own.instruction,
             (What::FedBack { leg }, None) => *leg == own.leg,
             (_, None) => true,

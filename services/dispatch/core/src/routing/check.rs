@@ -1,45 +1,82 @@
-//! The checks of a routing table: every case has a lead, all 14 agencies are asked, no rule is idle.
+//! The checks of a routing table as a whole: every case has a lead, all 14 agencies are asked, no rule is idle, in the city and in each
+//! county.
 
 use std::collections::BTreeSet;
 
 use dafei_kernel::{act::Act, agency::Agency, industry::Industry};
 
-use super::{SubjectKind, Table, TableError};
+use super::{CountyTable, Key, Rule, SubjectKind, Table};
+use crate::problem::{Flaw, Problem};
 
-pub(super) fn check(table: &Table) -> Result<(), TableError> {
-    let mut ids = BTreeSet::new();
-    for rule in &table.rules {
-        if !ids.insert(rule.id.as_str()) {
-            return Err(TableError::Rule { rule: rule.id.clone(), problem: "its id is used twice".to_owned() });
-        }
+/// What the cases of one place reach.
+#[derive(Default)]
+struct Reached<'a> {
+    rules: BTreeSet<&'a str>,
+    asked: BTreeSet<Agency>,
+    problems: Vec<Problem>,
+}
+
+pub(super) fn check(table: &Table) -> Vec<Problem> {
+    let city = reach(table, None, "rules");
+    let mut problems = city.problems;
+    idle(&table.rules, &city.rules, "rules", &mut problems);
+    for agency in Agency::ALL.iter().filter(|agency| !city.asked.contains(agency)) {
+        let detail = format!("{} appears in no proposal", agency.code());
+        problems.push(Problem::new("rules", Flaw::AgencyNeverAsked, detail));
     }
-    let mut reached = BTreeSet::new();
-    let mut asked = BTreeSet::new();
+    for (code, county) in &table.counties {
+        let place = format!("counties[{code}].rules");
+        same_ids(table, county, &place, &mut problems);
+        let reached = reach(table, Some(county), &place);
+        problems.extend(reached.problems);
+        idle(&county.rules, &reached.rules, &place, &mut problems);
+    }
+    problems
+}
+
+/// A case names its rule by its id: a county's rule has none of the city's.
+fn same_ids(table: &Table, county: &CountyTable, place: &str, problems: &mut Vec<Problem>) {
+    let city: BTreeSet<&str> = table.rules.iter().map(|rule| rule.id.as_str()).collect();
+    for rule in county.rules.iter().filter(|rule| city.contains(rule.id.as_str())) {
+        let detail = "the city's table has a rule of this id";
+        problems.push(Problem::new(format!("{place}[{}]", rule.id), Flaw::DuplicateRule, detail));
+    }
+}
+
+fn idle(rules: &[Rule], reached: &BTreeSet<&str>, place: &str, problems: &mut Vec<Problem>) {
+    for rule in rules.iter().filter(|rule| !reached.contains(rule.id.as_str())) {
+        let detail = "the rules before it take all its cases";
+        problems.push(Problem::new(format!("{place}[{}]", rule.id), Flaw::Unreachable, detail));
+    }
+}
+
+/// Goes through every act, industry and kind of subject.
+fn reach<'a>(table: &'a Table, county: Option<&'a CountyTable>, place: &str) -> Reached<'a> {
+    let mut reached = Reached::default();
     for act in Act::all() {
+        let mut without: Option<String> = None;
         for industry in Industry::ALL.iter().copied() {
             for subject in subjects() {
-                let proposal = table.propose(None, act, industry, subject).ok_or_else(|| TableError::NoLead {
-                    act: act.code().to_owned(),
-                    industry: industry.code().to_owned(),
-                    subject: format!("{subject:?}"),
-                })?;
+                let key = Key { county, act, industry, subject };
+                let rule = table.rules(&key).find(|rule| key.misfit(rule).is_none());
+                let agencies: Option<Vec<Agency>> =
+                    rule.and_then(|rule| rule.roles().map(|role| table.resolve(role, &key)).collect());
+                let (Some(rule), Some(agencies)) = (rule, agencies) else {
+                    without.get_or_insert_with(|| {
+                        format!("no lead for act {act}, industry {industry}, subject {subject:?}")
+                    });
+                    continue;
+                };
+                reached.rules.insert(&rule.id);
                 // A regulator leads whatever the table says: it does not count as asked.
-                let own = matches!(subject, SubjectKind::Enterprise { regulator: Some(_) });
-                if !own {
-                    asked.insert(proposal.lead);
-                    asked.extend(proposal.co_handlers);
+                if !matches!(subject, SubjectKind::Enterprise { regulator: Some(_) }) {
+                    reached.asked.extend(agencies);
                 }
-                reached.insert(proposal.rule);
             }
         }
+        reached.problems.extend(without.map(|detail| Problem::new(place, Flaw::NoLead, detail)));
     }
-    if let Some(idle) = table.rules.iter().find(|rule| !reached.contains(&rule.id)) {
-        return Err(TableError::Unreachable(idle.id.clone()));
-    }
-    match Agency::ALL.iter().find(|agency| !asked.contains(agency)) {
-        Some(missing) => Err(TableError::AgencyMissing(missing.code().to_owned())),
-        None => Ok(()),
-    }
+    reached
 }
 
 /// Every kind of subject: a den, an enterprise, and an enterprise of each regulator.

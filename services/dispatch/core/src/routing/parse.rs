@@ -1,55 +1,27 @@
-//! The file of the routing table, as an office writes it.
+//! The texts of the routing table and of a county's own, as offices write them. Every wrong place is told, not only the first.
 
-use std::{collections::BTreeMap, str::FromStr};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    str::FromStr,
+};
 
 use dafei_kernel::{
     agency::Agency,
     region::{Level, Region},
 };
+use jiff::civil::Date;
 use serde::Deserialize;
 
-use super::{For, Role, Rule, Table};
-use crate::pattern::Pattern;
+use super::{CountyTable, For, Role, Rule, Table};
+use crate::{
+    pattern::Pattern,
+    problem::{Flaw, Problem, Problems, check_version, read},
+};
 
-/// A table that cannot be used, with the place and what is wrong there.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum TableError {
-    /// The text is not of the table's form.
-    #[error("routing table: {0}")]
-    Form(String),
-    /// A rule is malformed.
-    #[error("routing table, rule {rule}: {problem}")]
-    Rule {
-        /// Id of the rule.
-        rule: String,
-        /// What is wrong.
-        problem: String,
-    },
-    /// The stand-ins of a county are malformed.
-    #[error("routing table, stand-ins of county {county}: {problem}")]
-    StandIns {
-        /// Code of the county.
-        county: String,
-        /// What is wrong.
-        problem: String,
-    },
-    /// A case would have no lead.
-    #[error("routing table: no lead for act {act}, industry {industry}, subject {subject}")]
-    NoLead {
-        /// Act code.
-        act: String,
-        /// Industry code.
-        industry: String,
-        /// Kind of subject.
-        subject: String,
-    },
-    /// One of the 14 agencies is never asked.
-    #[error("routing table: agency {0} appears in no proposal")]
-    AgencyMissing(String),
-    /// A rule never matches, because those before it take all its cases.
-    #[error("routing table: rule {0} is never reached")]
-    Unreachable(String),
-}
+/// Longest text, in bytes.
+const TEXT: usize = 256 * 1024;
+/// Most rules of a city's table or of a county's: the checks go through them for every kind of case.
+const RULES: usize = 300;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -60,7 +32,31 @@ struct File {
     _note: String,
     rules: Vec<Entry>,
     #[serde(default)]
-    stand_ins: BTreeMap<String, BTreeMap<String, String>>,
+    counties: BTreeMap<String, CountyEntry>,
+}
+
+/// What a city's table says of a county.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct CountyEntry {
+    #[serde(default)]
+    rules: Vec<Entry>,
+    #[serde(default)]
+    stand_ins: BTreeMap<String, Option<String>>,
+}
+
+/// A county's own text.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct CountyFile {
+    version: String,
+    checked_on: String,
+    #[serde(default, rename = "note")]
+    _note: String,
+    #[serde(default)]
+    rules: Vec<Entry>,
+    #[serde(default)]
+    stand_ins: BTreeMap<String, Option<String>>,
 }
 
 #[derive(Deserialize)]
@@ -75,88 +71,164 @@ struct Entry {
     co_handlers: Vec<String>,
     enforcement: Option<String>,
     basis: String,
+    /// When it differs from the table's.
+    checked_on: Option<String>,
 }
 
-pub(super) fn parse(text: &str) -> Result<Table, TableError> {
-    let file: File = serde_json::from_str(text).map_err(|error| TableError::Form(error.to_string()))?;
-    if file.version.trim().is_empty() {
-        return Err(TableError::Form("version is empty".to_owned()));
+pub(super) fn table(text: &str) -> Result<Table, Problems> {
+    let file: File = read(text, TEXT)?;
+    let mut reader = Reader::start(&file.version, &file.checked_on);
+    let rules = reader.rules("rules", file.rules);
+    let mut counties = BTreeMap::new();
+    for (code, entry) in file.counties {
+        let place = format!("counties[{code}]");
+        if let Err(error) = Region::new(Level::County, &code) {
+            reader.wrong(&place, Flaw::UnknownCounty, error.to_string());
+        }
+        let rules = reader.rules(&format!("{place}.rules"), entry.rules);
+        let stand_ins = reader.stand_ins(&format!("{place}.stand_ins"), &entry.stand_ins);
+        counties.insert(code, CountyTable { version: None, rules, stand_ins });
     }
-    let rules = file
-        .rules
-        .into_iter()
-        .map(|entry| {
-            let id = entry.id.clone();
-            rule(entry).map_err(|problem| TableError::Rule { rule: id, problem })
-        })
-        .collect::<Result<_, _>>()?;
-    let stand_ins = file
-        .stand_ins
-        .into_iter()
-        .map(|(county, agencies)| {
-            let checked = stand_ins(&county, agencies);
-            checked
-                .map(|agencies| (county.clone(), agencies))
-                .map_err(|problem| TableError::StandIns { county, problem })
-        })
-        .collect::<Result<_, _>>()?;
-    Ok(Table { version: file.version, checked_on: file.checked_on, rules, stand_ins })
+    Problems::none_of(reader.problems, Table { version: file.version, rules, counties })
 }
 
-fn rule(entry: Entry) -> Result<Rule, String> {
-    if entry.acts.is_empty() {
-        return Err("names no act".to_owned());
-    }
-    if entry.basis.trim().is_empty() {
-        return Err("has no basis".to_owned());
-    }
-    let subject = match entry.subject.as_deref() {
-        None => For::Any,
-        Some("den") => For::Den,
-        Some("enterprise") => For::Enterprise,
-        Some("regulated-enterprise") => For::RegulatedEnterprise,
-        Some(other) => return Err(format!("{other:?} is no kind of subject")),
-    };
-    let rule = Rule {
-        id: entry.id,
-        acts: entry.acts.iter().map(|text| Pattern::parse(text)).collect::<Result<_, _>>()?,
-        industries: entry
-            .industries
-            .map(|codes| codes.iter().map(|code| known(code, "industry")).collect::<Result<_, _>>())
-            .transpose()?,
-        subject,
-        lead: role(&entry.lead)?,
-        co_handlers: entry.co_handlers.iter().map(|code| role(code)).collect::<Result<_, _>>()?,
-        enforcement: entry.enforcement.as_deref().map(role).transpose()?,
-        basis: entry.basis,
-    };
-    let roles = [Some(rule.lead), rule.enforcement].into_iter().flatten().chain(rule.co_handlers.iter().copied());
-    if rule.subject != For::RegulatedEnterprise && roles.into_iter().any(|role| role == Role::Regulator) {
-        return Err("says regulator, and is not for regulated-enterprise alone".to_owned());
-    }
-    Ok(rule)
+pub(super) fn county(text: &str) -> Result<CountyTable, Problems> {
+    let file: CountyFile = read(text, TEXT)?;
+    let mut reader = Reader::start(&file.version, &file.checked_on);
+    let rules = reader.rules("rules", file.rules);
+    let stand_ins = reader.stand_ins("stand_ins", &file.stand_ins);
+    Problems::none_of(reader.problems, CountyTable { version: Some(file.version), rules, stand_ins })
 }
 
-fn role(code: &str) -> Result<Role, String> {
-    match code {
-        "usual" => Ok(Role::Usual),
-        "regulator" => Ok(Role::Regulator),
-        code => known(code, "agency").map(Role::Agency),
+/// Reads on after a problem, so that all are found. What it makes of a text with problems is not used.
+struct Reader<'a> {
+    checked_on: &'a str,
+    problems: Vec<Problem>,
+}
+
+impl<'a> Reader<'a> {
+    fn start(version: &str, checked_on: &'a str) -> Self {
+        let mut reader = Reader { checked_on, problems: Vec::new() };
+        check_version(version, &mut reader.problems);
+        reader.date("checked_on", checked_on);
+        reader
     }
-}
 
-fn known<T: FromStr>(code: &str, what: &str) -> Result<T, String> {
-    code.parse().map_err(|_| format!("{code:?} is no {what}"))
-}
+    fn wrong(&mut self, place: &str, flaw: Flaw, detail: impl Into<String>) {
+        self.problems.push(Problem::new(place, flaw, detail));
+    }
 
-fn stand_ins(county: &str, agencies: BTreeMap<String, String>) -> Result<BTreeMap<Agency, Agency>, String> {
-    Region::new(Level::County, county).map_err(|error| error.to_string())?;
-    let pairs: BTreeMap<Agency, Agency> = agencies
-        .iter()
-        .map(|(missing, stand_in)| Ok((known(missing, "agency")?, known(stand_in, "agency")?)))
-        .collect::<Result<_, String>>()?;
-    match pairs.values().find(|stand_in| pairs.contains_key(stand_in)) {
-        Some(missing) => Err(format!("{} stands in and is missing itself", missing.code())),
-        None => Ok(pairs),
+    fn date(&mut self, place: &str, text: &str) {
+        if let Err(error) = text.parse::<Date>() {
+            self.wrong(place, Flaw::InvalidDate, error.to_string());
+        }
+    }
+
+    fn known<T: FromStr>(&mut self, place: &str, flaw: Flaw, code: &str) -> Option<T> {
+        let found = code.parse().ok();
+        if found.is_none() {
+            self.wrong(place, flaw, format!("{code:?} is not known"));
+        }
+        found
+    }
+
+    fn rules(&mut self, place: &str, entries: Vec<Entry>) -> Vec<Rule> {
+        if entries.len() > RULES {
+            self.wrong(place, Flaw::TooManyRules, format!("has more than {RULES} rules"));
+            return Vec::new();
+        }
+        let mut ids = BTreeSet::new();
+        let mut rules = Vec::with_capacity(entries.len());
+        for (number, entry) in entries.into_iter().enumerate() {
+            if entry.id.trim().is_empty() {
+                self.wrong(&format!("{place}[{number}].id"), Flaw::NoRuleId, "is empty");
+                continue;
+            }
+            let place = format!("{place}[{}]", entry.id);
+            if !ids.insert(entry.id.clone()) {
+                self.wrong(&place, Flaw::DuplicateRule, "its id is used twice");
+            }
+            rules.extend(self.rule(&place, entry));
+        }
+        rules
+    }
+
+    fn rule(&mut self, place: &str, entry: Entry) -> Option<Rule> {
+        if entry.acts.is_empty() {
+            self.wrong(&format!("{place}.acts"), Flaw::NoAct, "names no act");
+        }
+        if entry.basis.trim().is_empty() {
+            self.wrong(&format!("{place}.basis"), Flaw::NoBasis, "is empty");
+        }
+        if let Some(date) = &entry.checked_on {
+            self.date(&format!("{place}.checked_on"), date);
+        }
+        let subject = self.subject(&format!("{place}.subject"), entry.subject.as_deref());
+        let acts = self.acts(&format!("{place}.acts"), &entry.acts);
+        let industries = entry.industries.map(|codes| {
+            let place = format!("{place}.industries");
+            codes.iter().filter_map(|code| self.known(&place, Flaw::UnknownIndustry, code)).collect()
+        });
+        let lead = self.role(&format!("{place}.lead"), &entry.lead, subject);
+        let helpers = format!("{place}.co_handlers");
+        let co_handlers = entry.co_handlers.iter().filter_map(|code| self.role(&helpers, code, subject)).collect();
+        let punishes = format!("{place}.enforcement");
+        let enforcement = entry.enforcement.as_deref().and_then(|code| self.role(&punishes, code, subject));
+        let checked_on = entry.checked_on.unwrap_or_else(|| self.checked_on.to_owned());
+        let (id, basis) = (entry.id, entry.basis);
+        Some(Rule { id, acts, industries, subject: subject?, lead: lead?, co_handlers, enforcement, basis, checked_on })
+    }
+
+    fn subject(&mut self, place: &str, code: Option<&str>) -> Option<For> {
+        match code {
+            None => Some(For::Any),
+            Some("den") => Some(For::Den),
+            Some("enterprise") => Some(For::Enterprise),
+            Some("regulated-enterprise") => Some(For::RegulatedEnterprise),
+            Some(other) => {
+                self.wrong(place, Flaw::UnknownSubject, format!("{other:?} is no kind of subject"));
+                None
+            }
+        }
+    }
+
+    fn acts(&mut self, place: &str, texts: &[String]) -> Vec<Pattern> {
+        let mut acts = Vec::with_capacity(texts.len());
+        for text in texts {
+            match Pattern::parse(text) {
+                Ok(pattern) => acts.push(pattern),
+                Err(detail) => self.wrong(place, Flaw::UnknownAct, detail),
+            }
+        }
+        acts
+    }
+
+    fn role(&mut self, place: &str, code: &str, subject: Option<For>) -> Option<Role> {
+        match code {
+            "usual" => Some(Role::Usual),
+            "regulator" => {
+                if subject.is_some_and(|subject| subject != For::RegulatedEnterprise) {
+                    self.wrong(place, Flaw::NoRegulator, "the rule is not for regulated-enterprise alone");
+                }
+                Some(Role::Regulator)
+            }
+            code => self.known(place, Flaw::UnknownAgency, code).map(Role::Agency),
+        }
+    }
+
+    fn stand_ins(&mut self, place: &str, pairs: &BTreeMap<String, Option<String>>) -> BTreeMap<Agency, Agency> {
+        let mut found = BTreeMap::new();
+        for (missing, stand_in) in pairs {
+            let place = format!("{place}[{missing}]");
+            let agency: Option<Agency> = self.known(&place, Flaw::UnknownAgency, missing);
+            match stand_in.as_deref() {
+                None | Some("") => self.wrong(&place, Flaw::NoStandIn, "nobody stands in"),
+                Some(code) if pairs.contains_key(code) => {
+                    self.wrong(&place, Flaw::StandInMissing, format!("{code} stands in and is missing itself"));
+                }
+                Some(code) => found.extend(agency.zip(self.known(&place, Flaw::UnknownAgency, code))),
+            }
+        }
+        found
     }
 }

@@ -1,6 +1,9 @@
 //! What lies within a township's authority.
 
-use dafei_dispatch_core::authority::Authority;
+use dafei_dispatch_core::{
+    authority::{Authority, CountyAuthority, Ground},
+    problem::Flaw,
+};
 use dafei_kernel::{agency::Agency, region::Level};
 
 use crate::fixture::{act, authority, den, enterprise, region};
@@ -31,13 +34,38 @@ fn a_county_may_say_otherwise() {
 
 #[test]
 fn an_entry_with_an_unknown_code_is_named() {
-    let wrong = |county: &str| {
-        let text = format!(
-            r#"{{"version": "x", "default": {{"den": ["*"], "enterprise": []}}, "counties": {{"371302": {county}}}}}"#
-        );
-        Authority::parse(&text).expect_err("broken")
+    let wrong = |counties: &str| {
+        let text =
+            format!(r#"{{"version": "x", "default": {{"den": ["*"], "enterprise": []}}, "counties": {counties}}}"#);
+        let problems = Authority::parse(&text).expect_err("broken").0;
+        problems.into_iter().map(|problem| (problem.place, problem.flaw)).collect::<Vec<_>>()
     };
-    assert_eq!(wrong(r#"{"den": ["XX-1"], "enterprise": []}"#).place, "371302");
-    assert!(wrong(r#"{"den": [], "enterprise": [], "agencies": ["police"]}"#).problem.contains("police"));
-    assert_eq!(wrong(r#"{"den": []}"#).place, "file");
+    let broken = wrong(
+        r#"{"371302": {"den": ["XX-1"], "enterprise": [], "agencies": ["police"]}, "37": {"den": [], "enterprise": []}}"#,
+    );
+    let expected = [
+        ("counties[37]".to_owned(), Flaw::UnknownCounty),
+        ("counties[371302].den".to_owned(), Flaw::UnknownAct),
+        ("counties[371302].agencies".to_owned(), Flaw::UnknownAgency),
+    ];
+    assert_eq!(broken, expected);
+    assert_eq!(wrong(r#"{"371302": {"den": []}}"#), [(String::new(), Flaw::Malformed)]);
+}
+
+#[test]
+fn the_entry_by_which_an_act_is_a_townships_is_named() {
+    let county = region(Level::County, "371302");
+    let own = r#"{"version": "lanshan.1", "den": ["HC-*"], "enterprise": ["FS-2"], "agencies": ["fire-rescue"]}"#;
+    let authority = authority().with_county(&county, CountyAuthority::parse(own).expect("sound"));
+    let ground =
+        |covered, entry: &str, version: &str| Ground { covered, entry: entry.to_owned(), version: version.to_owned() };
+    let version = "2026.1+lanshan.1";
+    assert_eq!(
+        authority.ground(&county, act("FS-2"), true),
+        ground(true, "counties[371302].enterprise[FS-2]", version)
+    );
+    assert_eq!(authority.ground(&county, act("CE-1"), false), ground(false, "counties[371302].den", version));
+    let other = region(Level::County, "371311");
+    assert_eq!(authority.ground(&other, act("CE-1"), false), ground(true, "default.den[*]", "2026.1"));
+    assert!(!authority.has_agency(&county, Agency::Postal) && authority.has_agency(&other, Agency::Postal));
 }

@@ -48,7 +48,11 @@ pub(crate) fn region(level: Level, code: &str) -> Region {
 }
 
 pub(crate) fn den() -> Subject {
-    Subject::Den { place: "村东头废弃厂房".to_owned(), position: None }
+    Subject::Den {
+        place: "村东头废弃厂房".to_owned(),
+        position: None,
+        industry: dafei_kernel::industry::Industry::General,
+    }
 }
 
 pub(crate) fn enterprise(regulator: Option<Agency>) -> Subject {

@@ -10,3 +10,4 @@ mod directives;
 mod fixture;
 mod refusals;
 mod routing;
+mod routing_routes;

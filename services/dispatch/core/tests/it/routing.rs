@@ -1,9 +1,17 @@
-//! The default table against the design's rows, and what a broken table is told.
+//! Regulators, counties' own rules and stand-ins, the explanation of a route, and what a broken table is told.
 
 use std::collections::BTreeSet;
 
-use dafei_dispatch_core::routing::{Proposal, SubjectKind, Table, TableError};
-use dafei_kernel::{act::Act, agency::Agency, industry::Industry, region::Level};
+use dafei_dispatch_core::{
+    problem::{Flaw, Problems},
+    routing::{CountyTable, Misfit, Passed, Proposal, StandIn, SubjectKind, Table},
+};
+use dafei_kernel::{
+    agency::Agency,
+    industry::Industry,
+    region::{Level, Region},
+    subject::Subject,
+};
 
 use crate::fixture::{act, region, table};
 
@@ -15,78 +23,6 @@ fn propose(code: &str, industry: &str, subject: SubjectKind) -> Proposal {
 
 fn codes(agencies: &[Agency]) -> Vec<&'static str> {
     agencies.iter().map(|agency| agency.code()).collect()
-}
-
-/// act, industry, lead, co-handlers: every row of the design's table, at its edges.
-const ROWS: &[(&str, &str, &str, &[&str])] = &[
-    ("FW-1", "postal-express", "postal", &["public-security", "emergency-management"]),
-    ("FW-3", "postal-express", "postal", &["public-security"]),
-    ("HC-5", "postal-express", "postal", &["public-security", "transport"]),
-    ("CE-1", "postal-express", "postal", &["public-security", "industry-information"]),
-    ("FS-2", "postal-express", "fire-rescue", &["postal"]),
-    ("RT-4", "postal-express", "transport", &["postal"]),
-    ("FW-3", "general", "public-security", &["transport"]),
-    ("FW-1", "general", "emergency-management", &["public-security", "market-regulation"]),
-    ("FW-4", "school", "emergency-management", &["public-security", "market-regulation"]),
-    ("FW-99", "general", "emergency-management", &["public-security", "market-regulation"]),
-    ("HC-4", "school", "emergency-management", &["education", "public-security"]),
-    ("HC-4", "general", "emergency-management", &["market-regulation", "public-security"]),
-    ("HC-2", "oil-gas-pipeline", "energy", &["emergency-management"]),
-    ("HC-7", "oil-gas-pipeline", "energy", &["emergency-management"]),
-    ("HC-8", "oil-gas-pipeline", "energy", &["emergency-management"]),
-    ("HC-3", "oil-gas-pipeline", "emergency-management", &["market-regulation", "public-security"]),
-    ("HC-5", "general", "transport", &["public-security"]),
-    ("HC-9", "general", "housing-construction", &["market-regulation", "public-security"]),
-    ("HC-10", "general", "emergency-management", &["market-regulation", "transport", "public-security"]),
-    ("HC-11", "general", "emergency-management", &["industry-information", "ecology-environment", "market-regulation"]),
-    ("HC-12", "general", "emergency-management", &["market-regulation", "ecology-environment", "industry-information"]),
-    ("HC-12", "small-pharma", "market-regulation", &["ecology-environment", "industry-information"]),
-    ("HC-13", "general", "ecology-environment", &["emergency-management", "public-security"]),
-    ("HC-1", "general", "emergency-management", &["market-regulation", "public-security"]),
-    ("HC-14", "general", "emergency-management", &["market-regulation", "public-security"]),
-    ("HC-99", "coal", "emergency-management", &["market-regulation", "public-security"]),
-    ("CE-1", "general", "industry-information", &["public-security", "market-regulation"]),
-    ("CE-2", "general", "industry-information", &["public-security", "market-regulation"]),
-    ("CE-3", "general", "public-security", &["transport", "industry-information"]),
-    ("CE-4", "general", "public-security", &["transport", "industry-information"]),
-    ("MI-1", "coal", "natural-resources", &["coal-mine-safety", "energy", "public-security"]),
-    ("MI-2", "coal", "natural-resources", &["coal-mine-safety", "energy", "public-security"]),
-    ("MI-3", "coal", "coal-mine-safety", &["energy", "emergency-management"]),
-    ("MI-99", "coal", "coal-mine-safety", &["energy", "emergency-management"]),
-    ("MI-1", "water-works", "water-resources", &["public-security", "natural-resources"]),
-    ("MI-2", "water-works", "water-resources", &["public-security", "natural-resources"]),
-    ("MI-2", "general", "natural-resources", &["emergency-management", "public-security"]),
-    ("MI-8", "general", "emergency-management", &["natural-resources"]),
-    ("MI-8", "water-works", "emergency-management", &["natural-resources"]),
-    ("FS-1", "general", "housing-construction", &["fire-rescue"]),
-    ("FS-1", "school", "housing-construction", &["fire-rescue", "education"]),
-    ("FS-2", "general", "fire-rescue", &["public-security"]),
-    ("FS-2", "school", "fire-rescue", &["public-security", "education"]),
-    ("RT-1", "general", "public-security", &["transport"]),
-    ("RT-2", "school", "public-security", &["transport", "education"]),
-    ("RT-3", "school", "public-security", &["education", "transport"]),
-    ("RT-3", "general", "transport", &["public-security"]),
-    ("RT-5", "general", "transport", &["public-security"]),
-    ("RT-4", "general", "transport", &["public-security"]),
-    ("CO-1", "water-works", "water-resources", &["housing-construction"]),
-    ("CO-2", "transport-works", "transport", &["housing-construction"]),
-    ("CO-3", "power", "energy", &["housing-construction"]),
-    ("CO-99", "oil-gas-pipeline", "energy", &["housing-construction"]),
-    ("CO-1", "school", "housing-construction", &["education"]),
-    ("CO-1", "general", "housing-construction", &["emergency-management"]),
-    ("SE-1", "school", "market-regulation", &["education"]),
-    ("SE-3", "general", "market-regulation", &["public-security"]),
-];
-
-#[test]
-fn the_default_table_proposes_what_the_design_lists() {
-    for (code, industry, lead, co_handlers) in ROWS {
-        let proposal = propose(code, industry, DEN);
-        assert_eq!(proposal.lead.code(), *lead, "{code} {industry}");
-        assert_eq!(codes(&proposal.co_handlers), *co_handlers, "{code} {industry}");
-        assert!(!proposal.basis.is_empty() && !proposal.rule.is_empty());
-        assert_eq!(proposal.version, table().version());
-    }
 }
 
 #[test]
@@ -105,86 +41,178 @@ fn an_enterprise_goes_to_its_regulator_and_the_usual_lead_punishes() {
     assert_eq!(unknown.lead, Agency::EmergencyManagement);
 }
 
-#[test]
-fn every_act_industry_and_subject_has_a_lead_and_all_14_agencies_lead_or_help() {
-    let table = table();
-    let mut asked = BTreeSet::new();
-    let regulators = Agency::ALL.iter().map(|agency| SubjectKind::Enterprise { regulator: Some(*agency) });
-    let subjects: Vec<SubjectKind> =
-        [DEN, SubjectKind::Enterprise { regulator: None }].into_iter().chain(regulators).collect();
-    for act in Act::all() {
-        for industry in Industry::ALL {
-            for subject in &subjects {
-                let proposal = table
-                    .propose(None, act, *industry, *subject)
-                    .unwrap_or_else(|| panic!("no lead for {act} {industry} {subject:?}"));
-                assert!(!proposal.co_handlers.contains(&proposal.lead), "{act} {industry} {subject:?}");
-                let distinct: BTreeSet<_> = proposal.co_handlers.iter().collect();
-                assert_eq!(distinct.len(), proposal.co_handlers.len(), "{act} {industry} {subject:?}");
-                if *subject == DEN {
-                    asked.insert(proposal.lead);
-                    asked.extend(proposal.co_handlers);
-                }
-            }
-        }
-    }
-    assert_eq!(asked.len(), Agency::ALL.len());
-}
+const DEFAULT: &str = include_str!("../../../../../data/routing/default.json");
 
 /// The default table with one text replaced by another.
-fn changed(from: &str, to: &str) -> Result<Table, TableError> {
-    let text = include_str!("../../../../../data/routing/default.json");
-    assert!(text.contains(from), "{from}");
-    Table::parse(&text.replacen(from, to, 1))
+fn changed(from: &str, to: &str) -> Result<Table, Problems> {
+    assert!(DEFAULT.contains(from), "{from}");
+    Table::parse(&DEFAULT.replacen(from, to, 1))
+}
+
+/// Place and kind of each problem.
+fn told(result: Result<Table, Problems>) -> Vec<(String, Flaw)> {
+    let problems = result.expect_err("broken").0;
+    problems.into_iter().map(|problem| (problem.place, problem.flaw)).collect()
+}
+
+fn one(place: &str, flaw: Flaw) -> Vec<(String, Flaw)> {
+    vec![(place.to_owned(), flaw)]
 }
 
 #[test]
-fn a_broken_table_is_refused_and_the_place_is_named() {
-    assert!(matches!(Table::parse("{"), Err(TableError::Form(_))));
-    assert!(matches!(changed("\"version\": \"2026.1\"", "\"version\": \" \""), Err(TableError::Form(_))));
-    assert!(matches!(changed("\"stand_ins\"", "\"standins\""), Err(TableError::Form(_))));
-    let rule = |result: Result<Table, TableError>| match result {
-        Err(TableError::Rule { rule, problem }) => (rule, problem),
-        other => panic!("{other:?}"),
-    };
-    let unknown_act = rule(changed("[\"FW-3\"]", "[\"FW-77\"]"));
-    assert_eq!(unknown_act, ("fw-transport".to_owned(), "\"FW-77\" is no act".to_owned()));
-    assert_eq!(rule(changed("[\"MI-*\"]", "[\"MI*\"]")).0, "mi-coal");
-    let unknown_agency = rule(changed("\"lead\": \"natural-resources\"", "\"lead\": \"forestry\""));
-    assert!(unknown_agency.1.contains("forestry"), "{unknown_agency:?}");
-    assert_eq!(rule(changed("\"id\": \"fw\"", "\"id\": \"hc\"")).0, "hc");
-    assert!(rule(changed("[\"coal\"]", "[\"gold\"]")).1.contains("gold"));
-    assert!(rule(changed("\"lead\": \"usual\"", "\"lead\": \"regulator\"")).1.contains("regulator"));
+fn every_kind_of_broken_text_is_told_its_place_and_its_own_reason() {
+    let fw3 = "{ \"id\": \"fw-transport\", \"acts\": [\"FW-3\"], \"lead\": \"public-security\"";
+    let fw3_with = |text: &str| told(changed(fw3, &format!("{{ \"id\": \"fw-transport\", {text}")));
+    let counties = |text: &str| told(changed("\"counties\": {}", &format!("\"counties\": {{{text}}}")));
+    let large = DEFAULT.replacen("默认派单表", &"长".repeat(100_000), 1);
+    let rule = "{\"id\": \"x\", \"acts\": [\"*\"], \"lead\": \"energy\", \"basis\": \"b\"},";
+    let broken = [
+        (told(Table::parse("{")), one("", Flaw::Malformed)),
+        (told(changed("\"counties\"", "\"countys\"")), one("", Flaw::Malformed)),
+        (told(Table::parse(&large)), one("", Flaw::TooLarge)),
+        (told(changed("\"rules\": [", &format!("\"rules\": [{}", rule.repeat(300)))), one("rules", Flaw::TooManyRules)),
+        (told(changed("\"version\": \"2026.1\"", "\"version\": \"a b\"")), one("version", Flaw::InvalidVersion)),
+        (told(changed("2026-11-23", "2026-11-31")), one("checked_on", Flaw::InvalidDate)),
+        (told(changed("\"id\": \"fw-transport\"", "\"id\": \" \"")), one("rules[3].id", Flaw::NoRuleId)),
+        (told(changed("\"id\": \"fw\"", "\"id\": \"fw-transport\"")), one("rules[fw-transport]", Flaw::DuplicateRule)),
+        (fw3_with("\"acts\": [], \"lead\": \"energy\""), one("rules[fw-transport].acts", Flaw::NoAct)),
+        (fw3_with("\"acts\": [\"FW-77\"], \"lead\": \"energy\""), one("rules[fw-transport].acts", Flaw::UnknownAct)),
+        (told(changed("[\"coal\"]", "[\"gold\"]")), one("rules[mi-coal-resource].industries", Flaw::UnknownIndustry)),
+        (
+            fw3_with("\"subject\": \"hut\", \"acts\": [\"FW-3\"], \"lead\": \"energy\""),
+            one("rules[fw-transport].subject", Flaw::UnknownSubject),
+        ),
+        (
+            fw3_with("\"acts\": [\"FW-3\"], \"lead\": \"forestry\""),
+            one("rules[fw-transport].lead", Flaw::UnknownAgency),
+        ),
+        (told(changed("邮政法；快递暂行条例\"", "\"")), one("rules[postal-parcels].basis", Flaw::NoBasis)),
+        (fw3_with("\"acts\": [\"FW-3\"], \"lead\": \"regulator\""), one("rules[fw-transport].lead", Flaw::NoRegulator)),
+        (
+            told(changed("\"se\", \"acts\": [\"SE-*\"]", "\"se\", \"acts\": [\"SE-1\", \"SE-3\", \"SE-99\"]")),
+            one("rules", Flaw::NoLead),
+        ),
+        (fw3_with("\"acts\": [\"FW-*\"], \"lead\": \"energy\""), one("rules[fw]", Flaw::Unreachable)),
+        (counties("\"3713\": {}"), one("counties[3713]", Flaw::UnknownCounty)),
+        (
+            counties("\"371371\": {\"stand_ins\": {\"postal\": null}}"),
+            one("counties[371371].stand_ins[postal]", Flaw::NoStandIn),
+        ),
+        (
+            counties("\"371371\": {\"stand_ins\": {\"postal\": \"energy\", \"energy\": \"transport\"}}"),
+            one("counties[371371].stand_ins[postal]", Flaw::StandInMissing),
+        ),
+        (
+            counties("\"371371\": {\"stand_ins\": {\"post\": \"energy\"}}"),
+            one("counties[371371].stand_ins[post]", Flaw::UnknownAgency),
+        ),
+        (
+            told(Table::parse(&DEFAULT.replace("\"ecology-environment\"", "\"energy\""))),
+            one("rules", Flaw::AgencyNeverAsked),
+        ),
+    ];
+    let mut kinds = BTreeSet::new();
+    for (found, expected) in broken {
+        assert_eq!(found, expected);
+        kinds.extend(expected.into_iter().map(|(_, flaw)| flaw));
+    }
+    assert_eq!(kinds.len(), Flaw::ALL.len(), "every kind of problem has its own broken table");
+    let codes: BTreeSet<&str> = Flaw::ALL.iter().map(|flaw| flaw.code()).collect();
+    assert_eq!(codes.len(), Flaw::ALL.len());
 }
 
 #[test]
-fn a_table_that_leaves_a_case_an_agency_or_a_rule_out_is_refused() {
-    let no_lead = changed("{ \"id\": \"se\", \"acts\": [\"SE-*\"]", "{ \"id\": \"se\", \"acts\": [\"SE-1\"]");
-    assert!(matches!(no_lead, Err(TableError::NoLead { act, .. }) if act == "SE-2"));
-    let unreachable =
-        changed("{ \"id\": \"fw-transport\", \"acts\": [\"FW-3\"]", "{ \"id\": \"fw-transport\", \"acts\": [\"FW-*\"]");
-    assert_eq!(unreachable.map(|_| ()), Err(TableError::Unreachable("fw".to_owned())));
-    let text =
-        include_str!("../../../../../data/routing/default.json").replace("\"ecology-environment\"", "\"energy\"");
-    let text = text.replace("[\"energy\", \"energy\"", "[\"energy\"");
-    assert_eq!(Table::parse(&text).map(|_| ()), Err(TableError::AgencyMissing("ecology-environment".to_owned())));
+fn all_problems_of_a_text_are_told_at_once() {
+    let text = DEFAULT
+        .replacen("\"version\": \"2026.1\"", "\"version\": \"\"", 1)
+        .replacen("[\"FW-3\"]", "[\"FW-77\"]", 1)
+        .replacen("\"lead\": \"natural-resources\"", "\"lead\": \"forestry\"", 1);
+    let flaws: Vec<Flaw> = told(Table::parse(&text)).into_iter().map(|(_, flaw)| flaw).collect();
+    assert_eq!(flaws, [Flaw::InvalidVersion, Flaw::UnknownAct, Flaw::UnknownAgency]);
+}
+
+/// The default table with a county's own.
+fn with(code: &str, text: &str) -> Table {
+    let own = CountyTable::parse(text).expect("sound by itself");
+    Table::parse(DEFAULT).expect("sound").with_county(&county(code), own)
+}
+
+fn county(code: &str) -> Region {
+    region(Level::County, code)
 }
 
 #[test]
-fn a_countys_missing_agency_is_replaced_by_its_stand_in() {
-    let table =
-        changed("\"stand_ins\": {}", "\"stand_ins\": {\"371371\": {\"postal\": \"transport\"}}").expect("sound");
-    let without = region(Level::County, "371371");
-    let with = region(Level::County, "371302");
-    let lead = |county| table.propose(Some(county), act("HC-5"), Industry::PostalExpress, DEN).expect("a lead");
-    assert_eq!((lead(&without).lead, codes(&lead(&without).co_handlers)), (Agency::Transport, vec!["public-security"]));
-    assert_eq!(lead(&with).lead, Agency::Postal);
-    assert_eq!(table.stand_in(&without, Agency::Postal), Some(Agency::Transport));
-    let chain = changed(
-        "\"stand_ins\": {}",
-        "\"stand_ins\": {\"371371\": {\"postal\": \"energy\", \"energy\": \"transport\"}}",
+fn a_countys_rules_come_before_the_citys_and_its_stand_ins_do_the_work() {
+    let table = with(
+        "371371",
+        r#"{"version": "hi-tech.1", "checked_on": "2026-11-20", "stand_ins": {"postal": "transport"}, "rules": [
+            {"id": "zone-fireworks", "acts": ["FW-1"], "lead": "public-security", "co_handlers": ["usual"], "basis": "本区分工"}]}"#,
     );
-    assert!(matches!(chain, Err(TableError::StandIns { county, .. }) if county == "371371"));
-    let nowhere = changed("\"stand_ins\": {}", "\"stand_ins\": {\"3713\": {}}");
-    assert!(matches!(nowhere, Err(TableError::StandIns { .. })));
+    assert_eq!(table.check(), []);
+    let (zone, other) = (county("371371"), county("371302"));
+    let at = |county, code| table.propose(Some(county), act(code), Industry::General, DEN).expect("a lead");
+    let own = at(&zone, "FW-1");
+    assert_eq!((own.lead, codes(&own.co_handlers)), (Agency::PublicSecurity, vec!["emergency-management"]));
+    assert_eq!((own.rule.as_str(), own.version.as_str()), ("zone-fireworks", "2026.1+hi-tech.1"));
+    assert_eq!((at(&other, "FW-1").rule.as_str(), at(&other, "FW-1").version.as_str()), ("fw", "2026.1"));
+    let parcels = |county| table.propose(Some(county), act("HC-5"), Industry::PostalExpress, DEN).expect("a lead");
+    assert_eq!((parcels(&zone).lead, codes(&parcels(&zone).co_handlers)), (Agency::Transport, vec!["public-security"]));
+    assert_eq!(parcels(&other).lead, Agency::Postal);
+    assert_eq!(table.stand_in(&zone, Agency::Postal), Some(Agency::Transport));
+    assert_eq!(table.stand_in(&other, Agency::Postal), None);
+}
+
+#[test]
+fn the_citys_table_may_say_a_countys_rules_itself() {
+    let table = changed(
+        "\"counties\": {}",
+        r#""counties": {"371302": {"rules": [{"id": "own", "acts": ["SE-2"], "lead": "transport", "basis": "b"}]}}"#,
+    )
+    .expect("sound");
+    let proposal = table.propose(Some(&county("371302")), act("SE-2"), Industry::General, DEN).expect("a lead");
+    assert_eq!((proposal.lead, proposal.version.as_str()), (Agency::Transport, "2026.1"));
+}
+
+#[test]
+fn a_countys_rule_that_is_never_reached_or_bears_the_id_of_a_citys_is_told() {
+    let rules = r#"{"id": "all", "acts": ["*"], "lead": "energy", "basis": "b"},
+                   {"id": "fw", "acts": ["FW-1"], "lead": "energy", "basis": "b"}"#;
+    let table = with("371302", &format!(r#"{{"version": "v", "checked_on": "2026-11-20", "rules": [{rules}]}}"#));
+    let found: Vec<_> = table.check().into_iter().map(|problem| (problem.place, problem.flaw)).collect();
+    let place = || "counties[371302].rules[fw]".to_owned();
+    assert_eq!(found, [(place(), Flaw::DuplicateRule), (place(), Flaw::Unreachable)]);
+}
+
+#[test]
+fn a_route_is_explained_by_its_rule_those_before_it_and_the_stand_ins() {
+    let table = with(
+        "371371",
+        r#"{"version": "v", "checked_on": "2026-11-20", "stand_ins": {"transport": "energy"}, "rules": [
+            {"id": "zone", "acts": ["FW-3"], "industries": ["coal"], "lead": "energy", "basis": "b"}]}"#,
+    );
+    let told = table.explain(Some(&county("371371")), act("FW-3"), Industry::General, DEN).expect("a lead");
+    let passed = |rule: &str, misfit| Passed { rule: rule.to_owned(), misfit };
+    let before = [
+        passed("zone", Misfit::Industry),
+        passed("postal-parcels", Misfit::Industry),
+        passed("postal-other", Misfit::Industry),
+        passed("regulator", Misfit::Subject),
+    ];
+    assert_eq!(told.passed, before);
+    assert_eq!((told.proposal.rule.as_str(), told.of_county), ("fw-transport", false));
+    assert_eq!(told.checked_on, "2026-11-23");
+    assert_eq!(told.stand_ins, [StandIn { missing: Agency::Transport, stand_in: Agency::Energy }]);
+    let own = table.explain(Some(&county("371371")), act("FW-3"), Industry::Coal, DEN).expect("a lead");
+    assert_eq!((own.of_county, own.checked_on.as_str(), own.passed), (true, "2026-11-20", Vec::new()));
+    let other = table.explain(None, act("MI-8"), Industry::General, DEN).expect("a lead");
+    assert!(other.passed.contains(&passed("fw", Misfit::Act)));
+}
+
+#[test]
+fn a_den_of_river_sand_miners_is_the_water_authoritys_and_one_stored_without_an_industry_is_general() {
+    let den = |industry| Subject::Den { place: "河滩".to_owned(), position: None, industry };
+    let (industry, kind) = SubjectKind::of(&den(Industry::WaterWorks));
+    assert_eq!(table().propose(None, act("MI-1"), industry, kind).expect("a lead").lead, Agency::WaterResources);
+    let stored: Subject = serde_json::from_str(r#"{"kind": "den", "place": "河滩", "position": null}"#).expect("a den");
+    assert_eq!(stored, den(Industry::General));
 }

@@ -38,7 +38,7 @@ fn same_subject(one: &Subject, other: &Subject) -> Option<u32> {
         (Subject::Enterprise { credit_code: one, .. }, Subject::Enterprise { credit_code: other, .. }) => {
             (one == other).then_some(60)
         }
-        (Subject::Den { place: one, position: here }, Subject::Den { place: other, position: there }) => {
+        (Subject::Den { place: one, position: here, .. }, Subject::Den { place: other, position: there, .. }) => {
             let near = here.zip(*there).is_some_and(|(here, there)| geo::distance_m(here, there) <= NEAR_M);
             let shared = shared(one, other);
             if near { Some(60) } else { (shared >= ALIKE).then_some(shared * 6 / 10) }

@@ -17,7 +17,7 @@ use crate::fixture::{Run, enterprise, finding, now};
 
 fn den_at(lat_e7: i32, lon_e7: i32) -> Subject {
     let position = Some(Position::new(lat_e7, lon_e7).expect("on earth"));
-    Subject::Den { place: "河边".to_owned(), position }
+    Subject::Den { place: "河边".to_owned(), position, industry: dafei_kernel::industry::Industry::General }
 }
 
 fn facts(act: &str, subject: Subject) -> Facts {
@@ -69,7 +69,10 @@ fn one_enterprise_s_same_act_is_likely_one_wherever_it_was_found_and_a_den_witho
     );
     let den = den_at(350_000_000, 1_183_000_000);
     assert!(likely(&of, &[candidate(1, &of, den.clone(), now())], near).is_empty());
-    let nowhere = Subject::Den { place: "河边".to_owned(), position: None };
+    let nowhere =
+        Subject::Den {
+            place: "河边".to_owned(), position: None, industry: dafei_kernel::industry::Industry::General
+        };
     let of = facts("HC-3", nowhere.clone());
     assert!(likely(&of, &[candidate(1, &of, nowhere, now()), candidate(2, &of, den, now())], near).is_empty());
 }

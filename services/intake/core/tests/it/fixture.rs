@@ -21,7 +21,9 @@ pub(crate) fn now() -> Instant {
 }
 
 pub(crate) fn den() -> Subject {
-    Subject::Den { place: "村东头仓库".to_owned(), position: None }
+    Subject::Den {
+        place: "村东头仓库".to_owned(), position: None, industry: dafei_kernel::industry::Industry::General
+    }
 }
 
 pub(crate) fn enterprise() -> Subject {

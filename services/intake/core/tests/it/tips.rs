@@ -119,7 +119,7 @@ fn facts(id: u128, subject: Subject) -> Facts {
 
 fn den(place: &str, position: Option<(i32, i32)>) -> Subject {
     let position = position.map(|(lat, lon)| Position::new(lat, lon).expect("on earth"));
-    Subject::Den { place: place.to_owned(), position }
+    Subject::Den { place: place.to_owned(), position, industry: dafei_kernel::industry::Industry::General }
 }
 
 #[test]

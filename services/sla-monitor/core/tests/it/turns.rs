@@ -130,3 +130,31 @@ fn a_case_that_is_taken_up_again_has_new_legs_and_its_old_ones_stay_as_they_were
         Story::default().opened(0).tell(1, What::CaseClosed).tell(DAY, What::CaseReopened { tier: Tier::Township });
     assert_eq!(ends(&township.ledger(), Clock::T1), [Some(EndKind::Cancelled), None]);
 }
+
+#[test]
+fn a_result_that_comes_after_the_closing_starts_no_clock_of_the_office() {
+    let closed = with_department().tell(DAY, What::CaseClosed);
+    let late = closed.clone().result(2 * DAY, lead(1, 1)).ledger();
+    assert_eq!(ends(&late, Clock::K4), [], "a further fact, for which nobody owes anything");
+    let again = closed
+        .tell(2 * DAY, What::CaseReopened { tier: Tier::County })
+        .tell(2 * DAY + 1, What::DepartmentInstructed)
+        .delivered(2 * DAY + 2, lead(2, 2))
+        .result(3 * DAY, lead(2, 2))
+        .ledger();
+    assert_eq!(ends(&again, Clock::K4), [None], "taken up again, it has its clock");
+}
+
+#[test]
+fn a_lead_that_returns_work_done_again_takes_the_co_handlers_of_before_with_it() {
+    let co_handler = department(9, "energy", false, 1);
+    let ledger = with_department()
+        .delivered(4, co_handler)
+        .result(DAY, lead(1, 1))
+        .tell(DAY + 1, What::ReworkOrdered { assignment: lead(1, 1) })
+        .delivered(DAY + 2, lead(2, 2))
+        .tell(2 * DAY, What::AssignmentReturned { assignment: lead(2, 2) })
+        .ledger();
+    let open: Vec<_> = ledger.iter().filter(|one| one.end.is_none()).map(|one| one.clock).collect();
+    assert_eq!(open, [Clock::K1], "only the office owes something");
+}
