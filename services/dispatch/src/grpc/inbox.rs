@@ -162,6 +162,18 @@ impl Grpc {
     }
 }
 
+/// Whether an event of the stream is a case's: directives, inspections and anchors stand on the same subjects.
+const fn is_of_case(event: &Event) -> bool {
+    !matches!(
+        event,
+        Event::DirectiveIssued(_)
+            | Event::DirectiveAnswered(_)
+            | Event::DirectiveClosed(_)
+            | Event::DailyWorkReported(_)
+            | Event::CasesAnchored(_)
+    )
+}
+
 /// What a screen is told: an event of a case that lies in the region.
 fn told(
     grpc: &Grpc,
@@ -174,7 +186,7 @@ fn told(
         return Ok(Some(api::WatchCasesResponse { resume_token, ..Default::default() }));
     };
     let event = Event::from_json(&news.event_type, &news.payload).map_err(Fault::internal)?;
-    let Some(event) = event else { return Ok(None) };
+    let Some(event) = event.filter(is_of_case) else { return Ok(None) };
     let path = event.region_path().map_err(Fault::internal)?;
     // By the regions of its opening, or by those of now.
     if !path.is_within(region) && !grpc.app.roster.current().contains(region, path.leaf()) {

@@ -189,12 +189,16 @@ async fn an_inbox_is_narrowed_and_paged_without_a_gap_while_more_comes() {
     assert_eq!(reason(&foreign.expect_err("another's token")), "INVALID_PAGE_TOKEN");
 }
 
-async fn watch(caller: &Caller, text: &str, resume_token: &str) -> Result<Streaming<api::WatchCasesResponse>, Status> {
+pub(crate) async fn watch(
+    caller: &Caller,
+    text: &str,
+    resume_token: &str,
+) -> Result<Streaming<api::WatchCasesResponse>, Status> {
     let request = api::WatchCasesRequest { region: Some(wire_region(text)), resume_token: resume_token.to_owned() };
     Ok(caller.inboxes().watch_cases(request).await?.into_inner())
 }
 
-async fn next(screen: &mut Streaming<api::WatchCasesResponse>) -> api::WatchCasesResponse {
+pub(crate) async fn next(screen: &mut Streaming<api::WatchCasesResponse>) -> api::WatchCasesResponse {
     let next = tokio::time::timeout(PATIENCE, screen.message()).await.expect("news in time");
     next.expect("no fault").expect("the stream goes on")
 }
