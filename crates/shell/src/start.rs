@@ -33,6 +33,7 @@ use crate::{
     ops::{ConsumerPart, Ops, Progress},
     roster::{self, RosterView},
     timer::{Due, Timer},
+    watch::Watches,
 };
 
 /// How often a service tries PostgreSQL at its start before it gives up and lets its supervisor start it again.
@@ -190,6 +191,13 @@ impl Started {
     /// What the service does by itself as time goes on: when next, and how far it is. Shown to operations and to the exercise clock.
     pub fn add_progress(&mut self, progress: Progress) {
         self.progress.push(progress);
+    }
+
+    /// Who may watch a stream of this service, as its settings bound them.
+    #[must_use]
+    pub fn watches(&self, stream: Stream) -> Watches {
+        let (service, limit) = (self.common.service.name(), self.common.grpc.watchers);
+        Watches::new(self.js.clone(), stream, service, limit, self.lifecycle.token(Stage::Grpc))
     }
 
     /// Does what falls due, from now until shutdown.

@@ -5,12 +5,14 @@ mod cases;
 mod county;
 mod deliveries;
 mod directives;
+mod filter;
 mod inbox;
 mod opening;
 mod proof;
 mod systems;
 mod township;
 mod turns;
+mod watch;
 
 use std::sync::Arc;
 
@@ -27,7 +29,7 @@ use dafei_contracts::{
 use dafei_dispatch_core::case::{Command, Means, Obstacle, Rejection, Step};
 use dafei_messaging::requests::RequestKey;
 use dafei_runtime::{identity::Principal, status::Fault, telemetry};
-use dafei_shell::{faults, scope, watch::Watch};
+use dafei_shell::{faults, scope, watch::Watches};
 use prost::Message;
 use tonic::service::{Routes, RoutesBuilder};
 use uuid::Uuid;
@@ -57,14 +59,14 @@ pub struct Grpc {
     app: Arc<App>,
     queue: Queue,
     systems: AgencySystems,
-    watch: Watch,
+    watches: Watches,
 }
 
 impl Grpc {
     /// The services over the app and its writer, and over its stream.
     #[must_use]
-    pub fn new(app: Arc<App>, queue: Queue, systems: AgencySystems, watch: Watch) -> Self {
-        Self { app, queue, systems, watch }
+    pub fn new(app: Arc<App>, queue: Queue, systems: AgencySystems, watches: Watches) -> Self {
+        Self { app, queue, systems, watches }
     }
 
     /// Their routes.

@@ -8,10 +8,7 @@ use dafei_messaging::{
     consumer::ConsumerConfig,
 };
 use dafei_runtime::{config::Mode, lifecycle::Stage};
-use dafei_shell::{
-    start::{Open, Started},
-    watch::Watch,
-};
+use dafei_shell::start::{Open, Started};
 
 use crate::{
     app::{AgencySystems, Anchors, App, AssumedDelivery, Writer},
@@ -22,9 +19,6 @@ use crate::{
 
 /// Messages of one transaction of the feedback and of the acknowledgements: each may load a case.
 const BATCH: usize = 256;
-
-/// Screens that one replica serves at once: each has a consumer of its own on the bus.
-const SCREENS: usize = 200;
 
 /// Runs dispatch until a signal or until a part fails.
 ///
@@ -59,9 +53,8 @@ pub async fn serve(mut started: Started, settings: &Settings) -> anyhow::Result<
         keeper.run(keeping).await;
         Ok::<(), sqlx::Error>(())
     });
-    let ending = started.lifecycle.token(Stage::Grpc);
-    let watch = Watch::new(started.js.clone(), Stream::Dispatch.name(), SCREENS, ending);
-    let routes = Grpc::new(app, queue, systems, watch).routes();
+    let watches = started.watches(Stream::Dispatch);
+    let routes = Grpc::new(app, queue, systems, watches).routes();
     started.run(routes, &SERVICES, Open::default()).await
 }
 

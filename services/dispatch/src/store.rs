@@ -5,6 +5,7 @@ pub(crate) mod consumers;
 pub(crate) mod deliveries;
 pub(crate) mod directives;
 pub(crate) mod feedback;
+pub(crate) mod filtered;
 pub(crate) mod inbox;
 pub(crate) mod instructions;
 pub(crate) mod lights;

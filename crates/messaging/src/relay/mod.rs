@@ -12,7 +12,8 @@ mod session;
 pub(crate) mod store;
 mod watermark;
 
-pub(crate) use reconcile::{created, instant};
+pub use reconcile::created;
+pub(crate) use reconcile::instant;
 pub(crate) use watermark::{SUBJECT_PREFIX, WatermarkMessage};
 
 use std::{sync::Arc, time::Duration};
@@ -135,6 +136,26 @@ impl RelayHandle {
     pub fn watch(&self) -> watch::Receiver<RelayStatus> {
         self.status.clone()
     }
+}
+
+/// How far a stream was filled, as the database knows: the stream has at least so much.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Filled {
+    /// When the stream was made.
+    pub created: Instant,
+    /// The last message that is known to be in it.
+    pub sequence: u64,
+}
+
+/// How far a stream was filled; none before it was made, and while it is filled again. What is committed after this is read is published
+/// behind it.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn filled(connection: &mut sqlx::PgConnection, stream: &str) -> sqlx::Result<Option<Filled>> {
+    let state = store::state(connection, stream).await?;
+    let whole = state.filter(|state| !state.refilling);
+    Ok(whole.map(|state| Filled { created: state.created, sequence: state.last_sequence }))
 }
 
 /// Why a session or a cycle of the relay ended.

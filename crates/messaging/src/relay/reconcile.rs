@@ -91,7 +91,10 @@ async fn remove_published(
 }
 
 /// When the stream was made, as exact as the database keeps it.
-pub(crate) fn created(stream: &Stream) -> Result<Instant, String> {
+///
+/// # Errors
+/// When it is out of the calendar.
+pub fn created(stream: &Stream) -> Result<Instant, String> {
     instant(stream.cached_info().created.unix_timestamp_nanos())
 }
 

@@ -133,6 +133,11 @@ pub const KNOWN_KEYS: &[Key] = &[
         Default("30"),
         "Seconds a call may take until its response begins, 1 to 600.",
     ),
+    Key::new(
+        "DAFEI_GRPC_WATCHERS",
+        Default("512"),
+        "Server streams that follow events, at the same time and per replica, 1 to 10000; more are refused with RESOURCE_EXHAUSTED.",
+    ),
     // Dispatch.
     Key::new(
         "DAFEI_NEVER_BY_PERSUASION",

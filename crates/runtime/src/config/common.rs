@@ -130,6 +130,8 @@ pub struct GrpcLimits {
     pub concurrency: usize,
     /// Time until a response must begin. A server stream that has begun may go on.
     pub timeout: Duration,
+    /// Server streams that follow events, at the same time; more are refused with `RESOURCE_EXHAUSTED`.
+    pub watchers: usize,
 }
 
 /// The settings that all four services have in common.
@@ -302,10 +304,12 @@ impl Reader<'_> {
         let bytes = self.value("DAFEI_GRPC_MAX_MESSAGE_BYTES", parse::whole(4_096, 67_108_864));
         let concurrency = self.value("DAFEI_GRPC_CONCURRENCY", parse::whole(1, 65_536));
         let timeout = self.value("DAFEI_GRPC_TIMEOUT_SECONDS", parse::seconds(1, 600));
+        let watchers = self.value("DAFEI_GRPC_WATCHERS", parse::whole(1, 10_000));
         Some(GrpcLimits {
             max_message_bytes: bytes.into_inner()?,
             concurrency: concurrency.into_inner()?,
             timeout: timeout.into_inner()?,
+            watchers: watchers.into_inner()?,
         })
     }
 }

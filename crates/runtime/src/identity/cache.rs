@@ -80,6 +80,7 @@ mod tests {
             region: "county:371302".parse().unwrap(),
             agency: None,
             work_area: None,
+            expires: at(100),
         })
     }
 

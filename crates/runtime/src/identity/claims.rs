@@ -52,7 +52,8 @@ impl Claims {
         if !self.work_area.as_deref().is_none_or(fits) {
             return Err("work_area");
         }
-        Ok(Principal { subject: self.sub, name: self.name, role, region, agency, work_area: self.work_area })
+        let (name, work_area, expires) = (self.name, self.work_area, instant(self.exp));
+        Ok(Principal { subject: self.sub, name, role, region, agency, work_area, expires })
     }
 }
 

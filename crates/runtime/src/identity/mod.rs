@@ -15,7 +15,7 @@ pub use verifier::{IdentityError, TokenFault, Verifier};
 
 use std::sync::Arc;
 
-use dafei_kernel::{agency::Agency, region::Region, role::Role};
+use dafei_kernel::{agency::Agency, region::Region, role::Role, time::Instant};
 use tonic::{Request, Status};
 
 use crate::status::Fault;
@@ -35,6 +35,8 @@ pub struct Principal {
     pub agency: Option<Agency>,
     /// In which work area, for roles that have one.
     pub work_area: Option<String>,
+    /// Until when its token is good, in real time: what goes on longer ends then.
+    pub expires: Instant,
 }
 
 /// The caller of a request that passed the door.

@@ -18,9 +18,12 @@ use dafei_shell::{faults, paging, scope};
 use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
-use super::{Grpc, no_case};
+use super::{Grpc, filter::Checked, no_case};
 use crate::{
-    store::cases::{self, CaseFilter},
+    store::{
+        cases::{self, CaseFilter},
+        filtered::Kinds,
+    },
     wire,
 };
 
@@ -87,11 +90,18 @@ impl CaseService for Grpc {
         scope::require_region(caller, &self.app.roster.current(), "region", &region)?;
         let (states, open_only) = states(&body.states)?;
         let limit = paging::page_size(body.page_size, 50, 500)?;
-        let token_filter =
-            api::ListCasesRequest { region: body.region.clone(), states: body.states.clone(), ..Default::default() };
+        let checked = Checked::of(body.filter.as_ref())?;
+        let token_filter = api::ListCasesRequest { page_size: 0, page_token: String::new(), ..body.clone() };
         let before: Option<(Instant, Uuid)> = paging::decode(&body.page_token, &token_filter)?;
-        let filter = CaseFilter { villages: self.villages(&region), region: &region, states, open_only, before, limit };
+        let narrowed = checked.acts.is_some() || checked.sources.is_some();
+        let kinds = narrowed.then(|| Kinds { acts: checked.all_acts(), sources: checked.all_sources() });
+        let (villages, reached) = (self.villages(&region), checked.reached);
+        let filter = CaseFilter { villages, region: &region, states, open_only, kinds, reached, before, limit };
         let mut conn = self.app.pool.acquire().await.map_err(faults::database)?;
+        let watch_token = match before {
+            None => self.watch_token(&mut conn, &region).await?,
+            Some(_) => String::new(),
+        };
         let cases = cases::list(&mut conn, &filter).await.map_err(faults::database)?;
         let full = i64::try_from(cases.len()) == Ok(limit);
         let next = cases
@@ -101,6 +111,7 @@ impl CaseService for Grpc {
         Ok(Response::new(api::ListCasesResponse {
             cases: cases.iter().map(wire::case).collect(),
             next_page_token: next.unwrap_or_default(),
+            watch_token,
         }))
     }
 

@@ -1,35 +1,30 @@
 //! What each unit has to do, and screens that follow the cases.
 
-use std::{collections::HashMap, pin::Pin};
+use std::collections::HashMap;
 
 use dafei_contracts::{
-    Event, convert,
+    convert,
     dispatch::v1::{self as api, inbox_service_server::InboxService},
     events::v1 as ev,
 };
 use dafei_dispatch_core::case::Case;
-use dafei_kernel::{
-    geo,
-    owner::Post,
-    region::{Level, Region},
-    role::Role,
-    subject::Subject,
-    time::Instant,
-};
+use dafei_kernel::{geo, owner::Post, role::Role, subject::Subject, time::Instant};
 use dafei_runtime::{
     identity::{Principal, principal},
     status::Fault,
 };
 use dafei_shell::{
     faults, paging, scope,
-    watch::{News, Place},
+    watch::{self, Answers},
 };
-use futures::Stream;
 use jiff::SignedDuration;
 use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
-use super::Grpc;
+use super::{
+    Grpc,
+    watch::{CaseWatch, bound_to},
+};
 use crate::{
     store::{
         inbox::{self, Entry, Narrow},
@@ -141,65 +136,6 @@ impl Grpc {
         };
         Ok(entries.iter().map(item).collect())
     }
-
-    /// The subjects on which the cases of a region are told.
-    fn subjects(&self, region: &Region) -> Result<Vec<String>, Fault> {
-        let code = region.code();
-        let county = |county: &Region| format!("dafei.v1.county.{}.>", county.code());
-        Ok(match region.level() {
-            Level::City => ["township", "county", "city"].map(|tier| format!("dafei.v1.{tier}.>")).to_vec(),
-            Level::County => vec![format!("dafei.v1.township.{code}.>"), county(region)],
-            Level::Township => {
-                // Its cases are told on the county's subjects once they have gone up.
-                let path = self.app.roster.current().path(region);
-                let above = path.as_ref().and_then(|path| path.at(Level::County)).map(county);
-                [format!("dafei.v1.township.*.{code}.>")].into_iter().chain(above).collect()
-            }
-            Level::WorkArea | Level::Village => {
-                return Err(Fault::field("region", "INVALID", "is a city, county or township", "只能跟踪市、县、乡镇"));
-            }
-        })
-    }
-}
-
-/// Whether an event of the stream is a case's: directives, inspections and anchors stand on the same subjects.
-const fn is_of_case(event: &Event) -> bool {
-    !matches!(
-        event,
-        Event::DirectiveIssued(_)
-            | Event::DirectiveAnswered(_)
-            | Event::DirectiveClosed(_)
-            | Event::DailyWorkReported(_)
-            | Event::CasesAnchored(_)
-    )
-}
-
-/// What a screen is told: an event of a case that lies in the region.
-fn told(
-    grpc: &Grpc,
-    region: &Region,
-    filter: &api::WatchCasesRequest,
-    (news, place): (Option<&News>, Place),
-) -> Result<Option<api::WatchCasesResponse>, Fault> {
-    let resume_token = paging::encode(&place, filter);
-    let Some(news) = news else {
-        return Ok(Some(api::WatchCasesResponse { resume_token, ..Default::default() }));
-    };
-    let event = Event::from_json(&news.event_type, &news.payload).map_err(Fault::internal)?;
-    let Some(event) = event.filter(is_of_case) else { return Ok(None) };
-    let path = event.region_path().map_err(Fault::internal)?;
-    // By the regions of its opening, or by those of now.
-    if !path.is_within(region) && !grpc.app.roster.current().contains(region, path.leaf()) {
-        return Ok(None);
-    }
-    let meta = event.meta();
-    Ok(Some(api::WatchCasesResponse {
-        case_id: meta.map(|meta| meta.aggregate_id.clone()).unwrap_or_default(),
-        version: meta.map_or(0, |meta| meta.sequence),
-        r#type: news.event_type.clone(),
-        payload_json: String::from_utf8_lossy(&news.payload).into_owned(),
-        resume_token,
-    }))
 }
 
 /// How alike two cases are: metres between dens, the same enterprise; none where they are not.
@@ -224,7 +160,7 @@ fn alike(case: &Case, other: &Case) -> Option<(Option<f64>, bool)> {
 
 #[tonic::async_trait]
 impl InboxService for Grpc {
-    type WatchCasesStream = Pin<Box<dyn Stream<Item = Result<api::WatchCasesResponse, Status>> + Send>>;
+    type WatchCasesStream = Answers<api::WatchCasesResponse>;
 
     async fn list_inbox(
         &self,
@@ -237,12 +173,19 @@ impl InboxService for Grpc {
         // The unit is part of the filter: a token of another's inbox is none of this one's.
         let filter = api::ListInboxRequest { page_size: 0, page_token: unit.to_string(), ..body.clone() };
         let after: Option<(Instant, Uuid)> = paging::decode(&body.page_token, &filter)?;
+        let watch_token = match after {
+            None => {
+                let mut conn = self.app.pool.acquire().await.map_err(faults::database)?;
+                self.watch_token(&mut conn, &unit.region).await?
+            }
+            Some(_) => String::new(),
+        };
         let mut page = self.page((&unit, body.kind()), &narrow, after, size).await?;
         let full = i64::try_from(page.len()) == Ok(size);
         let next = page.last().filter(|_| full).map(|(_, cursor)| paging::encode(cursor, &filter));
         page.retain(|(entry, _)| fits(&entry.case, &narrow));
         let items = self.items(&unit, &page).await?;
-        Ok(Response::new(api::ListInboxResponse { items, next_page_token: next.unwrap_or_default() }))
+        Ok(Response::new(api::ListInboxResponse { items, next_page_token: next.unwrap_or_default(), watch_token }))
     }
 
     async fn watch_cases(
@@ -252,17 +195,13 @@ impl InboxService for Grpc {
         let (caller, body) = (principal(&request)?, request.get_ref());
         scope::require(caller, &scope::CASE_READERS)?;
         let region = convert::region("region", body.region.as_ref()).map_err(faults::convert)?;
-        scope::require_region(caller, &self.app.roster.current(), "region", &region)?;
-        let subjects = self.subjects(&region)?;
-        let filter = api::WatchCasesRequest { resume_token: String::new(), ..body.clone() };
-        let place = paging::decode(&body.resume_token, &filter).map_err(|_| {
-            let zh = "续传标记与所看的地区不符，请重新开始";
-            Fault::field("resume_token", "INVALID_RESUME_TOKEN", "is not a token of a stream of this region", zh)
-        })?;
-        let grpc = self.clone();
-        let message = move |news: Option<&News>, place| told(&grpc, &region, &filter, (news, place));
-        let followed = self.watch.follow(subjects, place, message).await?;
-        Ok(Response::new(Box::pin(followed)))
+        let path = scope::require_region(caller, &self.app.roster.current(), "region", &region)?;
+        let place = {
+            let mut conn = self.app.pool.acquire().await.map_err(faults::database)?;
+            watch::start(&mut conn, self.watches.stream(), &body.watch_token, &bound_to(&region)).await?
+        };
+        let follow = CaseWatch { roster: self.app.roster.clone(), region, path };
+        Ok(Response::new(self.watches.open(follow, place, caller.expires).await?))
     }
 
     async fn suggest_duplicates(

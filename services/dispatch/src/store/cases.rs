@@ -10,7 +10,10 @@ use dafei_messaging::pg::PgInstant;
 use sqlx::{PgConnection, types::Json};
 use uuid::Uuid;
 
-use super::inbox::source_code;
+use super::{
+    filtered::{self, Kinds},
+    inbox::source_code,
+};
 use crate::wire;
 
 /// What an enterprise is known by.
@@ -199,6 +202,10 @@ pub(crate) struct CaseFilter<'a> {
     pub(crate) states: Vec<i16>,
     /// All states asked for are open ones: the small index serves.
     pub(crate) open_only: bool,
+    /// Only these acts and sources; none where the filter does not name any.
+    pub(crate) kinds: Option<Kinds>,
+    /// Reached from the first to before the second.
+    pub(crate) reached: (Instant, Instant),
     pub(crate) before: Option<(Instant, Uuid)>,
     pub(crate) limit: i64,
 }
@@ -206,15 +213,16 @@ pub(crate) struct CaseFilter<'a> {
 /// One query per column that a region is looked for by, so that each has its index; `$sql` narrows the case.
 macro_rules! page {
     ($conn:expr, $filter:expr, $where:literal $(, $region:expr)?) => {{
-        let (at, id) = $filter.before.unwrap_or((Instant::MAX, Uuid::max()));
+        let (at, id) = $filter.start();
         let bodies = sqlx::query_scalar!(
             r#"SELECT body AS "body: Json<Case>" FROM case_file
-               WHERE ($1::smallint[] = '{}' OR state = ANY($1)) AND (reached_at, id) < ($2, $3) AND "# + $where
+               WHERE ($1::smallint[] = '{}' OR state = ANY($1)) AND (reached_at, id) < ($2, $3) AND reached_at >= $5 AND "# + $where
                 + r#" ORDER BY reached_at DESC, id DESC LIMIT $4"#,
             &$filter.states,
             PgInstant(at) as PgInstant,
             id,
-            $filter.limit
+            $filter.limit,
+            PgInstant($filter.reached.0) as PgInstant
             $(, $region)?
         )
         .fetch_all($conn)
@@ -223,17 +231,28 @@ macro_rules! page {
     }};
 }
 
+impl CaseFilter<'_> {
+    /// Behind which key the page begins: that of the page before, or the end of the time asked for.
+    pub(crate) fn start(&self) -> (Instant, Uuid) {
+        let end = (self.reached.1, Uuid::nil());
+        self.before.map_or(end, |before| before.min(end))
+    }
+}
+
 /// A page of cases, newest first.
 pub(crate) async fn list(conn: &mut PgConnection, filter: &CaseFilter<'_>) -> sqlx::Result<Vec<Case>> {
+    if let Some(kinds) = &filter.kinds {
+        return filtered::list(conn, filter, kinds).await;
+    }
     let code = filter.region.code().to_string();
     match (filter.region.level(), filter.open_only) {
         (Level::City, false) => page!(conn, filter, "TRUE"),
         (Level::City, true) => page!(conn, filter, "NOT closed"),
-        (Level::County, false) => page!(conn, filter, "county = $5", code),
-        (Level::County, true) => page!(conn, filter, "county = $5 AND NOT closed", code),
-        (Level::Township, false) => page!(conn, filter, "township = $5", code),
-        (Level::Township, true) => page!(conn, filter, "township = $5 AND NOT closed", code),
-        (Level::Village, _) => page!(conn, filter, "village = $5", code),
-        (Level::WorkArea, _) => page!(conn, filter, "village = ANY($5)", &filter.villages),
+        (Level::County, false) => page!(conn, filter, "county = $6", code),
+        (Level::County, true) => page!(conn, filter, "county = $6 AND NOT closed", code),
+        (Level::Township, false) => page!(conn, filter, "township = $6", code),
+        (Level::Township, true) => page!(conn, filter, "township = $6 AND NOT closed", code),
+        (Level::Village, _) => page!(conn, filter, "village = $6", code),
+        (Level::WorkArea, _) => page!(conn, filter, "village = ANY($6)", &filter.villages),
     }
 }

@@ -9,9 +9,8 @@ use uuid::Uuid;
 
 use crate::{
     access::reason,
-    inbox,
     suite::{CITY, COUNTY, Caller, OTHER_COUNTY, OTHER_TOWNSHIP, Suite, TOWNSHIP, VILLAGE, new_id, wire_region},
-    turns,
+    turns, watching,
 };
 
 fn post(role: Role, place: &str, agency: Option<Agency>) -> types::Post {
@@ -310,12 +309,12 @@ async fn directives_are_listed_newest_first_by_command_by_addressee_and_by_case(
 #[tokio::test(flavor = "multi_thread")]
 async fn a_screen_that_follows_cases_is_told_of_no_directive() {
     let suite = Suite::start().await;
-    let mut screen = inbox::watch(&suite.office(), COUNTY, "").await.expect("a screen");
-    inbox::next(&mut screen).await;
+    let token = watching::listed_by(&suite.office()).await;
+    let mut screen = watching::watch(&suite.office(), COUNTY, &token).await.expect("a screen");
     issue(&commander(&suite), draft(&suite, &[])).await.expect("given");
     suite.messages(Stream::Dispatch.name(), 1).await;
     let case = suite.report().await;
-    assert_eq!(inbox::next(&mut screen).await.case_id, case.to_string(), "and not the directive before it");
+    assert_eq!(watching::next(&mut screen).await.0.case_id, case.to_string(), "and not the directive before it");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,7 +1,7 @@
 //! Inboxes by unit, the monitor's lights in them, screens that follow the cases, and cases that may be of one matter.
 
 use dafei_contracts::{
-    Event, Stream,
+    Event,
     dispatch::v1::{self as api, InboxKind, LightColour},
     events::v1 as ev,
     types::v1 as types,
@@ -9,15 +9,13 @@ use dafei_contracts::{
 use dafei_kernel::{agency::Agency, ids, owner::Post, role::Role};
 use dafei_testkit::eventually;
 use jiff::SignedDuration;
-use tonic::{Code, Status, Streaming};
+use tonic::{Code, Status};
 use uuid::Uuid;
 
 use crate::{
     access::reason,
     caller::{Caller, lead},
-    suite::{
-        CITY, COUNTY, OTHER_COUNTY, OTHER_TOWNSHIP, PATIENCE, Suite, TOWNSHIP, den, enterprise, region, wire_region,
-    },
+    suite::{CITY, COUNTY, OTHER_COUNTY, OTHER_TOWNSHIP, PATIENCE, Suite, TOWNSHIP, den, enterprise, region},
 };
 
 async fn inbox(caller: &Caller, kind: InboxKind) -> Vec<api::InboxItem> {
@@ -187,80 +185,6 @@ async fn an_inbox_is_narrowed_and_paged_without_a_gap_while_more_comes() {
     let page_token = centre.inboxes().list_inbox(request.clone()).await.expect("a page").into_inner().next_page_token;
     let foreign = suite.office().inboxes().list_inbox(api::ListInboxRequest { page_token, ..request }).await;
     assert_eq!(reason(&foreign.expect_err("another's token")), "INVALID_PAGE_TOKEN");
-}
-
-pub(crate) async fn watch(
-    caller: &Caller,
-    text: &str,
-    resume_token: &str,
-) -> Result<Streaming<api::WatchCasesResponse>, Status> {
-    let request = api::WatchCasesRequest { region: Some(wire_region(text)), resume_token: resume_token.to_owned() };
-    Ok(caller.inboxes().watch_cases(request).await?.into_inner())
-}
-
-pub(crate) async fn next(screen: &mut Streaming<api::WatchCasesResponse>) -> api::WatchCasesResponse {
-    let next = tokio::time::timeout(PATIENCE, screen.message()).await.expect("news in time");
-    next.expect("no fault").expect("the stream goes on")
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_screen_follows_its_region_and_resumes_where_it_was_without_loss_or_repeat() {
-    let suite = Suite::start().await;
-    let mut screen = watch(&suite.centre(), TOWNSHIP, "").await.expect("a screen");
-    let start = next(&mut screen).await;
-    assert_eq!((start.case_id.as_str(), start.resume_token.is_empty()), ("", false), "where it begins");
-    let case = suite.report().await;
-    let opened = next(&mut screen).await;
-    assert_eq!((opened.case_id.clone(), opened.version), (case.to_string(), 1));
-    assert!(opened.r#type.ends_with(".CaseOpened") && opened.payload_json.contains(&case.to_string()));
-    drop(screen);
-    suite.centre().escalate(case).await.expect("escalated");
-    suite.office().assign(case).await.expect("assigned");
-    let mut again = watch(&suite.centre(), TOWNSHIP, &opened.resume_token).await.expect("a screen");
-    assert_eq!(next(&mut again).await.case_id, "", "where it goes on");
-    let versions = [next(&mut again).await.version, next(&mut again).await.version];
-    assert_eq!(versions, [2, 3], "told on the county's subjects, and still its own case");
-    let foreign = watch(&suite.caller(Role::TownshipCentre, OTHER_TOWNSHIP, None), TOWNSHIP, "").await;
-    assert_eq!(reason(&foreign.expect_err("not its region")), "OUT_OF_SCOPE");
-    let of_another = watch(&suite.office(), COUNTY, &opened.resume_token).await;
-    assert_eq!(reason(&of_another.expect_err("another's token")), "INVALID_RESUME_TOKEN");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_township_s_screen_is_told_nothing_of_what_was_opened_at_the_county() {
-    let suite = Suite::start().await;
-    let mut screen = watch(&suite.centre(), TOWNSHIP, "").await.expect("a screen");
-    next(&mut screen).await;
-    crate::tips::Tip::to_office().told(&suite, suite.app.clock.now()).await;
-    let mut county = watch(&suite.office(), COUNTY, "").await.expect("a screen");
-    next(&mut county).await;
-    let case = suite.report().await;
-    assert_eq!(next(&mut screen).await.case_id, case.to_string(), "and not the tip before it");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_stream_that_was_made_anew_is_not_taken_for_the_old_one_and_seats_are_bounded() {
-    let suite = Suite::start().await;
-    let mut screens = Vec::new();
-    let mut token = String::new();
-    for _ in 0..3 {
-        let mut screen = watch(&suite.office(), COUNTY, "").await.expect("a screen");
-        token = next(&mut screen).await.resume_token;
-        screens.push(screen);
-    }
-    let full = watch(&suite.office(), COUNTY, "").await.expect_err("no seat left");
-    assert_eq!(full.code(), Code::ResourceExhausted);
-    drop(screens);
-    let name = Stream::Dispatch.name();
-    suite.js.delete_stream(name).await.expect("wiped");
-    let spec = dafei_messaging::streams::StreamSpec::new(name, Stream::Dispatch.subjects().iter().copied());
-    dafei_messaging::streams::ensure_streams(&suite.js, &[spec]).await.expect("made anew");
-    let lost = eventually(PATIENCE, "a seat is free", || async {
-        let status = watch(&suite.office(), COUNTY, &token).await.expect_err("another stream");
-        (status.code() != Code::ResourceExhausted).then_some(status)
-    })
-    .await;
-    assert_eq!((lost.code(), reason(&lost)), (Code::Aborted, "STREAM_RESTARTED".to_owned()));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -19,6 +19,7 @@ pub(crate) async fn list(caller: &Caller, region: &str, states: &[CaseState], pa
             states: states.iter().map(|state| i32::from(*state)).collect(),
             page_size,
             page_token: token,
+            filter: None,
         };
         let page = caller.cases().list_cases(request).await.expect("a page").into_inner();
         pages.push(page.cases.iter().map(|case| case.case_id.clone()).collect());
@@ -127,4 +128,32 @@ async fn a_history_comes_in_pages() {
         }
     }
     assert_eq!(sequences, [1, 2, 3]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn cases_are_narrowed_by_sector_act_source_and_time() {
+    let suite = Suite::start().await;
+    let (first, second) = (suite.report().await, suite.report().await);
+    let later = suite.advance(jiff::SignedDuration::from_hours(1));
+    let third = suite.report().await;
+    let listed = async |filter: api::CaseFilter| {
+        let request =
+            api::ListCasesRequest { region: Some(wire_region(COUNTY)), filter: Some(filter), ..Default::default() };
+        let answer = suite.office().cases().list_cases(request).await?;
+        Ok::<_, tonic::Status>(answer.into_inner().cases.into_iter().map(|case| case.case_id).collect::<Vec<_>>())
+    };
+    let ids = |cases: &[uuid::Uuid]| cases.iter().map(ToString::to_string).collect::<Vec<_>>();
+    let act = |act: &str| api::CaseFilter { act: act.to_owned(), ..Default::default() };
+    assert_eq!(listed(act("HC-3")).await.expect("a list"), ids(&[third, second, first]));
+    assert_eq!(listed(act("FW-1")).await.expect("a list"), [""; 0]);
+    let sector = api::CaseFilter { sector: "hazardous-chemicals".to_owned(), ..Default::default() };
+    assert_eq!(listed(sector).await.expect("a list").len(), 3);
+    let since = api::CaseFilter { reached_from: Some(later.into()), ..act("HC-3") };
+    assert_eq!(listed(since).await.expect("a list"), ids(&[third]));
+    let before = api::CaseFilter { reached_before: Some(later.into()), ..Default::default() };
+    assert_eq!(listed(before.clone()).await.expect("a list"), ids(&[second, first]));
+    let backwards = api::CaseFilter { reached_from: Some(later.into()), ..before };
+    assert_eq!(crate::access::reason(&listed(backwards).await.expect_err("refused")), "TIME_ORDER");
+    let mixed = api::CaseFilter { sector: "fireworks".to_owned(), ..act("HC-3") };
+    assert_eq!(crate::access::reason(&listed(mixed).await.expect_err("refused")), "ACT_NOT_OF_SECTOR");
 }

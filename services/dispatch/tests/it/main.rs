@@ -18,3 +18,4 @@ mod suite;
 mod tip_links;
 mod tips;
 mod turns;
+mod watching;

@@ -67,7 +67,7 @@ async fn the_process_starts_and_keeps_its_streams_there_and_shows_its_watermark(
     let start: jiff::Timestamp = "2026-03-02T01:00:00Z".parse().expect("an instant");
     assert_eq!((status.service.as_str(), status.exercise), ("dispatch", true));
     assert_eq!(status.done_through, Some(start.into()));
-    assert_eq!(status.consumers.len(), 3);
+    assert_eq!(status.consumers.len(), 4);
     assert!(js.get_stream("DAFEI_FEEDBACK").await.is_ok() && js.get_stream("DAFEI_DELIVERY").await.is_ok());
     let number = process.id().expect("it runs").to_string();
     let signalled = Command::new("kill").args(["-TERM", &number]).status().await.expect("kill");

@@ -34,7 +34,7 @@ use dafei_runtime::{
     },
     paths::Paths,
 };
-use dafei_shell::{ops::Progress, roster::RosterView, start::migrators, timer::Timer, watch::Watch};
+use dafei_shell::{ops::Progress, roster::RosterView, start::migrators, timer::Timer, watch::Watches};
 use dafei_testkit::{TestDb, TestNats, eventually};
 use jiff::SignedDuration;
 use tokio_util::sync::CancellationToken;
@@ -43,6 +43,8 @@ use uuid::Uuid;
 
 pub(crate) use crate::caller::{Caller, lead};
 
+/// Screens at a time.
+pub(crate) const WATCHERS: usize = 3;
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 pub(crate) const CITY: &str = "city:371300";
 pub(crate) const COUNTY: &str = "county:371302";
@@ -104,7 +106,7 @@ pub(crate) struct Suite {
     pub(crate) progress: Progress,
     minter: Minter,
     channel: Channel,
-    token: CancellationToken,
+    pub(crate) token: CancellationToken,
 }
 
 impl Drop for Suite {
@@ -186,6 +188,16 @@ impl Suite {
     }
 
     pub(crate) fn named(&self, subject: &str, role: Role, region_text: &str, agency: Option<Agency>) -> Caller {
+        self.for_a_time(subject, (role, region_text, agency), SignedDuration::from_hours(1))
+    }
+
+    /// A caller whose token is good for a time.
+    pub(crate) fn for_a_time(
+        &self,
+        subject: &str,
+        (role, region_text, agency): (Role, &str, Option<Agency>),
+        time: SignedDuration,
+    ) -> Caller {
         let token = self.minter.sign(&TokenRequest {
             subject: subject.to_owned(),
             name: None,
@@ -195,7 +207,7 @@ impl Suite {
             work_area: None,
             issuer: "issuer".to_owned(),
             audience: "dafei".to_owned(),
-            expires: SystemClock.now() + SignedDuration::from_hours(1),
+            expires: SystemClock.now() + time,
         });
         let bearer = format!("Bearer {}", token.expect("a token")).parse().expect("an ASCII header");
         Caller::new(self.channel.clone(), bearer)
@@ -359,8 +371,8 @@ async fn serve(
     let (queue, writer) = group_commit(Writer::new(Arc::clone(app)), BatchOptions::default());
     tokio::spawn(writer.run(token.clone()));
     let verifier = Verifier::from_jwks(&minter.jwks(), "issuer", "dafei").expect("keys");
-    let watch = Watch::new(js.clone(), Stream::Dispatch.name(), 3, token.clone());
-    let routes = Grpc::new(Arc::clone(app), queue, systems.clone(), watch).routes();
+    let watches = Watches::new(js.clone(), Stream::Dispatch, App::SERVICE, WATCHERS, token.clone());
+    let routes = Grpc::new(Arc::clone(app), queue, systems.clone(), watches).routes();
     let incoming = TcpIncoming::bind("127.0.0.1:0".parse().expect("an address")).expect("a port");
     let address = incoming.local_addr().expect("its address");
     let server = Server::builder().layer(AuthLayer::new(verifier, &Paths::none())).add_routes(routes);
