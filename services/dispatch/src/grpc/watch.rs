@@ -66,7 +66,7 @@ impl Follow for CaseWatch {
     }
 
     fn answer(&self, event: Event, cursor: Cursor) -> Result<Option<Self::Answer>, Fault> {
-        if !self.concerns(&event.region_path().map_err(Fault::internal)?) || matches!(event, Event::CasesAnchored(_)) {
+        if !is_of_case(&event) || !self.concerns(&event.region_path().map_err(Fault::internal)?) {
             return Ok(None);
         }
         let Some(meta) = event.meta() else { return Ok(None) };
@@ -83,4 +83,16 @@ impl Follow for CaseWatch {
     fn heartbeat(&self, cursor: Cursor) -> Self::Answer {
         api::WatchCasesResponse { watch_token: self.token(cursor), ..Default::default() }
     }
+}
+
+/// Whether an event of the stream is a case's: directives, inspections and anchors stand on the same subjects.
+const fn is_of_case(event: &Event) -> bool {
+    !matches!(
+        event,
+        Event::DirectiveIssued(_)
+            | Event::DirectiveAnswered(_)
+            | Event::DirectiveClosed(_)
+            | Event::DailyWorkReported(_)
+            | Event::CasesAnchored(_)
+    )
 }

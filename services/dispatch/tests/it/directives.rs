@@ -10,7 +10,7 @@ use uuid::Uuid;
 use crate::{
     access::reason,
     suite::{CITY, COUNTY, Caller, OTHER_COUNTY, OTHER_TOWNSHIP, Suite, TOWNSHIP, VILLAGE, new_id, wire_region},
-    turns,
+    turns, watching,
 };
 
 fn post(role: Role, place: &str, agency: Option<Agency>) -> types::Post {
@@ -304,6 +304,17 @@ async fn directives_are_listed_newest_first_by_command_by_addressee_and_by_case(
     let page = chief.directives().list_directives(of_region(COUNTY, Unspecified)).await.expect("a page").into_inner();
     let other = api::ListDirectivesRequest { page_token: page.next_page_token, ..of_region(COUNTY, Open) };
     assert_eq!(refused(list(&chief, other).await).1, "INVALID_PAGE_TOKEN");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_screen_that_follows_cases_is_told_of_no_directive() {
+    let suite = Suite::start().await;
+    let token = watching::listed_by(&suite.office()).await;
+    let mut screen = watching::watch(&suite.office(), COUNTY, &token).await.expect("a screen");
+    issue(&commander(&suite), draft(&suite, &[])).await.expect("given");
+    suite.messages(Stream::Dispatch.name(), 1).await;
+    let case = suite.report().await;
+    assert_eq!(watching::next(&mut screen).await.0.case_id, case.to_string(), "and not the directive before it");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -19,9 +19,9 @@ use crate::{
     tips::Tip,
 };
 
-type Changes = Streaming<api::WatchCasesResponse>;
+pub(crate) type Changes = Streaming<api::WatchCasesResponse>;
 
-async fn watch(caller: &Caller, region: &str, token: &str) -> Result<Changes, Status> {
+pub(crate) async fn watch(caller: &Caller, region: &str, token: &str) -> Result<Changes, Status> {
     let request = api::WatchCasesRequest { region: Some(wire_region(region)), watch_token: token.to_owned() };
     Ok(caller.inboxes().watch_cases(request).await?.into_inner())
 }
@@ -31,7 +31,7 @@ async fn message(changes: &mut Changes) -> Result<Option<api::WatchCasesResponse
 }
 
 /// The next change with the token behind it; heartbeats are passed over.
-async fn next(changes: &mut Changes) -> (api::WatchCasesResponse, String) {
+pub(crate) async fn next(changes: &mut Changes) -> (api::WatchCasesResponse, String) {
     loop {
         let message = message(changes).await.expect("goes on").expect("goes on");
         if !message.case_id.is_empty() {
@@ -52,9 +52,13 @@ fn expected(case: Uuid, sequence: i64, fact: &str) -> (String, i64, String) {
 
 /// The watch token of the centre's inbox, once there is one.
 async fn listed(suite: &Suite) -> String {
+    listed_by(&suite.centre()).await
+}
+
+pub(crate) async fn listed_by(caller: &Caller) -> String {
     eventually(PATIENCE, "a watch token", || async {
         let request = api::ListInboxRequest { kind: InboxKind::Open.into(), ..Default::default() };
-        let page = suite.centre().inboxes().list_inbox(request).await.expect("a page").into_inner();
+        let page = caller.inboxes().list_inbox(request).await.expect("a page").into_inner();
         (!page.watch_token.is_empty()).then_some(page.watch_token)
     })
     .await
