@@ -120,10 +120,12 @@ impl Register {
         known.map_or_else(|| Login::new(&format!("{agency}_{level}_{region}")), |known| known.login.clone())
     }
 
-    /// Adds a system, or takes what is new of it.
+    /// Adds a system, or takes what is new of it. A change of its login that was begun goes on: its client may have gone over already.
     pub fn put(&mut self, system: AgencySystem) {
+        let begun =
+            self.agencies.iter().find(|known| known.unit() == system.unit()).and_then(|known| known.next.clone());
         self.agencies.retain(|known| known.unit() != system.unit());
-        self.agencies.push(system);
+        self.agencies.push(AgencySystem { next: system.next.or(begun), ..system });
         self.agencies.sort_by_key(AgencySystem::unit);
     }
 
@@ -316,6 +318,15 @@ mod tests {
         assert!(!after.contains("postal-password") && after.contains(&next.password));
         let third = register.rotate("postal_county_371302").expect("begun");
         assert_eq!((next.user.as_str(), third.user.as_str()), ("postal_county_371302_b", "postal_county_371302"));
+    }
+
+    #[test]
+    fn a_system_that_is_registered_again_while_its_login_is_changed_keeps_both() {
+        let mut register = register();
+        let next = register.rotate("postal_county_371302").expect("begun");
+        register.put(system("postal", "postal-password"));
+        assert_eq!(register.rotate("postal_county_371302").expect("still begun"), next);
+        assert!(register.accounts().contains(&next.password), "its client may have gone over already");
     }
 
     #[test]
