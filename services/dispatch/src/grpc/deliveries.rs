@@ -7,7 +7,12 @@ use dafei_contracts::{
     dispatch::v1::{self as api, delivery_service_server::DeliveryService},
 };
 use dafei_dispatch_core::case::{Case, Instruction, Means, Step};
-use dafei_kernel::{ids, region::Region, role::Role, time::Instant};
+use dafei_kernel::{
+    ids,
+    region::{Level, Region},
+    role::Role,
+    time::Instant,
+};
 use dafei_runtime::{
     identity::{Principal, principal},
     status::Fault,
@@ -41,10 +46,14 @@ fn unit(instruction: &Instruction) -> (String, String, String) {
 }
 
 impl Grpc {
-    /// The region asked for, in the caller's scope.
+    /// The region asked for, in the caller's scope: a township, a county or a city. A case is told apart by these alone, and a village asked for
+    /// would be answered with all there is.
     fn asked(&self, caller: &Principal, wire: Option<&dafei_contracts::types::v1::Region>) -> Result<Region, Fault> {
         let region = convert::region("region", wire).map_err(faults::convert)?;
         scope::require_region(caller, &self.app.roster.current(), "region", &region)?;
+        if matches!(region.level(), Level::Village | Level::WorkArea) {
+            return Err(Fault::field("region.level", "WRONG_LEVEL", "is below a township", "应为乡镇、县或市"));
+        }
         Ok(region)
     }
 

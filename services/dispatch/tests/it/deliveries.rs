@@ -11,7 +11,7 @@ use crate::{
     access::reason,
     agency_systems::System,
     caller::{Caller, lead},
-    suite::{CITY, COUNTY, OTHER_COUNTY, PATIENCE, Suite, TOWNSHIP, new_id, wire_region},
+    suite::{CITY, COUNTY, OTHER_COUNTY, PATIENCE, Suite, TOWNSHIP, VILLAGE, WORK_AREA, new_id, wire_region},
 };
 
 async fn way(caller: &Caller, instruction: &str) -> api::Delivery {
@@ -125,4 +125,24 @@ async fn all_of_a_region_is_sent_once_more_in_one_call_and_a_replay_sends_none_a
         assert_eq!(way(&suite.office(), id).await.resent.len(), 1, "once");
     }
     assert_eq!(undelivered(&suite.centre(), TOWNSHIP, "").await.expect("a list").len(), 5, "of its own cases");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_village_or_a_work_area_is_not_answered_with_what_lies_outside_it() {
+    let suite = Suite::start().await;
+    let case = suite.assigned().await;
+    for below in [VILLAGE, WORK_AREA] {
+        assert_eq!(
+            reason(&undelivered(&suite.centre(), below, "").await.expect_err("below a township")),
+            "WRONG_LEVEL"
+        );
+        let request = api::RetryDeliveriesRequest {
+            request_id: new_id(),
+            region: Some(wire_region(below)),
+            agency: String::new(),
+        };
+        let refused = suite.centre().deliveries().retry_deliveries(request).await.expect_err("below a township");
+        assert_eq!((refused.code(), reason(&refused)), (Code::InvalidArgument, "WRONG_LEVEL".to_owned()));
+    }
+    assert!(way(&suite.office(), &lead(&case).instruction_id).await.resent.is_empty(), "nothing was sent");
 }
