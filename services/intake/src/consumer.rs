@@ -1,5 +1,6 @@
-//! Dispatch's events: an outcome waits in its village to be published (clause C5), a tip was verified (clause D3), an agency's own system told of
-//! an inspection (clause B5). Its other events change nothing here; a case's closing follows from what the village itself did.
+//! Dispatch's events: an outcome waits in its village to be published (clause C5), a case ended above the village or is taken up again, a tip
+//! was verified (clause D3), an agency's own system told of an inspection (clause B5). Its other events change nothing here; a case's closing
+//! follows from what the village itself did.
 
 use std::sync::Arc;
 
@@ -103,14 +104,25 @@ pub(crate) fn retry(failure: BatchFailure) -> HandlerError {
 }
 
 fn effect(delivered: &Delivered) -> Result<Option<Effect>, EventError> {
-    Ok(match Event::from_json(&delivered.event_type, &delivered.payload)? {
-        Some(Event::OutcomeAvailable(event)) => Some(Effect::Order(Order {
-            case: convert::uuid("case_id", &event.case_id)?,
-            command: Command::LearnOutcome { public_text: event.public_text },
+    let order = |case_id: &str, command: Command| -> Result<Option<Effect>, EventError> {
+        Ok(Some(Effect::Order(Order {
+            case: convert::uuid("case_id", case_id)?,
+            command,
             actor: None,
             expected_version: None,
             traceparent: delivered.traceparent.clone(),
-        })),
+        })))
+    };
+    Ok(match Event::from_json(&delivered.event_type, &delivered.payload)? {
+        Some(Event::OutcomeAvailable(event)) => {
+            order(&event.case_id, Command::LearnOutcome { public_text: event.public_text })?
+        }
+        Some(Event::CaseMerged(event)) => {
+            let into = convert::uuid("into_case_id", &event.into_case_id)?;
+            order(&event.case_id, Command::LearnMerging { into, reason: event.reason })?
+        }
+        Some(Event::CaseWithdrawn(event)) => order(&event.case_id, Command::LearnWithdrawal { reason: event.reason })?,
+        Some(Event::CaseReopened(event)) => order(&event.case_id, Command::LearnReopening)?,
         Some(Event::TipVerified(event)) => {
             Some(Effect::Verdict(convert::uuid("tip_id", &event.tip_id)?, verdict(&event)?))
         }

@@ -76,7 +76,11 @@ pub(crate) fn translate(suspicion: &Suspicion, event: &Event) -> Option<Public> 
             evidence_ids: wire::ids(&help.evidence),
         }
         .into(),
-        Event::OutcomeLearned { .. } | Event::CrimeSuspected { .. } => return None,
+        Event::OutcomeLearned { .. }
+        | Event::CrimeSuspected { .. }
+        | Event::CaseMerged { .. }
+        | Event::CaseWithdrawn { .. }
+        | Event::CaseReopened => return None,
         Event::Published { text, evidence } => {
             ev::ResultPublished { meta: None, case_id, text: text.clone(), evidence_ids: wire::ids(evidence) }.into()
         }

@@ -95,6 +95,8 @@ pub(crate) fn suspicion(suspicion: &Suspicion) -> api::Suspicion {
         posted_text: suspicion.state.posted_text().unwrap_or_default().to_owned(),
         version: suspicion.version,
         suspected_crime: suspicion.suspected_crime,
+        end_reason: suspicion.state.end_reason().unwrap_or_default().to_owned(),
+        ended_above: suspicion.state.ended_above(),
         merged_into: suspicion.state.merged_into().map(|into| into.to_string()).unwrap_or_default(),
     }
 }

@@ -58,7 +58,10 @@ impl Order {
             | Command::ReportUp(_)
             | Command::Withdraw { .. }
             | Command::Merge { .. }
-            | Command::LearnOutcome { .. } => &[],
+            | Command::LearnOutcome { .. }
+            | Command::LearnMerging { .. }
+            | Command::LearnWithdrawal { .. }
+            | Command::LearnReopening => &[],
         }
     }
 

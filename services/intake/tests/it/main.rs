@@ -7,6 +7,7 @@ mod claims;
 mod counter;
 mod daily_work;
 mod duplicates;
+mod ended_above;
 mod enterprise;
 mod evidence;
 mod images;

@@ -174,6 +174,20 @@ pub enum Command {
         /// Text for the notice board.
         public_text: String,
     },
+    /// Dispatch tells that the case which it became ended in another one of the same matter.
+    LearnMerging {
+        /// The case that goes on; it need not have come from a village.
+        into: Uuid,
+        /// Why they are the same.
+        reason: String,
+    },
+    /// Dispatch tells that the centre or the office withdrew the case.
+    LearnWithdrawal {
+        /// Why.
+        reason: String,
+    },
+    /// Dispatch tells that the closed case is taken up again.
+    LearnReopening,
     /// The result hangs on the notice board (clause C5).
     Publish {
         /// The text as posted.

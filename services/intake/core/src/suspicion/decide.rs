@@ -68,6 +68,9 @@ fn fields(command: &Command) -> Result<(), Reason> {
         | Command::Merge { .. }
         | Command::Help(_)
         | Command::LearnOutcome { .. }
+        | Command::LearnMerging { .. }
+        | Command::LearnWithdrawal { .. }
+        | Command::LearnReopening
         | Command::Publish { .. } => Ok(()),
     }
 }

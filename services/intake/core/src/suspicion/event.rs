@@ -80,6 +80,20 @@ pub enum Event {
         /// Text for the notice board.
         public_text: String,
     },
+    /// Dispatch told that the case ended in another one. Kept, not published, as the next two: they are dispatch's facts.
+    CaseMerged {
+        /// The case that goes on.
+        into: Uuid,
+        /// Why they are the same.
+        reason: String,
+    },
+    /// Dispatch told that the case was withdrawn.
+    CaseWithdrawn {
+        /// Why.
+        reason: String,
+    },
+    /// Dispatch told that the case is taken up again: another outcome is to be waited for and to be published.
+    CaseReopened,
     /// The result hangs on the board. Stops P1.
     Published {
         /// The text as posted.
@@ -90,8 +104,7 @@ pub enum Event {
 }
 
 impl Event {
-    /// Whether nothing can follow it, but for a reopening of what was closed in the village, and for help and a new outcome in what was
-    /// published.
+    /// Whether nothing can follow it, but for a reopening of what was closed in the village or published, and for help in what was published.
     #[must_use]
     pub const fn is_terminal(&self) -> bool {
         matches!(
@@ -99,6 +112,8 @@ impl Event {
             Self::Revisited { stopped: true, .. }
                 | Self::Withdrawn { .. }
                 | Self::Merged { .. }
+                | Self::CaseMerged { .. }
+                | Self::CaseWithdrawn { .. }
                 | Self::Published { .. }
         )
     }
@@ -106,7 +121,14 @@ impl Event {
     /// Whether the bus gets to know it.
     #[must_use]
     pub const fn is_public(&self) -> bool {
-        !matches!(self, Self::OutcomeLearned { .. } | Self::CrimeSuspected { .. })
+        !matches!(
+            self,
+            Self::OutcomeLearned { .. }
+                | Self::CrimeSuspected { .. }
+                | Self::CaseMerged { .. }
+                | Self::CaseWithdrawn { .. }
+                | Self::CaseReopened
+        )
     }
 
     /// What tells a step apart from every other: its kind and what it says, not who took it or when. The same step taken on a second
@@ -128,6 +150,9 @@ impl Event {
             Self::Withdrawn { reason } => ids::derived(&["withdrawn", reason]),
             Self::Merged { into, reason } => ids::derived(&["merged", &into.to_string(), reason]),
             Self::Published { text, evidence } => ids::derived(&["published", text, &joined(evidence)]),
+            // What was published before it says nothing of what is published after it, in the same words or in others.
+            Self::CaseReopened => ids::derived(&["case-reopened"]),
+            Self::CaseMerged { .. } | Self::CaseWithdrawn { .. } => return None,
             Self::Recorded(_) | Self::CrimeSuspected { .. } | Self::Helped(_) | Self::OutcomeLearned { .. } => {
                 return None;
             }

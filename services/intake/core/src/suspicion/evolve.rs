@@ -41,10 +41,18 @@ fn next(state: State, event: &Event) -> State {
         Event::ReportedUp { route, direct } => {
             State::ReportedUp { up: GoneUp { route: *route, direct: direct.clone() } }
         }
-        Event::Withdrawn { reason } => State::Withdrawn { reason: reason.clone() },
-        Event::Merged { into, reason } => State::Merged { into: *into, reason: reason.clone() },
+        Event::Withdrawn { reason } | Event::CaseWithdrawn { reason } => {
+            State::Withdrawn { reason: reason.clone(), up: gone_up(state) }
+        }
+        Event::Merged { into, reason } | Event::CaseMerged { into, reason } => {
+            State::Merged { into: *into, reason: reason.clone(), up: gone_up(state) }
+        }
+        Event::CaseReopened => match state {
+            State::Published { up, .. } => State::ReportedUp { up },
+            other => other,
+        },
         Event::OutcomeLearned { public_text } => match state {
-            State::ReportedUp { up } | State::OutcomeAvailable { up, .. } | State::Published { up, .. } => {
+            State::ReportedUp { up } | State::OutcomeAvailable { up, .. } => {
                 State::OutcomeAvailable { up, public_text: public_text.clone() }
             }
             other => other,
@@ -53,5 +61,12 @@ fn next(state: State, event: &Event) -> State {
             State::OutcomeAvailable { up, public_text } => State::Published { up, public_text, posted: text.clone() },
             other => other,
         },
+    }
+}
+
+fn gone_up(state: State) -> Option<GoneUp> {
+    match state {
+        State::ReportedUp { up } | State::OutcomeAvailable { up, .. } | State::Published { up, .. } => Some(up),
+        _ => None,
     }
 }

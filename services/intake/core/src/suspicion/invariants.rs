@@ -47,15 +47,14 @@ fn recorded_once(suspicion: &Suspicion, history: &[Event]) -> bool {
         && history.iter().filter(recorded).count() == 1
 }
 
-/// What follows an end: a reopening follows a closing in the village, help a publication; nothing else follows anything.
+/// What follows an end: a reopening follows a closing in the village or a publication, help a publication; nothing else follows anything.
 fn nothing_after_the_end(suspicion: &Suspicion, history: &[Event]) -> bool {
     let mut end: Option<&Event> = None;
     for event in history {
         match (end, event) {
             (None, _) | (Some(Event::Published { .. }), Event::Helped(_)) => {}
-            // What was closed in the village goes on after all; a case that was published is taken up again by those who handled it.
             (Some(Event::Revisited { .. }), Event::Reopened { .. })
-            | (Some(Event::Published { .. }), Event::OutcomeLearned { .. }) => end = None,
+            | (Some(Event::Published { .. }), Event::CaseReopened) => end = None,
             (Some(_), _) => return false,
         }
         if event.is_terminal() {
@@ -81,20 +80,10 @@ fn each_step_once(history: &[Event]) -> bool {
         |event| matches!(event, Event::Reopened { .. }),
         |event| matches!(event, Event::Merged { .. }),
     ];
-    kinds.iter().all(|kind| history.iter().filter(|event| kind(event)).count() <= 1) && published_once_each(history)
-}
-
-/// Each outcome is published at most once.
-fn published_once_each(history: &[Event]) -> bool {
-    let mut waiting = false;
-    history.iter().all(|event| match event {
-        Event::OutcomeLearned { .. } => {
-            waiting = true;
-            true
-        }
-        Event::Published { .. } => std::mem::take(&mut waiting),
-        _ => true,
-    })
+    let count = |kind: fn(&Event) -> bool| history.iter().filter(|event| kind(event)).count();
+    let published = count(|event| matches!(event, Event::Published { .. }));
+    // Once for each time that the case was closed.
+    published <= 1 + count(|event| matches!(event, Event::CaseReopened)) && kinds.iter().all(|kind| count(*kind) <= 1)
 }
 
 fn in_order(history: &[Event]) -> bool {
@@ -175,6 +164,9 @@ fn proofs_are_there(history: &[Event]) -> bool {
         | Event::Withdrawn { .. }
         | Event::Merged { .. }
         | Event::Helped(_)
+        | Event::CaseMerged { .. }
+        | Event::CaseWithdrawn { .. }
+        | Event::CaseReopened
         | Event::OutcomeLearned { .. } => true,
     })
 }

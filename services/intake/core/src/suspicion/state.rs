@@ -158,13 +158,19 @@ pub enum State {
     Withdrawn {
         /// Why.
         reason: String,
+        /// How it had gone up, where the centre or the office withdrew it; none where the village did.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        up: Option<GoneUp>,
     },
-    /// Another report goes on in its place. The end.
+    /// Another report or case goes on in its place. The end.
     Merged {
         /// The one that goes on.
         into: Uuid,
         /// Why they are the same.
         reason: String,
+        /// How it had gone up, where its case ended in another; none where the reports were merged before.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        up: Option<GoneUp>,
     },
 }
 
@@ -272,13 +278,8 @@ impl State {
     pub const fn gone_up(&self) -> Option<&GoneUp> {
         match self {
             Self::ReportedUp { up } | Self::OutcomeAvailable { up, .. } | Self::Published { up, .. } => Some(up),
-            Self::Recorded
-            | Self::Notified
-            | Self::Heeded
-            | Self::Refused
-            | Self::ClosedAtVillage { .. }
-            | Self::Withdrawn { .. }
-            | Self::Merged { .. } => None,
+            Self::Withdrawn { up, .. } | Self::Merged { up, .. } => up.as_ref(),
+            Self::Recorded | Self::Notified | Self::Heeded | Self::Refused | Self::ClosedAtVillage { .. } => None,
         }
     }
 
@@ -286,6 +287,21 @@ impl State {
     #[must_use]
     pub const fn merged_into(&self) -> Option<Uuid> {
         if let Self::Merged { into, .. } = self { Some(*into) } else { None }
+    }
+
+    /// Why it was withdrawn or merged, once it is.
+    #[must_use]
+    pub const fn end_reason(&self) -> Option<&str> {
+        match self {
+            Self::Withdrawn { reason, .. } | Self::Merged { reason, .. } => Some(reason.as_str()),
+            _ => None,
+        }
+    }
+
+    /// Whether the centre or an office ended it, not the village.
+    #[must_use]
+    pub const fn ended_above(&self) -> bool {
+        matches!(self, Self::Withdrawn { up: Some(_), .. } | Self::Merged { up: Some(_), .. })
     }
 
     /// The text as it was posted, once it is.

@@ -44,6 +44,11 @@ pub(super) fn step(suspicion: &Suspicion, command: &Command, context: &Context<'
             Ok(vec![Event::Helped(help.clone())])
         }
         Command::LearnOutcome { public_text } => learn_outcome(&suspicion.state, public_text),
+        Command::LearnMerging { into, reason } => {
+            above(kind, || Event::CaseMerged { into: *into, reason: reason.clone() })
+        }
+        Command::LearnWithdrawal { reason } => above(kind, || Event::CaseWithdrawn { reason: reason.clone() }),
+        Command::LearnReopening => Ok(reopened_above(kind)),
         Command::Publish { text, evidence } => {
             let event = Event::Published { text: text.clone(), evidence: evidence.clone() };
             once(suspicion, event, || publish(kind))
@@ -89,6 +94,9 @@ fn before_going_up(kind: StateKind) -> Result<(), Reason> {
 
 /// Who handles the case can be helped, also after its result was published.
 fn given_help(suspicion: &Suspicion, at: Instant) -> Result<(), Reason> {
+    if suspicion.state.ended_above() {
+        return not_ended(suspicion.state.kind());
+    }
     if suspicion.state.gone_up().is_none() {
         return not_ended(suspicion.state.kind()).and(Err(Reason::NotReportedUp));
     }
@@ -214,8 +222,9 @@ fn learn_outcome(state: &State, public_text: &str) -> Result<Vec<Event>, Reason>
     match state {
         State::ReportedUp { .. } => Ok(learned()),
         State::OutcomeAvailable { public_text: known, .. } if known == public_text => Ok(Vec::new()),
-        // Published already: the case was taken up again, and its new outcome is to be published too.
-        State::OutcomeAvailable { .. } | State::Published { .. } => Ok(learned()),
+        State::OutcomeAvailable { .. } => Ok(learned()),
+        // A repeat; a case that is taken up again says so first.
+        State::Published { .. } => Ok(Vec::new()),
         State::Recorded
         | State::Notified
         | State::Heeded
@@ -224,4 +233,22 @@ fn learn_outcome(state: &State, public_text: &str) -> Result<Vec<Event>, Reason>
         | State::Withdrawn { .. }
         | State::Merged { .. } => Err(Reason::NotReportedUp),
     }
+}
+
+/// The case ended above the village: in another one, or withdrawn. What the village itself had ended stays as it is.
+fn above(kind: StateKind, event: impl FnOnce() -> Event) -> Result<Vec<Event>, Reason> {
+    match kind {
+        StateKind::ReportedUp | StateKind::OutcomeAvailable => Ok(vec![event()]),
+        StateKind::Published | StateKind::Withdrawn | StateKind::Merged => Ok(Vec::new()),
+        StateKind::Recorded
+        | StateKind::Notified
+        | StateKind::Heeded
+        | StateKind::Refused
+        | StateKind::ClosedAtVillage => Err(Reason::NotReportedUp),
+    }
+}
+
+/// Only what was published waits for nothing; in every other state the outcome is still to come, or never will.
+fn reopened_above(kind: StateKind) -> Vec<Event> {
+    if kind == StateKind::Published { vec![Event::CaseReopened] } else { Vec::new() }
 }

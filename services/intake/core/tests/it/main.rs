@@ -8,6 +8,7 @@ mod fixture;
 mod notices;
 mod roster;
 mod roster_changes;
+mod suspicion_above;
 mod suspicion_cases;
 mod suspicion_properties;
 mod suspicion_rules;

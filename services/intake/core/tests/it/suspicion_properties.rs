@@ -64,6 +64,10 @@ fn command() -> impl Strategy<Value = Command> {
             Command::Help(Box::new(Help { id: Uuid::from_u128(9), agency, note, at, evidence }))
         }),
         3 => text.clone().prop_map(|public_text| Command::LearnOutcome { public_text }),
+        1 => (7_u128..9, text.clone())
+            .prop_map(|(into, reason)| Command::LearnMerging { into: Uuid::from_u128(into + 100), reason }),
+        1 => text.clone().prop_map(|reason| Command::LearnWithdrawal { reason }),
+        2 => Just(Command::LearnReopening),
         3 => (text, photos()).prop_map(|(text, evidence)| Command::Publish { text, evidence }),
     ]
 }
@@ -134,6 +138,8 @@ proptest! {
             let before = run.suspicion.clone();
             let _ = run.give(&command);
             let merged = run.suspicion.as_ref().is_some_and(|one| one.state.kind() == StateKind::Merged);
+            // What is up already was merged above the village, if at all.
+            let before = before.filter(|before| before.state.gone_up().is_none());
             if let (Some(before), true, Some(target)) = (before, merged, &run.target) {
                 let target_goes_up = rules.must_go_up(target) || target.state.gone_up().is_some();
                 prop_assert!(!rules.must_go_up(&before) || target_goes_up);

@@ -251,8 +251,7 @@ fn an_outcome_comes_to_what_went_up_and_repeats_change_nothing() {
             Err(NotReportedUp),
             Ok(OutcomeAvailable),
             Ok(OutcomeAvailable),
-            // The case was taken up again: its new outcome is to be published too.
-            Ok(OutcomeAvailable),
+            Ok(Published),
             Err(NotReportedUp),
             Err(NotReportedUp),
             Err(NotReportedUp),
@@ -262,15 +261,6 @@ fn an_outcome_comes_to_what_went_up_and_repeats_change_nothing() {
     assert_eq!(run.give(&outcome("已取缔")), Ok(0));
     assert_eq!(run.give(&outcome("已取缔，并处罚款")), Ok(1));
     assert_eq!(run.suspicion.expect("there").state.public_text(), Some("已取缔，并处罚款"));
-}
-
-#[test]
-fn the_outcome_of_a_case_that_was_taken_up_again_is_published_again() {
-    let mut run = in_state(Published);
-    assert_eq!(run.give(&outcome("再次取缔")), Ok(1));
-    assert_eq!(run.give(&outcome("再次取缔")), Ok(0));
-    assert_eq!(run.give(&in_other_words(&publish())), Ok(1));
-    assert_eq!(run.suspicion.expect("there").state.kind(), Published);
 }
 
 #[test]
