@@ -8,4 +8,5 @@ mod intake_columns;
 mod intake_events;
 mod scope;
 mod table;
+mod turns;
 mod world;

@@ -72,6 +72,9 @@ fn legs<'a>(rule: &Rule, facts: &'a CaseFacts, calendar: &Calendar) -> Vec<Leg<'
             let mut first: BTreeMap<i64, (Uuid, &Fact)> = BTreeMap::new();
             for start in starts {
                 let Some(assignment) = start.what.assignment() else { continue };
+                if !rule.own_finding && was_found_by(facts, start, assignment.instruction) {
+                    continue;
+                }
                 if !first.values().any(|(known, _)| *known == assignment.instruction) {
                     first.insert(start.sequence, (assignment.instruction, start));
                 }
@@ -85,6 +88,15 @@ fn legs<'a>(rule: &Rule, facts: &'a CaseFacts, calendar: &Calendar) -> Vec<Leg<'
             legs
         }
     }
+}
+
+/// Whether nothing was instructed: its agency had found the act itself (clause C19).
+fn was_found_by(facts: &CaseFacts, told: &Fact, instruction: Uuid) -> bool {
+    facts.iter().any(|fact| {
+        fact.source == told.source
+            && fact.sequence < told.sequence
+            && matches!(&fact.what, What::InstructionDelivered { own: true, assignment, .. } if assignment.instruction == instruction)
+    })
 }
 
 /// The runnings of a clock for one instruction: one, and another for each extension that was asked before the limit then in force. The one

@@ -115,6 +115,8 @@ pub struct Rule {
     pub loop_owner: OwnerRef,
     /// How its runnings are told apart.
     pub legs: Legs,
+    /// Whether an agency's own finding starts it, too (clause C19).
+    pub own_finding: bool,
     /// What starts it.
     pub start: Vec<FactKind>,
     /// What settles it.

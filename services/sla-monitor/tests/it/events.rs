@@ -178,6 +178,20 @@ impl Case {
         self.tell("dispatch", when, None, event)
     }
 
+    /// An instruction for work that is to be done again.
+    pub(crate) fn delivered_again(self, when: &str, assignee: ev::Assignee) -> Self {
+        let event = ev::InstructionDelivered {
+            case_id: self.case_id(),
+            assignee: Some(assignee),
+            tier: ev::Tier::County.into(),
+            leg: 2,
+            delivered_at: stamp(when),
+            rework: true,
+            ..Default::default()
+        };
+        self.tell("dispatch", when, None, event)
+    }
+
     pub(crate) fn responded(self, when: &str, assignee: ev::Assignee) -> Self {
         let event = ev::DepartmentResponded {
             case_id: self.case_id(),
@@ -215,6 +229,56 @@ impl Case {
         let event =
             ev::FedBack { case_id: self.case_id(), leg: 1, tier: ev::Tier::County.into(), ..Default::default() };
         self.tell("dispatch", when, None, event).closed(when)
+    }
+
+    /// A county's department found it itself.
+    pub(crate) fn own_finding(self, when: &str, finder: ev::Assignee) -> Self {
+        let tier = ev::Tier::County.into();
+        let event = ev::CaseOpened {
+            case_id: self.case_id(),
+            tier,
+            sector: "fireworks".to_owned(),
+            reached_at: stamp(when),
+            finder: Some(finder.clone()),
+            ..Default::default()
+        };
+        let delivered = ev::InstructionDelivered {
+            case_id: self.case_id(),
+            assignee: Some(finder),
+            tier,
+            leg: 1,
+            delivered_at: stamp(when),
+            means: ev::DeliveryMeans::OwnFinding.into(),
+            ..Default::default()
+        };
+        self.tell("dispatch", when, None, event).tell("dispatch", when, None, delivered)
+    }
+
+    pub(crate) fn rework(self, when: &str, rejected: ev::Assignee, assignee: ev::Assignee) -> Self {
+        let event = ev::ReworkOrdered {
+            case_id: self.case_id(),
+            rejected: Some(rejected),
+            assignee: Some(assignee),
+            leg: 2,
+            tier: ev::Tier::County.into(),
+            ..Default::default()
+        };
+        self.tell("dispatch", when, None, event)
+    }
+
+    pub(crate) fn merged_above(self, when: &str) -> Self {
+        let event = ev::CaseMerged {
+            case_id: self.case_id(),
+            into_case_id: Uuid::nil().to_string(),
+            tier: ev::Tier::County.into(),
+            ..Default::default()
+        };
+        self.tell("dispatch", when, None, event)
+    }
+
+    pub(crate) fn reopened_above(self, when: &str) -> Self {
+        let event = ev::CaseReopened { case_id: self.case_id(), tier: ev::Tier::County.into(), ..Default::default() };
+        self.tell("dispatch", when, None, event)
     }
 
     pub(crate) fn closed(self, when: &str) -> Self {

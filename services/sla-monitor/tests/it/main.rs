@@ -9,5 +9,6 @@ mod events;
 mod firing;
 mod process;
 mod shown;
+mod turns;
 mod watched;
 mod world;

@@ -55,9 +55,15 @@ struct Entry {
     direct: String,
     loop_owner: String,
     legs: String,
+    #[serde(default = "yes")]
+    own_finding: bool,
     start: Vec<String>,
     stop: Vec<String>,
     cancel: Vec<String>,
+}
+
+const fn yes() -> bool {
+    true
 }
 
 /// The longest that the document allows; none where it says 立即 or 及时, or nothing.
@@ -129,6 +135,7 @@ fn rule(entry: &Entry, percent: u8) -> Result<Rule, String> {
             "instruction" => Legs::Instruction,
             other => return Err(format!("{other:?} is no way to tell runnings apart")),
         },
+        own_finding: entry.own_finding,
         start: kinds(&entry.start)?,
         stop: kinds(&entry.stop)?,
         cancel: kinds(&entry.cancel)?,

@@ -92,6 +92,12 @@ fn what_an_agency_found_itself_is_its_own_to_settle_and_nobody_else_is_blamed() 
     let county = Story::default().tell(0, opened(Tier::County)).tell(0, own(Tier::County, lead(1, 1))).ledger();
     let [result] = county.as_slice() else { panic!("one clock alone: {county:?}") };
     assert_eq!((result.clock, &result.loop_owner), (Clock::K3, &lead(1, 1).post));
+    let reported = Story::default()
+        .tell(0, opened(Tier::County))
+        .tell(0, own(Tier::County, lead(1, 1)))
+        .result(HOUR, lead(1, 1))
+        .ledger();
+    assert_eq!(ends(&reported, Clock::K4), [], "nobody waits for word of it, of an interim result neither");
 }
 
 #[test]
