@@ -13,8 +13,8 @@ from .say import Stop, line, step
 
 MIGRATIONS = ("crates/messaging", "crates/shell", "services/dispatch")
 GENERATORS = ("dispatch_fill.sql", "dispatch_fill.rs", "dispatch_models.rs")
-# What a generated case takes on disk with its history, in bytes; the template and its copy are both there, and the anchor's leaves.
-BYTES_PER_CASE = 12_000
+# What a generated case takes on disk with its history, in bytes, as measured; the template and its copy are both there.
+BYTES_PER_CASE = 13_500
 
 
 def run(rest: "list[str]") -> None:

@@ -15,7 +15,7 @@ const REACHED: &str = "to_char(l.reached AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH2
 /// The tables that are filled, and what in them is each case's own: columns with their SQL.
 fn own_columns() -> [(&'static str, Value); 5] {
     let body = format!(
-        "replace(replace(replace(replace(replace(replace(b.text, '@case@', l.id::text), '@instruction@', l.instruction::text), \
+        "replace(replace(replace(replace(replace(replace(b.text, '@case@', l.id::text), '@instruction@', left(l.instruction::text, 34)), \
          '@village@', v.village), '@township@', v.township), '@county@', v.county), '@reached@', {REACHED})::jsonb"
     );
     let region = "CASE WHEN m.region = b.model_county THEN v.county WHEN m.region = b.model_township THEN v.township ELSE m.region END";
@@ -30,7 +30,7 @@ fn own_columns() -> [(&'static str, Value); 5] {
         ),
         (
             "instruction",
-            json!({"id": "l.instruction", "case_id": "l.id", "county": "v.county", "township": "v.township", "region": region,
+            json!({"id": "(left(l.instruction::text, 34) || lpad(m.ordinal::text, 2, '0'))::uuid", "case_id": "l.id", "county": "v.county", "township": "v.township", "region": region,
                    "issued_at": "l.reached", "assumed_at": "l.reached + interval '1 day'"}),
         ),
         ("desk", json!({"case_id": "l.id", "region": region, "since": "l.reached"})),

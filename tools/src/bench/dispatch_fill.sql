@@ -7,17 +7,27 @@ SELECT (row_number() OVER (PARTITION BY c.closed ORDER BY c.state))::int AS numb
        c.village AS model_village, c.township AS model_township, c.county AS model_county,
        replace(encode(uuid_send(c.id), 'hex'), '-', '') AS id_bytes, encode(convert_to(c.id::text, 'UTF8'), 'hex') AS id_text,
        -- What is each case's own becomes a mark; a region's code begins with its parent's, so the longest goes first.
-       replace(replace(replace(replace(replace(replace(c.body::text,
-           c.id::text, '@case@'), coalesce(i.id::text, '@none@'), '@instruction@'),
+       replace(replace(replace(replace(replace(c.body::text, c.id::text, '@case@'),
            c.village, '@village@'), c.township, '@township@'), c.county, '@county@'),
            '"reached_at": ' || (c.body #> '{facts,reached_at}')::text, '"reached_at": "@reached@"') AS text,
        c.body ->> 'since' AS since, c.body #>> '{instructions,0,issued_at}' AS issued
-FROM case_file c LEFT JOIN instruction i ON i.case_id = c.id
+FROM case_file c
 WHERE c.id = ANY (current_setting('bench.models')::uuid[]);
+-- An instruction's id ends in two digits that tell it from the others of its case.
+DO $$
+DECLARE one record;
+BEGIN
+    FOR one IN SELECT case_id, id, row_number() OVER (PARTITION BY case_id ORDER BY id) AS ordinal
+               FROM instruction JOIN bench_model ON model_id = case_id LOOP
+        UPDATE bench_model SET text = replace(text, one.id::text, '@instruction@' || lpad(one.ordinal::text, 2, '0'))
+        WHERE model_id = one.case_id;
+    END LOOP;
+END $$;
 UPDATE bench_model SET text = replace(replace(text, coalesce(since, '@none@'), '@reached@'), coalesce(issued, '@none@'), '@reached@');
 
 CREATE UNLOGGED TABLE bench_case_file AS SELECT c.*, m.number, m.is_closed FROM case_file c JOIN bench_model m ON m.model_id = c.id;
-CREATE UNLOGGED TABLE bench_instruction AS SELECT i.*, m.number, m.is_closed FROM instruction i JOIN bench_model m ON m.model_id = i.case_id;
+CREATE UNLOGGED TABLE bench_instruction AS
+SELECT i.*, row_number() OVER (PARTITION BY i.case_id ORDER BY i.id) AS ordinal, m.number, m.is_closed FROM instruction i JOIN bench_model m ON m.model_id = i.case_id;
 CREATE UNLOGGED TABLE bench_desk AS SELECT d.*, m.number, m.is_closed FROM desk d JOIN bench_model m ON m.model_id = d.case_id;
 CREATE UNLOGGED TABLE bench_event_log AS SELECT e.*, m.number, m.is_closed FROM event_log e JOIN bench_model m ON m.model_id = e.aggregate_id;
 CREATE UNLOGGED TABLE bench_consumer_mark AS
