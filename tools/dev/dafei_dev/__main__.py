@@ -10,7 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from . import check, prepare, processes, provision, servers, signals, suite
+from . import bench_dispatch, check, prepare, processes, provision, servers, signals, suite
 from .home import ROOT, SERVICES, TOOLS, Home
 from .say import Stop, line
 
@@ -65,6 +65,8 @@ def bench(_: Home, options: argparse.Namespace) -> None:
         os.environ["DAFEI_GRPC_TIMEOUT_SECONDS"] = "600"
         rest = [*rest, "--data", str(provision.divisions())]
     suite.build()
+    if rest[:1] == ["dispatch"]:
+        return bench_dispatch.run(rest[1:])
     home = check.fresh_home(TOOLS / "suite-bench")
     try:
         suite.start(home, "system", roster=not national)
@@ -125,7 +127,7 @@ def parser() -> argparse.ArgumentParser:
     add("down", down, "stops the suite").add_argument("--wipe", action="store_true", help="and removes its data")
     add("demo", demo, "plays the demo; the exit status tells whether all went as it should")
     add("test", lambda _, options: check.test(options.rest), "runs every check and test").add_argument("rest", nargs="*")
-    command = add("bench", bench, "measures: loop, intake, patrols (--scale N), roster")
+    command = add("bench", bench, "measures: loop, intake, patrols (--scale N), dispatch (--scale 1m|10m), roster")
     command.add_argument("rest", nargs=argparse.REMAINDER)
     for name, text in (
         ("token", "prints a token: --role ROLE --region LEVEL:CODE [--agency AGENCY]"),

