@@ -8,7 +8,7 @@ use futures::StreamExt;
 use jiff::SignedDuration;
 use serde_json::{Value, json};
 
-use crate::suite::{COUNTY, PATIENCE, Suite, TOWNSHIP, lead, region, streams};
+use crate::suite::{COUNTY, PATIENCE, Suite, TOWNSHIP, lead, new_id, region, streams};
 
 /// What an agency's client does that only knows NATS.
 pub(crate) struct System {
@@ -117,6 +117,40 @@ async fn a_department_does_its_part_over_nats_alone() {
         _ => None,
     });
     assert_eq!(delivered, Some(ev::DeliveryMeans::Consumer));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_of_the_fourteen_agencies_hears_of_its_case_and_of_no_other() {
+    let suite = Suite::start().await;
+    let mut systems = Vec::new();
+    for agency in Agency::ALL {
+        systems.push(System::register(&suite, *agency).await);
+    }
+    assert_eq!(systems.len(), 14);
+    let mut expected = Vec::new();
+    for agency in Agency::ALL {
+        let case = suite.escalated().await;
+        let request = api::AssignDepartmentRequest {
+            request_id: new_id(),
+            case_id: case.to_string(),
+            lead: agency.code().to_owned(),
+            deviation_reason: "该单位最先到场".to_owned(),
+            text: "依法查处".to_owned(),
+            ..Default::default()
+        };
+        let assigned = suite.office().county().assign_department(request).await.expect("assigned").into_inner();
+        let case = assigned.case.expect("a case");
+        let posts = case.instructions.iter().filter_map(|one| one.post.as_ref());
+        let given: Vec<_> = posts.map(|post| post.agency.as_str()).collect();
+        assert_eq!(given, [agency.code()], "nobody else is instructed");
+        expected.push(lead(&case).instruction_id.clone());
+    }
+    for (system, id) in systems.iter().zip(&expected) {
+        let (kind, instruction) = system.next().await;
+        assert_eq!(kind, "dafei.events.v1.Instruction");
+        assert_eq!(instruction["instructionId"], json!(id), "{}", system.agency.code());
+        assert_eq!(instruction["assignee"]["post"]["agency"], json!(system.agency.code()));
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
