@@ -1,6 +1,7 @@
 //! Filling a wiped NATS again.
 
 use bytes::Bytes;
+use dafei_contracts::{Event, events::v1 as ev};
 use dafei_messaging::{event::NewEvent, log};
 use dafei_testkit::{TestDb, TestNats};
 use dafei_tools::client::Service;
@@ -40,4 +41,56 @@ async fn the_events_of_a_service_s_log_are_in_its_stream_again() {
     assert_eq!(first.subject.as_str(), "dafei.v1.roster._._.snapshot");
     assert_eq!(stream.cached_info().state.messages, 2);
     assert!(!refill("police").await.status.success(), "there is no such service");
+}
+
+/// An event of an instruction, as dispatch logs it for one agency.
+fn for_agency(number: u128, sequence: i64, kind: &str, event: &Event) -> NewEvent {
+    NewEvent {
+        stream: "DAFEI_AGENCY",
+        subject: format!("dafei.v1.agency.energy.county.371302.{kind}"),
+        event_type: event.kind().event_type.to_owned(),
+        source: "dafei/dispatch".to_owned(),
+        aggregate_id: Uuid::from_u128(number),
+        sequence,
+        event_id: Uuid::from_u128(number * 10 + u128::from(sequence.unsigned_abs())),
+        recorded_at: instant("2026-11-23T08:00:00Z"),
+        traceparent: None,
+        payload: event.to_json().expect("JSON").into(),
+    }
+}
+
+#[tokio::test]
+async fn an_agency_finds_its_open_instructions_again_and_none_that_it_has_acknowledged() {
+    let (db, nats) = (TestDb::new(&[&dafei_messaging::MIGRATOR]).await, TestNats::start().await);
+    let id = |number: u128| Uuid::from_u128(number).to_string();
+    let instruction = |number: u128| ev::Instruction { instruction_id: id(number), ..Default::default() }.into();
+    let receipt = |number: u128, status: ev::ReceiptStatus| {
+        ev::Receipt { instruction_id: id(number), status: status.into(), ..Default::default() }.into()
+    };
+    let (acknowledged, refused, untouched) = (1, 2, 3);
+    let told = [
+        for_agency(acknowledged, 1, "instruction", &instruction(acknowledged)),
+        for_agency(refused, 1, "instruction", &instruction(refused)),
+        for_agency(acknowledged, 2, "receipt", &receipt(acknowledged, ev::ReceiptStatus::Accepted)),
+        for_agency(refused, 2, "receipt", &receipt(refused, ev::ReceiptStatus::Rejected)),
+        for_agency(untouched, 1, "instruction", &instruction(untouched)),
+    ];
+    let mut tx = db.pool.begin().await.expect("a transaction");
+    log::append(&mut tx, &told).await.expect("logged");
+    tx.commit().await.expect("committed");
+    let suite = FakeSuite::start("2026-11-23T08:00:00Z").await;
+    let mut command = suite.tool(&["refill", Service::Dispatch.name()]);
+    command.env("DAFEI_NATS_URL", nats.url()).env("DAFEI_DISPATCH_DATABASE_URL", &db.url);
+    let output = command.output().await.expect("the binary runs");
+    assert!(output.status.success(), "{output:?}");
+    let stream = nats.jetstream().await.get_stream("DAFEI_AGENCY").await.expect("the stream");
+    let mut found = Vec::new();
+    for sequence in 1..=stream.cached_info().state.messages {
+        let message = stream.get_raw_message(sequence).await.expect("a message");
+        match Event::from_json("dafei.events.v1.Instruction", &message.payload) {
+            Ok(Some(Event::Instruction(event))) => found.push(event.instruction_id),
+            other => panic!("not an instruction: {other:?}"),
+        }
+    }
+    assert_eq!(found, [id(refused), id(untouched)]);
 }

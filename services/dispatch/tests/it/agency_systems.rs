@@ -120,7 +120,7 @@ async fn a_department_does_its_part_over_nats_alone() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn each_of_the_fourteen_agencies_hears_of_its_case_and_of_no_other() {
+async fn each_of_the_fourteen_agencies_hears_of_the_case_it_leads_and_of_nobody_elses_part() {
     let suite = Suite::start().await;
     let mut systems = Vec::new();
     for agency in Agency::ALL {
@@ -140,16 +140,19 @@ async fn each_of_the_fourteen_agencies_hears_of_its_case_and_of_no_other() {
         };
         let assigned = suite.office().county().assign_department(request).await.expect("assigned").into_inner();
         let case = assigned.case.expect("a case");
-        let posts = case.instructions.iter().filter_map(|one| one.post.as_ref());
-        let given: Vec<_> = posts.map(|post| post.agency.as_str()).collect();
-        assert_eq!(given, [agency.code()], "nobody else is instructed");
         expected.push(lead(&case).instruction_id.clone());
     }
     for (system, id) in systems.iter().zip(&expected) {
-        let (kind, instruction) = system.next().await;
-        assert_eq!(kind, "dafei.events.v1.Instruction");
-        assert_eq!(instruction["instructionId"], json!(id), "{}", system.agency.code());
-        assert_eq!(instruction["assignee"]["post"]["agency"], json!(system.agency.code()));
+        // The table adds co-handlers to some cases; those instructions come on the same queue.
+        loop {
+            let (kind, instruction) = system.next().await;
+            assert_eq!(kind, "dafei.events.v1.Instruction");
+            assert_eq!(instruction["assignee"]["post"]["agency"], json!(system.agency.code()));
+            if instruction["assignee"]["lead"] == json!(true) {
+                assert_eq!(instruction["instructionId"], json!(id), "{}", system.agency.code());
+                break;
+            }
+        }
     }
 }
 
