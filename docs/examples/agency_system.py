@@ -27,7 +27,7 @@ class AgencySystem:
         self.queue = await jetstream.pull_subscribe_bind(known["durable"], stream=known["stream"])
 
     async def messages(self):
-        """Instructions and receipts, in order. Acknowledge what has been taken down: that is the delivery."""
+        """Instructions, receipts and notices, in order. Acknowledge what has been taken down: that is the delivery."""
         while True:
             try:
                 for message in await self.queue.fetch(10, timeout=5):

@@ -239,13 +239,13 @@ catalogue! {
     MeasureRecorded: Dispatch, ByTier, "measure-recorded", "";
     AuthorityDeclined: Dispatch, Township, "authority-declined", "T2 cancelled, T3 +";
     Escalated: Dispatch, County, "escalated", "T1 -, T3 -, K1 +";
-    DepartmentInstructed: Dispatch, ByTier, "department-instructed", "K1 -";
-    DepartmentResponded: Dispatch, ByTier, "department-responded", "K2 -";
-    AssignmentReturned: Dispatch, ByTier, "assignment-returned", "K2, K3 cancelled, K1 + (lead's: new leg)";
+    DepartmentInstructed: Dispatch, ByTier, "department-instructed", "K1 - (county)";
+    DepartmentResponded: Dispatch, ByTier, "department-responded", "K2 - (county)";
+    AssignmentReturned: Dispatch, ByTier, "assignment-returned", "K2, K3 cancelled, K1 + (lead's at the county: new leg)";
     ExtensionRequested: Dispatch, ByTier, "extension-requested", "";
     ExtensionDecided: Dispatch, ByTier, "extension-decided", "moves K3 when granted";
-    ReworkOrdered: Dispatch, ByTier, "rework-ordered", "T2, K3: new leg with the new instruction's delivery; K4 cancelled";
-    FedBack: Dispatch, ByTier, "fed-back", "K4 -";
+    ReworkOrdered: Dispatch, ByTier, "rework-ordered", "T2, K3: new leg with the new instruction's delivery; K4 cancelled (county)";
+    FedBack: Dispatch, ByTier, "fed-back", "K4 - (county)";
     OutcomeAvailable: Dispatch, Township, "outcome-available", "P1 + where the case came from a village";
     TipVerified: Dispatch, ByTier, "tip-verified", "";
     ComplianceRecorded: Dispatch, ByTier, "compliance-recorded", "";

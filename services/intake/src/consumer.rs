@@ -118,7 +118,9 @@ fn effect(delivered: &Delivered) -> Result<Option<Effect>, EventError> {
             order(&event.case_id, Command::LearnOutcome { public_text: event.public_text })?
         }
         Some(Event::CaseMerged(event)) => {
-            let into = convert::uuid("into_case_id", &event.into_case_id)?;
+            // Empty where those who see the one that ended may not know of the other.
+            let into = Some(event.into_case_id.as_str()).filter(|id| !id.is_empty());
+            let into = into.map(|id| convert::uuid("into_case_id", id)).transpose()?;
             order(&event.case_id, Command::LearnMerging { into, reason: event.reason })?
         }
         Some(Event::CaseWithdrawn(event)) => order(&event.case_id, Command::LearnWithdrawal { reason: event.reason })?,

@@ -56,8 +56,11 @@ def demo(home: Home, _: argparse.Namespace) -> None:
 
 def bench(_: Home, options: argparse.Namespace) -> None:
     os.environ["DAFEI_PROFILE"] = "release"
-    provision.everything()
     rest = options.rest
+    if rest[:1] == ["dispatch"]:
+        # A wrong scale is refused before anything is built.
+        bench_dispatch.check_options(rest[1:])
+    provision.everything()
     national = rest[:1] == ["roster"]
     if national:
         # A rehearsal of the country: all its cities in one deployment, and one call that takes as long as the import.

@@ -52,6 +52,10 @@ def run(rest: "list[str]") -> None:
         servers.stop_postgres(home)
 
 
+def check_options(rest: "list[str]") -> None:
+    _cases(_options(rest).scale)
+
+
 def _options(rest: "list[str]") -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="./dev bench dispatch")
     parser.add_argument("--scale", default="1m", help="how many cases: 20k, 1m, 10m")

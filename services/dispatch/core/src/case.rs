@@ -47,7 +47,7 @@ pub use instruction::{
 };
 pub use invariants::{Broken, check};
 pub use open_step::OpenStep;
-pub use record::{Exposure, Reopening, Supervision, Urging};
+pub use record::{Exposure, Reopening, Supervision, Urging, believed as accident_believed};
 pub use rejection::{Obstacle, Reason, Rejection};
 pub use stage::{Stage, StageKind, Tier};
 pub use tip::{Conclusion, Link, Tip, Verdict, link};

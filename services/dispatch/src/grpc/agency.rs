@@ -94,7 +94,7 @@ impl AgencyService for Grpc {
         scope::require(caller, ROLES)?;
         let id = convert::uuid("instruction_id", &body.instruction_id).map_err(faults::convert)?;
         let mut case = self.own_case(caller, id).await?;
-        if case.instruction(id).is_some_and(|one| one.delivery.is_none() && one.is_open()) {
+        if case.instruction(id).is_some_and(|one| one.arrival().is_none() && one.is_open()) {
             let action = to_instruction(caller, &body.instruction_id, Step::Deliver(Means::Rpc))?;
             let _: api::Instruction = self.write(Write { request: None, action }).await?;
             case = self.own_case(caller, id).await?;

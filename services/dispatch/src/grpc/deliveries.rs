@@ -166,8 +166,8 @@ impl DeliveryService for Grpc {
                 self.write(write(caller, "RetryDelivery", &own, &one, action)?).await;
             match answer {
                 Ok(_) => sent.push(id),
-                // It arrived or ended meanwhile.
-                Err(Fault::FailedPrecondition { .. }) => {}
+                // It arrived or ended meanwhile; or it is an office's order, which is not the township's to repeat.
+                Err(Fault::FailedPrecondition { .. } | Fault::PermissionDenied { .. }) => {}
                 Err(fault) => return Err(fault.into()),
             }
         }

@@ -6,7 +6,7 @@ use dafei_contracts::{
     events::v1 as ev,
     types::v1 as types,
 };
-use dafei_dispatch_core::case::{Command, Facts, Finder, Source};
+use dafei_dispatch_core::case::{self, Command, Facts, Finder, Source};
 use dafei_kernel::{
     conduct::Accident,
     owner::Post,
@@ -17,7 +17,7 @@ use dafei_runtime::{identity::Principal, status::Fault};
 use dafei_shell::{faults, scope};
 use uuid::Uuid;
 
-use super::{Grpc, order};
+use super::{Grpc, order, rejected};
 use crate::{
     app::Action,
     opening::{self, Opening, Said},
@@ -39,7 +39,11 @@ impl Grpc {
             return Err(Fault::field("office", "NOT_YOURS", "is not the caller's to open at", "不能在该单位立案"));
         }
         let accident = match (source, &body.accident) {
-            (Source::Accident, wire) => Some(accident(wire.as_ref())?),
+            (Source::Accident, wire) => {
+                let accident = accident(wire.as_ref())?;
+                case::accident_believed(&accident, self.app.clock.now()).map_err(|why| rejected(&why))?;
+                Some(accident)
+            }
             (_, None) => None,
             (_, Some(_)) => {
                 return Err(Fault::field("accident", "NOT_ALLOWED", "is an accident's", "来源为事故时才填写"));

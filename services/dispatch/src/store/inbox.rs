@@ -209,13 +209,14 @@ pub(crate) async fn alike(
     limit: i64,
 ) -> sqlx::Result<Vec<Case>> {
     let bodies = sqlx::query_scalar!(
-        r#"SELECT body AS "body!: Json<Case>" FROM (
+        r#"SELECT DISTINCT ON (reached_at, id) body AS "body!: Json<Case>" FROM (
                (SELECT id, reached_at, body FROM case_file WHERE county = $1 AND act = $2 AND reached_at >= $3
                 ORDER BY reached_at DESC, id DESC LIMIT $5)
                UNION ALL
                (SELECT id, reached_at, body FROM case_file
-                WHERE credit_code = $4 AND reached_at >= $3 AND county = $1 AND act IS DISTINCT FROM $2
-                ORDER BY reached_at DESC, id DESC LIMIT $5)) alike"#,
+                WHERE credit_code = $4 AND reached_at >= $3 AND county = $1
+                ORDER BY reached_at DESC, id DESC LIMIT $5)) alike
+           ORDER BY reached_at DESC, id DESC"#,
         county.code().as_str(),
         act,
         PgInstant(since) as PgInstant,

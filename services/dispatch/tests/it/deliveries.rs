@@ -93,6 +93,19 @@ async fn what_did_not_arrive_is_listed_also_once_its_delivery_was_assumed_and_is
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_is_read_only_after_its_delivery_was_assumed_has_arrived() {
+    let suite = Suite::start().await;
+    let case = suite.assigned().await;
+    let (id, office) = (lead(&case).instruction_id.clone(), suite.office());
+    suite.advance(SignedDuration::from_mins(31));
+    eventually(PATIENCE, "the clocks run", || async { way(&office, &id).await.assumed.then_some(()) }).await;
+    assert!(undelivered(&office, COUNTY, "").await.expect("a list").contains(&id));
+    suite.department(Agency::EmergencyManagement).read(&id).await.expect("read");
+    assert_eq!(way(&office, &id).await.state(), DeliveryState::Seen);
+    assert!(!undelivered(&office, COUNTY, "").await.expect("a list").contains(&id));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_was_seen_is_not_played_to_its_agency_again() {
     let suite = Suite::start().await;
     let case = suite.assigned().await;

@@ -262,6 +262,13 @@ async fn an_accident_opens_a_case_with_its_harm_on_record() {
         major_impact: true,
         description: "非法充装点燃爆".to_owned(),
     };
+    let ahead = (suite.app.clock.now() + SignedDuration::from_hours(1)).into();
+    let tomorrow = types::Accident { happened_at: Some(ahead), ..accident.clone() };
+    let request = api::OpenCaseRequest { accident: Some(tomorrow), ..opening(ev::CaseSource::Accident) };
+    assert_eq!(refused(open(&suite.office(), request).await), pair(Code::InvalidArgument, "TIME_IN_FUTURE"));
+    let list = api::ListCasesRequest { region: Some(wire_region(COUNTY)), ..Default::default() };
+    let cases = suite.office().cases().list_cases(list).await.expect("a list").into_inner().cases;
+    assert!(cases.is_empty(), "nothing is left of it: {cases:?}");
     let request = api::OpenCaseRequest { accident: Some(accident), ..opening(ev::CaseSource::Accident) };
     let case = open(&suite.office(), request).await.expect("opened");
     assert_eq!(case.accident.as_ref().map(|accident| accident.deaths), Some(1));

@@ -44,10 +44,11 @@ pub(crate) async fn insert(
 pub(crate) async fn find(pool: &PgPool, receipt: &Receipt) -> sqlx::Result<Option<Secret>> {
     let row = sqlx::query!(
         r#"SELECT s.salt, s.code_hash, t.state, r.number AS "number?"
-           FROM tip_secret s JOIN tip t ON t.id = s.tip_id LEFT JOIN reward r ON r.tip_id = t.id AND r.state <> $2
+           FROM tip_secret s JOIN tip t ON t.id = s.tip_id LEFT JOIN reward r ON r.tip_id = t.id AND r.state <> ALL($2)
            WHERE s.receipt = $1"#,
         receipt.as_str(),
-        rewards::state::WITHDRAWN
+        // An expired one is not to be fetched: nobody goes to the bank for nothing.
+        &[rewards::state::WITHDRAWN, rewards::state::EXPIRED]
     )
     .fetch_optional(pool)
     .await?;

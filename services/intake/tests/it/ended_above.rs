@@ -49,6 +49,15 @@ async fn the_village_sees_that_its_case_was_merged_or_withdrawn_above() {
 }
 
 #[tokio::test]
+async fn a_case_that_ended_in_one_the_village_may_not_know_of_is_merged_all_the_same() {
+    let world = World::start().await;
+    let id = world.up().await;
+    world.dispatch_tells(&id, 1, merged(&id, "")).await;
+    let ended = world.until(&id, api::SuspicionState::Merged).await;
+    assert_eq!((ended.merged_into.as_str(), ended.end_reason.as_str(), ended.ended_above), ("", "同一处窝点", true));
+}
+
+#[tokio::test]
 async fn a_reopened_case_waits_for_another_outcome_and_is_published_again() {
     let world = World::start().await;
     let id = world.up().await;

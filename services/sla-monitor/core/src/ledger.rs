@@ -94,7 +94,7 @@ fn legs<'a>(rule: &Rule, facts: &'a CaseFacts, calendar: &Calendar) -> Vec<Leg<'
 fn was_found_by(facts: &CaseFacts, told: &Fact, instruction: Uuid) -> bool {
     facts.iter().any(|fact| {
         fact.source == told.source
-            && fact.sequence < told.sequence
+            && fact.sequence <= told.sequence
             && matches!(&fact.what, What::InstructionDelivered { own: true, assignment, .. } if assignment.instruction == instruction)
     })
 }

@@ -104,7 +104,10 @@ pub fn posts(case: &Case, command: &Command) -> Vec<Post> {
             working.chain(centre).chain(above(case)).collect()
         }
         // Whoever ordered it, or the offices above.
-        Command::Instruction { step: Step::Resend { .. }, .. } => centre.into_iter().chain(above(case)).collect(),
+        Command::Instruction { step: Step::Resend { .. }, id } => {
+            let of_township = case.instruction(*id).is_some_and(|instruction| instruction.tier() == Tier::Township);
+            centre.filter(|_| of_township).into_iter().chain(above(case)).collect()
+        }
         Command::Instruction { id, .. } => {
             case.instruction(*id).map(|instruction| instruction.post.clone()).into_iter().collect()
         }

@@ -38,9 +38,12 @@ pub(super) fn withdraw(case: &Case, context: &Context<'_>) -> Vec<Event> {
     vec![closed(case.tier(), Cause::Withdrawn, "", context.at)]
 }
 
-/// What an office or an agency opened here it may take back until there is a result.
+/// What an office or an agency opened here it may take back until there is a result, but not with what others reported and ended in it.
 pub(super) fn take_back(case: &Case, reason: &str, context: &Context<'_>) -> Result<Vec<Event>, Rejection> {
     without_result(case)?;
+    if !case.duplicates.is_empty() {
+        return Err(Rejection::stage(Reason::HasMergedCases, case.stage.kind()));
+    }
     Ok(vec![closed(case.tier(), Cause::Withdrawn, reason, context.at)])
 }
 

@@ -99,11 +99,20 @@ fn not_merged(case: &Case) -> Result<(), Rejection> {
     if case.merged_into().is_none() { Ok(()) } else { Err(Rejection::stage(Reason::CaseClosed, case.stage.kind())) }
 }
 
-pub(super) fn accident(case: &Case, accident: &Accident, context: &Context<'_>) -> Result<Vec<Event>, Rejection> {
-    not_merged(case)?;
-    if accident.happened_at.duration_since(context.now) > TOLERANCE {
+/// Whether an accident can be recorded at this instant: with its case's opening it is asked before the case is there.
+///
+/// # Errors
+/// `TIME_IN_FUTURE` more than five minutes ahead.
+pub fn believed(accident: &Accident, now: Instant) -> Result<(), Rejection> {
+    if accident.happened_at.duration_since(now) > TOLERANCE {
         return Err(Rejection::field(Reason::TimeInFuture, "accident.happened_at"));
     }
+    Ok(())
+}
+
+pub(super) fn accident(case: &Case, accident: &Accident, context: &Context<'_>) -> Result<Vec<Event>, Rejection> {
+    not_merged(case)?;
+    believed(accident, context.now)?;
     if case.accident.as_ref() == Some(accident) {
         return Ok(Vec::new());
     }

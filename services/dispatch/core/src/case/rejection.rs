@@ -71,6 +71,8 @@ pub enum Reason {
     PathDoesNotFit,
     /// There is a result already: it can no longer be merged or taken back.
     HasResult,
+    /// Other cases ended in it: their reports would be lost.
+    HasMergedCases,
     /// A case cannot end in itself.
     SameCase,
     /// The other case is another office's.
@@ -131,7 +133,7 @@ pub enum Reason {
 
 impl Reason {
     /// All reasons.
-    pub const ALL: [Self; 60] = [
+    pub const ALL: [Self; 61] = [
         Self::NoSuchCase,
         Self::CaseClosed,
         Self::AlreadyInstructed,
@@ -164,6 +166,7 @@ impl Reason {
         Self::NoRoute,
         Self::PathDoesNotFit,
         Self::HasResult,
+        Self::HasMergedCases,
         Self::SameCase,
         Self::OtherCounty,
         Self::MergeDownwards,
@@ -230,6 +233,7 @@ impl Reason {
             Self::NoRoute => "NO_ROUTE",
             Self::PathDoesNotFit => "PATH_DOES_NOT_FIT",
             Self::HasResult => "HAS_RESULT",
+            Self::HasMergedCases => "HAS_MERGED_CASES",
             Self::SameCase => "SAME_CASE",
             Self::OtherCounty => "OTHER_COUNTY",
             Self::MergeDownwards => "MERGE_DOWNWARDS",
@@ -297,6 +301,7 @@ impl Reason {
             Self::NoRoute => "派单表没有对应的牵头部门",
             Self::PathDoesNotFit => "所属区划不一致",
             Self::HasResult => "已有处置结果，不能再并案或撤回",
+            Self::HasMergedCases => "已有其他案件并入，不能撤回",
             Self::SameCase => "不能并入自身",
             Self::OtherCounty => "两个案件不属于同一县（市、区）",
             Self::MergeDownwards => "县级受理的案件不能并入乡镇案件",

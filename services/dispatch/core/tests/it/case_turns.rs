@@ -280,6 +280,9 @@ fn what_was_opened_in_error_is_taken_back_until_there_is_a_result() {
     run.must(assign());
     run.step(run.lead(), submit()).expect("a result");
     assert_eq!(reason(run.go(&take_back)), Reason::HasResult);
+    let mut joined = opened(opened_facts(Tier::County));
+    joined.must(Command::Absorb { case: Uuid::from_u128(77), tips: Vec::new() });
+    assert_eq!(reason(joined.go(&take_back)), Reason::HasMergedCases, "what others reported would end with it");
     let mut early = opened(opened_facts(Tier::County));
     early.must(take_back);
     assert!(matches!(early.case().stage, Stage::Closed { cause: Cause::Withdrawn, .. }));
@@ -288,6 +291,9 @@ fn what_was_opened_in_error_is_taken_back_until_there_is_a_result() {
 #[test]
 fn who_is_not_the_steps_post_is_told_what_of_him_does_not_fit() {
     let run = Run::assigned();
+    let again = Command::Instruction { id: run.lead(), step: Step::Resend { by: office(Tier::County) } };
+    assert_eq!(may(&office(Tier::County), run.case(), &again), Ok(()));
+    assert!(may(&office(Tier::Township), run.case(), &again).is_err(), "it was the county's order");
     let step = Command::Instruction { id: run.lead(), step: Step::Accept };
     let lead = agency_post(Tier::County, Agency::EmergencyManagement);
     let elsewhere = |post: &Post| {

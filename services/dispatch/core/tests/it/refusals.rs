@@ -144,14 +144,15 @@ fn head(text: &mut String, title: &str, intro: &str, columns: &[String]) {
 fn by_stage(text: &mut String) {
     let columns: Vec<String> =
         ["RPC".to_owned()].into_iter().chain(StageKind::ALL.map(|stage| format!("`{}`", stage.code()))).collect();
-    let intro = "A den's case that a village reported, and the post that may give the command. ✓: it is taken.";
+    let intro = "A den's case that a village reported, and the post that may give the command. ✓: it is taken; \
+                 nobody: no post may give it to such a case.";
     head(text, "By the state of the case", intro, &columns);
     let names: Vec<&str> = commands(&run_to(StageKind::AtCentre)).into_iter().map(|(name, _)| name).collect();
     for (place, name) in names.iter().enumerate() {
         let answers = StageKind::ALL.map(|stage| {
             let mut run = run_to(stage);
             let (_, command) = commands(&run).swap_remove(place);
-            cell(&run.go(&command))
+            if posts(run.case(), &command).is_empty() { "nobody".to_owned() } else { cell(&run.go(&command)) }
         });
         row(text, [format!("`{name}`")].into_iter().chain(answers));
     }
@@ -174,20 +175,21 @@ fn by_instruction(text: &mut String) {
 
 fn by_post(text: &mut String) {
     let starts = [
-        ("of a village's report", Run::opened(den(), true)),
-        ("opened at a county's office", opened(Tier::County)),
-        ("opened at the city's office", opened(Tier::City)),
+        ("of a village's report", StageKind::ALL.map(run_to).into()),
+        ("opened at a county's office", vec![opened(Tier::County)]),
+        ("opened at the city's office", vec![opened(Tier::City)]),
     ];
     let columns: Vec<String> =
         ["RPC".to_owned()].into_iter().chain(starts.iter().map(|(title, _)| format!("Case {title}"))).collect();
-    let intro = "The roles whose post, with the case's own region, may give the command. An agency's steps are its own unit's. Another post gets \
+    let intro = "The roles whose post, with the case's own region, may give the command. An agency's steps are its own unit's; \
+                 each agency with an instruction may also record accidents and accessories. Of a report: in any of its states. Another post gets \
                  `PERMISSION_DENIED`, and what of it does not fit:";
     head(text, "By the post", intro, &columns);
-    let names: Vec<&str> = commands(&starts[0].1).into_iter().map(|(name, _)| name).collect();
+    let names: Vec<&str> = commands(&starts[0].1[0]).into_iter().map(|(name, _)| name).collect();
     for (place, name) in names.iter().enumerate() {
-        let roles = starts.iter().map(|(_, run)| {
-            let (_, command) = commands(run).swap_remove(place);
-            let roles: Vec<&str> = posts(run.case(), &command).iter().map(|post| post.role.code()).collect();
+        let roles = starts.iter().map(|(_, runs)| {
+            let of = |run| posts(Run::case(run), &commands(run).swap_remove(place).1);
+            let roles: Vec<&str> = runs.iter().flat_map(of).map(|post| post.role.code()).collect();
             if roles.is_empty() { "nobody".to_owned() } else { dedup(roles).join(", ") }
         });
         row(text, [format!("`{name}`")].into_iter().chain(roles));
@@ -200,8 +202,10 @@ fn by_post(text: &mut String) {
     }
 }
 
+/// Each once, in the order in which it came first.
 fn dedup(mut roles: Vec<&str>) -> Vec<&str> {
-    roles.dedup();
+    let mut seen = std::collections::BTreeSet::new();
+    roles.retain(|role| seen.insert(*role));
     roles
 }
 

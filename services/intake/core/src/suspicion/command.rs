@@ -176,8 +176,8 @@ pub enum Command {
     },
     /// Dispatch tells that the case which it became ended in another one of the same matter.
     LearnMerging {
-        /// The case that goes on; it need not have come from a village.
-        into: Uuid,
+        /// The case that goes on; it need not have come from a village. None where the village may not know of it.
+        into: Option<Uuid>,
         /// Why they are the same.
         reason: String,
     },

@@ -82,8 +82,8 @@ pub enum Event {
     },
     /// Dispatch told that the case ended in another one. Kept, not published, as the next two: they are dispatch's facts.
     CaseMerged {
-        /// The case that goes on.
-        into: Uuid,
+        /// The case that goes on; none where the village may not know of it.
+        into: Option<Uuid>,
         /// Why they are the same.
         reason: String,
     },

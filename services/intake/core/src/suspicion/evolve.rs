@@ -44,9 +44,10 @@ fn next(state: State, event: &Event) -> State {
         Event::Withdrawn { reason } | Event::CaseWithdrawn { reason } => {
             State::Withdrawn { reason: reason.clone(), up: gone_up(state) }
         }
-        Event::Merged { into, reason } | Event::CaseMerged { into, reason } => {
-            State::Merged { into: *into, reason: reason.clone(), up: gone_up(state) }
+        Event::Merged { into, reason } => {
+            State::Merged { into: Some(*into), reason: reason.clone(), up: gone_up(state) }
         }
+        Event::CaseMerged { into, reason } => State::Merged { into: *into, reason: reason.clone(), up: gone_up(state) },
         Event::CaseReopened => match state {
             State::Published { up, .. } => State::ReportedUp { up },
             other => other,

@@ -164,8 +164,8 @@ pub enum State {
     },
     /// Another report or case goes on in its place. The end.
     Merged {
-        /// The one that goes on.
-        into: Uuid,
+        /// The one that goes on; none where the village may not know of it.
+        into: Option<Uuid>,
         /// Why they are the same.
         reason: String,
         /// How it had gone up, where its case ended in another; none where the reports were merged before.
@@ -286,7 +286,7 @@ impl State {
     /// The report that goes on in its place, once it is merged.
     #[must_use]
     pub const fn merged_into(&self) -> Option<Uuid> {
-        if let Self::Merged { into, .. } = self { Some(*into) } else { None }
+        if let Self::Merged { into, .. } = self { *into } else { None }
     }
 
     /// Why it was withdrawn or merged, once it is.

@@ -8,7 +8,7 @@ use crate::fixture::{Run, help, in_state, outcome, publish};
 const INTO: Uuid = Uuid::from_u128(77);
 
 fn merged() -> Command {
-    Command::LearnMerging { into: INTO, reason: "与信访件为同一处".to_owned() }
+    Command::LearnMerging { into: Some(INTO), reason: "与信访件为同一处".to_owned() }
 }
 
 fn withdrawn() -> Command {

@@ -65,7 +65,7 @@ fn command() -> impl Strategy<Value = Command> {
         }),
         3 => text.clone().prop_map(|public_text| Command::LearnOutcome { public_text }),
         1 => (7_u128..9, text.clone())
-            .prop_map(|(into, reason)| Command::LearnMerging { into: Uuid::from_u128(into + 100), reason }),
+            .prop_map(|(into, reason)| Command::LearnMerging { into: Some(Uuid::from_u128(into + 100)), reason }),
         1 => text.clone().prop_map(|reason| Command::LearnWithdrawal { reason }),
         2 => Just(Command::LearnReopening),
         3 => (text, photos()).prop_map(|(text, evidence)| Command::Publish { text, evidence }),
