@@ -15,7 +15,7 @@ use uuid::Uuid;
 use crate::{
     access::reason,
     caller::{Caller, lead},
-    suite::{CITY, COUNTY, OTHER_COUNTY, OTHER_TOWNSHIP, PATIENCE, Suite, TOWNSHIP, den, enterprise, region},
+    suite::{CITY, COUNTY, OTHER_COUNTY, OTHER_TOWNSHIP, PATIENCE, Suite, TOWNSHIP, enterprise, region},
 };
 
 async fn inbox(caller: &Caller, kind: InboxKind) -> Vec<api::InboxItem> {
