@@ -352,5 +352,5 @@ async fn a_replica_follows_a_replacement_and_a_restart_takes_the_file_only_when_
     let other = open(config::ROUTING.replacen("本通知二", "通知二", 1)).await.expect_err("another text");
     assert!(other.to_string().contains("2026.1"), "{other}");
     let broken = open(changed("2028.1", "[\"FW-3\"]", "[\"FW-77\"]")).await.expect_err("a broken file does not start");
-    assert!(broken.to_string().contains("FW-77"), "{broken}");
+    assert!(format!("{broken:#}").contains("FW-77"), "{broken:#}");
 }
