@@ -274,6 +274,8 @@ catalogue! {
     Settled: Sla, Sla, "settled", "";
     Cancelled: Sla, Sla, "cancelled", "";
     Annulled: Sla, Sla, "annulled", "";
+    Extended: Sla, Sla, "extended", "";
+    Provisional: Sla, Sla, "provisional", "";
 }
 
 impl Event {
@@ -384,6 +386,8 @@ impl Event {
             Self::Settled(event) => &event.obligation,
             Self::Cancelled(event) => &event.obligation,
             Self::Annulled(event) => &event.obligation,
+            Self::Extended(event) => &event.obligation,
+            Self::Provisional(event) => &event.obligation,
             _ => &None,
         };
         let obligation = obligation.as_ref().required("obligation")?;

@@ -14,7 +14,7 @@ use dafei_messaging::{
     tx,
 };
 use dafei_sla_core::{
-    Announcement, EndKind, Light,
+    Announcement, EndKind,
     lights::{lights, next_fire},
 };
 use sqlx::{PgPool, postgres::PgListener};
@@ -24,7 +24,8 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     publisher,
     store::{
-        self, horizon,
+        self,
+        horizon::{self, Needs},
         obligations::{self, Fired},
         record::Record,
     },
@@ -107,18 +108,25 @@ impl Firing {
         }
     }
 
-    /// One transaction: claims what is due, announces it; says how many obligations were concerned.
+    /// One transaction for each kind of obligation: claims what is due, announces it; says how many obligations were concerned at most.
     ///
     /// # Errors
-    /// As [`FireError`] says; nothing is announced then, or all of it.
+    /// As [`FireError`] says; nothing of the failed transaction is announced then, or all of it.
     pub async fn pass(&self) -> Result<usize, FireError> {
-        let Some(horizon) = self.horizon().await? else { return Ok(0) };
-        if obligations::next_fire(&self.pool).await?.is_none_or(|next| next > horizon) {
-            return Ok(0);
+        let horizons = horizon::read(&self.pool, self.clock.now()).await?;
+        let mut most = 0;
+        for (needs, next) in obligations::next_fire(&self.pool).await? {
+            if let Some(horizon) = horizons.of(needs).filter(|horizon| next <= *horizon) {
+                most = most.max(self.fire(needs, horizon).await?);
+            }
         }
+        Ok(most)
+    }
+
+    async fn fire(&self, needs: Needs, horizon: Instant) -> Result<usize, FireError> {
         let mut tx = tx::begin_write(&self.pool).await?;
         let now = self.clock.now();
-        let claimed = obligations::claim(&mut tx, horizon, i64::try_from(BATCH).unwrap_or(i64::MAX)).await?;
+        let claimed = obligations::claim(&mut tx, needs, horizon, i64::try_from(BATCH).unwrap_or(i64::MAX)).await?;
         if claimed.is_empty() {
             return Ok(0);
         }
@@ -128,13 +136,8 @@ impl Firing {
         obligations::lock_append(&mut tx).await?;
         log::append(&mut tx, &events).await?;
         tx::commit(tx).await?;
-        tracing::debug!(obligations = count, events = events.len(), %horizon, "announced");
+        tracing::debug!(obligations = count, events = events.len(), needs = needs.code(), %horizon, "announced");
         Ok(count)
-    }
-
-    async fn horizon(&self) -> sqlx::Result<Option<Instant>> {
-        let least = horizon::least(&self.pool).await?;
-        Ok(least.map(|least| least.min(self.clock.now())))
     }
 
     /// The next instant at which something is to be announced, as far as it is known.
@@ -142,21 +145,30 @@ impl Firing {
     /// # Errors
     /// When PostgreSQL is away.
     pub async fn next_due(&self) -> sqlx::Result<Option<Instant>> {
-        obligations::next_fire(&self.pool).await
+        Ok(obligations::next_fire(&self.pool).await?.into_iter().map(|(_, next)| next).min())
     }
 
-    /// Up to which instant all that was due is announced; the beginning of time as long as a publisher has not said how far it is.
+    /// Up to which instant all that was due is announced; the beginning of time as long as intake or dispatch has not said how far it is. A kind
+    /// of which nothing waits holds nothing up.
     ///
     /// # Errors
     /// When PostgreSQL is away.
     pub async fn done_through(&self) -> sqlx::Result<Instant> {
-        // The horizon first: what is due at it is due afterwards, too.
-        let Some(horizon) = self.horizon().await? else { return Ok(Instant::UNIX_EPOCH) };
+        // The horizons first: what is due at them is due afterwards, too.
+        let horizons = horizon::read(&self.pool, self.clock.now()).await?;
+        let waiting = obligations::next_fire(&self.pool).await?;
         let before = |next: Instant| next.checked_sub(jiff::SignedDuration::from_micros(1)).unwrap_or(Instant::MIN);
-        Ok(match self.next_due().await? {
-            Some(next) if next <= horizon => before(next),
-            Some(_) | None => horizon,
-        })
+        let done = Needs::ALL.into_iter().filter_map(|needs| {
+            let next = waiting.iter().find(|(of, _)| *of == needs).map(|(_, next)| *next);
+            match (horizons.of(needs), next) {
+                (Some(horizon), Some(next)) if next <= horizon => Some(before(next)),
+                (Some(horizon), _) => Some(horizon),
+                // Nobody waits for a publisher that has nothing to stop.
+                (None, None) if needs != Needs::Cases => None,
+                (None, _) => Some(Instant::UNIX_EPOCH),
+            }
+        });
+        Ok(done.min().unwrap_or(Instant::UNIX_EPOCH))
     }
 }
 
@@ -168,16 +180,24 @@ fn announce(claimed: Vec<Record>, horizon: Instant, now: Instant) -> Result<(Vec
         let (timing, end) = (record.timing(), record.end());
         let mut announced = record.announced();
         let mut warned_at = record.warned_at.map(Instant::from);
+        let (mut warned_told, mut breached_told) =
+            (record.warned_told.map(Instant::from), record.breached_told.map(Instant::from));
         for light in lights(&timing, end, &announced, horizon) {
             let id = record.id;
             let row = publisher::encode(&mut record, &light, now);
             events.push((light.at, row.map_err(|source| FireError::Event { id, source })?));
             announced = announced.with(&light);
-            warned_at = warned_at.or_else(|| warned(&light));
+            match light.what {
+                Announcement::Warned => (warned_at, warned_told) = (Some(light.at), Some(now)),
+                Announcement::Breached => breached_told = Some(now),
+                _ => {}
+            }
         }
         fired.push(Fired {
             id: record.id,
             warned_at,
+            warned_told,
+            breached_told,
             breached: announced.breached,
             reminders: announced.reminders,
             end_announced: announced.ended.map(EndKind::code),
@@ -190,8 +210,4 @@ fn announce(claimed: Vec<Record>, horizon: Instant, now: Instant) -> Result<(Vec
     // Stable: the lights of one obligation stay in their order.
     events.sort_by_key(|(at, _)| *at);
     Ok((events.into_iter().map(|(_, event)| event).collect(), fired))
-}
-
-fn warned(light: &Light) -> Option<Instant> {
-    (light.what == Announcement::Warned).then_some(light.at)
 }

@@ -122,6 +122,9 @@ pub enum What {
         /// It orders work again that had been responded to (退回重办).
         #[serde(default)]
         rework: bool,
+        /// Nothing shows the delivery: it is taken for granted after the longest time that one may take.
+        #[serde(default)]
+        assumed: bool,
     },
     /// A result came in: 先期处置 or 最终查处.
     ResultSubmitted {

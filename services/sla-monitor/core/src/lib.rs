@@ -20,5 +20,5 @@ pub use deadline::{Deadline, Inputs};
 pub use fact::{CaseFacts, Fact, FactKind, Source, What};
 pub use ledger::obligations;
 pub use lights::{Announced, Announcement, Light, Timing};
-pub use obligation::{End, EndKind, Obligation};
+pub use obligation::{End, EndKind, Notice, Obligation};
 pub use rules::{Limit, Rule, Rules, RulesError};
