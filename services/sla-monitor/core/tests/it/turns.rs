@@ -86,7 +86,13 @@ fn work_that_is_done_again_has_its_own_five_days_and_owes_no_response() {
 
 #[test]
 fn what_an_agency_found_itself_is_its_own_to_settle_and_nobody_else_is_blamed() {
-    let own = |tier, assignment: Assignment| What::InstructionDelivered { tier, assignment, own: true, rework: false };
+    let own = |tier, assignment: Assignment| What::InstructionDelivered {
+        tier,
+        assignment,
+        own: true,
+        rework: false,
+        assumed: false,
+    };
     let opened = |tier| What::CaseOpened { tier, sector: None, own: true };
     let township =
         Story::default().tell(0, opened(Tier::Township)).tell(0, own(Tier::Township, station(1, 1))).ledger();
