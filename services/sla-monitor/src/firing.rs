@@ -133,7 +133,6 @@ impl Firing {
         let count = claimed.len();
         let (events, fired) = announce(claimed, horizon, now)?;
         obligations::save_fired(&mut tx, &fired).await?;
-        obligations::lock_append(&mut tx).await?;
         log::append(&mut tx, &events).await?;
         tx::commit(tx).await?;
         tracing::debug!(obligations = count, events = events.len(), needs = needs.code(), %horizon, "announced");

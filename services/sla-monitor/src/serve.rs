@@ -2,9 +2,12 @@
 
 use std::{process::ExitCode, sync::Arc};
 
-use dafei_contracts::sla::v1::{
-    breach_service_server::{self, BreachServiceServer},
-    deadline_service_server::{self, DeadlineServiceServer},
+use dafei_contracts::{
+    Stream,
+    sla::v1::{
+        breach_service_server::{self, BreachServiceServer},
+        deadline_service_server::{self, DeadlineServiceServer},
+    },
 };
 use dafei_runtime::lifecycle::Stage;
 use dafei_shell::{
@@ -16,7 +19,7 @@ use tonic::service::Routes;
 use crate::{
     consumers::CaseEvents,
     firing::Firing,
-    grpc::{Breaches, Deadlines, Ticks},
+    grpc::{Breaches, Deadlines},
     ledger::Terms,
 };
 
@@ -36,7 +39,7 @@ pub async fn serve(mut started: Started) -> anyhow::Result<ExitCode> {
         started.consume(Arc::new(events), config);
     }
     spawn_firing(&mut started);
-    let routes = routes(&mut started, terms);
+    let routes = routes(&started, terms);
     started.run(routes, SERVICES, Open::default()).await
 }
 
@@ -61,17 +64,11 @@ fn spawn_firing(started: &mut Started) {
     });
 }
 
-fn routes(started: &mut Started, terms: Arc<Terms>) -> Routes {
+fn routes(started: &Started, terms: Arc<Terms>) -> Routes {
     let limit = started.common.grpc.max_message_bytes;
-    let ending = started.lifecycle.token(Stage::Grpc);
-    let ticks = Ticks::new();
-    let following = ticks.clone().follow(started.pool.clone(), ending.clone());
-    started.lifecycle.spawn_stage(Stage::Grpc, "watchers", async move {
-        following.await;
-        Ok::<(), sqlx::Error>(())
-    });
-    let deadlines = Deadlines::new(started.pool.clone(), started.roster.clone(), terms);
-    let breaches = Breaches::new(started.pool.clone(), started.roster.clone(), ticks, ending);
+    let (pool, roster, clock) = (started.pool.clone(), started.roster.clone(), started.clock.clone());
+    let deadlines = Deadlines::new(pool.clone(), roster.clone(), terms, clock.clone());
+    let breaches = Breaches::new(pool, roster, clock, started.watches(Stream::Sla));
     Routes::new(DeadlineServiceServer::new(deadlines).max_decoding_message_size(limit))
         .add_service(BreachServiceServer::new(breaches).max_decoding_message_size(limit))
 }

@@ -187,7 +187,7 @@ impl operations::OpsService for Fake {
                     fact: "breached".to_owned(),
                     obligation: Some(obligation),
                     at: Some(to.into()),
-                    resume_token: String::new(),
+                    watch_token: String::new(),
                 };
                 // Nobody may be watching.
                 let _ = world.lights.send(light);

@@ -16,10 +16,6 @@ use super::{
     record::{Record, records},
 };
 
-/// Advisory lock under which announcements are numbered and committed, so that a watcher that has come to a position of the log has seen all
-/// before it. The last thing that a transaction waits for.
-const APPEND: i64 = 0x6461_6665_0300_0002;
-
 /// The obligations of these cases, locked in the order of their ids.
 pub(crate) async fn of_cases(conn: &mut PgConnection, cases: &[Uuid]) -> sqlx::Result<Vec<Record>> {
     records!("WHERE case_id = ANY($1) ORDER BY id FOR UPDATE", cases).fetch_all(conn).await
@@ -210,17 +206,5 @@ pub(crate) async fn save_fired(conn: &mut PgConnection, fired: &[Fired]) -> sqlx
 /// Wakes firing at the commit.
 pub(crate) async fn wake(conn: &mut PgConnection) -> sqlx::Result<()> {
     sqlx::query!(r#"SELECT pg_notify($1, '')::text AS "notified""#, WAKE).fetch_one(conn).await?;
-    Ok(())
-}
-
-/// Waits until the announcements of others are committed, and wakes the watchers at this transaction's commit.
-pub(crate) async fn lock_append(conn: &mut PgConnection) -> sqlx::Result<()> {
-    sqlx::query!(
-        r#"SELECT pg_advisory_xact_lock($1)::text AS "locked", pg_notify($2, '')::text AS "notified""#,
-        APPEND,
-        super::ANNOUNCED
-    )
-    .fetch_one(conn)
-    .await?;
     Ok(())
 }

@@ -21,6 +21,7 @@ use dafei_kernel::{
 use dafei_messaging::{
     consumer::{ConsumerHandle, ConsumerLoop},
     log,
+    relay::{Relay, RelayConfig, filled},
     streams::{StreamSpec, ensure_streams},
 };
 use dafei_runtime::{
@@ -30,12 +31,12 @@ use dafei_runtime::{
     },
     paths::Paths,
 };
-use dafei_shell::{roster::RosterView, start};
+use dafei_shell::{roster::RosterView, start, watch::Watches};
 use dafei_sla_monitor::{
     MIGRATOR,
     consumers::CaseEvents,
     firing::Firing,
-    grpc::{Breaches, Deadlines, Ticks},
+    grpc::{Breaches, Deadlines},
     ledger::Terms,
 };
 use dafei_testkit::{TestDb, TestNats, eventually};
@@ -115,10 +116,17 @@ impl World {
             tokio::spawn(consumer.run(stop.clone()));
         }
         let minter = Minter::generate().unwrap();
-        let ticks = Ticks::new();
-        tokio::spawn(ticks.clone().follow(db.pool.clone(), ending.clone()));
-        let deadlines = Deadlines::new(db.pool.clone(), roster.clone(), terms);
-        let breaches = Breaches::new(db.pool.clone(), roster, ticks, ending.clone());
+        let own = StreamSpec::new(Stream::Sla.name(), Stream::Sla.subjects().iter().copied());
+        let relay = Relay::new(db.pool.clone(), js.clone(), shared.clone(), RelayConfig::new("sla-monitor", vec![own]));
+        tokio::spawn(relay.run(stop.clone()));
+        eventually(SOON, "the stream of the lights is there", || async {
+            let mut conn = db.pool.acquire().await.unwrap();
+            filled(&mut conn, Stream::Sla.name()).await.unwrap()
+        })
+        .await;
+        let deadlines = Deadlines::new(db.pool.clone(), roster.clone(), terms, shared.clone());
+        let watches = Watches::new(js.clone(), Stream::Sla, "sla-monitor", 100, ending.clone());
+        let breaches = Breaches::new(db.pool.clone(), roster, shared.clone(), watches);
         let channel = serve(deadlines, breaches, &minter, stop.clone()).await;
         let firing = Firing::new(db.pool.clone(), shared);
         let world = Self { db, clock, firing, js, ending, channel, minter, consumers, stop, _nats: nats };
