@@ -3,19 +3,26 @@
 //!
 //! What was announced and the event of it are one transaction. Any number of replicas may fire: each claims obligations that no other is at.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use dafei_contracts::catalogue::EventError;
 use dafei_kernel::{clock::SharedClock, time::Instant};
 use dafei_messaging::{
     batch::BatchFailure,
+    crash,
     event::NewEvent,
     log::{self, AppendError},
     tx,
 };
+use dafei_runtime::telemetry::metrics::{self, Counter, Histogram};
 use dafei_sla_core::{
     Announcement, EndKind,
     lights::{lights, next_fire},
+    quiet::Quiet,
+    steady::Steady,
 };
 use sqlx::{PgPool, postgres::PgListener};
 use tokio::sync::Notify;
@@ -65,14 +72,58 @@ pub enum FireError {
 pub struct Firing {
     pool: PgPool,
     clock: SharedClock,
+    /// Guards against a machine's clock that jumps ahead; an exercise's clock is meant to.
+    guard: Option<Arc<Guard>>,
     moved: Arc<Notify>,
+    told: Option<Told>,
+}
+
+struct Guard {
+    steady: Mutex<Steady>,
+    /// The time that has gone by, whatever the clock says.
+    gone_by: Box<dyn Fn() -> Duration + Send + Sync>,
+}
+
+/// What is measured of what was announced.
+#[derive(Clone)]
+struct Told {
+    lag: Histogram<f64>,
+    lights: Counter<u64>,
 }
 
 impl Firing {
     /// Fires by this clock.
     #[must_use]
     pub fn new(pool: PgPool, clock: SharedClock) -> Self {
-        Self { pool, clock, moved: Arc::new(Notify::new()) }
+        Self { pool, clock, guard: None, moved: Arc::new(Notify::new()), told: None }
+    }
+
+    /// Fires by a clock that may jump, of which only so much is believed as `gone_by` bears out.
+    #[must_use]
+    pub fn guarded(self, gone_by: impl Fn() -> Duration + Send + Sync + 'static) -> Self {
+        let guard = Guard { steady: Mutex::default(), gone_by: Box::new(gone_by) };
+        Self { guard: Some(Arc::new(guard)), ..self }
+    }
+
+    /// Measures what is announced; after the telemetry has begun.
+    #[must_use]
+    pub fn measured(self) -> Self {
+        let lag = metrics::durations("dafei.sla.firing_lag", "From the instant of a light to its announcement");
+        let lights = metrics::counter("dafei.sla.lights", "Lights, ends and annulments announced");
+        Self { told: Some(Told { lag, lights }), ..self }
+    }
+
+    /// The instant to go by.
+    fn now(&self) -> Instant {
+        let clock = self.clock.now();
+        let Some(guard) = &self.guard else { return clock };
+        let mut steady = guard.steady.lock().unwrap_or_else(PoisonError::into_inner);
+        let held = steady.is_held();
+        let now = steady.observe(clock, (guard.gone_by)());
+        if steady.is_held() && !held {
+            tracing::error!(%clock, believed = %now, "the machine's clock has jumped ahead: nothing is announced by it until it has stood");
+        }
+        now
     }
 
     /// To be called when the clock was moved.
@@ -113,7 +164,7 @@ impl Firing {
     /// # Errors
     /// As [`FireError`] says; nothing of the failed transaction is announced then, or all of it.
     pub async fn pass(&self) -> Result<usize, FireError> {
-        let horizons = horizon::read(&self.pool, self.clock.now()).await?;
+        let horizons = horizon::read(&self.pool, self.now()).await?;
         let mut most = 0;
         for (needs, next) in obligations::next_fire(&self.pool).await? {
             if let Some(horizon) = horizons.of(needs).filter(|horizon| next <= *horizon) {
@@ -131,10 +182,13 @@ impl Firing {
             return Ok(0);
         }
         let count = claimed.len();
-        let (events, fired) = announce(claimed, horizon, now)?;
+        crash::here("firing.claimed");
+        let (events, fired) = self.announce(claimed, horizon, now)?;
         obligations::save_fired(&mut tx, &fired).await?;
         log::append(&mut tx, &events).await?;
+        crash::here("firing.before-commit");
         tx::commit(tx).await?;
+        crash::here("firing.after-commit");
         tracing::debug!(obligations = count, events = events.len(), needs = needs.code(), %horizon, "announced");
         Ok(count)
     }
@@ -154,7 +208,7 @@ impl Firing {
     /// When PostgreSQL is away.
     pub async fn done_through(&self) -> sqlx::Result<Instant> {
         // The horizons first: what is due at them is due afterwards, too.
-        let horizons = horizon::read(&self.pool, self.clock.now()).await?;
+        let horizons = horizon::read(&self.pool, self.now()).await?;
         let waiting = obligations::next_fire(&self.pool).await?;
         let before = |next: Instant| next.checked_sub(jiff::SignedDuration::from_micros(1)).unwrap_or(Instant::MIN);
         let done = Needs::ALL.into_iter().filter_map(|needs| {
@@ -171,42 +225,54 @@ impl Firing {
     }
 }
 
-/// The events of all that is due, by their instants, and what becomes of the obligations.
-fn announce(claimed: Vec<Record>, horizon: Instant, now: Instant) -> Result<(Vec<NewEvent>, Vec<Fired>), FireError> {
-    let mut events: Vec<(Instant, NewEvent)> = Vec::new();
-    let mut fired = Vec::with_capacity(claimed.len());
-    for mut record in claimed {
-        let (timing, end) = (record.timing(), record.end());
-        let mut announced = record.announced();
-        let mut warned_at = record.warned_at.map(Instant::from);
-        let (mut warned_told, mut breached_told) =
-            (record.warned_told.map(Instant::from), record.breached_told.map(Instant::from));
-        for light in lights(&timing, end, &announced, horizon) {
-            let id = record.id;
-            let row = publisher::encode(&mut record, &light, now);
-            events.push((light.at, row.map_err(|source| FireError::Event { id, source })?));
-            announced = announced.with(&light);
-            match light.what {
-                Announcement::Warned => (warned_at, warned_told) = (Some(light.at), Some(now)),
-                Announcement::Breached => breached_told = Some(now),
-                _ => {}
+impl Firing {
+    /// The events of all that is due, by their instants, and what becomes of the obligations.
+    fn announce(
+        &self,
+        claimed: Vec<Record>,
+        horizon: Instant,
+        now: Instant,
+    ) -> Result<(Vec<NewEvent>, Vec<Fired>), FireError> {
+        let mut events: Vec<(Instant, NewEvent)> = Vec::new();
+        let mut fired = Vec::with_capacity(claimed.len());
+        for mut record in claimed {
+            let (timing, end) = (record.timing(), record.end());
+            let mut announced = record.announced();
+            let mut warned_at = record.warned_at.map(Instant::from);
+            let (mut warned_told, mut breached_told) =
+                (record.warned_told.map(Instant::from), record.breached_told.map(Instant::from));
+            for light in lights(&timing, end, &announced, horizon) {
+                let id = record.id;
+                if let Some(told) = &self.told {
+                    told.lag.record(now.duration_since(light.at).as_secs_f64().max(0.0), &[]);
+                    told.lights.add(1, &[]);
+                }
+                let quiet_until = Quiet::DEFAULT.holds(light.what, timing.due_inclusive, now);
+                let row = publisher::encode(&mut record, &light, now, quiet_until);
+                events.push((light.at, row.map_err(|source| FireError::Event { id, source })?));
+                announced = announced.with(&light);
+                match light.what {
+                    Announcement::Warned => (warned_at, warned_told) = (Some(light.at), Some(now)),
+                    Announcement::Breached => breached_told = Some(now),
+                    _ => {}
+                }
             }
+            fired.push(Fired {
+                id: record.id,
+                warned_at,
+                warned_told,
+                breached_told,
+                breached: announced.breached,
+                reminders: announced.reminders,
+                end_announced: announced.ended.map(EndKind::code),
+                annulled: announced.annulled,
+                next_fire_at: next_fire(&timing, end, &announced),
+                sequence: record.sequence,
+                chain_head: record.chain_head,
+            });
         }
-        fired.push(Fired {
-            id: record.id,
-            warned_at,
-            warned_told,
-            breached_told,
-            breached: announced.breached,
-            reminders: announced.reminders,
-            end_announced: announced.ended.map(EndKind::code),
-            annulled: announced.annulled,
-            next_fire_at: next_fire(&timing, end, &announced),
-            sequence: record.sequence,
-            chain_head: record.chain_head,
-        });
+        // Stable: the lights of one obligation stay in their order.
+        events.sort_by_key(|(at, _)| *at);
+        Ok((events.into_iter().map(|(_, event)| event).collect(), fired))
     }
-    // Stable: the lights of one obligation stay in their order.
-    events.sort_by_key(|(at, _)| *at);
-    Ok((events.into_iter().map(|(_, event)| event).collect(), fired))
 }

@@ -36,13 +36,18 @@ fn notice(record: &Record) -> pb::Notice {
     }
 }
 
-/// The row of the event log for a light; moves the record's sequence and chain on.
+/// The row of the event log for a light, of which people are to be told after `quiet_until`; moves the record's sequence and chain on.
 ///
 /// # Errors
 /// When the record does not carry what the catalogue needs for the subject.
-pub(crate) fn encode(record: &mut Record, light: &Light, now: Instant) -> Result<NewEvent, EventError> {
+pub(crate) fn encode(
+    record: &mut Record,
+    light: &Light,
+    now: Instant,
+    quiet_until: Option<Instant>,
+) -> Result<NewEvent, EventError> {
     record.sequence += 1;
-    let mut event = event(record, light);
+    let mut event = event(record, light, quiet_until);
     event.set_meta(pb::EventMeta {
         aggregate_id: record.id.to_string(),
         sequence: record.sequence,
@@ -77,9 +82,9 @@ const fn instant(record: &Record, light: &Light, now: Instant) -> Instant {
     }
 }
 
-fn event(record: &Record, light: &Light) -> Event {
+fn event(record: &Record, light: &Light, quiet_until: Option<Instant>) -> Event {
     let (meta, obligation) = (None, Some(obligation(record)));
-    let quiet_until = None;
+    let quiet_until = quiet_until.map(Into::into);
     match light.what {
         Announcement::Warned => pb::Warned { meta, obligation, quiet_until }.into(),
         Announcement::Breached => pb::Breached { meta, obligation, quiet_until }.into(),

@@ -9,7 +9,7 @@ use dafei_contracts::{
         deadline_service_server::{self, DeadlineServiceServer},
     },
 };
-use dafei_runtime::lifecycle::Stage;
+use dafei_runtime::{config::Mode, lifecycle::Stage};
 use dafei_shell::{
     ops::Progress,
     start::{Open, Started},
@@ -44,7 +44,14 @@ pub async fn serve(mut started: Started) -> anyhow::Result<ExitCode> {
 }
 
 fn spawn_firing(started: &mut Started) {
-    let firing = Firing::new(started.pool.clone(), started.clock.clone());
+    let firing = Firing::new(started.pool.clone(), started.clock.clone()).measured();
+    let firing = match started.common.mode {
+        Mode::Exercise => firing,
+        Mode::System => {
+            let began = std::time::Instant::now();
+            firing.guarded(move || began.elapsed())
+        }
+    };
     let (next, done, moved) = (firing.clone(), firing.clone(), firing.clone());
     started.add_progress(Progress {
         next_due: Progress::moment(move || {

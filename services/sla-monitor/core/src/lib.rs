@@ -6,6 +6,8 @@
 //! - [`fact`]: what happened to a case, as a set.
 //! - [`ledger`]: the obligations that follow from that set, whatever the order in which it came.
 //! - [`lights`]: what is to be announced of an obligation up to an instant.
+//! - [`quiet`]: when people are not to be disturbed by it.
+//! - [`steady`]: how far a machine's clock is believed.
 
 pub mod clock;
 pub mod deadline;
@@ -13,7 +15,9 @@ pub mod fact;
 pub mod ledger;
 pub mod lights;
 pub mod obligation;
+pub mod quiet;
 pub mod rules;
+pub mod steady;
 
 pub use clock::Clock;
 pub use deadline::{Deadline, Inputs};
