@@ -116,6 +116,17 @@ impl Deadline {
     }
 }
 
+impl Inputs {
+    /// As they are stored: JSON on one line, its members in the order of this type. What the check of a deadline reads.
+    ///
+    /// # Panics
+    /// Never: every field has a form in JSON.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        serde_json::to_string(self).expect("inputs have a form in JSON")
+    }
+}
+
 /// Where a limit ends.
 struct EndOf {
     due: Instant,

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test ends where it cannot go on")]
 
 mod deadlines;
+mod instants;
 mod ledger;
 mod lights;
 mod rules;
