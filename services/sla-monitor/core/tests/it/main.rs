@@ -5,6 +5,7 @@ mod deadlines;
 mod instants;
 mod ledger;
 mod lights;
+mod oracle;
 mod rules;
 mod support;
 mod turns;
