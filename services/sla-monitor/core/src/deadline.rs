@@ -3,6 +3,7 @@
 //! Hours and minutes run day and night, and an act at the very limit is in time. Days and working days follow 民法典 201-203: the day of the
 //! start is not counted and the limit is 24:00 of the last counted day, which is no longer in time.
 
+pub mod check;
 mod explain;
 
 use dafei_kernel::{

@@ -81,6 +81,7 @@ impl DeadlineService for Deadlines {
         Ok(Response::new(pb::ExplainDeadlineResponse {
             obligation: Some(item::item(&record)),
             lines: item::lines(&record, &inputs, &roster),
+            inputs_json: inputs.to_json(),
         }))
     }
 

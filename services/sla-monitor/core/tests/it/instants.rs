@@ -32,19 +32,19 @@ static OLDER: LazyLock<BTreeMap<&str, Calendar>> = LazyLock::new(|| {
 });
 
 /// A row of the table of instants.
-struct Row<'a> {
+pub(crate) struct Row<'a> {
     /// Line in the file.
     line: usize,
     clock: &'a str,
     start: &'a str,
-    calendar: &'a str,
+    pub(crate) calendar: &'a str,
     rules: &'a str,
     /// As written: yellow, limit, first reminder, inclusive, provisional.
     expected: [&'a str; 5],
     reason: &'a str,
 }
 
-fn rows() -> Vec<Row<'static>> {
+pub(crate) fn rows() -> Vec<Row<'static>> {
     let row = |(index, text): (usize, &'static str)| {
         let line = index + 1;
         let cells: Vec<&str> = text.split(',').collect();
@@ -64,7 +64,7 @@ fn instant(text: &str, place: &str) -> Instant {
     text.parse().unwrap_or_else(|error| panic!("{place}: {text:?}: {error}"))
 }
 
-fn of_calendar(name: &str, place: &str) -> &'static Calendar {
+pub(crate) fn of_calendar(name: &str, place: &str) -> &'static Calendar {
     match name {
         "shipped" | "-" => calendar(),
         older => OLDER.get(older).unwrap_or_else(|| panic!("{place}: no calendar {older:?}")),
@@ -72,11 +72,11 @@ fn of_calendar(name: &str, place: &str) -> &'static Calendar {
 }
 
 impl Row<'_> {
-    fn place(&self) -> String {
+    pub(crate) fn place(&self) -> String {
         format!("line {}, {} from {} ({})", self.line, self.clock, self.start, self.reason)
     }
 
-    fn found(&self) -> Deadline {
+    pub(crate) fn found(&self) -> Deadline {
         let place = self.place();
         let clock: Clock = self.clock.parse().unwrap_or_else(|error| panic!("{place}: {error}"));
         let (start, calendar) = (instant(self.start, &place), of_calendar(self.calendar, &place));
