@@ -125,7 +125,7 @@ enum Command {
     CheckDeadline {
         /// JSON file with the stored inputs; - for standard input.
         file: PathBuf,
-        /// The calendar that the deadline was counted by; the one that this tool was built with when it is that one and none is given.
+        /// The calendar file that the deadline was counted by; without it the shipped one, where its version is the stored one.
         #[arg(long)]
         calendar: Option<PathBuf>,
     },
