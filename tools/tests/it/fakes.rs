@@ -215,6 +215,13 @@ impl operations::OpsService for Fake {
 impl breaches::BreachService for Fake {
     type WatchBreachesStream = Pin<Box<dyn Stream<Item = Result<sla::WatchBreachesResponse, Status>> + Send>>;
 
+    async fn get_fairness(
+        &self,
+        _: Request<sla::GetFairnessRequest>,
+    ) -> Result<Response<sla::GetFairnessResponse>, Status> {
+        Err(Status::unimplemented("nobody asks"))
+    }
+
     async fn list_breaches(
         &self,
         _: Request<sla::ListBreachesRequest>,

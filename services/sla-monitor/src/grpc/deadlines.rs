@@ -83,6 +83,7 @@ impl DeadlineService for Deadlines {
         Ok(Response::new(pb::ExplainDeadlineResponse {
             obligation: Some(item::item(&record, &roster, self.clock.now())),
             lines: item::lines(&record, &inputs, &roster, self.clock.now()),
+            inputs_json: inputs.to_json(),
         }))
     }
 

@@ -4,7 +4,8 @@ use dafei_contracts::sla::v1::{
     ExplainDeadlineRequest, GetFairnessRequest, ListBreachesRequest, ListObligationsRequest, ObligationState,
     PreviewDeadlineRequest,
 };
-use dafei_kernel::role::Role;
+use dafei_kernel::{role::Role, workdays::Calendar};
+use dafei_sla_core::{Inputs, deadline::check};
 use tonic::{Code, Request, Status};
 use tonic_types::StatusExt as _;
 
@@ -76,6 +77,30 @@ async fn an_explanation_tells_the_deadline_the_owners_and_the_outcome() {
         assert!(text.contains(part), "{part} is not in:\n{text}");
     }
     assert_eq!(answer.obligation.unwrap().late_seconds, 1_800);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_explanation_carries_its_stored_inputs_for_a_check_without_the_suite() {
+    let world = World::without_firing(START).await;
+    let case = Case::new(1).delivered("2026-11-20T08:00:00.25+08:00", department(1, "transport", true));
+    world.tell(&case.told).await;
+    let items = world.obligations(case.id).await;
+    for clock in ["K2", "K3"] {
+        let obligation =
+            items.iter().filter_map(|item| item.obligation.as_ref()).find(|one| one.clock == clock).unwrap();
+        let message = ExplainDeadlineRequest { obligation_id: obligation.obligation_id.clone() };
+        let request = world.request(Role::CountyOffice, COUNTY, message);
+        let answer = world.deadlines().explain_deadline(request).await.unwrap().into_inner();
+        let inputs: Inputs = serde_json::from_str(&answer.inputs_json).unwrap();
+        assert_eq!(inputs.clock.code(), clock);
+        assert_eq!(inputs.start, at("2026-11-20T08:00:00.25+08:00"));
+        assert_eq!(Some(inputs.timing.due.into()), obligation.due);
+        assert!(!answer.inputs_json.contains('\n'));
+        assert_eq!(inputs.to_json(), answer.inputs_json, "always written the same way");
+        assert_eq!(check::verify(&inputs, Some(&Calendar::builtin())), []);
+        let told: Vec<String> = answer.lines.into_iter().map(|line| line.text).collect();
+        assert!(told.starts_with(&inputs.lines()), "the check tells the same lines");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

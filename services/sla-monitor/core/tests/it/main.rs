@@ -1,9 +1,12 @@
 //! The rules of the SLA monitor against fixed instants, told stories and random ones.
 #![expect(clippy::unwrap_used, reason = "a test ends where it cannot go on")]
 
+mod check;
 mod deadlines;
+mod instants;
 mod ledger;
 mod lights;
+mod oracle;
 mod rules;
 mod support;
 mod turns;
