@@ -10,6 +10,7 @@ pub mod grpc;
 pub mod ledger;
 pub mod serve;
 
+mod measured;
 mod publisher;
 mod store;
 

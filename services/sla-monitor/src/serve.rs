@@ -21,6 +21,7 @@ use crate::{
     firing::Firing,
     grpc::{Breaches, Deadlines},
     ledger::Terms,
+    measured,
 };
 
 /// The gRPC services, for reflection and health.
@@ -39,6 +40,7 @@ pub async fn serve(mut started: Started) -> anyhow::Result<ExitCode> {
         started.consume(Arc::new(events), config);
     }
     spawn_firing(&mut started);
+    spawn_counting(&mut started);
     let routes = routes(&started, terms);
     started.run(routes, SERVICES, Open::default()).await
 }
@@ -67,6 +69,15 @@ fn spawn_firing(started: &mut Started) {
     let token = started.lifecycle.token(Stage::Writer);
     started.lifecycle.spawn_stage(Stage::Writer, "firing", async move {
         firing.run(token).await;
+        Ok::<(), sqlx::Error>(())
+    });
+}
+
+fn spawn_counting(started: &mut Started) {
+    let (pool, clock) = (started.pool.clone(), started.clock.clone());
+    let token = started.lifecycle.token(Stage::Writer);
+    started.lifecycle.spawn_stage(Stage::Writer, "counting", async move {
+        measured::run(pool, clock, token).await;
         Ok::<(), sqlx::Error>(())
     });
 }
