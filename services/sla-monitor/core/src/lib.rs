@@ -6,7 +6,9 @@
 //! - [`fact`]: what happened to a case, as a set.
 //! - [`ledger`]: the obligations that follow from that set, whatever the order in which it came.
 //! - [`lights`]: what is to be announced of an obligation up to an instant.
+//! - [`accountability`]: who is charged with a breach or with conduct, is heard, decided on and may appeal (clauses E4, E5).
 
+pub mod accountability;
 pub mod clock;
 pub mod deadline;
 pub mod fact;
