@@ -22,7 +22,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    publisher,
+    accountability, publisher,
     store::{
         self, horizon,
         obligations::{self, Fired},
@@ -125,6 +125,7 @@ impl Firing {
         let count = claimed.len();
         let (events, fired) = announce(claimed, horizon, now)?;
         obligations::save_fired(&mut tx, &fired).await?;
+        accountability::note(&mut tx, &events, now).await?;
         obligations::lock_append(&mut tx).await?;
         log::append(&mut tx, &events).await?;
         tx::commit(tx).await?;

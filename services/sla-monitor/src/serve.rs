@@ -3,6 +3,7 @@
 use std::{process::ExitCode, sync::Arc};
 
 use dafei_contracts::sla::v1::{
+    accountability_service_server::{self, AccountabilityServiceServer},
     breach_service_server::{self, BreachServiceServer},
     deadline_service_server::{self, DeadlineServiceServer},
 };
@@ -14,14 +15,19 @@ use dafei_shell::{
 use tonic::service::Routes;
 
 use crate::{
+    accountability::{EntryTimer, Ledger},
     consumers::CaseEvents,
     firing::Firing,
-    grpc::{Breaches, Deadlines, Ticks},
+    grpc::{Accountability, Breaches, Deadlines, Ticks},
     ledger::Terms,
 };
 
 /// The gRPC services, for reflection and health.
-const SERVICES: &[&str] = &[deadline_service_server::SERVICE_NAME, breach_service_server::SERVICE_NAME];
+const SERVICES: &[&str] = &[
+    deadline_service_server::SERVICE_NAME,
+    breach_service_server::SERVICE_NAME,
+    accountability_service_server::SERVICE_NAME,
+];
 
 /// Runs the service until its end.
 ///
@@ -36,7 +42,12 @@ pub async fn serve(mut started: Started) -> anyhow::Result<ExitCode> {
         started.consume(Arc::new(events), config);
     }
     spawn_firing(&mut started);
-    let routes = routes(&mut started, terms);
+    let (pool, clock, roster) = (started.pool.clone(), started.clock.clone(), started.roster.clone());
+    let ledger = Ledger::new(pool, clock, roster, Arc::clone(&terms));
+    started.time(Arc::new(EntryTimer::new(ledger.clone())));
+    let limit = started.common.grpc.max_message_bytes;
+    let accountability = AccountabilityServiceServer::new(Accountability::new(ledger)).max_decoding_message_size(limit);
+    let routes = routes(&mut started, terms).add_service(accountability);
     started.run(routes, SERVICES, Open::default()).await
 }
 

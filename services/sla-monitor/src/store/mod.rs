@@ -1,5 +1,6 @@
 //! All SQL of the SLA monitor.
 
+pub(crate) mod accountability;
 pub(crate) mod facts;
 pub(crate) mod horizon;
 pub(crate) mod obligations;
