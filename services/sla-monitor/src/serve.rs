@@ -11,6 +11,7 @@ use dafei_runtime::lifecycle::Stage;
 use dafei_shell::{
     ops::Progress,
     start::{Open, Started},
+    timer::Timer,
 };
 use tonic::service::Routes;
 
@@ -44,10 +45,11 @@ pub async fn serve(mut started: Started) -> anyhow::Result<ExitCode> {
     spawn_firing(&mut started);
     let (pool, clock, roster) = (started.pool.clone(), started.clock.clone(), started.roster.clone());
     let ledger = Ledger::new(pool, clock, roster, Arc::clone(&terms));
-    started.time(Arc::new(EntryTimer::new(ledger.clone())));
+    let ticks = Ticks::new();
+    spawn_entries(&mut started, ledger.clone(), ticks.clone());
     let limit = started.common.grpc.max_message_bytes;
     let accountability = AccountabilityServiceServer::new(Accountability::new(ledger)).max_decoding_message_size(limit);
-    let routes = routes(&mut started, terms).add_service(accountability);
+    let routes = routes(&mut started, terms, ticks).add_service(accountability);
     started.run(routes, SERVICES, Open::default()).await
 }
 
@@ -72,10 +74,30 @@ fn spawn_firing(started: &mut Started) {
     });
 }
 
-fn routes(started: &mut Started, terms: Arc<Terms>) -> Routes {
+/// Opens entries as soon as a breach is announced, by whichever replica: every announcement wakes the timer.
+fn spawn_entries(started: &mut Started, ledger: Ledger, ticks: Ticks) {
+    let timer = Timer::new(Arc::new(EntryTimer::new(ledger)), started.clock.clone());
+    let progress = timer.progress();
+    let wake = progress.clock_moved.clone();
+    started.add_progress(progress);
+    let token = started.lifecycle.token(Stage::Writer);
+    started.lifecycle.spawn_stage(Stage::Writer, "accountability entries", async move {
+        let woken = ticks.each(move || {
+            if let Some(wake) = &wake {
+                wake();
+            }
+        });
+        tokio::select! {
+            () = timer.run(token) => {}
+            () = woken => {}
+        }
+        Ok::<(), sqlx::Error>(())
+    });
+}
+
+fn routes(started: &mut Started, terms: Arc<Terms>, ticks: Ticks) -> Routes {
     let limit = started.common.grpc.max_message_bytes;
     let ending = started.lifecycle.token(Stage::Grpc);
-    let ticks = Ticks::new();
     let following = ticks.clone().follow(started.pool.clone(), ending.clone());
     started.lifecycle.spawn_stage(Stage::Grpc, "watchers", async move {
         following.await;

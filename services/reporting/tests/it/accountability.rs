@@ -151,7 +151,7 @@ async fn an_appeal_makes_the_columns_of_the_decision_s_month_what_it_decided() {
     let first = [(CENTRE, "赵主任", "held-accountable", true), (CENTRE, "钱副主任", "held-accountable", true)];
     let milder = [(CENTRE, "赵主任", "warning-talk", true), (CENTRE, "钱副主任", "not-pursued", true)];
     let decided = entry.decided(OFFICE, NOON, &first);
-    world.tell(&[decided.clone()]).await;
+    world.tell(std::slice::from_ref(&decided)).await;
     assert_eq!(figures(&world, county(), NOVEMBER).await, [0, 2, 0, 0]);
     let appealed = entry.appeal_decided(OFFICE, NOON, &milder);
     world.tell(&[appealed.clone(), decided.clone(), appealed.clone()]).await;

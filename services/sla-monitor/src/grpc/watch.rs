@@ -35,6 +35,14 @@ impl Ticks {
         Self(watch::Sender::new(()))
     }
 
+    /// Does something each time that something was announced, for ever.
+    pub(crate) async fn each(self, act: impl Fn()) {
+        let mut ticks = self.0.subscribe();
+        while ticks.changed().await.is_ok() {
+            act();
+        }
+    }
+
     /// Follows the announcements of this database, whichever replica makes them, until `ending`.
     pub async fn follow(self, pool: PgPool, ending: CancellationToken) {
         while !ending.is_cancelled() {

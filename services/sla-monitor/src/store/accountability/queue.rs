@@ -5,7 +5,7 @@ use dafei_messaging::pg::PgInstant;
 use sqlx::{PgConnection, PgPool, types::Json};
 use uuid::Uuid;
 
-use crate::accountability::reports::Report;
+use crate::{accountability::reports::Report, store::ANNOUNCED};
 
 /// An obligation as the ledger charges for it.
 pub(crate) struct Breach {
@@ -35,16 +35,19 @@ pub(crate) async fn add(conn: &mut PgConnection, obligations: &[Uuid], due: Inst
     Ok(())
 }
 
-/// Notes what cases have recorded; what is noted already stays as it is.
+/// Notes what cases have recorded, and wakes the timer at the commit; what is noted already stays as it is.
 pub(crate) async fn add_reports(conn: &mut PgConnection, reports: &[Report]) -> sqlx::Result<()> {
     sqlx::query!(
-        "INSERT INTO accountability_report (event_id, body, due)
-         SELECT * FROM UNNEST($1::uuid[], $2::jsonb[], $3::timestamptz[]) ON CONFLICT DO NOTHING",
+        r#"WITH noted AS (
+               INSERT INTO accountability_report (event_id, body, due)
+               SELECT * FROM UNNEST($1::uuid[], $2::jsonb[], $3::timestamptz[]) ON CONFLICT DO NOTHING)
+           SELECT pg_notify($4, '')::text AS "notified""#,
         &reports.iter().map(|report| report.event).collect::<Vec<_>>(),
         &reports.iter().map(Json).collect::<Vec<_>>() as &[Json<&Report>],
         &reports.iter().map(|report| PgInstant(report.recorded_at)).collect::<Vec<_>>() as &[PgInstant],
+        ANNOUNCED
     )
-    .execute(conn)
+    .fetch_one(conn)
     .await?;
     Ok(())
 }
