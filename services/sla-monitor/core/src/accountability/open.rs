@@ -111,10 +111,18 @@ fn parties(charge: &Charge) -> Vec<Party> {
         Charge::Outside { name } => vec![party(Part::Direct, Who::Outside { name: name.clone() })],
         Charge::Post { direct, loop_owner } => {
             let beside = loop_owner.as_ref().filter(|owner| owner.post != direct.post);
-            let direct = party(Part::Direct, Who::Post(direct.clone()));
-            std::iter::once(direct).chain(beside.map(|owner| party(Part::Loop, Who::Post(owner.clone())))).collect()
+            let direct = party(Part::Direct, Who::Post(once(direct)));
+            std::iter::once(direct).chain(beside.map(|owner| party(Part::Loop, Who::Post(once(owner))))).collect()
         }
     }
+}
+
+/// An owner who names nobody twice: two holders of one name cannot be told apart here.
+fn once(owner: &Owner) -> Owner {
+    let mut persons = owner.persons.clone();
+    persons.sort_unstable();
+    persons.dedup();
+    Owner { post: owner.post.clone(), persons }
 }
 
 /// Posts that a county's rules for its villages are about.

@@ -187,6 +187,13 @@ fn an_entry_names_both_responsibilities_and_leads_down_to_the_post_charged() {
 }
 
 #[test]
+fn two_holders_of_one_name_are_charged_as_one() {
+    let twins = owner("township-centre@township:371302001", &["赵主任", "李主任", "赵主任"]);
+    let ledger = Ledger::opened(twins.clone(), twins);
+    assert_eq!(ledger.entry().parties[0].who.persons().len(), 2);
+}
+
+#[test]
 fn nobody_is_decided_on_before_he_was_heard_or_let_the_period_pass() {
     let both =
         [verdict(Part::Direct, "张网格", Outcome::WarningTalk), verdict(Part::Loop, "王书记", Outcome::NotPursued)];
