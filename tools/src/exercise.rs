@@ -2,7 +2,10 @@
 //! have given: outboxes and consumers run dry, the clock of all four services is set to the next instant at which one of them has
 //! something to do, and so on until the target.
 
-use std::time::{Duration, Instant as Monotonic};
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant as Monotonic},
+};
 
 use anyhow::{Context as _, Result, bail};
 use dafei_contracts::{
@@ -229,34 +232,50 @@ impl Lights {
         let city = client::city()?;
         let bearer = keys.bearer(&Caller::new(Role::CityOffice, city.clone()))?;
         let mut client = BreachServiceClient::new(suite.with(Service::SlaMonitor, &bearer));
-        let request = WatchBreachesRequest { region: Some((&city).into()), resume_token: String::new() };
+        let request = WatchBreachesRequest { region: Some((&city).into()), watch_token: String::new() };
         Ok(Self { stream: client.watch_breaches(request).await.map_err(refusal)?.into_inner() })
     }
 
-    /// Prints what has come and is about to come, in the order of the lights.
+    /// Prints what has come and is about to come, in the order of the lights. Those of periodic duties come from every village of the city: they
+    /// are counted.
     async fn print_all(&mut self) -> Result<()> {
+        let mut duties: BTreeMap<(String, String), u32> = BTreeMap::new();
         while let Ok(next) = tokio::time::timeout(QUIET, self.stream.message()).await {
-            match next.map_err(refusal)? {
-                Some(light) => println!("{}", sentence(&light)),
-                None => break,
+            let Some(light) = next.map_err(refusal)? else { break };
+            match &light.obligation {
+                None => {}
+                Some(duty) if duty.case_id.is_empty() => {
+                    *duties.entry((duty.clock.clone(), light.fact.clone())).or_default() += 1;
+                }
+                Some(_) => println!("{}", sentence(&light)),
             }
+        }
+        for ((clock, fact), count) in duties {
+            println!("{} {clock}：{count} 项", fact_zh(&fact));
         }
         Ok(())
     }
 }
 
-/// A light as a clerk reads it.
-fn sentence(light: &WatchBreachesResponse) -> String {
-    let at = light.at.and_then(|at| Instant::try_from(at).ok()).map(format_local).unwrap_or_default();
-    let what = match light.fact.as_str() {
+/// What a light is called.
+fn fact_zh(fact: &str) -> &str {
+    match fact {
         "warned" => "黄灯",
         "breached" => "红灯",
         "reminded" => "催办提醒",
         "settled" => "已办结",
         "cancelled" => "已取消",
         "annulled" => "红灯撤销",
+        "extended" => "期限变更",
+        "provisional" => "暂定期限",
         other => other,
-    };
+    }
+}
+
+/// A light as a clerk reads it.
+fn sentence(light: &WatchBreachesResponse) -> String {
+    let at = light.at.and_then(|at| Instant::try_from(at).ok()).map(format_local).unwrap_or_default();
+    let what = fact_zh(&light.fact);
     let Some(obligation) = &light.obligation else {
         return format!("{at} {what}");
     };

@@ -9,6 +9,7 @@ pub mod agency;
 pub mod agency_system;
 pub mod asyncapi;
 pub mod bench;
+pub mod check_deadline;
 pub mod client;
 pub mod demo;
 pub mod duration;

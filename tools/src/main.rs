@@ -9,7 +9,7 @@ use dafei_kernel::{
     role::Role,
 };
 use dafei_tools::{
-    agency, asyncapi, bench,
+    agency, asyncapi, bench, check_deadline,
     client::{Caller, Keys, Suite},
     demo, duration, exercise, health, keys, layering, refill, roster,
 };
@@ -120,6 +120,15 @@ enum Command {
         /// intake, dispatch, sla-monitor, reporting.
         services: Vec<String>,
     },
+    /// Checks a deadline from its stored inputs alone (inputs_json of ExplainDeadline): 0 when all agrees, 1 with every difference, 2 for what
+    /// cannot be read. Asks no service.
+    CheckDeadline {
+        /// JSON file with the stored inputs; - for standard input.
+        file: PathBuf,
+        /// The calendar file that the deadline was counted by; without it the shipped one, where its version is the stored one.
+        #[arg(long)]
+        calendar: Option<PathBuf>,
+    },
     /// Whether every dependency of the workspace points the right way.
     Layering {
         /// Root of the workspace.
@@ -168,7 +177,7 @@ async fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("dafei: {error:#}");
-            ExitCode::FAILURE
+            if error.is::<check_deadline::Unreadable>() { ExitCode::from(2) } else { ExitCode::FAILURE }
         }
     }
 }
@@ -201,6 +210,7 @@ async fn run(command: Command) -> anyhow::Result<()> {
         }
         Command::NatsAccounts { dir } => agency::write_accounts(&dir),
         Command::Refill { services } => refill::run(&services).await,
+        Command::CheckDeadline { file, calendar } => check_deadline::run(&file, calendar.as_deref()),
         Command::Layering { root } => layering::check(&root),
         Command::Asyncapi { check, root } => asyncapi::run(&root, check),
     }

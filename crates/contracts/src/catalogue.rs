@@ -283,6 +283,8 @@ catalogue! {
     AccountabilityAppealDecided: Sla, Accountability, "appeal-decided", "";
     AccountabilityWithdrawn: Sla, Accountability, "withdrawn", "";
     AccountabilityReopened: Sla, Accountability, "reopened", "";
+    Extended: Sla, Sla, "extended", "";
+    Provisional: Sla, Sla, "provisional", "";
 }
 
 impl Event {
@@ -394,6 +396,8 @@ impl Event {
             Self::Settled(event) => &event.obligation,
             Self::Cancelled(event) => &event.obligation,
             Self::Annulled(event) => &event.obligation,
+            Self::Extended(event) => &event.obligation,
+            Self::Provisional(event) => &event.obligation,
             _ => &None,
         };
         let obligation = obligation.as_ref().required("obligation")?;

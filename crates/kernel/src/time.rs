@@ -36,6 +36,13 @@ pub fn civil_date(at: Instant) -> Date {
     OFFSET.to_datetime(at).date()
 }
 
+/// The civil date and time of day of an instant.
+#[must_use]
+pub fn civil_time(at: Instant) -> (Date, Time) {
+    let civil = OFFSET.to_datetime(at);
+    (civil.date(), civil.time())
+}
+
 /// 00:00 of a civil date.
 #[must_use]
 pub fn start_of_day(date: Date) -> Instant {

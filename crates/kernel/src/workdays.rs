@@ -125,8 +125,9 @@ impl Calendar {
         self.off_reason(date).is_none()
     }
 
-    /// Why a day is off; none for a working day.
-    fn off_reason(&self, date: Date) -> Option<&str> {
+    /// Why a day is off, in Chinese: 周末 or the festival; none for a working day.
+    #[must_use]
+    pub fn off_reason(&self, date: Date) -> Option<&str> {
         match self.days.get(&date) {
             Some((Kind::Off, festival)) => Some(festival),
             Some((Kind::Work, _)) => None,

@@ -6,6 +6,7 @@
 
 pub mod batch;
 pub mod consumer;
+pub mod crash;
 pub mod dead_letters;
 pub mod event;
 pub mod exercise;

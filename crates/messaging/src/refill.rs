@@ -4,6 +4,8 @@
 //! meanwhile; what was in the outbox when the refill began is in the log as well and is taken out of the outbox at the end, so nothing is
 //! doubled and nothing is lost. A refill that was broken off is begun again.
 
+use std::time::Duration;
+
 use async_nats::jetstream::Context;
 use sqlx::{Connection, PgConnection, PgPool};
 
@@ -11,11 +13,14 @@ use crate::{
     log,
     publish::{self, Outgoing},
     relay::{created, store},
-    streams::{StreamSpec, ensure_streams},
+    streams::{StreamError, StreamSpec, ensure_streams},
 };
 
 /// Events read from the log at once.
 const PAGE: i64 = 1_000;
+/// How often a stream that was deleted is tried to be made again, and the pause between.
+const ATTEMPTS: u32 = 50;
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// What was done to a stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -129,9 +134,26 @@ async fn empty_stream(
         return Err(RefillError::NotEmpty { stream: spec.name, messages });
     }
     js.delete_stream(spec.name).await.map_err(nats)?;
-    ensure_streams(js, std::slice::from_ref(spec)).await.map_err(nats)?;
+    make_again(js, spec).await?;
     let stream = js.get_stream(spec.name).await.map_err(nats)?;
     created(&stream).map_err(nats)
+}
+
+/// Makes a stream that was just deleted. The server answers a deletion before it has removed all files, and until then it may fail to make
+/// a store of the same name.
+async fn make_again(js: &Context, spec: &StreamSpec) -> Result<(), RefillError> {
+    let mut attempt = 1;
+    loop {
+        match ensure_streams(js, std::slice::from_ref(spec)).await {
+            Ok(()) => return Ok(()),
+            Err(error @ StreamError::Server { .. }) if attempt < ATTEMPTS => {
+                tracing::warn!(%error, attempt, "the stream cannot be made again yet");
+                attempt += 1;
+                tokio::time::sleep(PAUSE).await;
+            }
+            Err(error) => return Err(nats(error)),
+        }
+    }
 }
 
 fn nats(error: impl std::fmt::Display) -> RefillError {

@@ -15,8 +15,8 @@ use sqlx::PgPool;
 
 use crate::ledger::Terms;
 
-pub use timer::EntryTimer;
 pub(crate) use timer::note;
+pub use timer::{EntryTimer, each_note};
 
 /// What the ledger works with.
 #[derive(Clone)]

@@ -159,6 +159,7 @@ fn told_by_dispatch(event: &Event) -> Result<Option<Told<'_>>, ConvertError> {
                 assignment: assignment(event.assignee.as_ref(), event.leg)?,
                 own: event.means() == pb::DeliveryMeans::OwnFinding,
                 rework: event.rework,
+                assumed: event.means() == pb::DeliveryMeans::Assumed,
             };
             Told::at(&event.case_id, "delivered_at", event.delivered_at, what)
         }

@@ -3,19 +3,26 @@
 //!
 //! What was announced and the event of it are one transaction. Any number of replicas may fire: each claims obligations that no other is at.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use dafei_contracts::catalogue::EventError;
 use dafei_kernel::{clock::SharedClock, time::Instant};
 use dafei_messaging::{
     batch::BatchFailure,
+    crash,
     event::NewEvent,
     log::{self, AppendError},
     tx,
 };
+use dafei_runtime::telemetry::metrics::{self, Counter, Histogram};
 use dafei_sla_core::{
-    Announcement, EndKind, Light,
+    Announcement, EndKind,
     lights::{lights, next_fire},
+    quiet::Quiet,
+    steady::Steady,
 };
 use sqlx::{PgPool, postgres::PgListener};
 use tokio::sync::Notify;
@@ -24,7 +31,8 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     accountability, publisher,
     store::{
-        self, horizon,
+        self,
+        horizon::{self, Needs},
         obligations::{self, Fired},
         record::Record,
     },
@@ -64,14 +72,58 @@ pub enum FireError {
 pub struct Firing {
     pool: PgPool,
     clock: SharedClock,
+    /// Guards against a machine's clock that jumps ahead; an exercise's clock is meant to.
+    guard: Option<Arc<Guard>>,
     moved: Arc<Notify>,
+    told: Option<Told>,
+}
+
+struct Guard {
+    steady: Mutex<Steady>,
+    /// The time that has gone by, whatever the clock says.
+    gone_by: Box<dyn Fn() -> Duration + Send + Sync>,
+}
+
+/// What is measured of what was announced.
+#[derive(Clone)]
+struct Told {
+    lag: Histogram<f64>,
+    lights: Counter<u64>,
 }
 
 impl Firing {
     /// Fires by this clock.
     #[must_use]
     pub fn new(pool: PgPool, clock: SharedClock) -> Self {
-        Self { pool, clock, moved: Arc::new(Notify::new()) }
+        Self { pool, clock, guard: None, moved: Arc::new(Notify::new()), told: None }
+    }
+
+    /// Fires by a clock that may jump, of which only so much is believed as `gone_by` bears out.
+    #[must_use]
+    pub fn guarded(self, gone_by: impl Fn() -> Duration + Send + Sync + 'static) -> Self {
+        let guard = Guard { steady: Mutex::default(), gone_by: Box::new(gone_by) };
+        Self { guard: Some(Arc::new(guard)), ..self }
+    }
+
+    /// Measures what is announced; after the telemetry has begun.
+    #[must_use]
+    pub fn measured(self) -> Self {
+        let lag = metrics::durations("dafei.sla.firing_lag", "From the instant of a light to its announcement");
+        let lights = metrics::counter("dafei.sla.lights", "Lights, ends and annulments announced");
+        Self { told: Some(Told { lag, lights }), ..self }
+    }
+
+    /// The instant to go by.
+    fn now(&self) -> Instant {
+        let clock = self.clock.now();
+        let Some(guard) = &self.guard else { return clock };
+        let mut steady = guard.steady.lock().unwrap_or_else(PoisonError::into_inner);
+        let held = steady.is_held();
+        let now = steady.observe(clock, (guard.gone_by)());
+        if steady.is_held() && !held {
+            tracing::error!(%clock, believed = %now, "the machine's clock has jumped ahead: nothing is announced by it until it has stood");
+        }
+        now
     }
 
     /// To be called when the clock was moved.
@@ -107,35 +159,39 @@ impl Firing {
         }
     }
 
-    /// One transaction: claims what is due, announces it; says how many obligations were concerned.
+    /// One transaction for each kind of obligation: claims what is due, announces it; says how many obligations were concerned at most.
     ///
     /// # Errors
-    /// As [`FireError`] says; nothing is announced then, or all of it.
+    /// As [`FireError`] says; nothing of the failed transaction is announced then, or all of it.
     pub async fn pass(&self) -> Result<usize, FireError> {
-        let Some(horizon) = self.horizon().await? else { return Ok(0) };
-        if obligations::next_fire(&self.pool).await?.is_none_or(|next| next > horizon) {
-            return Ok(0);
+        let horizons = horizon::read(&self.pool, self.now()).await?;
+        let mut most = 0;
+        for (needs, next) in obligations::next_fire(&self.pool).await? {
+            if let Some(horizon) = horizons.of(needs).filter(|horizon| next <= *horizon) {
+                most = most.max(self.fire(needs, horizon).await?);
+            }
         }
+        Ok(most)
+    }
+
+    async fn fire(&self, needs: Needs, horizon: Instant) -> Result<usize, FireError> {
         let mut tx = tx::begin_write(&self.pool).await?;
         let now = self.clock.now();
-        let claimed = obligations::claim(&mut tx, horizon, i64::try_from(BATCH).unwrap_or(i64::MAX)).await?;
+        let claimed = obligations::claim(&mut tx, needs, horizon, i64::try_from(BATCH).unwrap_or(i64::MAX)).await?;
         if claimed.is_empty() {
             return Ok(0);
         }
         let count = claimed.len();
-        let (events, fired) = announce(claimed, horizon, now)?;
+        crash::here("firing.claimed");
+        let (events, fired) = self.announce(claimed, horizon, now)?;
         obligations::save_fired(&mut tx, &fired).await?;
         accountability::note(&mut tx, &events, now).await?;
-        obligations::lock_append(&mut tx).await?;
         log::append(&mut tx, &events).await?;
+        crash::here("firing.before-commit");
         tx::commit(tx).await?;
-        tracing::debug!(obligations = count, events = events.len(), %horizon, "announced");
+        crash::here("firing.after-commit");
+        tracing::debug!(obligations = count, events = events.len(), needs = needs.code(), %horizon, "announced");
         Ok(count)
-    }
-
-    async fn horizon(&self) -> sqlx::Result<Option<Instant>> {
-        let least = horizon::least(&self.pool).await?;
-        Ok(least.map(|least| least.min(self.clock.now())))
     }
 
     /// The next instant at which something is to be announced, as far as it is known.
@@ -143,56 +199,81 @@ impl Firing {
     /// # Errors
     /// When PostgreSQL is away.
     pub async fn next_due(&self) -> sqlx::Result<Option<Instant>> {
-        obligations::next_fire(&self.pool).await
+        Ok(obligations::next_fire(&self.pool).await?.into_iter().map(|(_, next)| next).min())
     }
 
-    /// Up to which instant all that was due is announced; the beginning of time as long as a publisher has not said how far it is.
+    /// Up to which instant all that was due is announced; the beginning of time as long as intake or dispatch has not said how far it is. A kind
+    /// of which nothing waits holds nothing up.
     ///
     /// # Errors
     /// When PostgreSQL is away.
     pub async fn done_through(&self) -> sqlx::Result<Instant> {
-        // The horizon first: what is due at it is due afterwards, too.
-        let Some(horizon) = self.horizon().await? else { return Ok(Instant::UNIX_EPOCH) };
+        // The horizons first: what is due at them is due afterwards, too.
+        let horizons = horizon::read(&self.pool, self.now()).await?;
+        let waiting = obligations::next_fire(&self.pool).await?;
         let before = |next: Instant| next.checked_sub(jiff::SignedDuration::from_micros(1)).unwrap_or(Instant::MIN);
-        Ok(match self.next_due().await? {
-            Some(next) if next <= horizon => before(next),
-            Some(_) | None => horizon,
-        })
-    }
-}
-
-/// The events of all that is due, by their instants, and what becomes of the obligations.
-fn announce(claimed: Vec<Record>, horizon: Instant, now: Instant) -> Result<(Vec<NewEvent>, Vec<Fired>), FireError> {
-    let mut events: Vec<(Instant, NewEvent)> = Vec::new();
-    let mut fired = Vec::with_capacity(claimed.len());
-    for mut record in claimed {
-        let (timing, end) = (record.timing(), record.end());
-        let mut announced = record.announced();
-        let mut warned_at = record.warned_at.map(Instant::from);
-        for light in lights(&timing, end, &announced, horizon) {
-            let id = record.id;
-            let row = publisher::encode(&mut record, &light, now);
-            events.push((light.at, row.map_err(|source| FireError::Event { id, source })?));
-            announced = announced.with(&light);
-            warned_at = warned_at.or_else(|| warned(&light));
-        }
-        fired.push(Fired {
-            id: record.id,
-            warned_at,
-            breached: announced.breached,
-            reminders: announced.reminders,
-            end_announced: announced.ended.map(EndKind::code),
-            annulled: announced.annulled,
-            next_fire_at: next_fire(&timing, end, &announced),
-            sequence: record.sequence,
-            chain_head: record.chain_head,
+        let done = Needs::ALL.into_iter().filter_map(|needs| {
+            let next = waiting.iter().find(|(of, _)| *of == needs).map(|(_, next)| *next);
+            match (horizons.of(needs), next) {
+                (Some(horizon), Some(next)) if next <= horizon => Some(before(next)),
+                (Some(horizon), _) => Some(horizon),
+                // Nobody waits for a publisher that has nothing to stop.
+                (None, None) if needs != Needs::Cases => None,
+                (None, _) => Some(Instant::UNIX_EPOCH),
+            }
         });
+        Ok(done.min().unwrap_or(Instant::UNIX_EPOCH))
     }
-    // Stable: the lights of one obligation stay in their order.
-    events.sort_by_key(|(at, _)| *at);
-    Ok((events.into_iter().map(|(_, event)| event).collect(), fired))
 }
 
-fn warned(light: &Light) -> Option<Instant> {
-    (light.what == Announcement::Warned).then_some(light.at)
+impl Firing {
+    /// The events of all that is due, by their instants, and what becomes of the obligations.
+    fn announce(
+        &self,
+        claimed: Vec<Record>,
+        horizon: Instant,
+        now: Instant,
+    ) -> Result<(Vec<NewEvent>, Vec<Fired>), FireError> {
+        let mut events: Vec<(Instant, NewEvent)> = Vec::new();
+        let mut fired = Vec::with_capacity(claimed.len());
+        for mut record in claimed {
+            let (timing, end) = (record.timing(), record.end());
+            let mut announced = record.announced();
+            let mut warned_at = record.warned_at.map(Instant::from);
+            let (mut warned_told, mut breached_told) =
+                (record.warned_told.map(Instant::from), record.breached_told.map(Instant::from));
+            for light in lights(&timing, end, &announced, horizon) {
+                let id = record.id;
+                if let Some(told) = &self.told {
+                    told.lag.record(now.duration_since(light.at).as_secs_f64().max(0.0), &[]);
+                    told.lights.add(1, &[]);
+                }
+                let quiet_until = Quiet::DEFAULT.holds(light.what, timing.due_inclusive, now);
+                let row = publisher::encode(&mut record, &light, now, quiet_until);
+                events.push((light.at, row.map_err(|source| FireError::Event { id, source })?));
+                announced = announced.with(&light);
+                match light.what {
+                    Announcement::Warned => (warned_at, warned_told) = (Some(light.at), Some(now)),
+                    Announcement::Breached => breached_told = Some(now),
+                    _ => {}
+                }
+            }
+            fired.push(Fired {
+                id: record.id,
+                warned_at,
+                warned_told,
+                breached_told,
+                breached: announced.breached,
+                reminders: announced.reminders,
+                end_announced: announced.ended.map(EndKind::code),
+                annulled: announced.annulled,
+                next_fire_at: next_fire(&timing, end, &announced),
+                sequence: record.sequence,
+                chain_head: record.chain_head,
+            });
+        }
+        // Stable: the lights of one obligation stay in their order.
+        events.sort_by_key(|(at, _)| *at);
+        Ok((events.into_iter().map(|(_, event)| event).collect(), fired))
+    }
 }

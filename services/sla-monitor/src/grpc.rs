@@ -16,7 +16,6 @@ use dafei_shell::scope;
 pub use accountability::Accountability;
 pub use breaches::Breaches;
 pub use deadlines::Deadlines;
-pub use watch::Ticks;
 
 /// Whether what lies at `path` lies in a region: by the path as it was recorded, and by the roster for work areas, which paths do not name.
 fn lies_in(region: &Region, path: &RegionPath, roster: &RosterIndex) -> bool {

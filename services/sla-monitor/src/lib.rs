@@ -11,6 +11,7 @@ pub mod grpc;
 pub mod ledger;
 pub mod serve;
 
+mod measured;
 mod publisher;
 mod store;
 

@@ -13,7 +13,7 @@ pub(crate) fn obligation(record: &Record) -> pb::Obligation {
     pb::Obligation {
         obligation_id: record.id.to_string(),
         clock: record.clock.clone(),
-        case_id: record.case_id.to_string(),
+        case_id: record.case_id.map(|case| case.to_string()).unwrap_or_default(),
         leg: u32::try_from(record.leg).unwrap_or(0),
         direct: Some((&record.direct.0).into()),
         loop_owner: Some((&record.loop_owner.0).into()),
@@ -23,16 +23,31 @@ pub(crate) fn obligation(record: &Record) -> pb::Obligation {
         rule_version: record.rule_version.clone(),
         calendar_version: record.calendar_version.clone(),
         sector: record.sector.clone(),
+        period: record.period.clone().unwrap_or_default(),
+        notice: notice(record).into(),
     }
 }
 
-/// The row of the event log for a light; moves the record's sequence and chain on.
+fn notice(record: &Record) -> pb::Notice {
+    match record.notice.as_deref() {
+        Some("assumed") => pb::Notice::Assumed,
+        Some(_) => pb::Notice::Delivered,
+        None => pb::Notice::Unspecified,
+    }
+}
+
+/// The row of the event log for a light, of which people are to be told after `quiet_until`; moves the record's sequence and chain on.
 ///
 /// # Errors
 /// When the record does not carry what the catalogue needs for the subject.
-pub(crate) fn encode(record: &mut Record, light: &Light, now: Instant) -> Result<NewEvent, EventError> {
+pub(crate) fn encode(
+    record: &mut Record,
+    light: &Light,
+    now: Instant,
+    quiet_until: Option<Instant>,
+) -> Result<NewEvent, EventError> {
     record.sequence += 1;
-    let mut event = event(record, light);
+    let mut event = event(record, light, quiet_until);
     event.set_meta(pb::EventMeta {
         aggregate_id: record.id.to_string(),
         sequence: record.sequence,
@@ -67,12 +82,13 @@ const fn instant(record: &Record, light: &Light, now: Instant) -> Instant {
     }
 }
 
-fn event(record: &Record, light: &Light) -> Event {
+fn event(record: &Record, light: &Light, quiet_until: Option<Instant>) -> Event {
     let (meta, obligation) = (None, Some(obligation(record)));
+    let quiet_until = quiet_until.map(Into::into);
     match light.what {
-        Announcement::Warned => pb::Warned { meta, obligation }.into(),
-        Announcement::Breached => pb::Breached { meta, obligation }.into(),
-        Announcement::Reminded { number } => pb::Reminded { meta, obligation, number }.into(),
+        Announcement::Warned => pb::Warned { meta, obligation, quiet_until }.into(),
+        Announcement::Breached => pb::Breached { meta, obligation, quiet_until }.into(),
+        Announcement::Reminded { number } => pb::Reminded { meta, obligation, number, quiet_until }.into(),
         Announcement::Settled { late_seconds } => pb::Settled { meta, obligation, late_seconds }.into(),
         Announcement::Cancelled => pb::Cancelled { meta, obligation }.into(),
         Announcement::Annulled { ended_at } => {

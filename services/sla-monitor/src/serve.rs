@@ -2,12 +2,15 @@
 
 use std::{process::ExitCode, sync::Arc};
 
-use dafei_contracts::sla::v1::{
-    accountability_service_server::{self, AccountabilityServiceServer},
-    breach_service_server::{self, BreachServiceServer},
-    deadline_service_server::{self, DeadlineServiceServer},
+use dafei_contracts::{
+    Stream,
+    sla::v1::{
+        accountability_service_server::{self, AccountabilityServiceServer},
+        breach_service_server::{self, BreachServiceServer},
+        deadline_service_server::{self, DeadlineServiceServer},
+    },
 };
-use dafei_runtime::lifecycle::Stage;
+use dafei_runtime::{config::Mode, lifecycle::Stage};
 use dafei_shell::{
     ops::Progress,
     start::{Open, Started},
@@ -16,11 +19,12 @@ use dafei_shell::{
 use tonic::service::Routes;
 
 use crate::{
-    accountability::{EntryTimer, Ledger},
+    accountability::{self, EntryTimer, Ledger},
     consumers::CaseEvents,
     firing::Firing,
-    grpc::{Accountability, Breaches, Deadlines, Ticks},
+    grpc::{Accountability, Breaches, Deadlines},
     ledger::Terms,
+    measured,
 };
 
 /// The gRPC services, for reflection and health.
@@ -43,18 +47,25 @@ pub async fn serve(mut started: Started) -> anyhow::Result<ExitCode> {
         started.consume(Arc::new(events), config);
     }
     spawn_firing(&mut started);
+    spawn_counting(&mut started);
     let (pool, clock, roster) = (started.pool.clone(), started.clock.clone(), started.roster.clone());
     let ledger = Ledger::new(pool, clock, roster, Arc::clone(&terms));
-    let ticks = Ticks::new();
-    spawn_entries(&mut started, ledger.clone(), ticks.clone());
+    spawn_entries(&mut started, ledger.clone());
     let limit = started.common.grpc.max_message_bytes;
-    let accountability = AccountabilityServiceServer::new(Accountability::new(ledger)).max_decoding_message_size(limit);
-    let routes = routes(&mut started, terms, ticks).add_service(accountability);
+    let accountability = AccountabilityServiceServer::new(Accountability::new(ledger));
+    let routes = routes(&started, terms).add_service(accountability.max_decoding_message_size(limit));
     started.run(routes, SERVICES, Open::default()).await
 }
 
 fn spawn_firing(started: &mut Started) {
-    let firing = Firing::new(started.pool.clone(), started.clock.clone());
+    let firing = Firing::new(started.pool.clone(), started.clock.clone()).measured();
+    let firing = match started.common.mode {
+        Mode::Exercise => firing,
+        Mode::System => {
+            let began = std::time::Instant::now();
+            firing.guarded(move || began.elapsed())
+        }
+    };
     let (next, done, moved) = (firing.clone(), firing.clone(), firing.clone());
     started.add_progress(Progress {
         next_due: Progress::moment(move || {
@@ -74,15 +85,25 @@ fn spawn_firing(started: &mut Started) {
     });
 }
 
-/// Opens entries as soon as a breach is announced, by whichever replica: every announcement wakes the timer.
-fn spawn_entries(started: &mut Started, ledger: Ledger, ticks: Ticks) {
+fn spawn_counting(started: &mut Started) {
+    let (pool, clock) = (started.pool.clone(), started.clock.clone());
+    let token = started.lifecycle.token(Stage::Writer);
+    started.lifecycle.spawn_stage(Stage::Writer, "counting", async move {
+        measured::run(pool, clock, token).await;
+        Ok::<(), sqlx::Error>(())
+    });
+}
+
+/// Opens entries as soon as something waits to become one, whichever replica noted it.
+fn spawn_entries(started: &mut Started, ledger: Ledger) {
+    let pool = started.pool.clone();
     let timer = Timer::new(Arc::new(EntryTimer::new(ledger)), started.clock.clone());
     let progress = timer.progress();
     let wake = progress.clock_moved.clone();
     started.add_progress(progress);
     let token = started.lifecycle.token(Stage::Writer);
     started.lifecycle.spawn_stage(Stage::Writer, "accountability entries", async move {
-        let woken = ticks.each(move || {
+        let woken = accountability::each_note(pool, move || {
             if let Some(wake) = &wake {
                 wake();
             }
@@ -95,16 +116,11 @@ fn spawn_entries(started: &mut Started, ledger: Ledger, ticks: Ticks) {
     });
 }
 
-fn routes(started: &mut Started, terms: Arc<Terms>, ticks: Ticks) -> Routes {
+fn routes(started: &Started, terms: Arc<Terms>) -> Routes {
     let limit = started.common.grpc.max_message_bytes;
-    let ending = started.lifecycle.token(Stage::Grpc);
-    let following = ticks.clone().follow(started.pool.clone(), ending.clone());
-    started.lifecycle.spawn_stage(Stage::Grpc, "watchers", async move {
-        following.await;
-        Ok::<(), sqlx::Error>(())
-    });
-    let deadlines = Deadlines::new(started.pool.clone(), started.roster.clone(), terms);
-    let breaches = Breaches::new(started.pool.clone(), started.roster.clone(), ticks, ending);
+    let (pool, roster, clock) = (started.pool.clone(), started.roster.clone(), started.clock.clone());
+    let deadlines = Deadlines::new(pool.clone(), roster.clone(), terms, clock.clone());
+    let breaches = Breaches::new(pool, roster, clock, started.watches(Stream::Sla));
     Routes::new(DeadlineServiceServer::new(deadlines).max_decoding_message_size(limit))
         .add_service(BreachServiceServer::new(breaches).max_decoding_message_size(limit))
 }

@@ -187,7 +187,7 @@ impl operations::OpsService for Fake {
                     fact: "breached".to_owned(),
                     obligation: Some(obligation),
                     at: Some(to.into()),
-                    resume_token: String::new(),
+                    watch_token: String::new(),
                 };
                 // Nobody may be watching.
                 let _ = world.lights.send(light);
@@ -214,6 +214,13 @@ impl operations::OpsService for Fake {
 #[tonic::async_trait]
 impl breaches::BreachService for Fake {
     type WatchBreachesStream = Pin<Box<dyn Stream<Item = Result<sla::WatchBreachesResponse, Status>> + Send>>;
+
+    async fn get_fairness(
+        &self,
+        _: Request<sla::GetFairnessRequest>,
+    ) -> Result<Response<sla::GetFairnessResponse>, Status> {
+        Err(Status::unimplemented("nobody asks"))
+    }
 
     async fn list_breaches(
         &self,

@@ -1,6 +1,7 @@
 //! The tool against what it works on: this workspace, a NATS server, and services that answer as the real ones do.
 
 mod agency;
+mod check_deadline;
 mod documents;
 mod exercise;
 mod fakes;

@@ -152,3 +152,5 @@ proptest! {
         prop_assert_eq!(calendar.nth_workday_after(first, days).date, cursor);
     }
 }
+
+mod oracle;

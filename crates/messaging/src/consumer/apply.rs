@@ -6,6 +6,8 @@ use dafei_kernel::{clock::SharedClock, time::Instant};
 use futures::FutureExt;
 use sqlx::{PgConnection, PgPool};
 
+use crate::crash;
+
 use super::{
     ConsumerConfig, Delivered, Handler, HandlerError, Item, Mode,
     progress::{Key, Progress, Verdict, key_of},
@@ -159,7 +161,14 @@ impl<H: Handler> Applier<H> {
             }
         }
         self.finish(&mut tx, batch, &progress, applied.through).await?;
+        let told = !batch.events.is_empty();
+        if told {
+            crash::here("consumer.before-commit");
+        }
         tx.commit().await?;
+        if told {
+            crash::here("consumer.after-commit");
+        }
         remember(parked, &progress);
         for step in &steps {
             match step {

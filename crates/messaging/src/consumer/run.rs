@@ -16,7 +16,7 @@ use super::{
 use crate::{
     backoff::Backoff,
     batch::{Severity, severity},
-    lock,
+    crash, lock,
 };
 
 /// The longest pause between two sessions: servers come back and consumers are wanted at once.
@@ -100,6 +100,9 @@ async fn session<H: Handler>(
         let Some(applied) = work(consumer, &applier, &fetched, &mut parked, shutdown).await? else { return Ok(()) };
         backoff.reset();
         fetched.acknowledge().await;
+        if !fetched.batch.events.is_empty() {
+            crash::here("consumer.after-acknowledgement");
+        }
         consumer.status.send_modify(|status| {
             status.last_sequence = fetched.batch.to;
             status.lag = feed.known_last.saturating_sub(fetched.batch.to);

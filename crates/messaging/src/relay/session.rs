@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 use super::{Relay, RelayError, age, reconcile::reconcile, store, watermark::Watermark};
 use crate::{
     backoff::Backoff,
+    crash,
     log::LoggedEvent,
     publish::{self, MAX_BATCH, Outgoing},
     streams::StreamSpec,
@@ -142,7 +143,13 @@ impl<'a> Session<'a> {
             let sent = publish::publish(js, fence, chunk.iter().map(Outgoing::from).collect()).await;
             Some((fence, chunk, sent))
         });
+        if count > 0 {
+            crash::here("relay.before-publish");
+        }
         let sent = join_all(sends).await;
+        if count > 0 {
+            crash::here("relay.after-publish");
+        }
         let mut drained = true;
         let mut published = 0;
         for (index, outcome) in sent.into_iter().enumerate() {
@@ -155,6 +162,9 @@ impl<'a> Session<'a> {
             self.cursors[index].fence = Some(to);
             published += chunk.len() as u64;
             drained &= chunk.len() == by_stream[index].len() && by_stream[index].len() < MAX_BATCH;
+        }
+        if count > 0 {
+            crash::here("relay.after-settlement");
         }
         self.watermark.published(published);
         self.report(published, count - published, oldest);

@@ -1,9 +1,7 @@
 //! Metrics in one line each. Without a collector they cost next to nothing and go nowhere.
 
-use opentelemetry::{
-    KeyValue, global,
-    metrics::{Counter, Histogram, Meter},
-};
+pub use opentelemetry::metrics::{Counter, Histogram};
+use opentelemetry::{KeyValue, global, metrics::Meter};
 
 /// Upper bounds of the buckets of a duration, in seconds.
 const SECONDS: [f64; 14] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];

@@ -3,6 +3,7 @@
 //! Hours and minutes run day and night, and an act at the very limit is in time. Days and working days follow 民法典 201-203: the day of the
 //! start is not counted and the limit is 24:00 of the last counted day, which is no longer in time.
 
+pub mod check;
 mod explain;
 
 use dafei_kernel::{
@@ -113,6 +114,17 @@ impl Deadline {
     #[must_use]
     pub fn calendar_version(&self) -> &str {
         self.inputs.days.as_ref().map_or("", |days| &days.calendar_version)
+    }
+}
+
+impl Inputs {
+    /// As they are stored: JSON on one line, its members in the order of this type. What the check of a deadline reads.
+    ///
+    /// # Panics
+    /// Never: every field has a form in JSON.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        serde_json::to_string(self).expect("inputs have a form in JSON")
     }
 }
 

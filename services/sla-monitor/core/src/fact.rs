@@ -122,6 +122,9 @@ pub enum What {
         /// It orders work again that had been responded to (退回重办).
         #[serde(default)]
         rework: bool,
+        /// Nothing shows the delivery: it is taken for granted after the longest time that one may take.
+        #[serde(default)]
+        assumed: bool,
     },
     /// A result came in: 先期处置 or 最终查处.
     ResultSubmitted {
@@ -451,5 +454,50 @@ impl CaseFacts {
         let of = |pick: fn(&What) -> Option<Sector>| self.iter().find_map(|fact| pick(&fact.what));
         of(|what| if let What::CaseOpened { sector, .. } = what { *sector } else { None })
             .or_else(|| of(|what| if let What::SuspicionRecorded { sector, .. } = what { *sector } else { None }))
+    }
+
+    /// 总时长 (G0): from the finding to the closing. A reopening takes the closing back; nothing starts it again.
+    #[must_use]
+    pub fn total(&self) -> Total {
+        let first = |pick: fn(&What) -> bool| self.iter().filter(|fact| pick(&fact.what)).map(|fact| fact.at).min();
+        let found = first(|what| matches!(what, What::SuspicionRecorded { .. }))
+            .or_else(|| first(|what| matches!(what, What::CaseOpened { .. })));
+        let ends = self.iter().filter(|fact| {
+            matches!(
+                fact.what,
+                What::CaseClosed
+                    | What::CaseReopened { .. }
+                    | What::ReportWithdrawn
+                    | What::ReportMerged
+                    | What::RevisitRecorded
+            )
+        });
+        let last = ends.max_by_key(|fact| (fact.source, fact.sequence));
+        let opened = self.iter().any(|fact| matches!(fact.what, What::CaseOpened { .. }));
+        // What is a case ends by its closing alone.
+        let closed = last.filter(|fact| match fact.what {
+            What::CaseReopened { .. } => false,
+            What::CaseClosed => true,
+            _ => !opened,
+        });
+        Total { found_at: found, closed_at: closed.map(|fact| fact.at) }
+    }
+}
+
+/// The whole time of a case (G0). It has no limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Total {
+    /// The finding; none when it is not known.
+    pub found_at: Option<Instant>,
+    /// The closing; none while it is open.
+    pub closed_at: Option<Instant>,
+}
+
+impl Total {
+    /// Whole seconds, until `now` while the case is open; 0 when the finding is not known.
+    #[must_use]
+    pub fn seconds(&self, now: Instant) -> i64 {
+        let end = self.closed_at.unwrap_or(now);
+        self.found_at.map_or(0, |found| end.duration_since(found).as_secs().max(0))
     }
 }

@@ -13,7 +13,7 @@ use crate::{
     clock::Clock,
     deadline,
     fact::{CaseFacts, Fact, FactKind, Tier, What},
-    obligation::{End, EndKind, Obligation},
+    obligation::{End, EndKind, Notice, Obligation},
     rules::{Legs, Rule, Rules, post},
 };
 
@@ -169,9 +169,19 @@ fn obligation(
         direct: rule.direct.post(leg.start)?,
         loop_owner: loop_owner(rule, leg.start)?,
         sector: facts.sector(),
+        notice: notice(leg.start),
         deadline,
         end: end(rule, facts, leg),
     })
+}
+
+/// How the instruction came to its owner. What an agency found itself needed none.
+const fn notice(start: &Fact) -> Option<Notice> {
+    match &start.what {
+        What::InstructionDelivered { own: false, assumed: true, .. } => Some(Notice::Assumed),
+        What::InstructionDelivered { own: false, .. } => Some(Notice::Delivered),
+        _ => None,
+    }
 }
 
 /// 闭环责任: of what an agency found itself the agency's (clause C19); of a city department's work the city's office, which has no clock itself.

@@ -7,6 +7,8 @@
 //! - [`ledger`]: the obligations that follow from that set, whatever the order in which it came.
 //! - [`lights`]: what is to be announced of an obligation up to an instant.
 //! - [`accountability`]: who is charged with a breach or with conduct, is heard, decided on and may appeal (clauses E4, E5).
+//! - [`quiet`]: when people are not to be disturbed by it.
+//! - [`steady`]: how far a machine's clock is believed.
 
 pub mod accountability;
 pub mod clock;
@@ -15,12 +17,14 @@ pub mod fact;
 pub mod ledger;
 pub mod lights;
 pub mod obligation;
+pub mod quiet;
 pub mod rules;
+pub mod steady;
 
 pub use clock::Clock;
 pub use deadline::{Deadline, Inputs};
 pub use fact::{CaseFacts, Fact, FactKind, Source, What};
 pub use ledger::obligations;
 pub use lights::{Announced, Announcement, Light, Timing};
-pub use obligation::{End, EndKind, Obligation};
+pub use obligation::{End, EndKind, Notice, Obligation};
 pub use rules::{Limit, Rule, Rules, RulesError};

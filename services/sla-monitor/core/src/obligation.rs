@@ -38,6 +38,27 @@ impl EndKind {
     }
 }
 
+/// How an instruction reached the one who owes its answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Notice {
+    /// It was delivered, or read.
+    Delivered,
+    /// Nothing shows that it was: an overdue obligation of this kind stands apart.
+    Assumed,
+}
+
+impl Notice {
+    /// Stable code.
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Delivered => "delivered",
+            Self::Assumed => "assumed",
+        }
+    }
+}
+
 /// The end of an obligation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct End {
@@ -68,6 +89,8 @@ pub struct Obligation {
     pub loop_owner: Post,
     /// Sector of the case, where known.
     pub sector: Option<Sector>,
+    /// How the instruction came, where the clock starts with one.
+    pub notice: Option<Notice>,
     /// The deadline with its instants.
     pub deadline: Deadline,
     /// How it ended; none while it runs.

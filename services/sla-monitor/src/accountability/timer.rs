@@ -1,6 +1,6 @@
 //! Opens entries for breaches and for what cases have recorded, and withdraws or reopens those whose breach was disproved.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, time::Duration};
 
 use dafei_contracts::subject::Subject;
 use dafei_kernel::{sector::Sector, time::Instant};
@@ -12,14 +12,19 @@ use dafei_shell::{
     timer::{Due, Round},
 };
 use dafei_sla_core::accountability::{Command, opens_by_itself};
-use sqlx::PgConnection;
+use sqlx::{PgConnection, PgPool, postgres::PgListener};
 use uuid::Uuid;
 
 use super::{Ledger, work};
-use crate::store::accountability::{entries, queue};
+use crate::store::{
+    NOTED,
+    accountability::{entries, queue},
+};
 
 /// Obligations, or reports, of one transaction.
 const BATCH: i64 = 500;
+/// Pause before the listener is opened again.
+const PAUSE: Duration = Duration::from_millis(500);
 
 /// What waits to become an entry.
 pub struct EntryTimer {
@@ -117,6 +122,27 @@ impl Ledger {
 
 fn opens(clock: &str) -> bool {
     clock.parse().is_ok_and(opens_by_itself)
+}
+
+/// Does something each time that something was noted, by whichever replica, for ever. While the database is away the timer looks by itself.
+pub async fn each_note(pool: PgPool, act: impl Fn()) {
+    loop {
+        if let Err(error) = listen(&pool, &act).await {
+            tracing::warn!(%error, "what waits to become an entry cannot be followed, trying again");
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+async fn listen(pool: &PgPool, act: &impl Fn()) -> sqlx::Result<()> {
+    let mut listener = PgListener::connect_with(pool).await?;
+    listener.listen(NOTED).await?;
+    loop {
+        // What was noted before the listener was open counts, too.
+        act();
+        listener.recv().await?;
+        while listener.next_buffered().is_some() {}
+    }
 }
 
 /// Notes the breaches and annulments among announcements, in their transaction. Breaches that open nothing by themselves are left out.

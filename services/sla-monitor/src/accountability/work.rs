@@ -25,13 +25,10 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::{Ledger, events};
-use crate::store::{
-    accountability::{
-        entries::{self, Kept},
-        queue::Breach,
-        rules,
-    },
-    obligations,
+use crate::store::accountability::{
+    entries::{self, Kept},
+    queue::Breach,
+    rules,
 };
 
 /// The id of the entry of a breach.
@@ -156,15 +153,11 @@ impl Ledger {
     }
 }
 
-/// Appends events: the last thing that a transaction waits for, but for its own answer.
+/// Appends events.
 ///
 /// # Errors
 /// When the log refuses an event, or the database is away.
 pub(crate) async fn append(conn: &mut PgConnection, rows: &[NewEvent]) -> Result<(), Fault> {
-    if rows.is_empty() {
-        return Ok(());
-    }
-    obligations::lock_append(conn).await.map_err(faults::database)?;
     log::append(conn, rows).await.map_err(|error: AppendError| once::failed(error.into()))
 }
 

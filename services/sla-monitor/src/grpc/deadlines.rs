@@ -6,6 +6,7 @@ use dafei_contracts::{
     convert,
     sla::v1::{self as pb, deadline_service_server::DeadlineService},
 };
+use dafei_kernel::clock::SharedClock;
 use dafei_runtime::{identity, status::Fault};
 use dafei_shell::{faults, roster::RosterView, scope};
 use dafei_sla_core::{Clock, deadline::deadline};
@@ -16,18 +17,19 @@ use super::{item, may_see};
 use crate::{ledger::Terms, store::read};
 
 /// Serves deadlines.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Deadlines {
     pool: PgPool,
     roster: RosterView,
     terms: Arc<Terms>,
+    clock: SharedClock,
 }
 
 impl Deadlines {
     /// Computes by these terms, reads from `pool`.
     #[must_use]
-    pub const fn new(pool: PgPool, roster: RosterView, terms: Arc<Terms>) -> Self {
-        Self { pool, roster, terms }
+    pub const fn new(pool: PgPool, roster: RosterView, terms: Arc<Terms>, clock: SharedClock) -> Self {
+        Self { pool, roster, terms, clock }
     }
 
     fn preview(&self, request: &pb::PreviewDeadlineRequest) -> Result<pb::PreviewDeadlineResponse, Fault> {
@@ -79,8 +81,9 @@ impl DeadlineService for Deadlines {
         let roster = self.roster.current();
         may_see(principal, &item::path(&record)?, &roster)?;
         Ok(Response::new(pb::ExplainDeadlineResponse {
-            obligation: Some(item::item(&record)),
-            lines: item::lines(&record, &inputs, &roster),
+            obligation: Some(item::item(&record, &roster, self.clock.now())),
+            lines: item::lines(&record, &inputs, &roster, self.clock.now()),
+            inputs_json: inputs.to_json(),
         }))
     }
 
@@ -94,7 +97,14 @@ impl DeadlineService for Deadlines {
         let case = convert::uuid("case_id", id).map_err(faults::convert)?;
         let records = read::of_case(&self.pool, case).await.map_err(faults::database)?;
         let first = records.first().ok_or_else(|| Fault::not_found("case", id.clone(), "没有这个案件的时限记录"))?;
-        may_see(principal, &item::path(first)?, &self.roster.current())?;
-        Ok(Response::new(pb::ListObligationsResponse { obligations: records.iter().map(item::item).collect() }))
+        let (roster, now) = (self.roster.current(), self.clock.now());
+        may_see(principal, &item::path(first)?, &roster)?;
+        let total = read::facts_of(&self.pool, case).await.map_err(faults::database)?.total();
+        Ok(Response::new(pb::ListObligationsResponse {
+            obligations: records.iter().map(|record| item::item(record, &roster, now)).collect(),
+            found_at: total.found_at.map(Into::into),
+            closed_at: total.closed_at.map(Into::into),
+            total_seconds: total.seconds(now),
+        }))
     }
 }

@@ -17,8 +17,8 @@ pub(super) fn path(record: &Record) -> Result<RegionPath, Fault> {
     record.region_path.parse().map_err(|error: dafei_kernel::region::RegionError| Fault::internal(error))
 }
 
-/// An obligation with its lights.
-pub(super) fn item(record: &Record) -> pb::ObligationItem {
+/// An obligation with its lights, as it stands at `now`.
+pub(super) fn item(record: &Record, roster: &RosterIndex, now: Instant) -> pb::ObligationItem {
     let end = record.end();
     let settled_at = end.filter(|end| end.kind == EndKind::Settled).map(|end| end.at);
     pb::ObligationItem {
@@ -31,7 +31,17 @@ pub(super) fn item(record: &Record) -> pb::ObligationItem {
         stopped_at: settled_at.map(Into::into),
         late_seconds: settled_at.map_or(0, |at| record.timing().late_seconds(at)),
         reminders: u32::try_from(record.reminders).unwrap_or(0),
+        provisional: record.provisional,
+        warned_told_at: record.warned_told.map(|at| at.0.into()),
+        breached_told_at: record.breached_told.map(|at| at.0.into()),
+        direct_since: successor(record, roster, now).map(|owner| (&owner).into()),
     }
+}
+
+/// The holders of the directly responsible post at the limit, or now where it lies ahead, when they are not those of the start.
+fn successor(record: &Record, roster: &RosterIndex, now: Instant) -> Option<Owner> {
+    let owner = roster.owner_at(&record.direct.post, record.due.0.min(now));
+    (!owner.persons.is_empty() && owner.persons != record.direct.persons).then_some(owner)
 }
 
 fn state(end: Option<End>) -> pb::ObligationState {
@@ -43,10 +53,16 @@ fn state(end: Option<End>) -> pb::ObligationState {
 }
 
 /// How the deadline came about, who answers for it, and what became of it.
-pub(super) fn lines(record: &Record, inputs: &Inputs, roster: &RosterIndex) -> Vec<pb::ExplanationLine> {
+pub(super) fn lines(record: &Record, inputs: &Inputs, roster: &RosterIndex, now: Instant) -> Vec<pb::ExplanationLine> {
     let mut lines = inputs.lines();
     lines.push(format!("直接责任：{}。", owner(&record.direct, roster)));
     lines.push(format!("闭环责任：{}。", owner(&record.loop_owner, roster)));
+    if let Some(successor) = successor(record, roster, now) {
+        lines.push(format!("岗位人员变动：期间由{}接任，起算时刻不变。", successor.persons.join("、")));
+    }
+    if record.notice.as_deref() == Some("assumed") {
+        lines.push("送达：无送达或阅读记录，按下达后最长送达时间推定送达。".to_owned());
+    }
     lines.push(outcome(record));
     lines.into_iter().map(line).collect()
 }

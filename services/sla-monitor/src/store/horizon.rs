@@ -6,8 +6,37 @@ use sqlx::{PgConnection, PgExecutor};
 
 use super::WAKE;
 
-/// The publishers whose facts move clocks.
-pub(crate) const PUBLISHERS: [&str; 2] = ["intake", "dispatch"];
+/// Whose facts an obligation waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Needs {
+    /// A case's: intake's and dispatch's.
+    Cases,
+    /// A village's duty: intake's.
+    Village,
+    /// A duty to brief, file or evaluate: reporting's.
+    Reporting,
+}
+
+impl Needs {
+    pub(crate) const ALL: [Self; 3] = [Self::Cases, Self::Village, Self::Reporting];
+
+    /// Its code in the table.
+    pub(crate) const fn code(self) -> &'static str {
+        match self {
+            Self::Cases => "cases",
+            Self::Village => "village",
+            Self::Reporting => "reporting",
+        }
+    }
+
+    const fn publishers(self) -> &'static [&'static str] {
+        match self {
+            Self::Cases => &["intake", "dispatch"],
+            Self::Village => &["intake"],
+            Self::Reporting => &["reporting"],
+        }
+    }
+}
 
 /// A publisher's stream is complete up to (strictly before) this instant. Never goes back; wakes firing at the commit.
 pub(crate) async fn move_to(conn: &mut PgConnection, service: &str, through: Instant) -> sqlx::Result<()> {
@@ -26,15 +55,23 @@ pub(crate) async fn move_to(conn: &mut PgConnection, service: &str, through: Ins
     Ok(())
 }
 
-/// The least of the publishers' watermarks; none as long as one of them has said nothing.
-pub(crate) async fn least(executor: impl PgExecutor<'_>) -> sqlx::Result<Option<Instant>> {
-    let publishers = PUBLISHERS.map(ToOwned::to_owned);
-    let row = sqlx::query!(
-        r#"SELECT count(*) AS "count!", min(through) AS "least: PgInstant" FROM watermark WHERE service = ANY($1)"#,
-        &publishers
-    )
-    .fetch_one(executor)
-    .await?;
-    let complete = usize::try_from(row.count).is_ok_and(|count| count == PUBLISHERS.len());
-    Ok(row.least.filter(|_| complete).map(Instant::from))
+/// Up to where each kind of obligation may be told of; none for a kind as long as one of its publishers has said nothing.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Horizons([Option<Instant>; 3]);
+
+impl Horizons {
+    pub(crate) const fn of(&self, needs: Needs) -> Option<Instant> {
+        self.0[needs as usize]
+    }
+}
+
+/// The least of the publishers' watermarks and of `now`, by what is waited for.
+pub(crate) async fn read(executor: impl PgExecutor<'_>, now: Instant) -> sqlx::Result<Horizons> {
+    let rows =
+        sqlx::query!(r#"SELECT service, through AS "through: PgInstant" FROM watermark"#).fetch_all(executor).await?;
+    let through = |service: &&str| rows.iter().find(|row| row.service == *service).map(|row| row.through.0);
+    Ok(Horizons(Needs::ALL.map(|needs| {
+        let least: Option<Vec<Instant>> = needs.publishers().iter().map(through).collect();
+        least.and_then(|all| all.into_iter().min()).map(|least| least.min(now))
+    })))
 }

@@ -9,5 +9,5 @@ pub(crate) mod record;
 
 /// Channel on which firing is woken: a horizon has moved or obligations have changed.
 pub(crate) const WAKE: &str = "dafei_sla_wake";
-/// Channel on which watchers are woken: something was announced.
-pub(crate) const ANNOUNCED: &str = "dafei_sla_announced";
+/// Channel on which the ledger's timer is woken: something waits to become an entry.
+pub(crate) const NOTED: &str = "dafei_sla_noted";

@@ -6,18 +6,15 @@ use dafei_kernel::{
     time::Instant,
 };
 use dafei_messaging::pg::PgInstant;
-use dafei_sla_core::{End, Inputs, Obligation};
+use dafei_sla_core::{End, Inputs, Notice, Obligation};
 use sqlx::{PgConnection, types::Json};
 use uuid::Uuid;
 
 use super::{
     WAKE,
+    horizon::Needs,
     record::{Record, records},
 };
-
-/// Advisory lock under which announcements are numbered and committed, so that a watcher that has come to a position of the log has seen all
-/// before it. The last thing that a transaction waits for.
-const APPEND: i64 = 0x6461_6665_0300_0002;
 
 /// The obligations of these cases, locked in the order of their ids.
 pub(crate) async fn of_cases(conn: &mut PgConnection, cases: &[Uuid]) -> sqlx::Result<Vec<Record>> {
@@ -25,9 +22,15 @@ pub(crate) async fn of_cases(conn: &mut PgConnection, cases: &[Uuid]) -> sqlx::R
 }
 
 /// Obligations of which something is to be announced at or before `horizon`, earliest first, that nobody else is at.
-pub(crate) async fn claim(conn: &mut PgConnection, horizon: Instant, limit: i64) -> sqlx::Result<Vec<Record>> {
+pub(crate) async fn claim(
+    conn: &mut PgConnection,
+    needs: Needs,
+    horizon: Instant,
+    limit: i64,
+) -> sqlx::Result<Vec<Record>> {
     records!(
-        "WHERE next_fire_at <= $1 ORDER BY next_fire_at, id LIMIT $2 FOR UPDATE SKIP LOCKED",
+        "WHERE needs = $1 AND next_fire_at <= $2 ORDER BY next_fire_at, id LIMIT $3 FOR UPDATE SKIP LOCKED",
+        needs.code(),
         PgInstant(horizon) as PgInstant,
         limit
     )
@@ -35,14 +38,20 @@ pub(crate) async fn claim(conn: &mut PgConnection, horizon: Instant, limit: i64)
     .await
 }
 
-/// The earliest instant at which something is to be announced.
-pub(crate) async fn next_fire(executor: impl sqlx::PgExecutor<'_>) -> sqlx::Result<Option<Instant>> {
-    let next = sqlx::query_scalar!(
-        r#"SELECT min(next_fire_at) AS "next: PgInstant" FROM obligation WHERE next_fire_at IS NOT NULL"#
+/// The earliest instant at which something is to be announced, by what is waited for.
+pub(crate) async fn next_fire(executor: impl sqlx::PgExecutor<'_>) -> sqlx::Result<Vec<(Needs, Instant)>> {
+    // A look into the index for each; a minimum by groups would read all of it.
+    let rows = sqlx::query!(
+        r#"SELECT n.needs AS "needs!",
+                  (SELECT o.next_fire_at FROM obligation o WHERE o.needs = n.needs AND o.next_fire_at IS NOT NULL
+                   ORDER BY o.next_fire_at LIMIT 1) AS "next: PgInstant"
+           FROM UNNEST($1::text[]) AS n (needs)"#,
+        &Needs::ALL.map(Needs::code) as &[&str]
     )
-    .fetch_one(executor)
+    .fetch_all(executor)
     .await?;
-    Ok(next.map(Instant::from))
+    let of = |code: &str| Needs::ALL.into_iter().find(|needs| needs.code() == code);
+    Ok(rows.into_iter().filter_map(|row| Some((of(&row.needs)?, row.next?.0))).collect())
 }
 
 /// An obligation that was not known before, with its owners of that instant.
@@ -87,13 +96,15 @@ pub(crate) async fn insert(conn: &mut PgConnection, new: &[New]) -> sqlx::Result
     let inputs = || each().map(|one| &one.deadline.inputs);
     let timings = || each().map(|one| *one.deadline.timing());
     sqlx::query!(
-        "INSERT INTO obligation (id, case_id, clock, leg, city, county, township, village, region_path, direct, loop_owner, sector,
-                                 rule_version, calendar_version, inputs, provisional, started_at, warn_at, due, due_inclusive,
-                                 first_reminder, end_kind, ended_at, next_fire_at)
+        "WITH basis AS (
+             INSERT INTO obligation_basis (id, inputs) SELECT * FROM UNNEST($1::uuid[], $15::jsonb[]))
+         INSERT INTO obligation (id, case_id, clock, leg, city, county, township, village, region_path, direct, loop_owner, sector,
+                                 rule_version, calendar_version, provisional, started_at, warn_at, due, due_inclusive,
+                                 first_reminder, end_kind, ended_at, next_fire_at, notice)
          SELECT * FROM UNNEST($1::uuid[], $2::uuid[], $3::text[], $4::int[], $5::text[], $6::text[], $7::text[], $8::text[],
-                              $9::text[], $10::jsonb[], $11::jsonb[], $12::text[], $13::text[], $14::text[], $15::jsonb[],
+                              $9::text[], $10::jsonb[], $11::jsonb[], $12::text[], $13::text[], $14::text[],
                               $16::bool[], $17::timestamptz[], $18::timestamptz[], $19::timestamptz[], $20::bool[],
-                              $21::timestamptz[], $22::text[], $23::timestamptz[], $24::timestamptz[])",
+                              $21::timestamptz[], $22::text[], $23::timestamptz[], $24::timestamptz[], $25::text[])",
         &each().map(|one| one.id).collect::<Vec<_>>(),
         &each().map(|one| one.case_id).collect::<Vec<_>>(),
         &each().map(|one| one.clock.code()).collect::<Vec<_>>() as &[&str],
@@ -118,6 +129,7 @@ pub(crate) async fn insert(conn: &mut PgConnection, new: &[New]) -> sqlx::Result
         &each().map(|one| one.end.map(|end| end.kind.code())).collect::<Vec<_>>() as &[Option<&str>],
         &optional(each().map(|one| one.end.map(|end| end.at))) as &[Option<PgInstant>],
         &optional(new.iter().map(|new| new.next_fire_at)) as &[Option<PgInstant>],
+        &each().map(|one| one.notice.map(Notice::code)).collect::<Vec<_>>() as &[Option<&str>],
     )
     .execute(conn)
     .await?;
@@ -151,7 +163,9 @@ pub(crate) async fn update(conn: &mut PgConnection, changes: &[Change]) -> sqlx:
 pub(crate) struct Fired {
     pub(crate) id: Uuid,
     pub(crate) warned_at: Option<Instant>,
+    pub(crate) warned_told: Option<Instant>,
     pub(crate) breached: bool,
+    pub(crate) breached_told: Option<Instant>,
     pub(crate) reminders: u32,
     pub(crate) end_announced: Option<&'static str>,
     pub(crate) annulled: bool,
@@ -165,10 +179,12 @@ pub(crate) async fn save_fired(conn: &mut PgConnection, fired: &[Fired]) -> sqlx
     sqlx::query!(
         "UPDATE obligation o
          SET warned_at = f.warned_at, breached = f.breached, reminders = f.reminders, end_announced = f.end_announced,
-             annulled = f.annulled, next_fire_at = f.next_fire_at, sequence = f.sequence, chain_head = f.chain_head
+             annulled = f.annulled, next_fire_at = f.next_fire_at, sequence = f.sequence, chain_head = f.chain_head,
+             warned_told = f.warned_told, breached_told = f.breached_told
          FROM UNNEST($1::uuid[], $2::timestamptz[], $3::bool[], $4::int[], $5::text[], $6::bool[], $7::timestamptz[], $8::bigint[],
-                     $9::text[])
-              AS f (id, warned_at, breached, reminders, end_announced, annulled, next_fire_at, sequence, chain_head)
+                     $9::text[], $10::timestamptz[], $11::timestamptz[])
+              AS f (id, warned_at, breached, reminders, end_announced, annulled, next_fire_at, sequence, chain_head, warned_told,
+                    breached_told)
          WHERE o.id = f.id",
         &fired.iter().map(|fired| fired.id).collect::<Vec<_>>(),
         &optional(fired.iter().map(|fired| fired.warned_at)) as &[Option<PgInstant>],
@@ -179,6 +195,8 @@ pub(crate) async fn save_fired(conn: &mut PgConnection, fired: &[Fired]) -> sqlx
         &optional(fired.iter().map(|fired| fired.next_fire_at)) as &[Option<PgInstant>],
         &fired.iter().map(|fired| fired.sequence).collect::<Vec<_>>(),
         &fired.iter().map(|fired| fired.chain_head.as_str()).collect::<Vec<_>>() as &[&str],
+        &optional(fired.iter().map(|fired| fired.warned_told)) as &[Option<PgInstant>],
+        &optional(fired.iter().map(|fired| fired.breached_told)) as &[Option<PgInstant>],
     )
     .execute(conn)
     .await?;
@@ -188,17 +206,5 @@ pub(crate) async fn save_fired(conn: &mut PgConnection, fired: &[Fired]) -> sqlx
 /// Wakes firing at the commit.
 pub(crate) async fn wake(conn: &mut PgConnection) -> sqlx::Result<()> {
     sqlx::query!(r#"SELECT pg_notify($1, '')::text AS "notified""#, WAKE).fetch_one(conn).await?;
-    Ok(())
-}
-
-/// Waits until the announcements of others are committed, and wakes the watchers at this transaction's commit.
-pub(crate) async fn lock_append(conn: &mut PgConnection) -> sqlx::Result<()> {
-    sqlx::query!(
-        r#"SELECT pg_advisory_xact_lock($1)::text AS "locked", pg_notify($2, '')::text AS "notified""#,
-        APPEND,
-        super::ANNOUNCED
-    )
-    .fetch_one(conn)
-    .await?;
     Ok(())
 }

@@ -1,8 +1,8 @@
 //! Lists.
 
-use dafei_kernel::{region::Region, time::Instant};
-use dafei_messaging::{log, pg::PgInstant};
-use dafei_sla_core::Inputs;
+use dafei_kernel::{owner::Post, region::Region, time::Instant};
+use dafei_messaging::pg::PgInstant;
+use dafei_sla_core::{CaseFacts, Inputs};
 use sqlx::{PgPool, types::Json};
 use uuid::Uuid;
 
@@ -11,9 +11,10 @@ use super::record::{Record, records};
 /// An obligation and what its deadline was computed from.
 pub(crate) async fn one(pool: &PgPool, id: Uuid) -> sqlx::Result<Option<(Record, Inputs)>> {
     let Some(record) = records!("WHERE id = $1", id).fetch_optional(pool).await? else { return Ok(None) };
-    let inputs = sqlx::query_scalar!(r#"SELECT inputs AS "inputs: Json<Inputs>" FROM obligation WHERE id = $1"#, id)
-        .fetch_one(pool)
-        .await?;
+    let inputs =
+        sqlx::query_scalar!(r#"SELECT inputs AS "inputs: Json<Inputs>" FROM obligation_basis WHERE id = $1"#, id)
+            .fetch_one(pool)
+            .await?;
     Ok(Some((record, inputs.0)))
 }
 
@@ -30,6 +31,8 @@ pub(crate) enum Where {
     Village(String),
     /// A work area's.
     Villages(Vec<String>),
+    /// Those for which one post is directly responsible.
+    Post(Post),
 }
 
 impl Where {
@@ -55,8 +58,14 @@ impl Where {
 pub(crate) struct Asked {
     /// Only this clock; all when empty.
     pub(crate) clock: String,
+    /// Only this sector; all when empty.
+    pub(crate) sector: String,
     /// Only what still runs.
     pub(crate) open_only: bool,
+    /// Only of what nothing shows to have been delivered.
+    pub(crate) undelivered_only: bool,
+    /// Only limits at or after this instant.
+    pub(crate) from: Instant,
     /// Limit and id of the last one seen: only what comes after it.
     pub(crate) after: (Instant, Uuid),
     pub(crate) limit: i64,
@@ -65,7 +74,8 @@ pub(crate) struct Asked {
 macro_rules! breaches_in {
     ($place:literal, $pool:expr, $asked:expr, $code:expr) => {
         records!(
-            "WHERE breached AND NOT annulled AND (due, id) < ($2, $3) AND ($4 = '' OR clock = $4) AND (NOT $5 OR end_kind IS NULL) AND "
+            "WHERE breached AND NOT annulled AND (due, id) < ($2, $3) AND due >= $7 AND ($4 = '' OR clock = $4)
+               AND (NOT $5 OR end_kind IS NULL) AND ($8 = '' OR sector = $8) AND (NOT $9 OR notice = 'assumed') AND "
                 + $place
                 + " ORDER BY due DESC, id DESC LIMIT $6",
             $code,
@@ -73,7 +83,10 @@ macro_rules! breaches_in {
             $asked.after.1,
             $asked.clock,
             $asked.open_only,
-            $asked.limit
+            $asked.limit,
+            PgInstant($asked.from) as PgInstant,
+            $asked.sector,
+            $asked.undelivered_only
         )
         .fetch_all($pool)
         .await
@@ -81,28 +94,102 @@ macro_rules! breaches_in {
 }
 
 /// Breaches that stand, newest limit first.
-pub(crate) async fn breaches(pool: &PgPool, place: &Where, asked: &Asked) -> sqlx::Result<Vec<Record>> {
+pub(crate) async fn breaches(
+    executor: impl sqlx::PgExecutor<'_>,
+    place: &Where,
+    asked: &Asked,
+) -> sqlx::Result<Vec<Record>> {
     match place {
-        Where::City(code) => breaches_in!("city = $1", pool, asked, code),
-        Where::County(code) => breaches_in!("county = $1", pool, asked, code),
-        Where::Township(code) => breaches_in!("township = $1", pool, asked, code),
-        Where::Village(code) => breaches_in!("village = $1", pool, asked, code),
-        Where::Villages(codes) => breaches_in!("village = ANY($1)", pool, asked, codes),
+        Where::City(code) => breaches_in!("city = $1", executor, asked, code),
+        Where::County(code) => breaches_in!("county = $1", executor, asked, code),
+        Where::Township(code) => breaches_in!("township = $1", executor, asked, code),
+        Where::Village(code) => breaches_in!("village = $1", executor, asked, code),
+        Where::Villages(codes) => breaches_in!("village = ANY($1)", executor, asked, codes),
+        Where::Post(post) => {
+            breaches_in!("(direct->'post')::text = ($1::jsonb)::text", executor, asked, Json(post) as Json<&Post>)
+        }
     }
 }
 
-/// Announcements after a position of the log, in its order.
-pub(crate) async fn announced(
-    pool: &PgPool,
-    stream: &str,
-    after: i64,
-    limit: i64,
-) -> sqlx::Result<Vec<log::LoggedEvent>> {
-    let mut conn = pool.acquire().await?;
-    log::of_stream(&mut conn, stream, after, limit).await
+/// What the lights of the breaches of one clock were worth.
+pub(crate) struct Fairness {
+    pub(crate) clock: String,
+    pub(crate) breaches: i64,
+    pub(crate) warned_in_time: i64,
+    pub(crate) told_in_time: i64,
+    pub(crate) undelivered: i64,
 }
 
-/// The position of the log's last announcement; 0 when there is none.
-pub(crate) async fn last_position(pool: &PgPool) -> sqlx::Result<i64> {
-    sqlx::query_scalar!(r#"SELECT coalesce(max(position), 0) AS "last!" FROM event_log"#).fetch_one(pool).await
+macro_rules! fairness_in {
+    ($place:literal, $pool:expr, $from:expr, $until:expr, $code:expr) => {
+        sqlx::query_as!(
+            Fairness,
+            r#"SELECT clock, count(*) AS "breaches!", count(*) FILTER (WHERE warned_told < due) AS "warned_in_time!",
+                      count(*) FILTER (WHERE breached_told <= due + interval '60 seconds') AS "told_in_time!",
+                      count(*) FILTER (WHERE notice = 'assumed') AS "undelivered!"
+               FROM obligation WHERE breached AND NOT annulled AND due >= $2 AND due < $3 AND "#
+                + $place
+                + " GROUP BY clock",
+            $code,
+            PgInstant($from) as PgInstant,
+            PgInstant($until) as PgInstant
+        )
+        .fetch_all($pool)
+        .await
+    };
+}
+
+/// Whether those who are blamed had their lights in time, by clock, for limits from an instant until before another.
+pub(crate) async fn fairness(
+    pool: &PgPool,
+    place: &Where,
+    from: Instant,
+    until: Instant,
+) -> sqlx::Result<Vec<Fairness>> {
+    match place {
+        Where::City(code) => fairness_in!("city = $1", pool, from, until, code),
+        Where::County(code) => fairness_in!("county = $1", pool, from, until, code),
+        Where::Township(code) => fairness_in!("township = $1", pool, from, until, code),
+        Where::Village(code) => fairness_in!("village = $1", pool, from, until, code),
+        Where::Villages(codes) => fairness_in!("village = ANY($1)", pool, from, until, codes),
+        Where::Post(post) => {
+            fairness_in!("(direct->'post')::text = ($1::jsonb)::text", pool, from, until, Json(post) as Json<&Post>)
+        }
+    }
+}
+
+/// What the clocks of a case were told, for its whole time.
+pub(crate) async fn facts_of(pool: &PgPool, case: Uuid) -> sqlx::Result<CaseFacts> {
+    let mut conn = pool.acquire().await?;
+    let found = super::facts::of_cases(&mut conn, &[case]).await?;
+    Ok(found.into_iter().next().unwrap_or_else(|| CaseFacts::new(case)))
+}
+
+/// Figures of the obligations that run.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Counts {
+    /// Of which a light is still to come.
+    pub(crate) open: i64,
+    /// Whose limit is within the next hour.
+    pub(crate) due_next_hour: i64,
+    /// How long the oldest light that is due waits to be told, in seconds.
+    pub(crate) oldest_due_seconds: f64,
+}
+
+/// The figures at an instant; by the index of what is to be told alone.
+pub(crate) async fn counts(pool: &PgPool, now: Instant) -> sqlx::Result<Counts> {
+    sqlx::query_as!(
+        Counts,
+        r#"SELECT (SELECT count(*) FROM obligation WHERE next_fire_at IS NOT NULL) AS "open!",
+                  (SELECT count(*) FROM obligation
+                   WHERE needs IN ('cases', 'village', 'reporting') AND next_fire_at <= $1::timestamptz + interval '1 hour 1 second'
+                         AND NOT breached AND end_kind IS NULL
+                         AND due > $1 AND due <= $1::timestamptz + interval '1 hour') AS "due_next_hour!",
+                  coalesce(extract(epoch FROM $1 - (SELECT min(next_fire_at) FROM obligation
+                                                      WHERE needs IN ('cases', 'village', 'reporting') AND next_fire_at <= $1)), 0)::float8
+                      AS "oldest_due_seconds!""#,
+        PgInstant(now) as PgInstant
+    )
+    .fetch_one(pool)
+    .await
 }

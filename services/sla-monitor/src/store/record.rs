@@ -10,15 +10,19 @@ use uuid::Uuid;
 #[derive(Debug, Clone)]
 pub(crate) struct Record {
     pub(crate) id: Uuid,
-    pub(crate) case_id: Uuid,
+    /// None for a periodic duty, which has a unit and a period.
+    pub(crate) case_id: Option<Uuid>,
+    pub(crate) period: Option<String>,
     pub(crate) clock: String,
     pub(crate) leg: i32,
     pub(crate) region_path: String,
     pub(crate) direct: Json<Owner>,
     pub(crate) loop_owner: Json<Owner>,
     pub(crate) sector: String,
+    pub(crate) notice: Option<String>,
     pub(crate) rule_version: String,
     pub(crate) calendar_version: String,
+    pub(crate) provisional: bool,
     pub(crate) started_at: PgInstant,
     pub(crate) warn_at: PgInstant,
     pub(crate) due: PgInstant,
@@ -27,6 +31,8 @@ pub(crate) struct Record {
     pub(crate) end_kind: Option<String>,
     pub(crate) ended_at: Option<PgInstant>,
     pub(crate) warned_at: Option<PgInstant>,
+    pub(crate) warned_told: Option<PgInstant>,
+    pub(crate) breached_told: Option<PgInstant>,
     pub(crate) breached: bool,
     pub(crate) reminders: i32,
     pub(crate) end_announced: Option<String>,
@@ -40,13 +46,15 @@ macro_rules! records {
     ($tail:literal $(+ $more:literal)*, $($argument:expr),* $(,)?) => {
         sqlx::query_as!(
             crate::store::record::Record,
-            r#"SELECT id, case_id, clock, leg, region_path, direct AS "direct: sqlx::types::Json<dafei_kernel::owner::Owner>",
-                      loop_owner AS "loop_owner: sqlx::types::Json<dafei_kernel::owner::Owner>", sector, rule_version,
-                      calendar_version, started_at AS "started_at: dafei_messaging::pg::PgInstant",
+            r#"SELECT id, case_id, period, clock, leg, region_path, direct AS "direct: sqlx::types::Json<dafei_kernel::owner::Owner>",
+                      loop_owner AS "loop_owner: sqlx::types::Json<dafei_kernel::owner::Owner>", sector, notice, rule_version,
+                      calendar_version, provisional, started_at AS "started_at: dafei_messaging::pg::PgInstant",
                       warn_at AS "warn_at: dafei_messaging::pg::PgInstant", due AS "due: dafei_messaging::pg::PgInstant",
                       due_inclusive, first_reminder AS "first_reminder: dafei_messaging::pg::PgInstant", end_kind,
                       ended_at AS "ended_at: dafei_messaging::pg::PgInstant",
-                      warned_at AS "warned_at: dafei_messaging::pg::PgInstant", breached, reminders, end_announced, annulled,
+                      warned_at AS "warned_at: dafei_messaging::pg::PgInstant",
+                      warned_told AS "warned_told: dafei_messaging::pg::PgInstant",
+                      breached_told AS "breached_told: dafei_messaging::pg::PgInstant", breached, reminders, end_announced, annulled,
                       sequence, chain_head
                FROM obligation "# + $tail $(+ $more)*,
             $($argument),*

@@ -128,6 +128,11 @@ impl Case {
         self.tell("intake", when, None, event)
     }
 
+    pub(crate) fn withdrawn(self, when: &str) -> Self {
+        let event = ev::ReportWithdrawn { case_id: self.case_id(), ..Default::default() };
+        self.tell("intake", when, None, event)
+    }
+
     pub(crate) fn helped(self, when: &str) -> Self {
         let event = ev::HelpGiven { case_id: self.case_id(), ..Default::default() };
         self.tell("intake", when, None, event)
@@ -173,6 +178,20 @@ impl Case {
             tier: ev::Tier::County.into(),
             leg: 1,
             delivered_at: stamp(when),
+            ..Default::default()
+        };
+        self.tell("dispatch", when, None, event)
+    }
+
+    /// An instruction of which nothing shows that it was delivered.
+    pub(crate) fn taken_as_delivered(self, when: &str, assignee: ev::Assignee) -> Self {
+        let event = ev::InstructionDelivered {
+            case_id: self.case_id(),
+            assignee: Some(assignee),
+            tier: ev::Tier::County.into(),
+            leg: 1,
+            delivered_at: stamp(when),
+            means: ev::DeliveryMeans::Assumed.into(),
             ..Default::default()
         };
         self.tell("dispatch", when, None, event)

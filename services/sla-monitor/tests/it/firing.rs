@@ -1,13 +1,20 @@
 //! Firing itself: several at once, broken off, late.
 
-use std::collections::HashMap;
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use dafei_contracts::Event;
 use dafei_kernel::clock::Clock as _;
 
 use crate::{
     events::{Case, OTHER_PATH, at},
-    world::{START, World, obligation},
+    world::{START, World, obligation, said},
 };
 
 /// How many obligations fall due at once.
@@ -141,4 +148,59 @@ async fn each_obligations_events_are_numbered_and_chained() {
         assert_eq!(meta.chain_head, head);
         head = dafei_contracts::chain::next_head(&head, &logged.payload);
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_hour_ahead_and_back_on_the_machine_of_all_services_makes_nobody_late() {
+    let world = World::without_firing(START).await;
+    let gone_by = Arc::new(AtomicU64::new(0));
+    let seconds = Arc::clone(&gone_by);
+    let firing = world.firing.clone().guarded(move || Duration::from_secs(seconds.load(Ordering::Relaxed)));
+    let pass = async |time: &str, gone: u64| {
+        world.clock.set(at(&format!("2026-11-23T{time}+08:00")));
+        gone_by.store(gone, Ordering::Relaxed);
+        // The publishers' clocks are the same.
+        world.watermarks().await;
+        while firing.pass().await.unwrap() > 0 {}
+    };
+    let case = Case::new(1).found(START);
+    world.tell(&case.told).await;
+    pass("08:00:00", 0).await;
+    pass("09:10:00", 600).await;
+    pass("09:15:00", 900).await;
+    pass("08:20:00", 1_200).await;
+    let told = Case::new(1).found(START).notified("2026-11-23T08:30:00+08:00");
+    world.tell(&told.told[1..]).await;
+    pass("08:40:00", 2_400).await;
+    let facts = world.announced(&case, &["V1"]).await;
+    assert_eq!(facts, [said("V1", 1, "settled", "2026-11-23T08:30:00+08:00")]);
+    // A real lateness is told as ever.
+    pass("09:40:00", 6_000).await;
+    let facts: Vec<_> = world.announced(&case, &["V2"]).await.into_iter().map(|said| said.fact).collect();
+    assert_eq!(facts, ["breached"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn at_night_people_are_told_of_what_can_wait_in_the_morning_and_of_limits_in_hours_at_once() {
+    let world = World::start().await;
+    let heeded = "2026-11-20T23:00:00+08:00";
+    let case = Case::new(1).found(heeded).notified(heeded).persuaded(heeded, true);
+    let urgent = Case::new(2).found("2026-11-23T22:30:00+08:00");
+    for case in [&case, &urgent] {
+        world.tell(&case.told).await;
+    }
+    world.go("2026-11-24T00:30:00+08:00").await;
+    let quiet: Vec<_> = world
+        .log()
+        .await
+        .into_iter()
+        .filter_map(|(event, _)| match event {
+            Event::Breached(event) => Some((event.obligation.unwrap().clock, event.quiet_until)),
+            Event::Reminded(event) => Some((format!("{} again", event.obligation.unwrap().clock), event.quiet_until)),
+            _ => None,
+        })
+        .collect();
+    let morning = Some(at("2026-11-24T07:00:00+08:00").into());
+    let line = |clock: &str, quiet_until| (clock.to_owned(), quiet_until);
+    assert_eq!(quiet, [line("V1", None), line("V4", morning), line("V1 again", morning)]);
 }

@@ -1,6 +1,6 @@
 //! The process itself: it says what is due and how far it is, follows the exercise's clock, publishes, and ends in order.
 
-use std::{net::TcpListener, process::Stdio, time::Duration};
+use std::{net::TcpListener, os::unix::process::ExitStatusExt as _, process::Stdio, time::Duration};
 
 use async_nats::jetstream;
 use dafei_contracts::{
@@ -34,12 +34,21 @@ struct Process {
 
 impl Process {
     fn start(db: &TestDb, nats: &TestNats, minter: &Minter) -> Self {
+        Self::start_with(db, nats, minter, START, "")
+    }
+
+    /// A process that crashes at a point, where one is named.
+    fn start_with(db: &TestDb, nats: &TestNats, minter: &Minter, now: &str, crash_at: &str) -> Self {
         let dir = std::env::temp_dir().join(format!("dafei-sla-{}", std::process::id()));
         std::fs::create_dir_all(&dir).unwrap();
         let jwks = dir.join("jwks.json");
         std::fs::write(&jwks, minter.jwks()).unwrap();
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let child = Command::new(env!("CARGO_BIN_EXE_dafei-sla-monitor"))
+        let mut command = Command::new(env!("CARGO_BIN_EXE_dafei-sla-monitor"));
+        if !crash_at.is_empty() {
+            command.env("TEST_CRASH_AT", crash_at);
+        }
+        let child = command
             .env("DAFEI_SLA_MONITOR_LISTEN", format!("127.0.0.1:{port}"))
             .env("DAFEI_SLA_MONITOR_DATABASE_URL", &db.url)
             .env("DAFEI_NATS_URL", nats.url())
@@ -48,7 +57,7 @@ impl Process {
             .env("DAFEI_JWT_AUDIENCE", "dafei")
             .env("DAFEI_ENVIRONMENT", "test")
             .env("DAFEI_MODE", "exercise")
-            .env("DAFEI_EXERCISE_START", START)
+            .env("DAFEI_EXERCISE_START", now)
             .stdout(Stdio::null())
             .kill_on_drop(true)
             .spawn()
@@ -81,6 +90,11 @@ impl Process {
             fits(&status).then_some(status)
         })
         .await
+    }
+
+    async fn crashed(mut self) {
+        let ended = tokio::time::timeout(SOON, self.child.wait()).await.expect("it comes to the point").unwrap();
+        assert!(ended.signal().is_some(), "{ended}");
     }
 
     async fn set_clock(&self, now: Instant) {
@@ -173,4 +187,48 @@ async fn the_process_fires_by_the_exercises_clock_and_a_restart_loses_and_double
     let told = "dafei.v1.accountability.371302.opened";
     eventually(SOON, "the notice is on the bus", || async { (published(&js, told).await == 1).then_some(()) }).await;
     process.terminate().await;
+}
+
+/// Whatever a crash leaves half done is done once when the service is there again.
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_at_any_step_of_firing_each_breach_is_told_once() {
+    let minter = Minter::generate().unwrap();
+    for point in [
+        "consumer.before-commit",
+        "consumer.after-commit",
+        "consumer.after-acknowledgement",
+        "firing.claimed",
+        "firing.before-commit",
+        "firing.after-commit",
+        "relay.before-publish",
+        "relay.after-publish",
+        "relay.after-settlement",
+    ] {
+        let (db, nats) = (TestDb::new(&migrators(&MIGRATOR)).await, TestNats::start().await);
+        let js = nats.jetstream().await;
+        let specs: Vec<StreamSpec> = [Stream::Intake, Stream::Dispatch]
+            .map(|stream| StreamSpec::new(stream.name(), stream.subjects().iter().copied()))
+            .into();
+        ensure_streams(&js, &specs).await.unwrap();
+        let late = "2026-11-23T09:30:00+08:00";
+        for number in 1..=3 {
+            publish(&js, &Case::new(number).found(START).told[0]).await;
+        }
+        watermarks(&js, at(late)).await;
+        Process::start_with(&db, &nats, &minter, late, point).crashed().await;
+        let process = Process::start_with(&db, &nats, &minter, late, "");
+        process
+            .status(point, |status| status.done_through == Some(at(late).into()) && status.outbox_pending == 0)
+            .await;
+        eventually(SOON, point, || async { (published(&js, "dafei.v1.sla.>").await >= 3).then_some(()) }).await;
+        let stream = js.get_stream(Stream::Sla.name()).await.unwrap();
+        let mut subjects = stream.info_with_subjects("dafei.v1.sla.>").await.unwrap();
+        let mut told = Vec::new();
+        while let Some(subject) = tokio_stream::StreamExt::next(&mut subjects).await {
+            let (subject, count) = subject.unwrap();
+            told.push((subject.rsplit('.').next().unwrap().to_owned(), count));
+        }
+        assert_eq!(told, [("breached".to_owned(), 3)], "{point}");
+        process.terminate().await;
+    }
 }

@@ -1,14 +1,16 @@
 //! Previews, explanations and lists by gRPC: what they say, and to whom.
 
 use dafei_contracts::sla::v1::{
-    ExplainDeadlineRequest, ListBreachesRequest, ListObligationsRequest, ObligationState, PreviewDeadlineRequest,
+    ExplainDeadlineRequest, GetFairnessRequest, ListBreachesRequest, ListObligationsRequest, ObligationState,
+    PreviewDeadlineRequest,
 };
-use dafei_kernel::role::Role;
+use dafei_kernel::{role::Role, workdays::Calendar};
+use dafei_sla_core::{Inputs, deadline::check};
 use tonic::{Code, Request, Status};
 use tonic_types::StatusExt as _;
 
 use crate::{
-    events::{CITY, COUNTY, Case, OTHER_COUNTY, OTHER_PATH, TOWNSHIP, VILLAGE, at, department, wire_region},
+    events::{CITY, COUNTY, Case, OTHER_COUNTY, OTHER_PATH, TOWNSHIP, VILLAGE, at, department, wire_post, wire_region},
     world::{START, World},
 };
 
@@ -78,6 +80,30 @@ async fn an_explanation_tells_the_deadline_the_owners_and_the_outcome() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_explanation_carries_its_stored_inputs_for_a_check_without_the_suite() {
+    let world = World::without_firing(START).await;
+    let case = Case::new(1).delivered("2026-11-20T08:00:00.25+08:00", department(1, "transport", true));
+    world.tell(&case.told).await;
+    let items = world.obligations(case.id).await;
+    for clock in ["K2", "K3"] {
+        let obligation =
+            items.iter().filter_map(|item| item.obligation.as_ref()).find(|one| one.clock == clock).unwrap();
+        let message = ExplainDeadlineRequest { obligation_id: obligation.obligation_id.clone() };
+        let request = world.request(Role::CountyOffice, COUNTY, message);
+        let answer = world.deadlines().explain_deadline(request).await.unwrap().into_inner();
+        let inputs: Inputs = serde_json::from_str(&answer.inputs_json).unwrap();
+        assert_eq!(inputs.clock.code(), clock);
+        assert_eq!(inputs.start, at("2026-11-20T08:00:00.25+08:00"));
+        assert_eq!(Some(inputs.timing.due.into()), obligation.due);
+        assert!(!answer.inputs_json.contains('\n'));
+        assert_eq!(inputs.to_json(), answer.inputs_json, "always written the same way");
+        assert_eq!(check::verify(&inputs, Some(&Calendar::builtin())), []);
+        let told: Vec<String> = answer.lines.into_iter().map(|line| line.text).collect();
+        assert!(told.starts_with(&inputs.lines()), "the check tells the same lines");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn obligations_are_shown_to_posts_of_their_region_only() {
     let world = World::without_firing(START).await;
     let case = Case::new(1).found(START);
@@ -125,6 +151,7 @@ async fn breaches_are_listed_by_region_newest_limit_first_page_by_page() {
             open_only,
             page_size,
             page_token,
+            ..Default::default()
         };
         let request = world.request(role, region, message);
         world.breaches().list_breaches(request).await.map(tonic::Response::into_inner)
@@ -177,4 +204,98 @@ async fn an_obligation_shows_where_it_stands() {
     let obligation = item.obligation.unwrap();
     assert_eq!(obligation.rule_version, "linyi-2020-17.2");
     assert_eq!((obligation.calendar_version.as_str(), obligation.leg), ("", 1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn breaches_are_narrowed_to_a_post_a_time_and_to_what_nobody_was_told_of() {
+    let world = World::start().await;
+    let told = Case::new(1).delivered("2026-11-20T08:00:00+08:00", department(1, "transport", true));
+    let untold = Case::new(2).taken_as_delivered("2026-11-20T09:00:00+08:00", department(2, "fire-rescue", true));
+    for case in [&told, &untold] {
+        world.tell(&case.told).await;
+    }
+    world.go("2026-11-23T09:30:00+08:00").await;
+    let list = async |narrow: ListBreachesRequest| {
+        let message = ListBreachesRequest { region: Some(wire_region(COUNTY)), clock: "K2".to_owned(), ..narrow };
+        let request = world.request(Role::CountyOffice, COUNTY, message);
+        let listed = world.breaches().list_breaches(request).await.unwrap().into_inner().breaches;
+        listed.into_iter().map(|item| item.obligation.unwrap().case_id).collect::<Vec<_>>()
+    };
+    let any = ListBreachesRequest::default;
+    assert_eq!(list(any()).await, [untold.id.to_string(), told.id.to_string()]);
+    assert_eq!(list(ListBreachesRequest { undelivered_only: true, ..any() }).await, [untold.id.to_string()]);
+    let transport = wire_post("county-department", COUNTY, "transport");
+    assert_eq!(list(ListBreachesRequest { direct: Some(transport), ..any() }).await, [told.id.to_string()]);
+    // The limits are 20:00 and 21:00; an end is not in its time, a beginning is.
+    let nine = Some(at("2026-11-20T21:00:00+08:00").into());
+    assert_eq!(list(ListBreachesRequest { due_until: nine, ..any() }).await, [told.id.to_string()]);
+    assert_eq!(list(ListBreachesRequest { due_from: nine, ..any() }).await, [untold.id.to_string()]);
+    assert!(list(ListBreachesRequest { sector: "mines".to_owned(), ..any() }).await.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_case_shows_its_whole_time_from_the_finding_to_its_closing() {
+    let world = World::start().await;
+    let case = Case::new(1).found(START);
+    world.tell(&case.told).await;
+    let list = async || {
+        let message = ListObligationsRequest { case_id: case.id.to_string() };
+        let request = world.request(Role::CityOffice, CITY, message);
+        world.deadlines().list_obligations(request).await.unwrap().into_inner()
+    };
+    world.go("2026-11-23T10:00:00+08:00").await;
+    let open = list().await;
+    assert_eq!((open.found_at, open.closed_at, open.total_seconds), (Some(at(START).into()), None, 7_200));
+    let withdrawn = Case::new(1).found(START).withdrawn("2026-11-23T09:00:00+08:00");
+    world.tell(&withdrawn.told[1..]).await;
+    let closed = list().await;
+    assert_eq!((closed.closed_at, closed.total_seconds), (Some(at("2026-11-23T09:00:00+08:00").into()), 3_600));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn fairness_tells_which_breaches_had_their_lights_in_time() {
+    let world = World::start().await;
+    world.tell(&Case::new(1).found(START).told).await;
+    world.go("2026-11-23T09:30:00+08:00").await;
+    // What is learnt of when its limit is long past had no yellow light, and a late red one.
+    world.tell(&Case::new(2).found("2026-11-23T08:10:00+08:00").told).await;
+    world.go("2026-11-23T09:40:00+08:00").await;
+    let ask = async |from: &str, until: &str| {
+        let message = GetFairnessRequest {
+            region: Some(wire_region(COUNTY)),
+            due_from: Some(at(from).into()),
+            due_until: Some(at(until).into()),
+        };
+        world.breaches().get_fairness(world.request(Role::CountyOffice, COUNTY, message)).await
+    };
+    let clocks = ask("2026-11-23T00:00:00+08:00", "2026-11-24T00:00:00+08:00").await.unwrap().into_inner().clocks;
+    let v1 = &clocks[0];
+    assert_eq!((v1.clock.as_str(), v1.breaches, v1.warned_in_time, v1.told_in_time), ("V1", 2, 1, 1));
+    let refused = ask("2026-11-23T00:00:00+08:00", "2027-11-24T00:00:00+08:00").await.unwrap_err();
+    let details = refused.get_error_details();
+    assert_eq!(details.bad_request().unwrap().field_violations[0].field, "due_until");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_list_hands_over_to_the_stream_without_a_gap() {
+    let world = World::start().await;
+    world.tell(&Case::new(1).found(START).told).await;
+    world.go("2026-11-23T09:30:00+08:00").await;
+    let message = ListBreachesRequest { region: Some(wire_region(COUNTY)), ..Default::default() };
+    let request = world.request(Role::CountyOffice, COUNTY, message);
+    let listed = world.breaches().list_breaches(request).await.unwrap().into_inner();
+    assert_eq!(listed.breaches.len(), 1);
+    let settled = Case::new(1).found(START).notified("2026-11-23T09:31:00+08:00");
+    world.tell(&settled.told[1..]).await;
+    world.go("2026-11-23T09:32:00+08:00").await;
+    let mut stream = crate::watched::watch_as(&world, Role::CountyOffice, COUNTY, &listed.watch_token).await.unwrap();
+    let facts = async |stream: &mut _| crate::watched::next(stream).await.fact;
+    loop {
+        // The list may have been read before the relay had said that the lights were out.
+        let fact = facts(&mut stream).await;
+        if fact == "settled" {
+            break;
+        }
+        assert!(["warned", "breached"].contains(&fact.as_str()), "{fact}");
+    }
 }

@@ -20,12 +20,19 @@ pub(crate) async fn watch_as(
     region: &str,
     token: &str,
 ) -> Result<Streaming<WatchBreachesResponse>, tonic::Status> {
-    let message = WatchBreachesRequest { region: Some(wire_region(region)), resume_token: token.to_owned() };
+    let message = WatchBreachesRequest { region: Some(wire_region(region)), watch_token: token.to_owned() };
     Ok(world.breaches().watch_breaches(world.request(role, region, message)).await?.into_inner())
 }
 
+/// The next light; signs of life are passed over.
 pub(crate) async fn next(stream: &mut Streaming<WatchBreachesResponse>) -> WatchBreachesResponse {
-    tokio::time::timeout(SOON, stream.message()).await.expect("a message in time").unwrap().expect("no end")
+    loop {
+        let next = tokio::time::timeout(SOON, stream.message()).await.expect("a message in time");
+        let next = next.unwrap().expect("no end");
+        if next.obligation.is_some() {
+            return next;
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -40,7 +47,7 @@ async fn a_watcher_sees_its_regions_lights_as_they_happen_and_goes_on_where_it_w
     drop(stream);
     // Something happens while nobody watches.
     world.go("2026-11-23T12:00:00+08:00").await;
-    let mut stream = watch(&world, COUNTY, &yellow.resume_token).await.unwrap();
+    let mut stream = watch(&world, COUNTY, &yellow.watch_token).await.unwrap();
     let mut facts = Vec::new();
     for _ in 0..3 {
         facts.push(next(&mut stream).await.fact);
@@ -59,11 +66,11 @@ async fn a_token_of_another_regions_stream_is_refused() {
     world.tell(&Case::new(1).found(START).told).await;
     let mut stream = watch(&world, COUNTY, "").await.unwrap();
     world.go("2026-11-23T08:45:00+08:00").await;
-    let token = next(&mut stream).await.resume_token;
+    let token = next(&mut stream).await.watch_token;
     let refused = watch(&world, OTHER_COUNTY, &token).await.unwrap_err();
     assert_eq!(refused.code(), Code::InvalidArgument);
     let details = refused.get_error_details();
-    assert_eq!(details.bad_request().unwrap().field_violations[0].field, "resume_token");
+    assert_eq!(details.bad_request().unwrap().field_violations[0].field, "watch_token");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -71,8 +78,10 @@ async fn streams_end_when_the_service_does() {
     let world = World::start().await;
     let mut stream = watch(&world, COUNTY, "").await.unwrap();
     world.ending.cancel();
-    let end = tokio::time::timeout(SOON, stream.message()).await.expect("it ends in time").unwrap();
-    assert_eq!(end, None);
+    let mut last = stream.message().await.unwrap();
+    while last.is_some() {
+        last = tokio::time::timeout(SOON, stream.message()).await.expect("it ends in time").unwrap();
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -86,8 +95,10 @@ async fn a_client_that_takes_nothing_holds_up_nobody_and_gets_all_in_the_end() {
     world.go("2026-11-23T08:45:00+08:00").await;
     let mut quick = watch(&world, COUNTY, "").await.unwrap();
     world.go("2026-11-23T09:30:00+08:00").await;
-    for _ in 0..300 {
-        assert_eq!(next(&mut quick).await.fact, "breached");
+    // What was not yet published when it came is not new, but not lost either.
+    let mut red = 0;
+    while red < 300 {
+        red += u32::from(next(&mut quick).await.fact == "breached");
     }
     let mut facts = Vec::new();
     for _ in 0..600 {

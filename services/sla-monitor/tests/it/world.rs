@@ -24,6 +24,7 @@ use dafei_kernel::{
 use dafei_messaging::{
     consumer::{ConsumerHandle, ConsumerLoop},
     log,
+    relay::{Relay, RelayConfig, filled},
     streams::{StreamSpec, ensure_streams},
 };
 use dafei_runtime::{
@@ -37,13 +38,14 @@ use dafei_shell::{
     roster::RosterView,
     start,
     timer::{Due as _, Round},
+    watch::Watches,
 };
 use dafei_sla_monitor::{
     MIGRATOR,
     accountability::{EntryTimer, Ledger},
     consumers::CaseEvents,
     firing::Firing,
-    grpc::{Accountability, Breaches, Deadlines, Ticks},
+    grpc::{Accountability, Breaches, Deadlines},
     ledger::Terms,
 };
 use dafei_testkit::{TestDb, TestNats, eventually};
@@ -124,10 +126,17 @@ impl World {
             tokio::spawn(consumer.run(stop.clone()));
         }
         let minter = Minter::generate().unwrap();
-        let ticks = Ticks::new();
-        tokio::spawn(ticks.clone().follow(db.pool.clone(), ending.clone()));
-        let deadlines = Deadlines::new(db.pool.clone(), roster.clone(), Arc::clone(&terms));
-        let breaches = Breaches::new(db.pool.clone(), roster.clone(), ticks, ending.clone());
+        let own = StreamSpec::new(Stream::Sla.name(), Stream::Sla.subjects().iter().copied());
+        let relay = Relay::new(db.pool.clone(), js.clone(), shared.clone(), RelayConfig::new("sla-monitor", vec![own]));
+        tokio::spawn(relay.run(stop.clone()));
+        eventually(SOON, "the stream of the lights is there", || async {
+            let mut conn = db.pool.acquire().await.unwrap();
+            filled(&mut conn, Stream::Sla.name()).await.unwrap()
+        })
+        .await;
+        let deadlines = Deadlines::new(db.pool.clone(), roster.clone(), Arc::clone(&terms), shared.clone());
+        let watches = Watches::new(js.clone(), Stream::Sla, "sla-monitor", 100, ending.clone());
+        let breaches = Breaches::new(db.pool.clone(), roster.clone(), shared.clone(), watches);
         let ledger = Ledger::new(db.pool.clone(), shared.clone(), roster, terms);
         let accountability = Accountability::new(ledger.clone());
         let channel = serve(deadlines, breaches, accountability, &minter, stop.clone()).await;

@@ -84,6 +84,6 @@ fn day(date: Date) -> String {
 }
 
 /// An instant; midnight is told as 24:00 of the day that it ends.
-fn moment(at: Instant) -> String {
+pub(super) fn moment(at: Instant) -> String {
     day_ending_at(at).map_or_else(|| format_local(at), |date| format!("{date} 24:00"))
 }

@@ -6,41 +6,6 @@ use proptest::prelude::*;
 
 use crate::support::{calendar, instant, rules};
 
-const TABLE: &str = include_str!("deadlines.csv");
-
-#[test]
-fn each_instant_of_the_table_is_as_written() {
-    let (rules, calendar) = (rules(), calendar());
-    let mut clocks = std::collections::BTreeSet::new();
-    for line in TABLE.lines().skip(1) {
-        let cells: Vec<&str> = line.splitn(6, ',').collect();
-        let [clock, start, warn, due, provisional, why] = cells.as_slice() else { panic!("six columns: {line}") };
-        let clock: Clock = clock.parse().unwrap();
-        clocks.insert(clock);
-        let found = deadline(rules, calendar, clock, instant(start));
-        let timing = found.timing();
-        assert_eq!(timing.warn_at, instant(warn), "yellow of {clock} from {start}: {why}");
-        assert_eq!(timing.due, instant(due), "limit of {clock} from {start}: {why}");
-        assert_eq!(found.inputs.provisional, *provisional == "yes", "{clock} from {start}: {why}");
-    }
-    assert_eq!(clocks.len(), Clock::ALL.len(), "every clock stands in the table");
-}
-
-#[test]
-fn an_hour_limit_includes_its_instant_and_midnight_does_not() {
-    let (rules, calendar) = (rules(), calendar());
-    let start = instant("2026-11-23T10:00:00+08:00");
-    let hours = deadline(rules, calendar, Clock::V1, start);
-    assert!(hours.timing().due_inclusive);
-    assert_eq!(hours.timing().late_seconds(instant("2026-11-23T11:00:00+08:00")), 0);
-    assert_eq!(hours.timing().late_seconds(instant("2026-11-23T11:00:00.000001+08:00")), 1);
-    assert_eq!(hours.timing().late_seconds(instant("2026-11-23T11:00:01.5+08:00")), 2);
-    let days = deadline(rules, calendar, Clock::K3, start);
-    assert!(!days.timing().due_inclusive);
-    assert_eq!(days.timing().late_seconds(instant("2026-11-30T23:59:59.999999+08:00")), 0);
-    assert_eq!(days.timing().late_seconds(instant("2026-12-01T00:00:00+08:00")), 1);
-}
-
 #[test]
 fn the_first_reminder_comes_at_twice_the_limit_in_the_same_kind_of_days() {
     let (rules, calendar) = (rules(), calendar());

@@ -339,7 +339,8 @@ fn any_what() -> impl Strategy<Value = What> {
             tier: dafei_sla_core::fact::Tier::Township,
             assignment,
             own: false,
-            rework: false
+            rework: false,
+            assumed: false,
         }),
         agency()
             .prop_map(|assignment| What::ResultSubmitted { tier: dafei_sla_core::fact::Tier::Township, assignment }),
@@ -348,7 +349,8 @@ fn any_what() -> impl Strategy<Value = What> {
             tier: dafei_sla_core::fact::Tier::County,
             assignment,
             own,
-            rework
+            rework,
+            assumed: own == rework,
         }),
         assignment()
             .prop_map(|assignment| What::ResultSubmitted { tier: dafei_sla_core::fact::Tier::County, assignment }),

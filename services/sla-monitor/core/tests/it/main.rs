@@ -2,9 +2,12 @@
 #![expect(clippy::unwrap_used, reason = "a test ends where it cannot go on")]
 
 mod accountability;
+mod check;
 mod deadlines;
+mod instants;
 mod ledger;
 mod lights;
+mod oracle;
 mod rules;
 mod support;
 mod turns;

@@ -110,7 +110,7 @@ impl Story {
 
     pub(crate) fn delivered(self, at: i64, assignment: Assignment) -> Self {
         let tier = tier(&assignment);
-        self.tell(at, What::InstructionDelivered { tier, assignment, own: false, rework: false })
+        self.tell(at, What::InstructionDelivered { tier, assignment, own: false, rework: false, assumed: false })
     }
 
     pub(crate) fn result(self, at: i64, assignment: Assignment) -> Self {

@@ -66,7 +66,13 @@ fn a_second_extension_counts_from_the_first_ones_limit() {
 
 #[test]
 fn work_that_is_done_again_has_its_own_five_days_and_owes_no_response() {
-    let again = What::InstructionDelivered { tier: Tier::County, assignment: lead(2, 2), own: false, rework: true };
+    let again = What::InstructionDelivered {
+        tier: Tier::County,
+        assignment: lead(2, 2),
+        own: false,
+        rework: true,
+        assumed: false,
+    };
     let ledger = with_department()
         .tell(4, What::DepartmentResponded { assignment: lead(1, 1) })
         .result(DAY, lead(1, 1))
@@ -80,7 +86,13 @@ fn work_that_is_done_again_has_its_own_five_days_and_owes_no_response() {
 
 #[test]
 fn what_an_agency_found_itself_is_its_own_to_settle_and_nobody_else_is_blamed() {
-    let own = |tier, assignment: Assignment| What::InstructionDelivered { tier, assignment, own: true, rework: false };
+    let own = |tier, assignment: Assignment| What::InstructionDelivered {
+        tier,
+        assignment,
+        own: true,
+        rework: false,
+        assumed: false,
+    };
     let opened = |tier| What::CaseOpened { tier, sector: None, own: true };
     let township =
         Story::default().tell(0, opened(Tier::Township)).tell(0, own(Tier::Township, station(1, 1))).ledger();
@@ -103,8 +115,13 @@ fn what_an_agency_found_itself_is_its_own_to_settle_and_nobody_else_is_blamed() 
 #[test]
 fn a_city_department_has_its_five_days_and_the_city_office_no_clock() {
     let assignment = Assignment { post: post("city-department@city:371300/energy"), ..lead(1, 1) };
-    let delivered =
-        What::InstructionDelivered { tier: Tier::City, assignment: assignment.clone(), own: false, rework: false };
+    let delivered = What::InstructionDelivered {
+        tier: Tier::City,
+        assignment: assignment.clone(),
+        own: false,
+        rework: false,
+        assumed: false,
+    };
     let story = Story::at(CITY)
         .tell(0, What::CaseOpened { tier: Tier::City, sector: None, own: false })
         .tell(1, What::DepartmentInstructed)

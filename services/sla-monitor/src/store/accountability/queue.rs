@@ -5,7 +5,7 @@ use dafei_messaging::pg::PgInstant;
 use sqlx::{PgConnection, PgPool, types::Json};
 use uuid::Uuid;
 
-use crate::{accountability::reports::Report, store::ANNOUNCED};
+use crate::{accountability::reports::Report, store::NOTED};
 
 /// An obligation as the ledger charges for it.
 pub(crate) struct Breach {
@@ -23,14 +23,16 @@ pub(crate) struct Breach {
     pub(crate) annulled: bool,
 }
 
-/// Notes obligations whose breach was announced or disproved.
+/// Notes obligations whose breach was announced or disproved, and wakes the timer at the commit.
 pub(crate) async fn add(conn: &mut PgConnection, obligations: &[Uuid], due: Instant) -> sqlx::Result<()> {
     sqlx::query!(
-        "INSERT INTO accountability_due (obligation_id, due) SELECT id, $2 FROM UNNEST($1::uuid[]) AS u (id)",
+        r#"WITH noted AS (INSERT INTO accountability_due (obligation_id, due) SELECT id, $2 FROM UNNEST($1::uuid[]) AS u (id))
+           SELECT pg_notify($3, '')::text AS "notified""#,
         obligations,
-        PgInstant(due) as PgInstant
+        PgInstant(due) as PgInstant,
+        NOTED
     )
-    .execute(conn)
+    .fetch_one(conn)
     .await?;
     Ok(())
 }
@@ -45,7 +47,7 @@ pub(crate) async fn add_reports(conn: &mut PgConnection, reports: &[Report]) -> 
         &reports.iter().map(|report| report.event).collect::<Vec<_>>(),
         &reports.iter().map(Json).collect::<Vec<_>>() as &[Json<&Report>],
         &reports.iter().map(|report| PgInstant(report.recorded_at)).collect::<Vec<_>>() as &[PgInstant],
-        ANNOUNCED
+        NOTED
     )
     .fetch_one(conn)
     .await?;
