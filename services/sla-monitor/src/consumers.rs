@@ -14,9 +14,10 @@ use dafei_sla_core::Source;
 use sqlx::{PgConnection, PgPool};
 
 use crate::{
+    accountability::reports::{self, Report},
     facts::{CaseFact, of_event},
     ledger::{self, Terms},
-    store::{facts, horizon},
+    store::{accountability::queue, facts, horizon},
 };
 
 /// CloudEvents type of the roster's snapshots.
@@ -76,6 +77,10 @@ impl Handler for CaseEvents {
             self.take_roster(conn, events).await?;
         }
         let facts = facts_of(self.source, events)?;
+        let reports = reports_of(self.source, events)?;
+        if !reports.is_empty() {
+            queue::add_reports(conn, &reports).await?;
+        }
         ledger::take(conn, &self.terms, &self.roster.current(), &facts).await?;
         Ok(())
     }
@@ -92,6 +97,19 @@ fn facts_of(source: Source, events: &[Delivered]) -> Result<Vec<CaseFact>, Handl
         facts.extend(fact.map_err(|error| HandlerError::Reject { index, reason: error.to_string() })?);
     }
     Ok(facts)
+}
+
+/// What cases record of people.
+fn reports_of(source: Source, events: &[Delivered]) -> Result<Vec<Report>, HandlerError> {
+    if source != Source::Dispatch {
+        return Ok(Vec::new());
+    }
+    let mut found = Vec::new();
+    for (index, delivered) in events.iter().enumerate() {
+        let report = reports::of_event(delivered);
+        found.extend(report.map_err(|error| HandlerError::Reject { index, reason: error.to_string() })?);
+    }
+    Ok(found)
 }
 
 impl CaseEvents {

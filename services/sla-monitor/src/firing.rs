@@ -29,7 +29,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    publisher,
+    accountability, publisher,
     store::{
         self,
         horizon::{self, Needs},
@@ -185,6 +185,7 @@ impl Firing {
         crash::here("firing.claimed");
         let (events, fired) = self.announce(claimed, horizon, now)?;
         obligations::save_fired(&mut tx, &fired).await?;
+        accountability::note(&mut tx, &events, now).await?;
         log::append(&mut tx, &events).await?;
         crash::here("firing.before-commit");
         tx::commit(tx).await?;

@@ -1,5 +1,6 @@
 //! What the SLA monitor shows: how deadlines come about, obligations, breaches.
 
+mod accountability;
 mod breaches;
 mod deadlines;
 mod item;
@@ -12,6 +13,7 @@ use dafei_kernel::{
 use dafei_runtime::{identity::Principal, status::Fault};
 use dafei_shell::scope;
 
+pub use accountability::Accountability;
 pub use breaches::Breaches;
 pub use deadlines::Deadlines;
 

@@ -1,8 +1,9 @@
 //! The SLA monitor: every clock of the loop, its obligations, its lights.
 //!
 //! `consumers` turn the events of intake and dispatch into facts, `ledger` keeps what follows from a case's facts, `firing` announces what is
-//! due up to the publishers' watermarks, `grpc` shows it. The rules are in `dafei-sla-core`.
+//! due up to the publishers' watermarks, `accountability` charges for it, `grpc` shows it. The rules are in `dafei-sla-core`.
 
+pub mod accountability;
 pub mod consumers;
 pub mod facts;
 pub mod firing;

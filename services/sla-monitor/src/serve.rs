@@ -5,6 +5,7 @@ use std::{process::ExitCode, sync::Arc};
 use dafei_contracts::{
     Stream,
     sla::v1::{
+        accountability_service_server::{self, AccountabilityServiceServer},
         breach_service_server::{self, BreachServiceServer},
         deadline_service_server::{self, DeadlineServiceServer},
     },
@@ -13,19 +14,25 @@ use dafei_runtime::{config::Mode, lifecycle::Stage};
 use dafei_shell::{
     ops::Progress,
     start::{Open, Started},
+    timer::Timer,
 };
 use tonic::service::Routes;
 
 use crate::{
+    accountability::{self, EntryTimer, Ledger},
     consumers::CaseEvents,
     firing::Firing,
-    grpc::{Breaches, Deadlines},
+    grpc::{Accountability, Breaches, Deadlines},
     ledger::Terms,
     measured,
 };
 
 /// The gRPC services, for reflection and health.
-const SERVICES: &[&str] = &[deadline_service_server::SERVICE_NAME, breach_service_server::SERVICE_NAME];
+const SERVICES: &[&str] = &[
+    deadline_service_server::SERVICE_NAME,
+    breach_service_server::SERVICE_NAME,
+    accountability_service_server::SERVICE_NAME,
+];
 
 /// Runs the service until its end.
 ///
@@ -41,7 +48,12 @@ pub async fn serve(mut started: Started) -> anyhow::Result<ExitCode> {
     }
     spawn_firing(&mut started);
     spawn_counting(&mut started);
-    let routes = routes(&started, terms);
+    let (pool, clock, roster) = (started.pool.clone(), started.clock.clone(), started.roster.clone());
+    let ledger = Ledger::new(pool, clock, roster, Arc::clone(&terms));
+    spawn_entries(&mut started, ledger.clone());
+    let limit = started.common.grpc.max_message_bytes;
+    let accountability = AccountabilityServiceServer::new(Accountability::new(ledger));
+    let routes = routes(&started, terms).add_service(accountability.max_decoding_message_size(limit));
     started.run(routes, SERVICES, Open::default()).await
 }
 
@@ -78,6 +90,28 @@ fn spawn_counting(started: &mut Started) {
     let token = started.lifecycle.token(Stage::Writer);
     started.lifecycle.spawn_stage(Stage::Writer, "counting", async move {
         measured::run(pool, clock, token).await;
+        Ok::<(), sqlx::Error>(())
+    });
+}
+
+/// Opens entries as soon as something waits to become one, whichever replica noted it.
+fn spawn_entries(started: &mut Started, ledger: Ledger) {
+    let pool = started.pool.clone();
+    let timer = Timer::new(Arc::new(EntryTimer::new(ledger)), started.clock.clone());
+    let progress = timer.progress();
+    let wake = progress.clock_moved.clone();
+    started.add_progress(progress);
+    let token = started.lifecycle.token(Stage::Writer);
+    started.lifecycle.spawn_stage(Stage::Writer, "accountability entries", async move {
+        let woken = accountability::each_note(pool, move || {
+            if let Some(wake) = &wake {
+                wake();
+            }
+        });
+        tokio::select! {
+            () = timer.run(token) => {}
+            () = woken => {}
+        }
         Ok::<(), sqlx::Error>(())
     });
 }

@@ -6,9 +6,11 @@
 //! - [`fact`]: what happened to a case, as a set.
 //! - [`ledger`]: the obligations that follow from that set, whatever the order in which it came.
 //! - [`lights`]: what is to be announced of an obligation up to an instant.
+//! - [`accountability`]: who is charged with a breach or with conduct, is heard, decided on and may appeal (clauses E4, E5).
 //! - [`quiet`]: when people are not to be disturbed by it.
 //! - [`steady`]: how far a machine's clock is believed.
 
+pub mod accountability;
 pub mod clock;
 pub mod deadline;
 pub mod fact;

@@ -1,5 +1,6 @@
 //! All SQL of the SLA monitor.
 
+pub(crate) mod accountability;
 pub(crate) mod facts;
 pub(crate) mod horizon;
 pub(crate) mod obligations;
@@ -8,3 +9,5 @@ pub(crate) mod record;
 
 /// Channel on which firing is woken: a horizon has moved or obligations have changed.
 pub(crate) const WAKE: &str = "dafei_sla_wake";
+/// Channel on which the ledger's timer is woken: something waits to become an entry.
+pub(crate) const NOTED: &str = "dafei_sla_noted";

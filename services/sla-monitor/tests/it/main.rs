@@ -2,6 +2,9 @@
 //! exercise's, and what is announced is read where it is written, by gRPC and from the stream.
 #![expect(clippy::unwrap_used, reason = "a test ends where it cannot go on")]
 
+mod accountability;
+mod accountability_lists;
+mod accountability_opened;
 mod announced;
 mod county_start;
 mod delivery;

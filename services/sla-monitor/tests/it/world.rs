@@ -7,12 +7,15 @@ use dafei_contracts::{
     Event, Stream,
     events::v1::Obligation,
     sla::v1::{
-        ListBreachesRequest, ListObligationsRequest, ObligationItem, breach_service_client::BreachServiceClient,
+        ListBreachesRequest, ListObligationsRequest, ObligationItem,
+        accountability_service_client::AccountabilityServiceClient,
+        accountability_service_server::AccountabilityServiceServer, breach_service_client::BreachServiceClient,
         breach_service_server::BreachServiceServer, deadline_service_client::DeadlineServiceClient,
         deadline_service_server::DeadlineServiceServer,
     },
 };
 use dafei_kernel::{
+    agency::Agency,
     clock::{Clock as _, ControlledClock, SystemClock},
     owner::Owner,
     role::Role,
@@ -31,12 +34,18 @@ use dafei_runtime::{
     },
     paths::Paths,
 };
-use dafei_shell::{roster::RosterView, start, watch::Watches};
+use dafei_shell::{
+    roster::RosterView,
+    start,
+    timer::{Due as _, Round},
+    watch::Watches,
+};
 use dafei_sla_monitor::{
     MIGRATOR,
+    accountability::{EntryTimer, Ledger},
     consumers::CaseEvents,
     firing::Firing,
-    grpc::{Breaches, Deadlines},
+    grpc::{Accountability, Breaches, Deadlines},
     ledger::Terms,
 };
 use dafei_testkit::{TestDb, TestNats, eventually};
@@ -74,6 +83,7 @@ pub(crate) struct World {
     pub(crate) db: TestDb,
     pub(crate) clock: ControlledClock,
     pub(crate) firing: Firing,
+    pub(crate) ledger: Ledger,
     pub(crate) js: jetstream::Context,
     pub(crate) ending: CancellationToken,
     channel: Channel,
@@ -124,12 +134,14 @@ impl World {
             filled(&mut conn, Stream::Sla.name()).await.unwrap()
         })
         .await;
-        let deadlines = Deadlines::new(db.pool.clone(), roster.clone(), terms, shared.clone());
+        let deadlines = Deadlines::new(db.pool.clone(), roster.clone(), Arc::clone(&terms), shared.clone());
         let watches = Watches::new(js.clone(), Stream::Sla, "sla-monitor", 100, ending.clone());
-        let breaches = Breaches::new(db.pool.clone(), roster, shared.clone(), watches);
-        let channel = serve(deadlines, breaches, &minter, stop.clone()).await;
+        let breaches = Breaches::new(db.pool.clone(), roster.clone(), shared.clone(), watches);
+        let ledger = Ledger::new(db.pool.clone(), shared.clone(), roster, terms);
+        let accountability = Accountability::new(ledger.clone());
+        let channel = serve(deadlines, breaches, accountability, &minter, stop.clone()).await;
         let firing = Firing::new(db.pool.clone(), shared);
-        let world = Self { db, clock, firing, js, ending, channel, minter, consumers, stop, _nats: nats };
+        let world = Self { db, clock, firing, ledger, js, ending, channel, minter, consumers, stop, _nats: nats };
         world.tell(&events::roster()).await;
         world
     }
@@ -244,12 +256,24 @@ impl World {
     }
 
     pub(crate) fn request_in<T>(&self, role: Role, region: &str, work_area: Option<&str>, message: T) -> Request<T> {
+        self.request_of(role, region, None, work_area, message)
+    }
+
+    /// A request of a post of an agency.
+    pub(crate) fn request_of<T>(
+        &self,
+        role: Role,
+        region: &str,
+        agency: Option<Agency>,
+        work_area: Option<&str>,
+        message: T,
+    ) -> Request<T> {
         let token = self.minter.sign(&TokenRequest {
             subject: format!("{role}@{region}"),
             name: None,
             role,
             region: region.parse().unwrap(),
-            agency: None,
+            agency,
             work_area: work_area.map(ToOwned::to_owned),
             issuer: ISSUER.to_owned(),
             audience: ISSUER.to_owned(),
@@ -262,6 +286,18 @@ impl World {
 
     pub(crate) fn deadlines(&self) -> DeadlineServiceClient<Channel> {
         DeadlineServiceClient::new(self.channel.clone())
+    }
+
+    pub(crate) fn accountability(&self) -> AccountabilityServiceClient<Channel> {
+        AccountabilityServiceClient::new(self.channel.clone())
+    }
+
+    /// Does what the ledger's timer would do by now.
+    pub(crate) async fn open_entries(&self) {
+        let timer = EntryTimer::new(self.ledger.clone());
+        while timer.next_due().await.unwrap().is_some_and(|next| next <= self.clock.now()) {
+            assert_eq!(timer.round(self.clock.now()).await.unwrap(), Round::More);
+        }
     }
 
     pub(crate) fn breaches(&self) -> BreachServiceClient<Channel> {
@@ -290,7 +326,13 @@ impl Drop for World {
     }
 }
 
-async fn serve(deadlines: Deadlines, breaches: Breaches, minter: &Minter, stop: CancellationToken) -> Channel {
+async fn serve(
+    deadlines: Deadlines,
+    breaches: Breaches,
+    accountability: Accountability,
+    minter: &Minter,
+    stop: CancellationToken,
+) -> Channel {
     let verifier = Verifier::from_jwks(&minter.jwks(), ISSUER, ISSUER).unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = format!("http://{}", listener.local_addr().unwrap());
@@ -298,6 +340,7 @@ async fn serve(deadlines: Deadlines, breaches: Breaches, minter: &Minter, stop: 
         .layer(AuthLayer::new(verifier, &Paths::none()))
         .add_service(DeadlineServiceServer::new(deadlines))
         .add_service(BreachServiceServer::new(breaches))
+        .add_service(AccountabilityServiceServer::new(accountability))
         .serve_with_incoming_shutdown(TcpListenerStream::new(listener), stop.cancelled_owned());
     tokio::spawn(async move { serving.await.unwrap() });
     Channel::from_shared(address).unwrap().connect_lazy()
