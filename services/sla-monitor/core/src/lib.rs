@@ -2,6 +2,7 @@
 //! I/O, and time is an argument.
 //!
 //! - [`rules`]: the clocks as a checked data file.
+//! - [`terms`]: the rules of all times and counties.
 //! - [`deadline`]: when a clock that started runs out, with the reason line by line.
 //! - [`fact`]: what happened to a case, as a set.
 //! - [`ledger`]: the obligations that follow from that set, whatever the order in which it came.
@@ -18,6 +19,7 @@ pub mod obligation;
 pub mod quiet;
 pub mod rules;
 pub mod steady;
+pub mod terms;
 
 pub use clock::Clock;
 pub use deadline::{Deadline, Inputs};
@@ -25,4 +27,5 @@ pub use fact::{CaseFacts, Fact, FactKind, Source, What};
 pub use ledger::obligations;
 pub use lights::{Announced, Announcement, Light, Timing};
 pub use obligation::{End, EndKind, Notice, Obligation};
-pub use rules::{Limit, Rule, Rules, RulesError};
+pub use rules::{CountyRules, Limit, Rule, Rules};
+pub use terms::Terms;

@@ -9,4 +9,5 @@ mod lights;
 mod oracle;
 mod rules;
 mod support;
+mod terms;
 mod turns;
