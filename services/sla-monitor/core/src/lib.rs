@@ -3,6 +3,7 @@
 //!
 //! - [`rules`]: the clocks as a checked data file.
 //! - [`terms`]: the rules of all times and counties.
+//! - [`calendar`]: what must hold of a calendar before it is put in force.
 //! - [`deadline`]: when a clock that started runs out, with the reason line by line.
 //! - [`fact`]: what happened to a case, as a set.
 //! - [`ledger`]: the obligations that follow from that set, whatever the order in which it came.
@@ -10,6 +11,7 @@
 //! - [`quiet`]: when people are not to be disturbed by it.
 //! - [`steady`]: how far a machine's clock is believed.
 
+pub mod calendar;
 pub mod clock;
 pub mod deadline;
 pub mod fact;

@@ -22,10 +22,10 @@ use serde_json::Value;
 use crate::{
     clock::Clock,
     fact::{Fact, FactKind, What},
+    quiet::Quiet,
 };
 
 pub use county::CountyRules;
-pub use no_disturb::NoDisturb;
 pub use problem::{Flaw, Problem, Problems};
 
 /// The rules that are shipped.
@@ -141,7 +141,7 @@ pub struct Rules {
     version: String,
     /// Where a clock does not name its own yellow light.
     percent: u8,
-    no_disturb: Option<NoDisturb>,
+    no_disturb: Option<Quiet>,
     rules: Vec<Rule>,
     /// Sections beside the clocks, checked, for the modules that read them.
     sections: BTreeMap<String, Value>,
@@ -186,10 +186,10 @@ impl Rules {
         self.rules.iter().find(|rule| rule.clock == clock).expect("a rules file without a clock is refused")
     }
 
-    /// The hours in which people are not to be disturbed; none where there are no such hours.
+    /// The hours in which people are not to be disturbed; the usual ones where the file names none.
     #[must_use]
-    pub const fn no_disturb(&self) -> Option<NoDisturb> {
-        self.no_disturb
+    pub fn quiet(&self) -> Quiet {
+        self.no_disturb.unwrap_or(Quiet::DEFAULT)
     }
 
     /// A section of the file beside the clocks, by its key.

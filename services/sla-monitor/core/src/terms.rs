@@ -56,7 +56,9 @@ impl<T> Timeline<T> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Terms {
     city: Timeline<Rules>,
-    /// Of the counties that have set something themselves, the city's rules with it in place.
+    /// What counties have set themselves.
+    own: BTreeMap<Region, Timeline<CountyRules>>,
+    /// The city's rules with it in place.
     counties: BTreeMap<Region, Timeline<Rules>>,
 }
 
@@ -66,15 +68,33 @@ impl Terms {
     pub fn new(mut city: Vec<Version<Rules>>, counties: BTreeMap<Region, Vec<Version<CountyRules>>>) -> Option<Self> {
         let first = city.iter_mut().min_by_key(|version| version.revision)?;
         first.from = Instant::MIN;
-        let city = Timeline::new(city);
-        let counties = counties.into_iter().map(|(county, own)| (county, merge(&city, &Timeline::new(own)))).collect();
-        Some(Self { city, counties })
+        let own = counties.into_iter().map(|(county, own)| (county, Timeline::new(own))).collect();
+        Some(Self::of(Timeline::new(city), own))
+    }
+
+    fn of(city: Timeline<Rules>, own: BTreeMap<Region, Timeline<CountyRules>>) -> Self {
+        let counties = own.iter().map(|(county, own)| (county.clone(), merge(&city, own))).collect();
+        Self { city, own, counties }
     }
 
     /// The same rules always and everywhere.
     #[must_use]
     pub fn always(rules: Rules) -> Self {
-        Self { city: Timeline(vec![(Instant::MIN, rules)]), counties: BTreeMap::new() }
+        Self::of(Timeline(vec![(Instant::MIN, rules)]), BTreeMap::new())
+    }
+
+    /// As if the city's rules had always been these.
+    #[must_use]
+    pub fn with_city(&self, rules: Rules) -> Self {
+        Self::of(Timeline(vec![(Instant::MIN, rules)]), self.own.clone())
+    }
+
+    /// As if a county's own had always been these.
+    #[must_use]
+    pub fn with_county(&self, county: Region, rules: CountyRules) -> Self {
+        let mut own = self.own.clone();
+        own.insert(county, Timeline(vec![(Instant::MIN, rules)]));
+        Self::of(self.city.clone(), own)
     }
 
     /// The rules that are shipped with the suite.

@@ -6,13 +6,11 @@ use std::collections::BTreeSet;
 use serde_json::value::RawValue;
 
 use super::{
-    Limit, Rule, Rules, Warn, check,
-    no_disturb::{self, NoDisturb},
-    parse,
+    Limit, Rule, Rules, Warn, check, no_disturb, parse,
     problem::{Flaw, Problems},
     reader::{Object, Reader},
 };
-use crate::clock::Clock;
+use crate::{clock::Clock, quiet::Quiet};
 
 const KEYS: [&str; 7] = ["version", "source", "note", "warn_percent", "reminders", "no_disturb", "clocks"];
 const CLOCK_KEYS: [&str; 3] = ["clock", "limit", "warn"];
@@ -36,7 +34,7 @@ const CITY_KEYS: [&str; 11] = [
 pub struct CountyRules {
     version: String,
     percent: Option<u8>,
-    no_disturb: Option<NoDisturb>,
+    no_disturb: Option<Quiet>,
     clocks: Vec<Own>,
 }
 

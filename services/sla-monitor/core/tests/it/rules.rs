@@ -155,14 +155,14 @@ fn what_the_city_has_shortened_further_stays_shorter() {
 }
 
 #[test]
-fn hours_without_disturbance_go_over_midnight() {
+fn a_county_has_its_own_hours_without_disturbance() {
     let text = r#"{ "version": "1", "source": "", "no_disturb": { "from": "21:00", "until": "07:00" }, "clocks": [] }"#;
-    let hours = CountyRules::parse(text).unwrap().over(&Rules::builtin()).no_disturb().unwrap();
+    let hours = CountyRules::parse(text).unwrap().over(&Rules::builtin()).quiet();
     let morning = instant("2026-11-24T07:00:00+08:00");
-    assert_eq!(hours.quiet_until(instant("2026-11-23T21:00:00+08:00")), Some(morning));
-    assert_eq!(hours.quiet_until(instant("2026-11-24T06:59:59+08:00")), Some(morning));
-    assert_eq!(hours.quiet_until(morning), None);
-    assert_eq!(hours.quiet_until(instant("2026-11-23T20:59:59+08:00")), None);
+    assert_eq!(hours.end_after(instant("2026-11-23T21:00:00+08:00")), Some(morning));
+    assert_eq!(hours.end_after(instant("2026-11-24T06:59:59+08:00")), Some(morning));
+    assert_eq!(hours.end_after(morning), None);
+    assert_eq!(hours.end_after(instant("2026-11-23T20:59:59+08:00")), None);
     let wrong = CountyRules::parse(&text.replace("07:00", "7"));
     assert_eq!(told(wrong.expect_err("refused")), ["1 - WRONG_HOURS"]);
 }
