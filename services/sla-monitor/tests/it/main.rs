@@ -3,11 +3,13 @@
 #![expect(clippy::unwrap_used, reason = "a test ends where it cannot go on")]
 
 mod announced;
+mod calendars;
 mod county_start;
 mod delivery;
 mod events;
 mod firing;
 mod process;
+mod rules;
 mod shown;
 mod turns;
 mod watched;
