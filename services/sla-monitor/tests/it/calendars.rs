@@ -44,7 +44,7 @@ fn with_department(number: u128, when: &str) -> Case {
 }
 
 fn load(text: String) -> LoadCalendarRequest {
-    LoadCalendarRequest { request_id: Uuid::now_v7().to_string(), text, dry_run: false }
+    LoadCalendarRequest { request_id: SystemIds.new_id().to_string(), text, dry_run: false }
 }
 
 impl World {

@@ -27,12 +27,12 @@ fn county_text(version: &str, clocks: &str) -> String {
 }
 
 fn replacement(expected_revision: i64, text: String) -> ReplaceRulesRequest {
-    ReplaceRulesRequest { request_id: Uuid::now_v7().to_string(), expected_revision, text, in_force_from: None }
+    ReplaceRulesRequest { request_id: SystemIds.new_id().to_string(), expected_revision, text, in_force_from: None }
 }
 
 fn of_county(expected_revision: i64, text: String) -> ReplaceCountyRulesRequest {
     ReplaceCountyRulesRequest {
-        request_id: Uuid::now_v7().to_string(),
+        request_id: SystemIds.new_id().to_string(),
         county: Some(wire_region(COUNTY)),
         expected_revision,
         text,
