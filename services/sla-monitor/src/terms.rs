@@ -81,10 +81,18 @@ impl TermsView {
     /// # Errors
     /// When a text in force cannot be read, when a shipped one bears the label of another, or when PostgreSQL is away.
     pub async fn open(pool: &PgPool, now: Instant) -> Result<Self, TermsError> {
+        Self::open_with(pool, now, Rules::builtin_text(), Calendar::builtin_text()).await
+    }
+
+    /// As [`TermsView::open`], with other texts in the place of those that are shipped.
+    ///
+    /// # Errors
+    /// As there, and when one of these texts cannot be read.
+    pub async fn open_with(pool: &PgPool, now: Instant, rules: &str, calendar: &str) -> Result<Self, TermsError> {
         let mut tx = tx::begin_write(pool).await?;
         facts::lock(&mut tx).await?;
-        take_rules(&mut tx, now).await?;
-        take_calendar(&mut tx, now).await?;
+        take_rules(&mut tx, rules, now).await?;
+        take_calendar(&mut tx, calendar, now).await?;
         let in_force = read(&mut tx).await?;
         tx.commit().await?;
         Ok(Self(Arc::new(watch::Sender::new(Arc::new(in_force)))))
@@ -145,8 +153,10 @@ async fn read(conn: &mut PgConnection) -> Result<InForce, TermsError> {
     Ok(InForce { rules, calendar, serials })
 }
 
-async fn take_rules(conn: &mut PgConnection, now: Instant) -> Result<(), TermsError> {
-    let (text, version) = (Rules::builtin_text(), Rules::builtin().version().to_owned());
+async fn take_rules(conn: &mut PgConnection, text: &str, now: Instant) -> Result<(), TermsError> {
+    let shipped =
+        Rules::parse(text).map_err(|problems| TermsError::Rules { version: "shipped".to_owned(), problems })?;
+    let version = shipped.version().to_owned();
     if let Some(known) = texts::of_version(conn, None, &version).await? {
         return if known.text == text { Ok(()) } else { Err(TermsError::Label("rules", version)) };
     }
@@ -160,8 +170,9 @@ async fn take_rules(conn: &mut PgConnection, now: Instant) -> Result<(), TermsEr
     Ok(texts::append(conn, &new).await?)
 }
 
-async fn take_calendar(conn: &mut PgConnection, now: Instant) -> Result<(), TermsError> {
-    let (text, shipped) = (Calendar::builtin_text(), Calendar::builtin());
+async fn take_calendar(conn: &mut PgConnection, text: &str, now: Instant) -> Result<(), TermsError> {
+    let shipped =
+        Calendar::parse(text).map_err(|source| TermsError::Calendar { version: "shipped".to_owned(), source })?;
     let version = shipped.version().to_owned();
     if let Some(known) = calendars::find(conn, Some(&version)).await? {
         return if known.text == text { Ok(()) } else { Err(TermsError::Label("calendar", version)) };

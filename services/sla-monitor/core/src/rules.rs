@@ -8,8 +8,6 @@ mod parse;
 mod problem;
 pub(crate) mod reader;
 
-use std::collections::BTreeMap;
-
 use dafei_kernel::{
     owner::Post,
     region::{Level, RegionPath},
@@ -17,7 +15,6 @@ use dafei_kernel::{
     time::Instant,
 };
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 use crate::{
     clock::Clock,
@@ -143,8 +140,6 @@ pub struct Rules {
     percent: u8,
     no_disturb: Option<Quiet>,
     rules: Vec<Rule>,
-    /// Sections beside the clocks, checked, for the modules that read them.
-    sections: BTreeMap<String, Value>,
 }
 
 impl Rules {
@@ -190,12 +185,6 @@ impl Rules {
     #[must_use]
     pub fn quiet(&self) -> Quiet {
         self.no_disturb.unwrap_or(Quiet::DEFAULT)
-    }
-
-    /// A section of the file beside the clocks, by its key.
-    #[must_use]
-    pub fn section(&self, key: &str) -> Option<&Value> {
-        self.sections.get(key)
     }
 
     /// All rules, in the order of the table.

@@ -7,11 +7,16 @@ use dafei_contracts::{
         LoadCalendarRequest, LoadCalendarResponse,
     },
 };
-use dafei_kernel::{clock::Clock as _, role::Role, time::Instant};
+use dafei_kernel::{
+    clock::Clock as _,
+    ids::{IdSource as _, SystemIds},
+    role::Role,
+    time::Instant,
+};
 use dafei_shell::timer::Round;
+use dafei_sla_monitor::terms::TermsView;
 use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
-use uuid::Uuid;
 
 use crate::{
     events::{CITY, Case, at, department},
@@ -44,7 +49,7 @@ fn with_department(number: u128, when: &str) -> Case {
 }
 
 fn load(text: String) -> LoadCalendarRequest {
-    LoadCalendarRequest { request_id: SystemIds.new_id().to_string(), text, dry_run: false }
+    LoadCalendarRequest { request_id: SystemIds.random().to_string(), text, dry_run: false }
 }
 
 impl World {
@@ -269,4 +274,43 @@ async fn a_calendar_that_may_not_follow_is_refused_whole_and_the_old_one_stays()
     let told: Vec<_> =
         calendars.iter().map(|one| (one.version.as_str(), one.covered_through.as_str(), one.moving)).collect();
     assert_eq!(told, [("cn-2026.1", "2026-12-31", false)]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_told_while_a_calendar_is_loaded_is_not_left_behind() {
+    let world = World::without_firing(START).await;
+    let cases: Vec<Case> = (1..=40).map(|number| with_department(number, "2026-11-23T08:00:00+08:00")).collect();
+    let telling = async {
+        for case in &cases {
+            for told in &case.told {
+                world.publish(told).await;
+            }
+        }
+        world.caught_up().await;
+    };
+    let loading = async {
+        for number in 2..6 {
+            world.load(load(friday_off(&format!("cn-2026.{number}")))).await.unwrap();
+        }
+    };
+    tokio::join!(telling, loading);
+    for case in &cases {
+        let (due, version, _) = world.result_of(case).await;
+        assert_eq!((due, version.as_str()), (at("2026-12-02T00:00:00+08:00"), "cn-2026.5"));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_calendar_that_comes_with_a_new_release_moves_what_it_changes_and_one_that_may_not_follow_is_left() {
+    let world = World::without_firing(START).await;
+    let case = with_department(1, "2026-11-23T08:00:00+08:00");
+    world.tell(&case.told).await;
+    let (pool, rules) = (&world.db.pool, dafei_sla_core::Rules::builtin_text());
+    let open = |text: String| async move { TermsView::open_with(pool, at(START), rules, &text).await };
+    open(friday_off("release-2")).await.unwrap();
+    while world.calendars.batch().await.unwrap() == Some(Round::More) {}
+    assert_eq!(world.result_of(&case).await.0, at("2026-12-02T00:00:00+08:00"));
+    world.load(load(next_year("office"))).await.unwrap();
+    open(text("release-3", "")).await.unwrap();
+    assert_eq!(world.calendar_version().await, "office", "it covers more");
 }

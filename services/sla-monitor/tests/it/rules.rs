@@ -1,13 +1,21 @@
 //! Rules that offices replace: what starts afterwards goes by them, everywhere, and nothing that started before.
 
-use dafei_contracts::sla::v1::{
-    CheckRulesRequest, GetRulesRequest, ListRulesVersionsRequest, PreviewDeadlineRequest, ReplaceCountyRulesRequest,
-    ReplaceRulesRequest, ReplaceRulesResponse, RulesText, ShadowRulesRequest,
+use dafei_contracts::{
+    Event,
+    sla::v1::{
+        CheckRulesRequest, GetRulesRequest, ListRulesVersionsRequest, PreviewDeadlineRequest,
+        ReplaceCountyRulesRequest, ReplaceRulesRequest, ReplaceRulesResponse, RulesText, ShadowRulesRequest,
+    },
 };
-use dafei_kernel::{role::Role, time::Instant};
+use dafei_kernel::{
+    ids::{IdSource as _, SystemIds},
+    role::Role,
+    time::Instant,
+    workdays::Calendar,
+};
+use dafei_sla_monitor::terms::{TermsError, TermsView};
 use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
-use uuid::Uuid;
 
 use crate::{
     events::{CITY, COUNTY, Case, OTHER_COUNTY, OTHER_PATH, VILLAGE, at, department, wire_region},
@@ -27,12 +35,12 @@ fn county_text(version: &str, clocks: &str) -> String {
 }
 
 fn replacement(expected_revision: i64, text: String) -> ReplaceRulesRequest {
-    ReplaceRulesRequest { request_id: SystemIds.new_id().to_string(), expected_revision, text, in_force_from: None }
+    ReplaceRulesRequest { request_id: SystemIds.random().to_string(), expected_revision, text, in_force_from: None }
 }
 
 fn of_county(expected_revision: i64, text: String) -> ReplaceCountyRulesRequest {
     ReplaceCountyRulesRequest {
-        request_id: SystemIds.new_id().to_string(),
+        request_id: SystemIds.random().to_string(),
         county: Some(wire_region(COUNTY)),
         expected_revision,
         text,
@@ -196,4 +204,48 @@ async fn a_text_can_be_tried_out_on_what_was_done() {
     assert_eq!(told, [(slow.id.to_string(), "K2", false, true)]);
     assert_eq!(answer.moves[0].then_due, Some(at("2026-11-23T14:20:00+08:00").into()));
     assert_eq!(answer.looked_at, 8, "four clocks of two cases");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_new_release_ships_is_taken_as_long_as_no_office_has_replaced_it() {
+    let world = World::without_firing(START).await;
+    let (pool, calendar) = (&world.db.pool, Calendar::builtin_text());
+    let open = |text: String| async move { TermsView::open_with(pool, at(START), &text, calendar).await };
+    open(city_text("release-2", 25)).await.unwrap();
+    assert_eq!((world.in_force().await.version.as_str(), world.in_force().await.revision), ("release-2", 2));
+    open(city_text("release-2", 25)).await.unwrap();
+    assert_eq!(world.in_force().await.revision, 2, "once");
+    let error = open(city_text("release-2", 24)).await.expect_err("another text under the same label");
+    assert!(matches!(error, TermsError::Label("rules", _)), "{error}");
+    world.replace(replacement(2, city_text("office", 20))).await.unwrap();
+    open(city_text("release-3", 28)).await.unwrap();
+    assert_eq!(world.in_force().await.version, "office", "the office's stays");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_county_s_hours_without_disturbance_count_for_what_is_told_there() {
+    let world = World::without_firing("2026-11-23T21:30:00+08:00").await;
+    let text =
+        county_text("371302-1", "").replacen('{', r#"{ "no_disturb": { "from": "21:00", "until": "06:30" },"#, 1);
+    let request = world.request(Role::CountyOffice, COUNTY, of_county(0, text));
+    world.rules().replace_county_rules(request).await.unwrap();
+    // Its first reminder comes at twice the half hour: late in the evening.
+    let cases = [Case::new(1), Case::at_path(2, OTHER_PATH)].map(|case| case.opened("2026-11-23T20:35:00+08:00"));
+    for case in &cases {
+        world.tell(&case.told).await;
+    }
+    world.clock.set(at("2026-11-23T21:36:00+08:00"));
+    world.watermarks().await;
+    while world.firing.pass().await.unwrap() > 0 {}
+    let quiet_until = |log: &[(Event, Instant)], case: &Case| {
+        log.iter().find_map(|(event, _)| match event {
+            Event::Reminded(event) if event.obligation.as_ref()?.case_id == case.id.to_string() => {
+                Some(event.quiet_until)
+            }
+            _ => None,
+        })
+    };
+    let log = world.log().await;
+    assert_eq!(quiet_until(&log, &cases[0]), Some(Some(at("2026-11-24T06:30:00+08:00").into())));
+    assert_eq!(quiet_until(&log, &cases[1]), Some(None), "22:00 as ever");
 }

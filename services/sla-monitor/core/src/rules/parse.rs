@@ -1,9 +1,9 @@
 //! The city's rules file, as an office writes it. Goes on after a fault, so that all are told at once.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use dafei_kernel::region::Level;
-use serde_json::{Value, value::RawValue};
+use serde_json::value::RawValue;
 
 use super::{
     Legs, OwnerRef, Rule, Rules, Warn, check, no_disturb,
@@ -11,12 +11,6 @@ use super::{
     reader::{Object, Reader},
 };
 use crate::{clock::Clock, fact::FactKind};
-
-/// A section beside the clocks that another module reads: its key, and what is wrong with it.
-pub(crate) type Section = (&'static str, for<'a> fn(&mut Reader<'a>, &'a str));
-
-/// The sections beside the clocks.
-pub(crate) const SECTIONS: &[Section] = &[];
 
 /// Longest version label, in characters.
 const LABEL: usize = 40;
@@ -46,8 +40,7 @@ pub(super) fn parse(text: &str) -> Result<Rules, Problems> {
 }
 
 fn rules<'a>(reader: &mut Reader<'a>, file: &Object<'a>) -> Option<Rules> {
-    let known: Vec<&str> = KEYS.into_iter().chain(SECTIONS.iter().map(|(key, _)| *key)).collect();
-    reader.only(file, &known);
+    reader.only(file, &KEYS);
     let version = version(reader, file);
     let _: Option<String> = reader.required(file, "source");
     let _: Option<String> = reader.optional(file, "note");
@@ -58,11 +51,10 @@ fn rules<'a>(reader: &mut Reader<'a>, file: &Object<'a>) -> Option<Rules> {
     let named: Option<String> = reader.required(file, "reminders");
     reminders(reader, file, named);
     let no_disturb = no_disturb::read(reader, file);
-    let sections = sections(reader, file);
     let entries: Option<Vec<&RawValue>> = reader.required(file, "clocks");
     let sound = percent.filter(|percent| percent_fault(*percent).is_none());
     let rules = clocks(reader, &entries?, sound.unwrap_or(75));
-    Some(Rules { version: version?, percent: percent?, no_disturb, rules, sections })
+    Some(Rules { version: version?, percent: percent?, no_disturb, rules })
 }
 
 /// The version label: what every obligation keeps.
@@ -90,17 +82,6 @@ pub(super) fn reminders<'a>(reader: &mut Reader<'a>, file: &Object<'a>, named: O
         let detail = format!("{other:?} is no reminder rule");
         reader.fault(file.place("reminders"), Flaw::UnknownReminders, detail);
     }
-}
-
-fn sections<'a>(reader: &mut Reader<'a>, file: &Object<'a>) -> BTreeMap<String, Value> {
-    let mut read = BTreeMap::new();
-    for (key, check) in SECTIONS {
-        if let Some(section) = reader.optional::<Value>(file, key) {
-            check(reader, file.place(key));
-            read.insert((*key).to_owned(), section);
-        }
-    }
-    read
 }
 
 fn clocks<'a>(reader: &mut Reader<'a>, entries: &[&'a RawValue], percent: u8) -> Vec<Rule> {
