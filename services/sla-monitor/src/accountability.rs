@@ -7,13 +7,11 @@ pub(crate) mod work;
 
 mod timer;
 
-use std::sync::Arc;
-
 use dafei_kernel::clock::SharedClock;
 use dafei_shell::roster::RosterView;
 use sqlx::PgPool;
 
-use crate::ledger::Terms;
+use crate::terms::TermsView;
 
 pub(crate) use timer::note;
 pub use timer::{EntryTimer, each_note};
@@ -24,13 +22,13 @@ pub struct Ledger {
     pub(crate) pool: PgPool,
     pub(crate) clock: SharedClock,
     pub(crate) roster: RosterView,
-    pub(crate) terms: Arc<Terms>,
+    pub(crate) terms: TermsView,
 }
 
 impl Ledger {
     /// A ledger in this database, by this clock.
     #[must_use]
-    pub const fn new(pool: PgPool, clock: SharedClock, roster: RosterView, terms: Arc<Terms>) -> Self {
+    pub const fn new(pool: PgPool, clock: SharedClock, roster: RosterView, terms: TermsView) -> Self {
         Self { pool, clock, roster, terms }
     }
 }

@@ -1,7 +1,7 @@
 //! What the SLA monitor takes from the bus: the facts of cases from intake and dispatch, the roster from intake, and how far each
 //! publisher's stream is complete.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::collections::BTreeMap;
 
 use dafei_contracts::{Event, Stream, events::v1::RosterSnapshot};
 use dafei_kernel::{region::Region, time::Instant};
@@ -16,8 +16,9 @@ use sqlx::{PgConnection, PgPool};
 use crate::{
     accountability::reports::{self, Report},
     facts::{CaseFact, of_event},
-    ledger::{self, Terms},
+    ledger,
     store::{accountability::queue, facts, horizon},
+    terms::TermsView,
 };
 
 /// CloudEvents type of the roster's snapshots.
@@ -27,20 +28,20 @@ const SNAPSHOT: &str = "dafei.events.v1.RosterSnapshot";
 #[derive(Debug, Clone)]
 pub struct CaseEvents {
     source: Source,
-    terms: Arc<Terms>,
+    terms: TermsView,
     roster: RosterView,
 }
 
 impl CaseEvents {
     /// Intake's: the village's steps and the roster.
     #[must_use]
-    pub const fn intake(terms: Arc<Terms>, roster: RosterView) -> Self {
+    pub const fn intake(terms: TermsView, roster: RosterView) -> Self {
         Self { source: Source::Intake, terms, roster }
     }
 
     /// Dispatch's: the case from the township centre up.
     #[must_use]
-    pub const fn dispatch(terms: Arc<Terms>, roster: RosterView) -> Self {
+    pub const fn dispatch(terms: TermsView, roster: RosterView) -> Self {
         Self { source: Source::Dispatch, terms, roster }
     }
 

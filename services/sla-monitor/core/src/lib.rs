@@ -2,6 +2,8 @@
 //! I/O, and time is an argument.
 //!
 //! - [`rules`]: the clocks as a checked data file.
+//! - [`terms`]: the rules of all times and counties.
+//! - [`calendar`]: what must hold of a calendar before it is put in force.
 //! - [`deadline`]: when a clock that started runs out, with the reason line by line.
 //! - [`fact`]: what happened to a case, as a set.
 //! - [`ledger`]: the obligations that follow from that set, whatever the order in which it came.
@@ -11,6 +13,7 @@
 //! - [`steady`]: how far a machine's clock is believed.
 
 pub mod accountability;
+pub mod calendar;
 pub mod clock;
 pub mod deadline;
 pub mod fact;
@@ -20,6 +23,7 @@ pub mod obligation;
 pub mod quiet;
 pub mod rules;
 pub mod steady;
+pub mod terms;
 
 pub use clock::Clock;
 pub use deadline::{Deadline, Inputs};
@@ -27,4 +31,5 @@ pub use fact::{CaseFacts, Fact, FactKind, Source, What};
 pub use ledger::obligations;
 pub use lights::{Announced, Announcement, Light, Timing};
 pub use obligation::{End, EndKind, Notice, Obligation};
-pub use rules::{Limit, Rule, Rules, RulesError};
+pub use rules::{CountyRules, Limit, Rule, Rules};
+pub use terms::Terms;

@@ -91,11 +91,12 @@ impl Ledger {
         counties.dedup();
         let village = rules::of_counties(conn, &counties).await.map_err(faults::database)?;
         let default = VillageRules::default();
+        let in_force = self.terms.current();
         let mut opening = Opening { kept: Vec::with_capacity(drafts.len()), refused: Vec::new() };
         for draft in drafts {
             let (id, county) = (draft.id, county(&draft));
             let village = county.and_then(|county| village.get(&county)).unwrap_or(&default);
-            let context = Context { now, calendar: &self.terms.calendar, village };
+            let context = Context { now, calendar: &in_force.calendar, village };
             match decide(None, &Command::Open(Box::new(draft)), &context) {
                 Err(rejection) => opening.refused.push((id, rejection)),
                 Ok(event) => {
@@ -142,7 +143,8 @@ impl Ledger {
         now: Instant,
     ) -> Result<(Kept, NewEvent), Fault> {
         let village = VillageRules::default();
-        let context = Context { now, calendar: &self.terms.calendar, village: &village };
+        let in_force = self.terms.current();
+        let context = Context { now, calendar: &in_force.calendar, village: &village };
         let event = decide(kept.as_ref().map(|kept| &kept.entry), command, &context).map_err(|why| refused(&why))?;
         let (entry, chain_head) = kept.map_or((None, String::new()), |kept| (Some(kept.entry), kept.chain_head));
         let entry = evolve(entry, &event).ok_or_else(|| Fault::internal("an event without its entry"))?;

@@ -10,8 +10,10 @@ use dafei_contracts::{
         ListBreachesRequest, ListObligationsRequest, ObligationItem,
         accountability_service_client::AccountabilityServiceClient,
         accountability_service_server::AccountabilityServiceServer, breach_service_client::BreachServiceClient,
-        breach_service_server::BreachServiceServer, deadline_service_client::DeadlineServiceClient,
-        deadline_service_server::DeadlineServiceServer,
+        breach_service_server::BreachServiceServer, calendar_service_client::CalendarServiceClient,
+        calendar_service_server::CalendarServiceServer, deadline_service_client::DeadlineServiceClient,
+        deadline_service_server::DeadlineServiceServer, rules_service_client::RulesServiceClient,
+        rules_service_server::RulesServiceServer,
     },
 };
 use dafei_kernel::{
@@ -43,17 +45,18 @@ use dafei_shell::{
 use dafei_sla_monitor::{
     MIGRATOR,
     accountability::{EntryTimer, Ledger},
+    calendar::Calendars,
     consumers::CaseEvents,
     firing::Firing,
-    grpc::{Accountability, Breaches, Deadlines},
-    ledger::Terms,
+    grpc::{Accountability, Breaches, Deadlines, RuleTexts},
+    terms::TermsView,
 };
 use dafei_testkit::{TestDb, TestNats, eventually};
 use jiff::SignedDuration;
 use tokio::net::TcpListener;
 use tokio_stream::wrappers::TcpListenerStream;
 use tokio_util::sync::CancellationToken;
-use tonic::{Request, Status, transport::Channel};
+use tonic::{Request, Status, service::Routes, transport::Channel};
 use uuid::Uuid;
 
 use crate::events::{self, Case, Told, at};
@@ -84,9 +87,12 @@ pub(crate) struct World {
     pub(crate) clock: ControlledClock,
     pub(crate) firing: Firing,
     pub(crate) ledger: Ledger,
+    pub(crate) calendars: Calendars,
     pub(crate) js: jetstream::Context,
     pub(crate) ending: CancellationToken,
     channel: Channel,
+    /// Another replica's.
+    other: Channel,
     minter: Minter,
     consumers: Vec<(Stream, ConsumerHandle)>,
     stop: CancellationToken,
@@ -113,12 +119,12 @@ impl World {
         let clock = ControlledClock::new(at(start));
         let shared = Arc::new(clock.clone());
         let roster = RosterView::load(&db.pool).await.unwrap();
-        let terms = Arc::new(Terms::builtin());
+        let terms = TermsView::open(&db.pool, clock.now()).await.unwrap();
         let (stop, ending) = (CancellationToken::new(), CancellationToken::new());
         let mut consumers = Vec::new();
         for (stream, handler) in [
-            (Stream::Intake, CaseEvents::intake(Arc::clone(&terms), roster.clone())),
-            (Stream::Dispatch, CaseEvents::dispatch(Arc::clone(&terms), roster.clone())),
+            (Stream::Intake, CaseEvents::intake(terms.clone(), roster.clone())),
+            (Stream::Dispatch, CaseEvents::dispatch(terms.clone(), roster.clone())),
         ] {
             let config = handler.config();
             let consumer = ConsumerLoop::new(db.pool.clone(), js.clone(), shared.clone(), Arc::new(handler), config);
@@ -134,14 +140,41 @@ impl World {
             filled(&mut conn, Stream::Sla.name()).await.unwrap()
         })
         .await;
-        let deadlines = Deadlines::new(db.pool.clone(), roster.clone(), Arc::clone(&terms), shared.clone());
-        let watches = Watches::new(js.clone(), Stream::Sla, "sla-monitor", 100, ending.clone());
-        let breaches = Breaches::new(db.pool.clone(), roster.clone(), shared.clone(), watches);
-        let ledger = Ledger::new(db.pool.clone(), shared.clone(), roster, terms);
-        let accountability = Accountability::new(ledger.clone());
-        let channel = serve(deadlines, breaches, accountability, &minter, stop.clone()).await;
-        let firing = Firing::new(db.pool.clone(), shared);
-        let world = Self { db, clock, firing, ledger, js, ending, channel, minter, consumers, stop, _nats: nats };
+        let other_terms = TermsView::open(&db.pool, clock.now()).await.unwrap();
+        let calendars = Calendars::new(db.pool.clone(), shared.clone(), terms.clone());
+        let ledger = Ledger::new(db.pool.clone(), shared.clone(), roster.clone(), terms.clone());
+        let firing = Firing::new(db.pool.clone(), shared.clone()).ruled_by(terms.clone());
+        let replica = |terms: TermsView| {
+            let watches = Watches::new(js.clone(), Stream::Sla, "sla-monitor", 100, ending.clone());
+            let ledger_terms = terms.clone();
+            let texts = RuleTexts::new(db.pool.clone(), shared.clone(), roster.clone(), terms.clone());
+            let calendars = Calendars::new(db.pool.clone(), shared.clone(), terms.clone());
+            let deadlines = Deadlines::new(db.pool.clone(), roster.clone(), terms, shared.clone());
+            let breaches = Breaches::new(db.pool.clone(), roster.clone(), shared.clone(), watches);
+            let ledger = Ledger::new(db.pool.clone(), shared.clone(), roster.clone(), ledger_terms);
+            Routes::new(DeadlineServiceServer::new(deadlines))
+                .add_service(BreachServiceServer::new(breaches))
+                .add_service(RulesServiceServer::new(texts))
+                .add_service(CalendarServiceServer::new(calendars))
+                .add_service(AccountabilityServiceServer::new(Accountability::new(ledger)))
+        };
+        let channel = serve(replica(terms), &minter, stop.clone()).await;
+        let other = serve(replica(other_terms), &minter, stop.clone()).await;
+        let world = Self {
+            db,
+            clock,
+            firing,
+            ledger,
+            calendars,
+            js,
+            ending,
+            channel,
+            other,
+            minter,
+            consumers,
+            stop,
+            _nats: nats,
+        };
         world.tell(&events::roster()).await;
         world
     }
@@ -300,6 +333,19 @@ impl World {
         }
     }
 
+    /// As another replica of the service answers.
+    pub(crate) fn other_deadlines(&self) -> DeadlineServiceClient<Channel> {
+        DeadlineServiceClient::new(self.other.clone())
+    }
+
+    pub(crate) fn rules(&self) -> RulesServiceClient<Channel> {
+        RulesServiceClient::new(self.channel.clone())
+    }
+
+    pub(crate) fn calendar(&self) -> CalendarServiceClient<Channel> {
+        CalendarServiceClient::new(self.channel.clone())
+    }
+
     pub(crate) fn breaches(&self) -> BreachServiceClient<Channel> {
         BreachServiceClient::new(self.channel.clone())
     }
@@ -326,21 +372,13 @@ impl Drop for World {
     }
 }
 
-async fn serve(
-    deadlines: Deadlines,
-    breaches: Breaches,
-    accountability: Accountability,
-    minter: &Minter,
-    stop: CancellationToken,
-) -> Channel {
+async fn serve(routes: Routes, minter: &Minter, stop: CancellationToken) -> Channel {
     let verifier = Verifier::from_jwks(&minter.jwks(), ISSUER, ISSUER).unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = format!("http://{}", listener.local_addr().unwrap());
     let serving = tonic::transport::Server::builder()
         .layer(AuthLayer::new(verifier, &Paths::none()))
-        .add_service(DeadlineServiceServer::new(deadlines))
-        .add_service(BreachServiceServer::new(breaches))
-        .add_service(AccountabilityServiceServer::new(accountability))
+        .add_routes(routes)
         .serve_with_incoming_shutdown(TcpListenerStream::new(listener), stop.cancelled_owned());
     tokio::spawn(async move { serving.await.unwrap() });
     Channel::from_shared(address).unwrap().connect_lazy()
@@ -355,6 +393,8 @@ pub(crate) fn obligation(event: &Event) -> &Obligation {
         Event::Settled(event) => &event.obligation,
         Event::Cancelled(event) => &event.obligation,
         Event::Annulled(event) => &event.obligation,
+        Event::Extended(event) => &event.obligation,
+        Event::Provisional(event) => &event.obligation,
         other => panic!("{other:?} is none of the SLA monitor's"),
     };
     obligation.as_ref().unwrap()

@@ -10,4 +10,5 @@ mod lights;
 mod oracle;
 mod rules;
 mod support;
+mod terms;
 mod turns;
