@@ -135,7 +135,9 @@ fn told_by_intake(event: &Event) -> Result<Option<Told<'_>>, ConvertError> {
             };
             Told::on_reception(&event.case_id, What::PersuasionRecorded { heeded })
         }
-        Event::RevisitRecorded(event) => Told::on_reception(&event.case_id, What::RevisitRecorded),
+        Event::RevisitRecorded(event) => {
+            Told::on_reception(&event.case_id, What::RevisitRecorded { stopped: event.stopped })
+        }
         Event::ReportedUp(event) => Told::on_reception(&event.case_id, What::ReportedUp),
         Event::ReportWithdrawn(event) => Told::on_reception(&event.case_id, What::ReportWithdrawn),
         Event::SuspicionReopened(event) => Told::on_reception(&event.case_id, What::SuspicionReopened),

@@ -5,6 +5,7 @@
 //! - [`deadline`]: when a clock that started runs out, with the reason line by line.
 //! - [`fact`]: what happened to a case, as a set.
 //! - [`ledger`]: the obligations that follow from that set, whatever the order in which it came.
+//! - [`reconcile`]: whether the ledger fits what the services say of their open steps.
 //! - [`lights`]: what is to be announced of an obligation up to an instant.
 
 pub mod clock;
@@ -13,6 +14,7 @@ pub mod fact;
 pub mod ledger;
 pub mod lights;
 pub mod obligation;
+pub mod reconcile;
 pub mod rules;
 
 pub use clock::Clock;

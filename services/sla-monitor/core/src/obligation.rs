@@ -68,6 +68,8 @@ pub struct Obligation {
     pub loop_owner: Post,
     /// Sector of the case, where known.
     pub sector: Option<Sector>,
+    /// The instruction, of a clock that runs for one.
+    pub instruction: Option<Uuid>,
     /// The deadline with its instants.
     pub deadline: Deadline,
     /// How it ended; none while it runs.

@@ -4,6 +4,7 @@
 mod deadlines;
 mod ledger;
 mod lights;
+mod reconcile;
 mod rules;
 mod support;
 mod turns;
