@@ -274,6 +274,7 @@ catalogue! {
     Settled: Sla, Sla, "settled", "";
     Cancelled: Sla, Sla, "cancelled", "";
     Annulled: Sla, Sla, "annulled", "";
+    HoleFound: Sla, Sla, "hole-found", "";
 }
 
 impl Event {
@@ -377,6 +378,10 @@ impl Event {
     }
 
     fn sla_subject(&self, path: &RegionPath, fact: &str) -> Result<Subject, EventError> {
+        if let Self::HoleFound(hole) = self {
+            let post = dafei_kernel::owner::Post::try_from(hole.loop_owner.as_ref().required("loop_owner")?)?;
+            return Ok(Subject::sla(post.region.level(), path, &hole.clock, fact));
+        }
         let obligation = match self {
             Self::Warned(event) => &event.obligation,
             Self::Breached(event) => &event.obligation,

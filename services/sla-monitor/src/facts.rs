@@ -80,6 +80,8 @@ pub fn of_event(source: Source, delivered: &Delivered) -> Result<Option<CaseFact
     let told = match source {
         Source::Intake => told_by_intake(&event)?,
         Source::Dispatch => told_by_dispatch(&event)?,
+        // Its facts are added where it finds them.
+        Source::Reconciler => None,
     };
     let Some(told) = told else { return Ok(None) };
     let received = event.meta().required("meta")?.received_at;

@@ -3,6 +3,7 @@
 mod breaches;
 mod deadlines;
 mod item;
+mod reconciliation;
 mod watch;
 
 use dafei_kernel::{
@@ -14,6 +15,7 @@ use dafei_shell::scope;
 
 pub use breaches::Breaches;
 pub use deadlines::Deadlines;
+pub use reconciliation::Reconciliation;
 pub use watch::Ticks;
 
 /// Whether what lies at `path` lies in a region: by the path as it was recorded, and by the roster for work areas, which paths do not name.

@@ -3,8 +3,8 @@
 
 use std::collections::HashMap;
 
-use dafei_kernel::{owner::Owner, roster::RosterIndex, workdays::Calendar};
-use dafei_sla_core::{Announced, Obligation, Rules, lights::next_fire, obligations};
+use dafei_kernel::{owner::Owner, roster::RosterIndex, time::Instant, workdays::Calendar};
+use dafei_sla_core::{Announced, CaseFacts, End, EndKind, Obligation, Rules, lights::next_fire, obligations};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
@@ -13,6 +13,7 @@ use crate::{
     store::{
         facts,
         obligations::{self as rows, Change, New},
+        reconcile::{self, Arming},
         record::Record,
     },
 };
@@ -50,6 +51,17 @@ pub(crate) async fn take(
     facts::lock(conn).await?;
     facts::add(conn, told).await?;
     let sets = facts::of_cases(conn, &cases).await?;
+    bring_in_line(conn, terms, roster, &sets).await
+}
+
+/// Writes what differs of the obligations that follow from these cases' facts.
+async fn bring_in_line(
+    conn: &mut PgConnection,
+    terms: &Terms,
+    roster: &RosterIndex,
+    sets: &[CaseFacts],
+) -> sqlx::Result<()> {
+    let cases: Vec<Uuid> = sets.iter().map(CaseFacts::case).collect();
     let known = rows::of_cases(conn, &cases).await?;
     let known: HashMap<Uuid, Record> = known.into_iter().map(|record| (record.id, record)).collect();
     let (mut new, mut changes) = (Vec::new(), Vec::new());
@@ -67,6 +79,48 @@ pub(crate) async fn take(
     }
     if !(new.is_empty() && changes.is_empty()) {
         rows::wake(conn).await?;
+    }
+    Ok(())
+}
+
+/// Makes all obligations of a case again from its facts: what was lost is stored anew, what was changed is as the facts say, what runs is armed,
+/// and what no fact tells of falls away now. For repairs; under [`facts::lock`].
+pub(crate) async fn restore(
+    conn: &mut PgConnection,
+    terms: &Terms,
+    roster: &RosterIndex,
+    set: &CaseFacts,
+    now: Instant,
+) -> sqlx::Result<()> {
+    bring_in_line(conn, terms, roster, std::slice::from_ref(set)).await?;
+    let told: HashMap<Uuid, Obligation> =
+        obligations(set, &terms.rules, &terms.calendar).into_iter().map(|one| (one.id, one)).collect();
+    let records = rows::of_cases(conn, &[set.case()]).await?;
+    let (mut armings, mut strangers) = (Vec::new(), Vec::new());
+    for record in records.iter().filter(|record| record.end().is_none()) {
+        match told.get(&record.id) {
+            Some(one) => {
+                let announced = Announced { ended: None, ..record.announced() };
+                let next_fire_at = next_fire(&record.timing(), None, &announced);
+                armings.push(Arming { id: record.id, instruction: one.instruction, next_fire_at });
+            }
+            None => {
+                let end = Some(End { kind: EndKind::Cancelled, at: now });
+                strangers.push(Change {
+                    id: record.id,
+                    leg: u32::try_from(record.leg).unwrap_or(0),
+                    sector: record.sector.clone(),
+                    direct: record.direct.0.clone(),
+                    loop_owner: record.loop_owner.0.clone(),
+                    end,
+                    next_fire_at: next_fire(&record.timing(), end, &record.announced()),
+                });
+            }
+        }
+    }
+    reconcile::arm(conn, &armings).await?;
+    if !strangers.is_empty() {
+        rows::update(conn, &strangers).await?;
     }
     Ok(())
 }
@@ -106,6 +160,6 @@ fn change(record: &Record, obligation: &Obligation, roster: &RosterIndex) -> Opt
 }
 
 /// An owner whose persons the roster did not know yet when the obligation began gets them as soon as it does.
-fn named(owner: &Owner, roster: &RosterIndex, at: dafei_kernel::time::Instant) -> Owner {
+fn named(owner: &Owner, roster: &RosterIndex, at: Instant) -> Owner {
     if owner.persons.is_empty() { roster.owner_at(&owner.post, at) } else { owner.clone() }
 }

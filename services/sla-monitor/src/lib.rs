@@ -1,13 +1,15 @@
 //! The SLA monitor: every clock of the loop, its obligations, its lights.
 //!
 //! `consumers` turn the events of intake and dispatch into facts, `ledger` keeps what follows from a case's facts, `firing` announces what is
-//! due up to the publishers' watermarks, `grpc` shows it. The rules are in `dafei-sla-core`.
+//! due up to the publishers' watermarks, `reconciler` proves that nothing is missing, `grpc` shows it. The rules are in `dafei-sla-core`.
 
+pub mod config;
 pub mod consumers;
 pub mod facts;
 pub mod firing;
 pub mod grpc;
 pub mod ledger;
+pub mod reconciler;
 pub mod serve;
 
 mod publisher;

@@ -5,6 +5,7 @@ use std::{process::ExitCode, sync::Arc};
 use dafei_contracts::sla::v1::{
     breach_service_server::{self, BreachServiceServer},
     deadline_service_server::{self, DeadlineServiceServer},
+    reconciler_service_server::{self, ReconcilerServiceServer},
 };
 use dafei_runtime::lifecycle::Stage;
 use dafei_shell::{
@@ -14,20 +15,26 @@ use dafei_shell::{
 use tonic::service::Routes;
 
 use crate::{
+    config::Settings,
     consumers::CaseEvents,
     firing::Firing,
-    grpc::{Breaches, Deadlines, Ticks},
+    grpc::{Breaches, Deadlines, Reconciliation, Ticks},
     ledger::Terms,
+    reconciler::{self, Peers, Reconciler},
 };
 
 /// The gRPC services, for reflection and health.
-const SERVICES: &[&str] = &[deadline_service_server::SERVICE_NAME, breach_service_server::SERVICE_NAME];
+const SERVICES: &[&str] = &[
+    deadline_service_server::SERVICE_NAME,
+    breach_service_server::SERVICE_NAME,
+    reconciler_service_server::SERVICE_NAME,
+];
 
 /// Runs the service until its end.
 ///
 /// # Errors
-/// When the address cannot be bound or the token keys cannot be read.
-pub async fn serve(mut started: Started) -> anyhow::Result<ExitCode> {
+/// When the address cannot be bound, or the token keys or the certificates for the services it calls cannot be read.
+pub async fn serve(mut started: Started, settings: &Settings) -> anyhow::Result<ExitCode> {
     let terms = Arc::new(Terms::builtin());
     let intake = CaseEvents::intake(Arc::clone(&terms), started.roster.clone());
     let dispatch = CaseEvents::dispatch(Arc::clone(&terms), started.roster.clone());
@@ -36,7 +43,8 @@ pub async fn serve(mut started: Started) -> anyhow::Result<ExitCode> {
         started.consume(Arc::new(events), config);
     }
     spawn_firing(&mut started);
-    let routes = routes(&mut started, terms);
+    let reconciler = reconciler(&mut started, settings, &terms).await?;
+    let routes = routes(&mut started, terms, reconciler);
     started.run(routes, SERVICES, Open::default()).await
 }
 
@@ -61,7 +69,26 @@ fn spawn_firing(started: &mut Started) {
     });
 }
 
-fn routes(started: &mut Started, terms: Arc<Terms>) -> Routes {
+/// The reconciler, where it was told whom to ask. It is no part of the progress that an exercise's clock waits for.
+async fn reconciler(
+    started: &mut Started,
+    settings: &Settings,
+    terms: &Arc<Terms>,
+) -> anyhow::Result<Option<Reconciler>> {
+    reconciler::watch_configured(settings.peers.is_some());
+    let Some(peers) = &settings.peers else { return Ok(None) };
+    let (pool, clock, roster) = (started.pool.clone(), started.clock.clone(), started.roster.clone());
+    let reconciler = Reconciler::new(pool, clock, roster, Arc::clone(terms), Peers::new(peers)?);
+    reconciler.watch().await?;
+    let (following, token) = (reconciler.clone(), started.lifecycle.token(Stage::Writer));
+    started.lifecycle.spawn_stage(Stage::Writer, "reconciler", async move {
+        following.follow(token).await;
+        Ok::<(), sqlx::Error>(())
+    });
+    Ok(Some(reconciler))
+}
+
+fn routes(started: &mut Started, terms: Arc<Terms>, reconciler: Option<Reconciler>) -> Routes {
     let limit = started.common.grpc.max_message_bytes;
     let ending = started.lifecycle.token(Stage::Grpc);
     let ticks = Ticks::new();
@@ -72,6 +99,8 @@ fn routes(started: &mut Started, terms: Arc<Terms>) -> Routes {
     });
     let deadlines = Deadlines::new(started.pool.clone(), started.roster.clone(), terms);
     let breaches = Breaches::new(started.pool.clone(), started.roster.clone(), ticks, ending);
+    let reconciliation = Reconciliation::new(started.pool.clone(), started.clock.clone(), reconciler);
     Routes::new(DeadlineServiceServer::new(deadlines).max_decoding_message_size(limit))
         .add_service(BreachServiceServer::new(breaches).max_decoding_message_size(limit))
+        .add_service(ReconcilerServiceServer::new(reconciliation).max_decoding_message_size(limit))
 }

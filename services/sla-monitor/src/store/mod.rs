@@ -4,6 +4,7 @@ pub(crate) mod facts;
 pub(crate) mod horizon;
 pub(crate) mod obligations;
 pub(crate) mod read;
+pub(crate) mod reconcile;
 pub(crate) mod record;
 
 /// Channel on which firing is woken: a horizon has moved or obligations have changed.

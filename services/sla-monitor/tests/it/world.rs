@@ -9,7 +9,8 @@ use dafei_contracts::{
     sla::v1::{
         ListBreachesRequest, ListObligationsRequest, ObligationItem, breach_service_client::BreachServiceClient,
         breach_service_server::BreachServiceServer, deadline_service_client::DeadlineServiceClient,
-        deadline_service_server::DeadlineServiceServer,
+        deadline_service_server::DeadlineServiceServer, reconciler_service_client::ReconcilerServiceClient,
+        reconciler_service_server::ReconcilerServiceServer,
     },
 };
 use dafei_kernel::{
@@ -35,7 +36,7 @@ use dafei_sla_monitor::{
     MIGRATOR,
     consumers::CaseEvents,
     firing::Firing,
-    grpc::{Breaches, Deadlines, Ticks},
+    grpc::{Breaches, Deadlines, Reconciliation, Ticks},
     ledger::Terms,
 };
 use dafei_testkit::{TestDb, TestNats, eventually};
@@ -43,7 +44,7 @@ use jiff::SignedDuration;
 use tokio::net::TcpListener;
 use tokio_stream::wrappers::TcpListenerStream;
 use tokio_util::sync::CancellationToken;
-use tonic::{Request, Status, transport::Channel};
+use tonic::{Request, Status, service::Routes, transport::Channel};
 use uuid::Uuid;
 
 use crate::events::{self, Case, Told, at};
@@ -252,6 +253,12 @@ impl World {
         request
     }
 
+    /// Serves the reconciler beside the others.
+    pub(crate) async fn serve_reconciler(&self, service: Reconciliation) -> ReconcilerServiceClient<Channel> {
+        let server = ReconcilerServiceServer::new(service);
+        ReconcilerServiceClient::new(serve_routes(Routes::new(server), &self.minter, self.stop.clone()).await)
+    }
+
     pub(crate) fn deadlines(&self) -> DeadlineServiceClient<Channel> {
         DeadlineServiceClient::new(self.channel.clone())
     }
@@ -283,13 +290,17 @@ impl Drop for World {
 }
 
 async fn serve(deadlines: Deadlines, breaches: Breaches, minter: &Minter, stop: CancellationToken) -> Channel {
+    let routes = Routes::new(DeadlineServiceServer::new(deadlines)).add_service(BreachServiceServer::new(breaches));
+    serve_routes(routes, minter, stop).await
+}
+
+async fn serve_routes(routes: Routes, minter: &Minter, stop: CancellationToken) -> Channel {
     let verifier = Verifier::from_jwks(&minter.jwks(), ISSUER, ISSUER).unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = format!("http://{}", listener.local_addr().unwrap());
     let serving = tonic::transport::Server::builder()
         .layer(AuthLayer::new(verifier, &Paths::none()))
-        .add_service(DeadlineServiceServer::new(deadlines))
-        .add_service(BreachServiceServer::new(breaches))
+        .add_routes(routes)
         .serve_with_incoming_shutdown(TcpListenerStream::new(listener), stop.cancelled_owned());
     tokio::spawn(async move { serving.await.unwrap() });
     Channel::from_shared(address).unwrap().connect_lazy()
