@@ -4,7 +4,10 @@
 use std::collections::HashMap;
 
 use dafei_kernel::{owner::Owner, roster::RosterIndex, time::Instant, workdays::Calendar};
-use dafei_sla_core::{Announced, CaseFacts, End, EndKind, Obligation, Rules, lights::next_fire, obligations};
+use dafei_sla_core::{
+    Announced, CaseFacts, Clock, End, EndKind, Obligation, Rules, Source, lights::next_fire, obligations,
+    reconcile::publisher,
+};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
@@ -51,21 +54,23 @@ pub(crate) async fn take(
     facts::lock(conn).await?;
     facts::add(conn, told).await?;
     let sets = facts::of_cases(conn, &cases).await?;
-    bring_in_line(conn, terms, roster, &sets).await
+    bring_in_line(conn, terms, roster, &sets, |_| true).await
 }
 
-/// Writes what differs of the obligations that follow from these cases' facts.
+/// Writes what differs of the obligations of some clocks that follow from these cases' facts.
 async fn bring_in_line(
     conn: &mut PgConnection,
     terms: &Terms,
     roster: &RosterIndex,
     sets: &[CaseFacts],
+    clocks: impl Fn(Clock) -> bool,
 ) -> sqlx::Result<()> {
     let cases: Vec<Uuid> = sets.iter().map(CaseFacts::case).collect();
     let known = rows::of_cases(conn, &cases).await?;
     let known: HashMap<Uuid, Record> = known.into_iter().map(|record| (record.id, record)).collect();
     let (mut new, mut changes) = (Vec::new(), Vec::new());
-    for obligation in sets.iter().flat_map(|set| obligations(set, &terms.rules, &terms.calendar)) {
+    let told = sets.iter().flat_map(|set| obligations(set, &terms.rules, &terms.calendar));
+    for obligation in told.filter(|one| clocks(one.clock)) {
         match known.get(&obligation.id) {
             None => new.push(begin(obligation, roster)),
             Some(record) => changes.extend(change(record, &obligation, roster)),
@@ -83,21 +88,23 @@ async fn bring_in_line(
     Ok(())
 }
 
-/// Makes all obligations of a case again from its facts: what was lost is stored anew, what was changed is as the facts say, what runs is armed,
-/// and what no fact tells of falls away now. For repairs; under [`facts::lock`].
+/// Makes the obligations of a publisher's steps of a case again from its facts: what was lost is stored anew, what was changed is as the facts
+/// say, what runs is armed, and what no fact tells of falls away now. For repairs; under [`facts::lock`].
 pub(crate) async fn restore(
     conn: &mut PgConnection,
     terms: &Terms,
     roster: &RosterIndex,
-    set: &CaseFacts,
+    (set, of): (&CaseFacts, Source),
     now: Instant,
 ) -> sqlx::Result<()> {
-    bring_in_line(conn, terms, roster, std::slice::from_ref(set)).await?;
+    let clocks = |clock| publisher(clock) == of;
+    bring_in_line(conn, terms, roster, std::slice::from_ref(set), clocks).await?;
     let told: HashMap<Uuid, Obligation> =
         obligations(set, &terms.rules, &terms.calendar).into_iter().map(|one| (one.id, one)).collect();
     let records = rows::of_cases(conn, &[set.case()]).await?;
     let (mut armings, mut strangers) = (Vec::new(), Vec::new());
-    for record in records.iter().filter(|record| record.end().is_none()) {
+    let of_publisher = |record: &&Record| record.clock.parse().is_ok_and(clocks);
+    for record in records.iter().filter(|record| record.end().is_none()).filter(of_publisher) {
         match told.get(&record.id) {
             Some(one) => {
                 let announced = Announced { ended: None, ..record.announced() };

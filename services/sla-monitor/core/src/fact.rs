@@ -12,7 +12,7 @@ use dafei_kernel::{
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::clock::Clock;
+use crate::{clock::Clock, obligation::End};
 
 /// Who published a fact. Sequences are counted per publisher and case.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -200,6 +200,9 @@ pub enum What {
         version: i64,
         /// The obligation.
         obligation: Uuid,
+        /// The end that was stored for it, of which the fact is missing.
+        #[serde(default)]
+        stored: Option<End>,
     },
 }
 
@@ -221,7 +224,7 @@ pub struct FoundStep {
     pub owner: Post,
     /// The instruction, where it is one's.
     pub assignment: Option<Assignment>,
-    /// The running that had been found gone and goes on after all; none where no running of it was known.
+    /// The obligation that stands for it already: one that had been found gone, or one that is stored and whose fact is missing. None: a new one.
     #[serde(default)]
     pub obligation: Option<Uuid>,
 }

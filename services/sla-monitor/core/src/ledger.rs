@@ -54,6 +54,8 @@ struct Leg<'a> {
     moved: Option<&'a Fact>,
     /// The step, where no known fact began it and the reconciler found it.
     found: Option<&'a FoundStep>,
+    /// The obligation that stood for the one that was found, where one did.
+    known_as: Option<Uuid>,
     /// A running that a fact began has come to be known for the one that was found.
     superseded: bool,
 }
@@ -83,6 +85,7 @@ fn begun<'a>(rule: &Rule, facts: &'a CaseFacts, calendar: &Calendar) -> Vec<Leg<
                 extension: 0,
                 moved: None,
                 found: None,
+                known_as: None,
                 superseded: false,
             })
             .collect(),
@@ -114,7 +117,12 @@ fn found<'a>(rule: &Rule, facts: &'a CaseFacts, calendar: &Calendar, begun: &[Le
     let mut legs: Vec<Leg<'a>> = Vec::new();
     for fact in facts.iter() {
         let What::StepFound(step) = &fact.what else { continue };
-        if step.clock != rule.clock || step.obligation.is_some() {
+        if step.clock != rule.clock {
+            continue;
+        }
+        let id = |leg: &Leg<'_>| leg.id(facts.case(), rule.clock);
+        if step.obligation.is_some_and(|known| begun.iter().chain(&legs).any(|leg| id(leg) == known)) {
+            // Its own running is there.
             continue;
         }
         match (rule.legs, &step.assignment) {
@@ -132,6 +140,7 @@ fn found<'a>(rule: &Rule, facts: &'a CaseFacts, calendar: &Calendar, begun: &[Le
                     extension: 0,
                     moved: None,
                     found: Some(step),
+                    known_as: step.obligation,
                     superseded: begun.iter().any(|leg| leg.was_open(rule, facts, step)),
                 });
             }
@@ -178,6 +187,7 @@ fn of_instruction<'a>(
         extension,
         moved: None,
         found: step,
+        known_as: None,
         superseded: false,
     };
     let mut legs = vec![leg(instruction.to_string(), start.sequence, 0)];
@@ -268,7 +278,10 @@ fn gone(rule: &Rule, facts: &CaseFacts, leg: &Leg<'_>) -> Option<End> {
         _ => false,
     });
     let last = last.max_by_key(|fact| fact.sequence)?;
-    matches!(last.what, What::StepGone { .. }).then_some(End { kind: EndKind::Cancelled, at: last.at })
+    match &last.what {
+        What::StepGone { stored, .. } => Some(stored.unwrap_or(End { kind: EndKind::Cancelled, at: last.at })),
+        _ => None,
+    }
 }
 
 /// How the facts end a running: by the earliest stop that no cancellation came before.
@@ -294,7 +307,7 @@ fn ended(rule: &Rule, facts: &CaseFacts, leg: &Leg<'_>) -> Option<End> {
 
 impl Leg<'_> {
     fn id(&self, case: Uuid, clock: Clock) -> Uuid {
-        ids::derived(&["obligation", &case.to_string(), clock.code(), &self.key])
+        self.known_as.unwrap_or_else(|| ids::derived(&["obligation", &case.to_string(), clock.code(), &self.key]))
     }
 
     /// Whether its publisher's own facts, up to the event that a step was found at, leave it open.

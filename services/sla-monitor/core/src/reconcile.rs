@@ -3,14 +3,19 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use dafei_kernel::{owner::Post, region::RegionPath, time::Instant, workdays::Calendar};
+use dafei_kernel::{
+    owner::Post,
+    region::{Region, RegionPath},
+    time::Instant,
+    workdays::Calendar,
+};
 use uuid::Uuid;
 
 use crate::{
     clock::Clock,
     fact::{Assignment, CaseFacts, Fact, FoundStep, Source, What},
     ledger::obligations,
-    obligation::Obligation,
+    obligation::{End, Obligation},
     rules::Rules,
 };
 
@@ -77,6 +82,19 @@ pub struct Difference {
     pub version: i64,
     /// The step of that key that is open, if one is.
     pub listed: Option<Listed>,
+    /// All open steps of the case.
+    pub steps: Vec<Listed>,
+}
+
+/// An obligation as it is stored, whatever the facts say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stored {
+    /// Its id.
+    pub obligation: Uuid,
+    /// What it is for.
+    pub key: Key,
+    /// How it ended, if it did.
+    pub end: Option<End>,
 }
 
 /// What a look at some cases came to.
@@ -134,7 +152,8 @@ pub fn compare(steps: &[Listed], armed: &[Key], marks: &HashMap<Uuid, i64>) -> C
                 (Some(_), 0) => Side::Missing,
                 (Some(_) | None, _) => Side::Extra,
             };
-            found.differences.push(Difference { side, key, version: mark, listed: step });
+            let steps = steps.iter().map(|step| (*step).clone()).collect();
+            found.differences.push(Difference { side, key, version: mark, listed: step, steps });
         }
     }
     found
@@ -156,6 +175,40 @@ pub fn is_settled_by(facts: &CaseFacts, rules: &Rules, calendar: &Calendar, diff
     open(&obligations(facts, rules, calendar), &difference.key).count() == usize::from(difference.listed.is_some())
 }
 
+/// The facts that mend all that does not fit of a case, as far as facts of the reconciler's can: what was lost of a case is seldom one clock's alone.
+/// `stored` is what is kept of the case, which tells the ends and the ids of what no fact tells any more; `path` gives the regions down to
+/// a step's owner.
+#[must_use]
+pub fn mendings(
+    facts: &CaseFacts,
+    rules: &Rules,
+    calendar: &Calendar,
+    difference: &Difference,
+    stored: &[Stored],
+    path: impl Fn(Option<&Region>) -> Option<RegionPath>,
+    now: Instant,
+) -> Vec<Fact> {
+    let (mut with, mut added) = (facts.clone(), Vec::new());
+    let marks = HashMap::from([(difference.key.case, difference.version)]);
+    // Each turn mends one clock; no case has more of them open.
+    for _ in 0..MOST {
+        let armed: Vec<Key> = obligations(&with, rules, calendar)
+            .iter()
+            .filter(|one| one.end.is_none() && publisher(one.clock) == publisher(difference.key.clock))
+            .map(|one| Key { case: one.case_id, clock: one.clock, instruction: one.instruction })
+            .collect();
+        let left = compare(&difference.steps, &armed, &marks).differences;
+        let next = left.iter().filter(|one| !is_ahead(&with, rules, calendar, one)).find_map(|one| {
+            let path = path(one.listed.as_ref().map(|step| &step.owner.region))?;
+            mending(&with, rules, calendar, one, stored, &path, now)
+        });
+        let Some(fact) = next else { break };
+        with.add(fact.clone());
+        added.push(fact);
+    }
+    added
+}
+
 /// The fact that mends a difference which the known facts leave; none when no fact of the reconciler's would. `path` goes down to the owner of a
 /// missing step.
 #[must_use]
@@ -164,6 +217,7 @@ pub fn mending(
     rules: &Rules,
     calendar: &Calendar,
     difference: &Difference,
+    stored: &[Stored],
     path: &RegionPath,
     now: Instant,
 ) -> Option<Fact> {
@@ -179,18 +233,32 @@ pub fn mending(
         (Side::Missing, Some(step)) => {
             let at = step.started_at.unwrap_or(now);
             let found = |obligation| fact(at, What::StepFound(Box::new(found_step(step, obligation))));
-            let again = cancelled(facts, rules, calendar, &difference.key).map(|id| found(Some(id)));
-            again.into_iter().chain([found(None)]).collect()
+            let again = cancelled(facts, rules, calendar, &difference.key);
+            let kept = unknown(facts, rules, calendar, stored, &difference.key);
+            again.into_iter().chain(kept).map(Some).chain([None]).map(found).collect()
         }
         (Side::Extra, listed) => {
             let known = obligations(facts, rules, calendar);
             let version = difference.version;
             let publisher = publisher(difference.key.clock);
-            let gone = |one: &Obligation| fact(now, What::StepGone { publisher, version, obligation: one.id });
+            let end = |id| stored.iter().find(|one| one.obligation == id).and_then(|one| one.end);
+            let gone = |one: &Obligation| {
+                fact(now, What::StepGone { publisher, version, obligation: one.id, stored: end(one.id) })
+            };
             surplus(&known, &difference.key, listed.as_ref()).map(gone).into_iter().collect()
         }
     };
     tried.into_iter().find(|fact| fact.check().is_ok() && helps(facts, fact, rules, calendar, difference))
+}
+
+/// The most facts of one repair.
+const MOST: usize = 64;
+
+/// The open obligation of a key that is stored, and that no fact tells of.
+fn unknown(facts: &CaseFacts, rules: &Rules, calendar: &Calendar, stored: &[Stored], key: &Key) -> Option<Uuid> {
+    let ledger = obligations(facts, rules, calendar);
+    let told = |id: Uuid| ledger.iter().any(|one| one.id == id);
+    stored.iter().find(|one| one.key == *key && one.end.is_none() && !told(one.obligation)).map(|one| one.obligation)
 }
 
 fn found_step(step: &Listed, obligation: Option<Uuid>) -> FoundStep {

@@ -11,8 +11,8 @@ use dafei_kernel::{
 use dafei_messaging::{log, tx};
 use dafei_shell::publish::{self, Outgoing};
 use dafei_sla_core::{
-    CaseFacts, Source, What,
-    reconcile::{Difference, Side, is_settled_by, mending},
+    CaseFacts, Source,
+    reconcile::{Difference, Side, is_settled_by, mendings, publisher},
 };
 use sqlx::PgConnection;
 use uuid::Uuid;
@@ -89,7 +89,7 @@ impl Reconciler {
     pub(super) async fn hole(
         &self,
         run: &mut Run,
-        publisher: Source,
+        source: Source,
         sighting: &Sighting<'_>,
     ) -> Result<(), ReconcileError> {
         let difference = sighting.difference;
@@ -98,7 +98,7 @@ impl Reconciler {
         let now = self.clock.now();
         // As the consumers do: from here on nothing of the case changes.
         facts::lock(&mut tx).await?;
-        let mark = store::marks(&mut tx, publisher, &[case]).await?.get(&case).copied().unwrap_or(0);
+        let mark = store::marks(&mut tx, source, &[case]).await?.get(&case).copied().unwrap_or(0);
         if mark != difference.version {
             run.in_flight += 1;
             store::see(&mut tx, run.number, &[sighting.number]).await?;
@@ -142,26 +142,23 @@ impl Reconciler {
         difference: &Difference,
         now: Instant,
     ) -> Result<Repair, ReconcileError> {
-        let case = difference.key.case;
+        let (case, of) = (difference.key.case, publisher(difference.key.clock));
         let (rules, calendar) = (&self.terms.rules, &self.terms.calendar);
-        let Some(set) = facts::of_cases(conn, &[case]).await?.pop() else { return Ok(Repair::None) };
-        if is_settled_by(&set, rules, calendar, difference) {
-            ledger::restore(conn, &self.terms, roster, &set, now).await?;
-            return Ok(Repair::Recomputed);
-        }
-        let owner = difference.listed.as_ref().map(|step| &step.owner.region);
-        let fact = path(&set, roster, owner).and_then(|path| mending(&set, rules, calendar, difference, &path, now));
-        let mut with = set;
-        let repair = match &fact {
-            Some(fact) => {
-                facts::add(conn, &[CaseFact { case_id: case, fact: fact.clone() }]).await?;
-                with.add(fact.clone());
-                if matches!(fact.what, What::StepGone { .. }) { Repair::StepGone } else { Repair::StepFound }
-            }
-            // What is stored may be wrong beside what is known.
-            None => Repair::Recomputed,
+        let Some(mut set) = facts::of_cases(conn, &[case]).await?.pop() else { return Ok(Repair::None) };
+        let repair = match difference.side {
+            _ if is_settled_by(&set, rules, calendar, difference) => Repair::Recomputed,
+            Side::Missing => Repair::StepFound,
+            Side::Extra => Repair::StepGone,
         };
-        ledger::restore(conn, &self.terms, roster, &with, now).await?;
+        let stored = store::stored(conn, case).await?;
+        let path = |owner: Option<&Region>| path(&set, roster, owner);
+        let added = mendings(&set, rules, calendar, difference, &stored, path, now);
+        let told: Vec<CaseFact> = added.iter().map(|fact| CaseFact { case_id: case, fact: fact.clone() }).collect();
+        facts::add(conn, &told).await?;
+        for fact in added {
+            set.add(fact);
+        }
+        ledger::restore(conn, &self.terms, roster, (&set, of), now).await?;
         Ok(repair)
     }
 

@@ -13,8 +13,8 @@ use std::collections::HashMap;
 use dafei_kernel::time::Instant;
 use dafei_messaging::pg::PgInstant;
 use dafei_sla_core::{
-    Clock, Source,
-    reconcile::{Key, publisher},
+    Clock, End, EndKind, Source,
+    reconcile::{Key, Stored, publisher},
 };
 use futures::{Stream as Flow, TryStreamExt};
 use sqlx::{PgConnection, PgPool};
@@ -153,6 +153,23 @@ pub(crate) async fn armed_of(conn: &mut PgConnection, key: &Key) -> sqlx::Result
     )
     .fetch_all(conn)
     .await
+}
+
+/// All obligations of a case as they are stored.
+pub(crate) async fn stored(conn: &mut PgConnection, case: Uuid) -> sqlx::Result<Vec<Stored>> {
+    let rows = sqlx::query!(
+        r#"SELECT id, clock, instruction, end_kind, ended_at AS "ended_at: PgInstant" FROM obligation WHERE case_id = $1
+           ORDER BY started_at, id"#,
+        case
+    )
+    .fetch_all(conn)
+    .await?;
+    let stored = rows.into_iter().map(|row| {
+        let kind = row.end_kind.as_deref().and_then(EndKind::from_code);
+        let end = kind.zip(row.ended_at).map(|(kind, at)| End { kind, at: at.0 });
+        Ok(Stored { obligation: row.id, key: key(case, &row.clock, row.instruction)?, end })
+    });
+    stored.collect()
 }
 
 /// A connection that holds the reconciler's lock as long as it lives; none while another holds it.

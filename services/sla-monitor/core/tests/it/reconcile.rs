@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use dafei_kernel::time::Instant;
 use dafei_sla_core::{
     CaseFacts, Clock, EndKind, Fact, Obligation, Source, What, obligations,
-    reconcile::{Difference, Key, Listed, Side, compare, is_ahead, is_settled_by, mending},
+    reconcile::{Difference, Key, Listed, Side, Stored, compare, is_ahead, is_settled_by, mending, mendings},
 };
 use proptest::prelude::*;
 use uuid::Uuid;
@@ -43,11 +43,12 @@ fn listed(clock: Clock, instruction: Option<Uuid>, version: i64, started: i64) -
 }
 
 fn difference(side: Side, key: Key, version: i64, listed: Option<Listed>) -> Difference {
-    Difference { side, key, version, listed }
+    let steps = listed.iter().cloned().collect();
+    Difference { side, key, version, listed, steps }
 }
 
 fn mended(set: &CaseFacts, difference: &Difference, at: Instant) -> Option<CaseFacts> {
-    let fact = mending(set, rules(), calendar(), difference, &PATH.parse().unwrap(), at)?;
+    let fact = mending(set, rules(), calendar(), difference, &[], &PATH.parse().unwrap(), at)?;
     let mut with = set.clone();
     assert!(with.add(fact));
     Some(with)
@@ -162,6 +163,34 @@ fn what_was_found_gone_and_is_open_after_all_goes_on_as_the_same_obligation() {
 }
 
 #[test]
+fn what_is_stored_of_a_case_whose_facts_were_lost_stays_as_it_is() {
+    let story = Story::default().found(0).tell(10, What::SecretaryNotified);
+    let whole = ledger(&set(&story.facts));
+    let lost = set(&without(&story, |fact| fact.what == What::SecretaryNotified));
+    let steps = vec![listed(Clock::V2, None, 2, 10), listed(Clock::V3, None, 2, 10)];
+    // V3's row went with the fact; V1's end and V2 are stored.
+    let stored: Vec<Stored> = whole
+        .iter()
+        .filter(|one| one.clock != Clock::V3)
+        .map(|one| Stored { obligation: one.id, key: key(one.clock, None), end: one.end })
+        .collect();
+    let missing =
+        Difference { steps: steps.clone(), ..difference(Side::Missing, steps[1].key, 2, Some(steps[1].clone())) };
+    let path = |_: Option<&dafei_kernel::region::Region>| PATH.parse().ok();
+    let added = mendings(&lost, rules(), calendar(), &missing, &stored, path, minutes(300));
+    assert_eq!(added.len(), 3);
+    let mut with = lost;
+    added.into_iter().for_each(|fact| assert!(with.add(fact)));
+    let known = ledger(&with);
+    assert_eq!(of(&known, Clock::V1)[0].end, of(&whole, Clock::V1)[0].end, "done when it was done");
+    assert_eq!(of(&known, Clock::V2)[0].id, of(&whole, Clock::V2)[0].id, "the same obligation goes on");
+    assert_eq!(of(&known, Clock::V3).len(), 1);
+    with.add(story.facts[1].clone());
+    let open: Vec<_> = ledger(&with).into_iter().filter(|one| one.end.is_none()).collect();
+    assert_eq!(open, whole.into_iter().filter(|one| one.end.is_none()).collect::<Vec<_>>(), "the event came after all");
+}
+
+#[test]
 fn of_two_obligations_for_one_step_the_one_that_did_not_start_with_it_falls_away() {
     let story = Story::default().found(0).tell(10, What::SecretaryNotified);
     let lost = set(&without(&story, |fact| fact.what == What::SecretaryNotified));
@@ -233,7 +262,7 @@ proptest! {
             let found = compare(&steps, &armed, &HashMap::from([(CASE, version)]));
             let Some((_, fact)) = found.differences.iter().find_map(|difference| {
                 let ahead = is_ahead(&with, rules(), calendar(), difference);
-                let fact = mending(&with, rules(), calendar(), difference, &path, minutes(3_000));
+                let fact = mending(&with, rules(), calendar(), difference, &[], &path, minutes(3_000));
                 fact.filter(|_| !ahead).map(|fact| (difference, fact))
             }) else { break };
             prop_assert!(with.add(fact));
