@@ -11,7 +11,10 @@ use dafei_contracts::{
     open_steps::{Digest, bucket},
     timestamp::Timestamp,
 };
-use dafei_kernel::clock::{Clock as _, ControlledClock};
+use dafei_kernel::{
+    clock::{Clock as _, ControlledClock},
+    ids::{IdSource as _, SystemIds},
+};
 use dafei_sla_monitor::config::PeerSettings;
 use tokio::{net::TcpListener, sync::Semaphore};
 use tokio_stream::wrappers::TcpListenerStream;
@@ -51,7 +54,7 @@ impl Peers {
             .add_service(proof::ProofServiceServer::new(peers.clone()))
             .serve_with_incoming(TcpListenerStream::new(listener));
         tokio::spawn(server);
-        let token_file = std::env::temp_dir().join(format!("dafei-sla-token-{}", Uuid::new_v4()));
+        let token_file = std::env::temp_dir().join(format!("dafei-sla-token-{}", SystemIds.random()));
         std::fs::write(&token_file, format!("{TOKEN}\n")).unwrap();
         let settings =
             PeerSettings { intake: address.clone(), dispatch: address, token_file, ca: None, identity: None };

@@ -9,7 +9,10 @@ use dafei_contracts::{
     intake::v1 as intake,
     sla::v1::{self as pb, ObligationState, reconciler_service_client::ReconcilerServiceClient},
 };
-use dafei_kernel::role::Role;
+use dafei_kernel::{
+    ids::{IdSource as _, SystemIds},
+    role::Role,
+};
 use dafei_shell::roster::RosterView;
 use dafei_sla_monitor::{
     grpc::Reconciliation,
@@ -28,6 +31,10 @@ use crate::{
 };
 
 const TOLD: &str = "2026-11-23T08:10:00+08:00";
+
+fn new_id() -> Uuid {
+    SystemIds.random()
+}
 
 /// A monitor with its reconciler, and what intake and dispatch say.
 struct Suite {
@@ -50,7 +57,7 @@ impl Suite {
     }
 
     async fn try_run(&self) -> Result<pb::ReconciliationRun, Status> {
-        let request = pb::ReconcileRequest { request_id: Uuid::new_v4().to_string() };
+        let request = pb::ReconcileRequest { request_id: new_id().to_string() };
         let answer = self.client.clone().reconcile(self.world.request(Role::Admin, CITY, request)).await?;
         Ok(answer.into_inner().run.unwrap())
     }
@@ -341,7 +348,7 @@ async fn of_two_runs_at_once_one_is_refused() {
     suite.peers.gate.forget_permits(shut);
     let client = suite.client.clone();
     let request =
-        suite.world.request(Role::Admin, CITY, pb::ReconcileRequest { request_id: Uuid::new_v4().to_string() });
+        suite.world.request(Role::Admin, CITY, pb::ReconcileRequest { request_id: new_id().to_string() });
     let first = tokio::spawn(async move { client.clone().reconcile(request).await });
     eventually(SOON, "the first run asks", || async { (suite.peers.digests() > 0).then_some(()) }).await;
     let refused = suite.try_run().await.unwrap_err();
@@ -355,7 +362,7 @@ async fn of_two_runs_at_once_one_is_refused() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_request_that_is_repeated_gets_the_first_answer() {
     let suite = Suite::start().await;
-    let request = pb::ReconcileRequest { request_id: Uuid::new_v4().to_string() };
+    let request = pb::ReconcileRequest { request_id: new_id().to_string() };
     let mut client = suite.client.clone();
     let first = client.reconcile(suite.world.request(Role::Service, CITY, request.clone())).await.unwrap().into_inner();
     let again = client.reconcile(suite.world.request(Role::Service, CITY, request.clone())).await.unwrap().into_inner();
@@ -369,7 +376,7 @@ async fn without_anybody_to_ask_it_is_refused() {
     let world = World::without_firing(START).await;
     let service = Reconciliation::new(world.db.pool.clone(), Arc::new(world.clock.clone()), None);
     let mut client = world.serve_reconciler(service).await;
-    let request = pb::ReconcileRequest { request_id: Uuid::new_v4().to_string() };
+    let request = pb::ReconcileRequest { request_id: new_id().to_string() };
     let refused = client.reconcile(world.request(Role::Admin, CITY, request)).await.unwrap_err();
     assert_eq!(refused.code(), Code::FailedPrecondition);
 }
