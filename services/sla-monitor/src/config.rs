@@ -64,3 +64,46 @@ impl Settings {
         Ok(Self { common, peers })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use dafei_runtime::config::{ConfigError, MapSource};
+
+    use super::Settings;
+
+    fn settings() -> MapSource {
+        MapSource::from([
+            ("DAFEI_SLA_MONITOR_LISTEN", "127.0.0.1:0"),
+            ("DAFEI_SLA_MONITOR_DATABASE_URL", "postgres://localhost/sla"),
+            ("DAFEI_NATS_URL", "nats://localhost:4222"),
+            ("DAFEI_JWKS", "jwks.json"),
+            ("DAFEI_JWT_ISSUER", "issuer"),
+            ("DAFEI_JWT_AUDIENCE", "dafei"),
+        ])
+    }
+
+    fn at_fault(read: Result<Settings, ConfigError>) -> Vec<String> {
+        read.expect_err("refused").problems.iter().map(|problem| problem.key().to_owned()).collect()
+    }
+
+    #[test]
+    fn the_reconciler_is_told_whom_to_ask_or_does_not_run() {
+        assert!(Settings::read(&settings()).expect("enough").peers.is_none());
+        let shared = settings()
+            .with("DAFEI_INTAKE_ADDR", "http://intake:50051")
+            .with("DAFEI_DISPATCH_ADDR", "http://dispatch:50051");
+        assert!(Settings::read(&shared).expect("as clients have them").peers.is_none());
+        let whole = shared.clone().with("DAFEI_SLA_MONITOR_TOKEN_FILE", "/run/token");
+        let peers = Settings::read(&whole).expect("whole").peers.expect("whom to ask");
+        assert_eq!((peers.intake.as_str(), peers.dispatch.as_str()), ("http://intake:50051", "http://dispatch:50051"));
+        let half = settings().with("DAFEI_SLA_MONITOR_TOKEN_FILE", "/run/token");
+        assert_eq!(at_fault(Settings::read(&half)), ["DAFEI_SLA_MONITOR_TOKEN_FILE"]);
+        let open = whole.with("DAFEI_INTAKE_ADDR", "https://intake:50051");
+        assert_eq!(
+            at_fault(Settings::read(&open)),
+            ["DAFEI_PEER_CA"],
+            "nobody says whose certificate is to be believed"
+        );
+        assert!(Settings::read(&open.with("DAFEI_PEER_CA", "/run/ca.pem")).is_ok());
+    }
+}

@@ -4,10 +4,7 @@
 use std::collections::HashMap;
 
 use dafei_kernel::{owner::Owner, roster::RosterIndex, time::Instant, workdays::Calendar};
-use dafei_sla_core::{
-    Announced, CaseFacts, Clock, End, EndKind, Obligation, Rules, Source, lights::next_fire, obligations,
-    reconcile::publisher,
-};
+use dafei_sla_core::{Announced, CaseFacts, Clock, Obligation, Rules, lights::next_fire, obligations};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
@@ -16,7 +13,6 @@ use crate::{
     store::{
         facts,
         obligations::{self as rows, Change, New},
-        reconcile::{self, Arming},
         record::Record,
     },
 };
@@ -58,7 +54,7 @@ pub(crate) async fn take(
 }
 
 /// Writes what differs of the obligations of some clocks that follow from these cases' facts.
-async fn bring_in_line(
+pub(crate) async fn bring_in_line(
     conn: &mut PgConnection,
     terms: &Terms,
     roster: &RosterIndex,
@@ -84,50 +80,6 @@ async fn bring_in_line(
     }
     if !(new.is_empty() && changes.is_empty()) {
         rows::wake(conn).await?;
-    }
-    Ok(())
-}
-
-/// Makes the obligations of a publisher's steps of a case again from its facts: what was lost is stored anew, what was changed is as the facts
-/// say, what runs is armed, and what no fact tells of falls away now. For repairs; under [`facts::lock`].
-pub(crate) async fn restore(
-    conn: &mut PgConnection,
-    terms: &Terms,
-    roster: &RosterIndex,
-    (set, of): (&CaseFacts, Source),
-    now: Instant,
-) -> sqlx::Result<()> {
-    let clocks = |clock| publisher(clock) == of;
-    bring_in_line(conn, terms, roster, std::slice::from_ref(set), clocks).await?;
-    let told: HashMap<Uuid, Obligation> =
-        obligations(set, &terms.rules, &terms.calendar).into_iter().map(|one| (one.id, one)).collect();
-    let records = rows::of_cases(conn, &[set.case()]).await?;
-    let (mut armings, mut strangers) = (Vec::new(), Vec::new());
-    let of_publisher = |record: &&Record| record.clock.parse().is_ok_and(clocks);
-    for record in records.iter().filter(|record| record.end().is_none()).filter(of_publisher) {
-        match told.get(&record.id) {
-            Some(one) => {
-                let announced = Announced { ended: None, ..record.announced() };
-                let next_fire_at = next_fire(&record.timing(), None, &announced);
-                armings.push(Arming { id: record.id, instruction: one.instruction, next_fire_at });
-            }
-            None => {
-                let end = Some(End { kind: EndKind::Cancelled, at: now });
-                strangers.push(Change {
-                    id: record.id,
-                    leg: u32::try_from(record.leg).unwrap_or(0),
-                    sector: record.sector.clone(),
-                    direct: record.direct.0.clone(),
-                    loop_owner: record.loop_owner.0.clone(),
-                    end,
-                    next_fire_at: next_fire(&record.timing(), end, &record.announced()),
-                });
-            }
-        }
-    }
-    reconcile::arm(conn, &armings).await?;
-    if !strangers.is_empty() {
-        rows::update(conn, &strangers).await?;
     }
     Ok(())
 }

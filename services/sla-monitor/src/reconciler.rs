@@ -8,6 +8,7 @@
 mod compare;
 mod peers;
 mod repair;
+mod restore;
 
 use std::{
     sync::{

@@ -17,11 +17,10 @@ use dafei_sla_core::{
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::{ReconcileError, Reconciler};
+use super::{ReconcileError, Reconciler, restore::restore};
 use crate::{
     SERVICE,
     facts::CaseFact,
-    ledger,
     store::{
         facts, obligations,
         reconcile::{self as store, Counted, Run},
@@ -158,7 +157,7 @@ impl Reconciler {
         for fact in added {
             set.add(fact);
         }
-        ledger::restore(conn, &self.terms, roster, (&set, of), now).await?;
+        restore(conn, &self.terms, roster, (&set, of), now).await?;
         Ok(repair)
     }
 

@@ -181,6 +181,24 @@ async fn an_obligation_that_was_lost_is_stored_again_from_its_facts() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_was_announced_of_an_obligation_that_was_lost_is_not_announced_again() {
+    let suite = Suite::start().await;
+    let case = told(&suite).await;
+    suite.world.clock.set(at("2026-11-23T09:30:00+08:00"));
+    suite.world.watermarks().await;
+    while suite.world.firing.pass().await.unwrap() > 0 {}
+    let before = suite.world.obligations(case.id).await;
+    assert!(before.iter().any(|item| item.obligation.as_ref().unwrap().clock == "V2" && item.breached));
+    suite.execute("DELETE FROM obligation WHERE case_id = $1 AND clock = 'V2'", case.id).await;
+    suite.counts_one().await;
+    while suite.world.firing.pass().await.unwrap() > 0 {}
+    assert_eq!(suite.world.obligations(case.id).await, before);
+    let told = suite.world.log().await;
+    let red = told.iter().filter(|(event, _)| matches!(event, Event::Breached(_))).count();
+    assert_eq!(red, 1, "V2's, once");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_obligation_that_was_ended_in_error_runs_again_and_is_announced() {
     let suite = Suite::start().await;
     let case = told(&suite).await;
@@ -347,8 +365,7 @@ async fn of_two_runs_at_once_one_is_refused() {
     let shut = suite.peers.gate.available_permits();
     suite.peers.gate.forget_permits(shut);
     let client = suite.client.clone();
-    let request =
-        suite.world.request(Role::Admin, CITY, pb::ReconcileRequest { request_id: new_id().to_string() });
+    let request = suite.world.request(Role::Admin, CITY, pb::ReconcileRequest { request_id: new_id().to_string() });
     let first = tokio::spawn(async move { client.clone().reconcile(request).await });
     eventually(SOON, "the first run asks", || async { (suite.peers.digests() > 0).then_some(()) }).await;
     let refused = suite.try_run().await.unwrap_err();
