@@ -4,11 +4,13 @@
 //! - [`rules`]: the clocks as a checked data file.
 //! - [`deadline`]: when a clock that started runs out, with the reason line by line.
 //! - [`fact`]: what happened to a case, as a set.
+//! - [`duty`]: what villages, townships and offices owe each week, month or quarter.
 //! - [`ledger`]: the obligations that follow from that set, whatever the order in which it came.
 //! - [`lights`]: what is to be announced of an obligation up to an instant.
 
 pub mod clock;
 pub mod deadline;
+pub mod duty;
 pub mod fact;
 pub mod ledger;
 pub mod lights;

@@ -26,11 +26,17 @@ pub struct Timing {
     pub due: Instant,
     /// An act at the very instant of the limit is in time.
     pub due_inclusive: bool,
-    /// The first reminder: twice the limit after the start.
+    /// The first reminder: twice the limit after the start. The end of time for what ends with its breach.
     pub first_reminder: Instant,
 }
 
 impl Timing {
+    /// A weekly duty ends with one final breach: nobody is reminded of it, and what is done later is done for another week.
+    #[must_use]
+    pub fn ends_with_breach(&self) -> bool {
+        self.first_reminder == Instant::MAX
+    }
+
     /// The first instant at which an act is late; the red light (红灯) comes then.
     #[must_use]
     pub fn late_from(&self) -> Instant {
@@ -138,7 +144,9 @@ impl Announced {
     /// Whether the end is still to be announced. A cancellation is followed by a stop that turned out to count; nothing follows a stop.
     const fn wants_end(&self, kind: EndKind) -> bool {
         match (self.ended, kind) {
-            (None, _) | (Some(EndKind::Cancelled), EndKind::Settled) => true,
+            // That the time ran out is told by the breach.
+            (_, EndKind::Missed) => false,
+            (None | Some(EndKind::Missed), _) | (Some(EndKind::Cancelled), EndKind::Settled) => true,
             (Some(EndKind::Settled), _) | (Some(EndKind::Cancelled), EndKind::Cancelled) => false,
         }
     }
@@ -177,6 +185,9 @@ fn next_of_ended(timing: &Timing, end: End, announced: &Announced) -> Option<Lig
     if in_time && announced.breached && !announced.annulled {
         return Some(Light { at: end.at, what: Announcement::Annulled { ended_at: end.at } });
     }
+    if end.kind == EndKind::Missed {
+        return (!announced.breached).then(|| Light { at: timing.late_from(), what: Announcement::Breached });
+    }
     if !announced.wants_end(end.kind) {
         return None;
     }
@@ -185,7 +196,7 @@ fn next_of_ended(timing: &Timing, end: End, announced: &Announced) -> Option<Lig
     }
     let what = match end.kind {
         EndKind::Settled => Announcement::Settled { late_seconds: timing.late_seconds(end.at) },
-        EndKind::Cancelled => Announcement::Cancelled,
+        EndKind::Cancelled | EndKind::Missed => Announcement::Cancelled,
     };
     Some(Light { at: end.at, what })
 }

@@ -6,7 +6,11 @@ use dafei_kernel::region::Level;
 use serde::Deserialize;
 
 use super::{Legs, Limit, OwnerRef, Rule, Rules, Warn};
-use crate::{clock::Clock, fact::FactKind};
+use crate::{
+    clock::Clock,
+    duty::rules::{self as duties, DutyRule},
+    fact::FactKind,
+};
 
 /// A rules file that is refused as a whole.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -40,6 +44,8 @@ struct File {
     warn_percent: u8,
     reminders: String,
     clocks: Vec<Entry>,
+    #[serde(default)]
+    duties: Vec<duties::Entry>,
 }
 
 #[derive(Deserialize)]
@@ -74,7 +80,7 @@ const fn documented(clock: Clock) -> Option<Limit> {
         Clock::T2 | Clock::K1 => Some(Limit::Hours(4)),
         Clock::K2 => Some(Limit::Hours(12)),
         Clock::K3 => Some(Limit::WorkingDays(5)),
-        Clock::V4 | Clock::T1 | Clock::T3 | Clock::P1 => None,
+        _ => None,
     }
 }
 
@@ -95,7 +101,7 @@ pub(super) fn parse(text: &str) -> Result<Rules, RulesError> {
         let reason = format!("{:?} is no reminder rule", file.reminders);
         return Err(fault(line_of(text, "reminders"), None, reason));
     }
-    let mut rules = Vec::with_capacity(Clock::ALL.len());
+    let mut rules = Vec::with_capacity(Clock::CASES.len());
     let mut seen = BTreeSet::new();
     for entry in &file.clocks {
         let at = |reason: String| fault(line_of(text, &entry.clock), Some(&entry.clock), reason);
@@ -105,11 +111,31 @@ pub(super) fn parse(text: &str) -> Result<Rules, RulesError> {
         }
         rules.push(rule);
     }
-    if let Some(missing) = Clock::ALL.into_iter().find(|clock| !seen.contains(clock)) {
+    if let Some(missing) = Clock::CASES.into_iter().find(|clock| !seen.contains(clock)) {
         return Err(fault(text.lines().count().max(1), Some(missing.code()), "is missing".to_owned()));
     }
     rules.sort_by_key(|rule| rule.clock);
-    Ok(Rules { version: file.version, rules })
+    let duties = duties(text, &file)?;
+    Ok(Rules { version: file.version, rules, duties })
+}
+
+fn duties(text: &str, file: &File) -> Result<Vec<DutyRule>, RulesError> {
+    let fault = |line: usize, clock: &str, reason: String| RulesError { line, clock: Some(clock.to_owned()), reason };
+    let mut rules: Vec<DutyRule> = Vec::with_capacity(Clock::DUTIES.len());
+    for entry in &file.duties {
+        let at = |reason: String| fault(line_of(text, &entry.clock), &entry.clock, reason);
+        let rule = duties::parse(entry, file.warn_percent).map_err(at)?;
+        if rules.iter().any(|other| other.clock == rule.clock) {
+            return Err(at("stands twice".to_owned()));
+        }
+        rules.push(rule);
+    }
+    let missing = Clock::DUTIES.into_iter().find(|clock| rules.iter().all(|rule| rule.clock != *clock));
+    if let Some(missing) = missing {
+        return Err(fault(text.lines().count().max(1), missing.code(), "is missing".to_owned()));
+    }
+    rules.sort_by_key(|rule| rule.clock);
+    Ok(rules)
 }
 
 /// The line on which a word first stands in quotes.
@@ -120,6 +146,9 @@ fn line_of(text: &str, word: &str) -> usize {
 
 fn rule(entry: &Entry, percent: u8) -> Result<Rule, String> {
     let clock: Clock = entry.clock.parse().map_err(|error| format!("{error}"))?;
+    if clock.is_duty() {
+        return Err("is a duty and no clock of a case".to_owned());
+    }
     let rule = Rule {
         clock,
         name: entry.name.clone(),
