@@ -105,6 +105,8 @@ pub enum Family {
     Inspection,
     /// `publicity.<county>.<township>.<village>.<fact>`
     Publicity,
+    /// `reporting.<unit-kind>.<unit>.<fact>` by the unit that briefed, filed or evaluated
+    Reporting,
 }
 
 /// An entry of the catalogue.
@@ -276,6 +278,9 @@ catalogue! {
     Annulled: Sla, Sla, "annulled", "";
     Extended: Sla, Sla, "extended", "";
     Provisional: Sla, Sla, "provisional", "";
+    BriefingReleased: Reporting, Reporting, "briefing-released", "W3 - (township), M2 - (county)";
+    TableFiled: Reporting, Reporting, "table-filed", "M1 -";
+    EvaluationComplete: Reporting, Reporting, "evaluation-complete", "Q1 -";
 }
 
 impl Event {
@@ -302,6 +307,7 @@ impl Event {
             Family::Reward => Subject::reward(&path, kind.fact),
             Family::Inspection => self.inspection_subject(kind.fact)?,
             Family::Publicity => Subject::publicity(&path, kind.fact)?,
+            Family::Reporting => self.reporting_subject(kind.fact)?,
         })
     }
 
@@ -376,6 +382,20 @@ impl Event {
         };
         let post = dafei_kernel::owner::Post::try_from(post.required("by")?)?;
         Ok(Subject::Inspection { region: post.region, fact: fact.to_owned() })
+    }
+
+    fn reporting_subject(&self, fact: &str) -> Result<Subject, EventError> {
+        let region = |wire: Option<&crate::types::v1::Region>| Ok((crate::convert::region("unit", wire)?, None));
+        let (region, agency) = match self {
+            Self::BriefingReleased(event) => region(event.unit.as_ref()),
+            Self::EvaluationComplete(event) => region(event.county.as_ref()),
+            Self::TableFiled(event) => {
+                let post = dafei_kernel::owner::Post::try_from(event.unit.as_ref().required("unit")?)?;
+                Ok((post.region, post.agency))
+            }
+            _ => Err(ConvertError::required("unit")),
+        }?;
+        Ok(Subject::reporting(&region, agency, fact))
     }
 
     fn sla_subject(&self, path: &RegionPath, fact: &str) -> Result<Subject, EventError> {

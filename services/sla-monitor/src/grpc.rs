@@ -2,6 +2,7 @@
 
 mod breaches;
 mod deadlines;
+mod duties;
 mod item;
 mod watch;
 

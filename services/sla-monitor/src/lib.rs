@@ -1,9 +1,10 @@
 //! The SLA monitor: every clock of the loop, its obligations, its lights.
 //!
-//! `consumers` turn the events of intake and dispatch into facts, `ledger` keeps what follows from a case's facts, `firing` announces what is
+//! `consumers` turn the events of intake and dispatch into facts, `ledger` keeps what follows from a case's facts, `duties` what is owed each period, `firing` announces what is
 //! due up to the publishers' watermarks, `grpc` shows it. The rules are in `dafei-sla-core`.
 
 pub mod consumers;
+pub mod duties;
 pub mod facts;
 pub mod firing;
 pub mod grpc;

@@ -14,7 +14,8 @@ use dafei_shell::{
 use tonic::service::Routes;
 
 use crate::{
-    consumers::CaseEvents,
+    consumers::{CaseEvents, ReportingEvents},
+    duties::Sweeps,
     firing::Firing,
     grpc::{Breaches, Deadlines, Ticks},
     ledger::Terms,
@@ -35,6 +36,13 @@ pub async fn serve(mut started: Started) -> anyhow::Result<ExitCode> {
         let config = events.config();
         started.consume(Arc::new(events), config);
     }
+    let reporting = ReportingEvents::new(Arc::clone(&terms));
+    let config = reporting.config();
+    started.consume(Arc::new(reporting), config);
+    let sweeps = Sweeps::new(started.pool.clone(), Arc::clone(&terms), started.roster.clone());
+    sweeps.arm().await?;
+    // Before firing: what a sweep has recorded is to be announced, so "all is done" is asked of the sweeps first.
+    started.time(Arc::new(sweeps));
     spawn_firing(&mut started);
     let routes = routes(&mut started, terms);
     started.run(routes, SERVICES, Open::default()).await
@@ -70,7 +78,7 @@ fn routes(started: &mut Started, terms: Arc<Terms>) -> Routes {
         following.await;
         Ok::<(), sqlx::Error>(())
     });
-    let deadlines = Deadlines::new(started.pool.clone(), started.roster.clone(), terms);
+    let deadlines = Deadlines::new(started.pool.clone(), started.roster.clone(), terms, started.clock.clone());
     let breaches = Breaches::new(started.pool.clone(), started.roster.clone(), ticks, ending);
     Routes::new(DeadlineServiceServer::new(deadlines).max_decoding_message_size(limit))
         .add_service(BreachServiceServer::new(breaches).max_decoding_message_size(limit))

@@ -6,28 +6,30 @@ use dafei_contracts::{
     convert,
     sla::v1::{self as pb, deadline_service_server::DeadlineService},
 };
+use dafei_kernel::clock::SharedClock;
 use dafei_runtime::{identity, status::Fault};
 use dafei_shell::{faults, roster::RosterView, scope};
 use dafei_sla_core::{Clock, deadline::deadline};
 use sqlx::PgPool;
 use tonic::{Request, Response, Status};
 
-use super::{item, may_see};
+use super::{duties, item, may_see};
 use crate::{ledger::Terms, store::read};
 
 /// Serves deadlines.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Deadlines {
-    pool: PgPool,
-    roster: RosterView,
-    terms: Arc<Terms>,
+    pub(super) pool: PgPool,
+    pub(super) roster: RosterView,
+    pub(super) terms: Arc<Terms>,
+    pub(super) clock: SharedClock,
 }
 
 impl Deadlines {
-    /// Computes by these terms, reads from `pool`.
+    /// Computes by these terms, reads from `pool`; what runs is what runs at the clock's instant.
     #[must_use]
-    pub const fn new(pool: PgPool, roster: RosterView, terms: Arc<Terms>) -> Self {
-        Self { pool, roster, terms }
+    pub const fn new(pool: PgPool, roster: RosterView, terms: Arc<Terms>, clock: SharedClock) -> Self {
+        Self { pool, roster, terms, clock }
     }
 
     fn preview(&self, request: &pb::PreviewDeadlineRequest) -> Result<pb::PreviewDeadlineResponse, Fault> {
@@ -36,7 +38,10 @@ impl Deadlines {
         }
         let clock = clock(&request.clock)?;
         let start = convert::instant("start", request.start).map_err(faults::convert)?;
-        let found = deadline(&self.terms.rules, &self.terms.calendar, clock, start);
+        let found = match self.terms.rules.duty(clock) {
+            Some(rule) => duties::preview(&self.terms, rule, start, &request.unit_kind)?,
+            None => deadline(&self.terms.rules, &self.terms.calendar, clock, start),
+        };
         let timing = found.timing();
         Ok(pb::PreviewDeadlineResponse {
             warn_at: Some(timing.warn_at.into()),
@@ -96,5 +101,13 @@ impl DeadlineService for Deadlines {
         let first = records.first().ok_or_else(|| Fault::not_found("case", id.clone(), "没有这个案件的时限记录"))?;
         may_see(principal, &item::path(first)?, &self.roster.current())?;
         Ok(Response::new(pb::ListObligationsResponse { obligations: records.iter().map(item::item).collect() }))
+    }
+
+    async fn list_duties(
+        &self,
+        request: Request<pb::ListDutiesRequest>,
+    ) -> Result<Response<pb::ListDutiesResponse>, Status> {
+        let principal = identity::principal(&request)?;
+        Ok(Response::new(duties::list(self, principal, request.get_ref()).await?))
     }
 }

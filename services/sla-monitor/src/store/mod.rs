@@ -1,5 +1,8 @@
 //! All SQL of the SLA monitor.
 
+pub(crate) mod duties;
+pub(crate) mod duty_sweep;
+pub(crate) mod duty_units;
 pub(crate) mod facts;
 pub(crate) mod horizon;
 pub(crate) mod obligations;

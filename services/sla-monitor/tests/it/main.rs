@@ -5,10 +5,15 @@
 mod announced;
 mod county_start;
 mod delivery;
+mod duties;
+mod duty_offices;
+mod duty_roster;
+mod duty_shown;
 mod events;
 mod firing;
 mod process;
 mod shown;
 mod turns;
+mod villages;
 mod watched;
 mod world;

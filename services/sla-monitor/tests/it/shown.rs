@@ -23,7 +23,11 @@ fn reason(status: &Status) -> (Code, String) {
 }
 
 fn preview(clock: &str, start: Option<&str>) -> PreviewDeadlineRequest {
-    PreviewDeadlineRequest { clock: clock.to_owned(), start: start.map(|start| at(start).into()) }
+    PreviewDeadlineRequest {
+        clock: clock.to_owned(),
+        start: start.map(|start| at(start).into()),
+        unit_kind: String::new(),
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -175,6 +179,6 @@ async fn an_obligation_shows_where_it_stands() {
     assert_eq!(item.warned_at, Some(at("2026-11-23T08:45:00+08:00").into()));
     assert_eq!((item.breached, item.reminders, item.stopped_at), (true, 1, None));
     let obligation = item.obligation.unwrap();
-    assert_eq!(obligation.rule_version, "linyi-2020-17.2");
+    assert_eq!(obligation.rule_version, "linyi-2020-17.3");
     assert_eq!((obligation.calendar_version.as_str(), obligation.leg), ("", 1));
 }

@@ -30,10 +30,11 @@ use dafei_runtime::{
     },
     paths::Paths,
 };
-use dafei_shell::{roster::RosterView, start};
+use dafei_shell::{ops::Progress, roster::RosterView, start, timer::Timer};
 use dafei_sla_monitor::{
     MIGRATOR,
-    consumers::CaseEvents,
+    consumers::{CaseEvents, ReportingEvents},
+    duties::Sweeps,
     firing::Firing,
     grpc::{Breaches, Deadlines, Ticks},
     ledger::Terms,
@@ -73,6 +74,8 @@ pub(crate) struct World {
     pub(crate) db: TestDb,
     pub(crate) clock: ControlledClock,
     pub(crate) firing: Firing,
+    pub(crate) sweeps: Sweeps,
+    sweeping: Progress,
     pub(crate) js: jetstream::Context,
     pub(crate) ending: CancellationToken,
     channel: Channel,
@@ -85,24 +88,43 @@ pub(crate) struct World {
 impl World {
     /// A service on [`START`] that knows the roster of [`events::roster`] and fires.
     pub(crate) async fn start() -> Self {
-        let world = Self::without_firing(START).await;
+        Self::with_terms(START, Terms::builtin()).await
+    }
+
+    /// A service at an instant, by these terms.
+    pub(crate) async fn with_terms(start: &str, terms: Terms) -> Self {
+        let world = Self::at_rest(start, terms).await;
         tokio::spawn(world.firing.clone().run(world.stop.clone()));
+        world.sweep();
         world
     }
 
     /// A service at an instant, with the roster, whose firing the test runs by itself.
     pub(crate) async fn without_firing(start: &str) -> Self {
+        let world = Self::at_rest(start, Terms::builtin()).await;
+        world.sweep();
+        world
+    }
+
+    /// From now on what is due of the duties is recorded when it is due.
+    pub(crate) fn sweep(&self) {
+        let timer = Timer::new(Arc::new(self.sweeps.clone()), Arc::new(self.clock.clone()));
+        tokio::spawn(timer.run(self.stop.clone()));
+    }
+
+    /// A service at an instant, with the roster, that takes events and does nothing by itself.
+    pub(crate) async fn at_rest(start: &str, terms: Terms) -> Self {
         let db = TestDb::new(&start::migrators(&MIGRATOR)).await;
         let nats = TestNats::start().await;
         let js = nats.jetstream().await;
-        let specs: Vec<StreamSpec> = [Stream::Intake, Stream::Dispatch]
+        let specs: Vec<StreamSpec> = [Stream::Intake, Stream::Dispatch, Stream::Reporting]
             .map(|stream| StreamSpec::new(stream.name(), stream.subjects().iter().copied()))
             .into();
         ensure_streams(&js, &specs).await.unwrap();
         let clock = ControlledClock::new(at(start));
         let shared = Arc::new(clock.clone());
         let roster = RosterView::load(&db.pool).await.unwrap();
-        let terms = Arc::new(Terms::builtin());
+        let terms = Arc::new(terms);
         let (stop, ending) = (CancellationToken::new(), CancellationToken::new());
         let mut consumers = Vec::new();
         for (stream, handler) in [
@@ -114,15 +136,24 @@ impl World {
             consumers.push((stream, consumer.handle()));
             tokio::spawn(consumer.run(stop.clone()));
         }
+        let reporting = ReportingEvents::new(Arc::clone(&terms));
+        let config = reporting.config();
+        let consumer = ConsumerLoop::new(db.pool.clone(), js.clone(), shared.clone(), Arc::new(reporting), config);
+        consumers.push((Stream::Reporting, consumer.handle()));
+        tokio::spawn(consumer.run(stop.clone()));
+        let sweeps = Sweeps::new(db.pool.clone(), Arc::clone(&terms), roster.clone());
+        sweeps.arm().await.unwrap();
+        let sweeping = Timer::new(Arc::new(sweeps.clone()), shared.clone()).progress();
         let minter = Minter::generate().unwrap();
         let ticks = Ticks::new();
         tokio::spawn(ticks.clone().follow(db.pool.clone(), ending.clone()));
-        let deadlines = Deadlines::new(db.pool.clone(), roster.clone(), terms);
+        let deadlines = Deadlines::new(db.pool.clone(), roster.clone(), terms, shared.clone());
         let breaches = Breaches::new(db.pool.clone(), roster, ticks, ending.clone());
         let channel = serve(deadlines, breaches, &minter, stop.clone()).await;
         let firing = Firing::new(db.pool.clone(), shared);
-        let world = Self { db, clock, firing, js, ending, channel, minter, consumers, stop, _nats: nats };
-        world.tell(&events::roster()).await;
+        let world =
+            Self { db, clock, firing, sweeps, sweeping, js, ending, channel, minter, consumers, stop, _nats: nats };
+        world.tell(&events::roster(start)).await;
         world
     }
 
@@ -160,9 +191,9 @@ impl World {
         self.js.publish(format!("dafei.v1.watermark.{service}"), payload.into()).await.unwrap().await.unwrap();
     }
 
-    /// Both publishers are at the clock's instant, and all that was told is in effect.
+    /// All publishers are at the clock's instant, and all that was told is in effect.
     pub(crate) async fn watermarks(&self) {
-        for service in ["intake", "dispatch"] {
+        for service in ["intake", "dispatch", "reporting"] {
             self.watermark(service, self.clock.now()).await;
         }
         self.caught_up().await;
@@ -180,6 +211,10 @@ impl World {
     /// Waits until all that is due at the clock's instant is announced.
     pub(crate) async fn done(&self) {
         let now = self.clock.now();
+        eventually(SOON, "all duties that are due are recorded", || async {
+            (self.sweeping.through().await.unwrap() >= Some(now)).then_some(())
+        })
+        .await;
         eventually(SOON, "all that is due is announced", || async {
             (self.firing.done_through().await.unwrap() >= now).then_some(())
         })
@@ -196,11 +231,36 @@ impl World {
             if now >= until {
                 return;
             }
-            let next = self.firing.next_due().await.unwrap().filter(|next| *next < until).unwrap_or(until);
+            let next = [self.firing.next_due().await.unwrap(), self.sweeping.next().await.unwrap()];
+            let next = next.into_iter().flatten().min().filter(|next| *next < until).unwrap_or(until);
             assert!(next > now, "{next} is due and {now} is done");
-            self.clock.set(next);
-            self.firing.clock_moved();
+            self.set_clock(next);
         }
+    }
+
+    /// Moves the clock at once.
+    pub(crate) fn set_clock(&self, to: Instant) {
+        self.clock.set(to);
+        self.firing.clock_moved();
+        self.sweeping.clock_moved.as_ref().unwrap()();
+    }
+
+    /// What was announced of duties of these clocks: `clock period fact instant unit`, by instant and unit.
+    pub(crate) async fn duties(&self, clocks: &[&str]) -> Vec<String> {
+        let mut all = Vec::new();
+        for (event, _) in self.log().await {
+            let of = obligation(&event);
+            if of.case_id.is_empty() && clocks.contains(&of.clock.as_str()) {
+                let meta = event.meta().unwrap();
+                let at: Instant = meta.received_at.unwrap().try_into().unwrap();
+                let unit = meta.region_path.rsplit('/').next().unwrap();
+                let agency = of.direct.as_ref().unwrap().post.as_ref().unwrap().agency.clone();
+                let at = dafei_kernel::time::format_local(at);
+                all.push(format!("{at} {unit}{agency} {} {} {}", of.clock, of.period, event.kind().fact));
+            }
+        }
+        all.sort();
+        all
     }
 
     /// All events that were announced, in the order of the log.

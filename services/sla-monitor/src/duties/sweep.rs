@@ -1,0 +1,169 @@
+//! Going through all units when a period's yellow light comes: those that have not fulfilled the duty are recorded. After an outage over the
+//! limit nothing else has to be done: firing knows which lights are stale.
+//!
+//! Any number of replicas may sweep: a pointer is one's at a time, and moves on with what was recorded.
+
+use std::sync::Arc;
+
+use dafei_kernel::{roster::RosterIndex, time::Instant};
+use dafei_shell::{
+    roster::{RosterError, RosterView},
+    timer::{Due, Round},
+};
+use dafei_sla_core::{
+    Clock, Inputs,
+    duty::{
+        self,
+        period::{Period, PeriodError},
+        rules::DutyRule,
+    },
+};
+use sqlx::PgPool;
+
+use super::{Running, begin, insert, members, needs};
+use crate::{
+    ledger::Terms,
+    store::{
+        duties as rows,
+        duty_sweep::{self, Owing, Pointer},
+        horizon::{self, Horizons},
+    },
+};
+
+/// Units of one transaction.
+const BATCH: usize = 2_000;
+
+/// Why a round failed; nothing of it is done then.
+#[derive(Debug, thiserror::Error)]
+pub enum SweepError {
+    /// PostgreSQL refused or is away.
+    #[error("PostgreSQL: {0}")]
+    Sql(#[from] sqlx::Error),
+    /// The roster cannot be read.
+    #[error(transparent)]
+    Roster(#[from] RosterError),
+    /// A pointer stands at no period.
+    #[error(transparent)]
+    Period(#[from] PeriodError),
+}
+
+/// Goes through the units of what falls due.
+#[derive(Debug, Clone)]
+pub struct Sweeps {
+    pool: PgPool,
+    terms: Arc<Terms>,
+    roster: RosterView,
+    batch: usize,
+}
+
+impl Sweeps {
+    /// Sweeps by these terms; owners are those of this roster.
+    #[must_use]
+    pub const fn new(pool: PgPool, terms: Arc<Terms>, roster: RosterView) -> Self {
+        Self { pool, terms, roster, batch: BATCH }
+    }
+
+    /// With as many units in one transaction, for tests.
+    #[must_use]
+    pub const fn with_batch(mut self, units: usize) -> Self {
+        self.batch = units;
+        self
+    }
+
+    /// Sets the pointers of duties that came into force since the units that owe them entered the roster. To be called at the start.
+    ///
+    /// # Errors
+    /// When PostgreSQL is away.
+    pub async fn arm(&self) -> sqlx::Result<()> {
+        let mut tx = self.pool.begin().await?;
+        rows::lock(&mut tx).await?;
+        let units = duty_sweep::first_units(&mut tx).await?;
+        members::arm(&mut tx, &self.terms, units.into_iter()).await?;
+        tx.commit().await
+    }
+
+    /// The clocks in force, each with its horizon; without those whose publisher has said nothing yet, for whom nobody waits.
+    fn horizons(&self, horizons: &Horizons) -> Vec<(Clock, Instant)> {
+        let in_force = self.terms.rules.duties().iter().filter(|rule| rule.in_force);
+        in_force.filter_map(|rule| Some((rule.clock, horizons.of(needs(rule))?))).collect()
+    }
+
+    async fn sweep(&self, now: Instant) -> Result<Round, SweepError> {
+        // Owners are looked up in it: it must not be older than the units in the tables.
+        self.roster.reload(&self.pool).await?;
+        let mut tx = self.pool.begin().await?;
+        let horizons = self.horizons(&horizon::read(&mut *tx, now).await?);
+        let Some(mut pointer) = duty_sweep::claim(&mut tx, &horizons).await? else { return Ok(Round::Waits) };
+        let (clock, kind) = (pointer.clock, pointer.kind);
+        let Some(rule) = self.terms.rules.duty(clock) else { return Ok(Round::Waits) };
+        let period: Period = pointer.period.parse()?;
+        let Some(inputs) = self.deadline(rule, &pointer, period) else { return Ok(Round::Waits) };
+        let horizon = horizons.iter().find(|(of, _)| *of == clock).map_or(pointer.at, |(_, horizon)| *horizon);
+        if inputs.timing.warn_at > horizon {
+            // The rules were changed since the pointer was set.
+            pointer.at = inputs.timing.warn_at;
+            duty_sweep::advance(&mut tx, &pointer).await?;
+            tx.commit().await?;
+            return Ok(Round::More);
+        }
+        rows::lock(&mut tx).await?;
+        let limit = i64::try_from(self.batch).unwrap_or(i64::MAX);
+        let owing = duty_sweep::scan(&mut *tx, &pointer, inputs.timing.started_at, limit).await?;
+        let new = record(rule, &inputs, &pointer, &owing, &self.roster.current());
+        insert(&mut tx, &new).await?;
+        match owing.last().filter(|_| owing.len() == self.batch) {
+            Some(last) => pointer.after = last.unit.to_string(),
+            None => {
+                let next = period.next();
+                let at = self.deadline(rule, &pointer, next).map_or(Instant::MAX, |inputs| inputs.timing.warn_at);
+                pointer = Pointer { clock, kind, period: next.to_string(), at, after: String::new() };
+            }
+        }
+        duty_sweep::advance(&mut tx, &pointer).await?;
+        let recorded = new.len();
+        tx.commit().await?;
+        tracing::debug!(%clock, %period, units = owing.len(), recorded, "swept");
+        Ok(Round::More)
+    }
+
+    fn deadline(&self, rule: &DutyRule, pointer: &Pointer, period: Period) -> Option<Inputs> {
+        duty::deadline(rule, self.terms.rules.version(), pointer.kind, period)
+    }
+}
+
+/// The rows of those units that have not fulfilled the duty before its yellow light.
+fn record<'i>(
+    rule: &DutyRule,
+    inputs: &'i Inputs,
+    pointer: &Pointer,
+    owing: &[Owing],
+    roster: &RosterIndex,
+) -> Vec<rows::New<'i>> {
+    let mut new = Vec::new();
+    for one in owing {
+        let end = duty::end(&inputs.timing, rule.count, &one.acts, one.left_at);
+        if duty::is_due(&inputs.timing, end) {
+            let (unit, period, path) = (&one.unit, pointer.period.as_str(), &one.path);
+            new.extend(begin(Running { rule, inputs, unit, period, leg: 1, path, end }, roster));
+        }
+    }
+    new
+}
+
+impl Due for Sweeps {
+    type Error = SweepError;
+
+    fn name(&self) -> &'static str {
+        "duties"
+    }
+
+    async fn next_due(&self) -> sqlx::Result<Option<Instant>> {
+        let known = self.horizons(&horizon::read(&self.pool, Instant::MAX).await?);
+        let next = duty_sweep::next(&self.pool).await?;
+        Ok(next.into_iter().filter(|(clock, _)| known.iter().any(|(of, _)| of == clock)).map(|(_, at)| at).min())
+    }
+
+    async fn round(&self, now: Instant) -> Result<Round, SweepError> {
+        self.sweep(now).await
+    }
+}
