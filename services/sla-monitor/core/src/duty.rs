@@ -21,7 +21,7 @@ use uuid::Uuid;
 use crate::{
     clock::Clock,
     deadline::{Counted, Inputs},
-    lights::Timing,
+    lights::{Timing, never},
     obligation::{End, EndKind},
     rules::{Limit, Warn, later},
 };
@@ -111,7 +111,7 @@ fn inputs(rule: &DutyRule, unit: &UnitRule, version: &str, start: Instant, last:
             warn_at,
             due,
             due_inclusive: false,
-            first_reminder: if rule.reminders { later(due, whole) } else { Instant::MAX },
+            first_reminder: if rule.reminders { later(due, whole) } else { never() },
         },
         provisional: false,
         duty: Some(duty),

@@ -26,7 +26,7 @@ pub struct Timing {
     pub due: Instant,
     /// An act at the very instant of the limit is in time.
     pub due_inclusive: bool,
-    /// The first reminder: twice the limit after the start. The end of time for what ends with its breach.
+    /// The first reminder: twice the limit after the start. [`never`] for what ends with its breach.
     pub first_reminder: Instant,
 }
 
@@ -34,7 +34,7 @@ impl Timing {
     /// A weekly duty ends with one final breach: nobody is reminded of it, and what is done later is done for another week.
     #[must_use]
     pub fn ends_with_breach(&self) -> bool {
-        self.first_reminder == Instant::MAX
+        is_never(self.first_reminder)
     }
 
     /// The first instant at which an act is late; the red light (红灯) comes then.
@@ -74,6 +74,16 @@ impl Timing {
     pub fn reminder(&self, number: u32) -> Instant {
         self.reminders().find(|(n, _)| *n == number).map_or(Instant::MAX, |(_, at)| at)
     }
+}
+
+/// The instant that never comes: the last full second that there is, which every store can keep and give back.
+#[must_use]
+pub fn never() -> Instant {
+    Instant::from_second(Instant::MAX.as_second()).unwrap_or(Instant::MAX)
+}
+
+fn is_never(at: Instant) -> bool {
+    at >= never()
 }
 
 /// What was announced of an obligation so far.
@@ -219,5 +229,5 @@ fn next_of_open(timing: &Timing, announced: &Announced, horizon: Instant) -> Opt
         .reminder_at(horizon)
         .filter(|(number, _)| *number > announced.reminders)
         .unwrap_or_else(|| (announced.reminders + 1, timing.reminder(announced.reminders + 1)));
-    (at < Instant::MAX).then_some(Light { at, what: Announcement::Reminded { number } })
+    (!is_never(at)).then_some(Light { at, what: Announcement::Reminded { number } })
 }

@@ -17,6 +17,7 @@ use dafei_sla_core::{
         period::{Period, PeriodError},
         rules::DutyRule,
     },
+    lights::never,
 };
 use sqlx::PgPool;
 
@@ -115,7 +116,7 @@ impl Sweeps {
             Some(last) => pointer.after = last.unit.to_string(),
             None => {
                 let next = period.next();
-                let at = self.deadline(rule, &pointer, next).map_or(Instant::MAX, |inputs| inputs.timing.warn_at);
+                let at = self.deadline(rule, &pointer, next).map_or_else(never, |inputs| inputs.timing.warn_at);
                 pointer = Pointer { clock, kind, period: next.to_string(), at, after: String::new() };
             }
         }

@@ -80,7 +80,7 @@ async fn a_village_that_is_taken_out_of_the_roster_owes_nothing_more() {
 async fn a_village_that_moves_under_another_county_goes_on_owing_where_it_was_when_the_week_began() {
     let world = World::start().await;
     let (other, moves) = ("township:371311001", "2026-12-05T12:00:00+08:00");
-    world.go(moves).await;
+    world.go("2026-12-05T11:59:00+08:00").await;
     // The part that it leaves is told of before the one that it comes to, and on its own.
     world.tell(&[township(2, moves, &[], Vec::new())]).await;
     let path = format!("city:371300/{OTHER_COUNTY}/{other}");

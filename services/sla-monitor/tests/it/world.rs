@@ -1,6 +1,9 @@
 //! A running SLA monitor on servers of its own, and an exercise's clock that goes from due instant to due instant.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use async_nats::{HeaderMap, jetstream};
 use dafei_contracts::{
@@ -75,6 +78,7 @@ pub(crate) struct World {
     pub(crate) clock: ControlledClock,
     pub(crate) firing: Firing,
     pub(crate) sweeps: Sweeps,
+    sweeper: Mutex<Option<Timer<Sweeps>>>,
     sweeping: Progress,
     pub(crate) js: jetstream::Context,
     pub(crate) ending: CancellationToken,
@@ -108,7 +112,7 @@ impl World {
 
     /// From now on what is due of the duties is recorded when it is due.
     pub(crate) fn sweep(&self) {
-        let timer = Timer::new(Arc::new(self.sweeps.clone()), Arc::new(self.clock.clone()));
+        let timer = self.sweeper.lock().unwrap().take().unwrap();
         tokio::spawn(timer.run(self.stop.clone()));
     }
 
@@ -143,7 +147,8 @@ impl World {
         tokio::spawn(consumer.run(stop.clone()));
         let sweeps = Sweeps::new(db.pool.clone(), Arc::clone(&terms), roster.clone());
         sweeps.arm().await.unwrap();
-        let sweeping = Timer::new(Arc::new(sweeps.clone()), shared.clone()).progress();
+        let sweeper = Timer::new(Arc::new(sweeps.clone()), shared.clone());
+        let (sweeping, sweeper) = (sweeper.progress(), Mutex::new(Some(sweeper)));
         let minter = Minter::generate().unwrap();
         let ticks = Ticks::new();
         tokio::spawn(ticks.clone().follow(db.pool.clone(), ending.clone()));
@@ -151,8 +156,21 @@ impl World {
         let breaches = Breaches::new(db.pool.clone(), roster, ticks, ending.clone());
         let channel = serve(deadlines, breaches, &minter, stop.clone()).await;
         let firing = Firing::new(db.pool.clone(), shared);
-        let world =
-            Self { db, clock, firing, sweeps, sweeping, js, ending, channel, minter, consumers, stop, _nats: nats };
+        let world = Self {
+            db,
+            clock,
+            firing,
+            sweeps,
+            sweeper,
+            sweeping,
+            js,
+            ending,
+            channel,
+            minter,
+            consumers,
+            stop,
+            _nats: nats,
+        };
         world.tell(&events::roster(start)).await;
         world
     }
@@ -211,6 +229,8 @@ impl World {
     /// Waits until all that is due at the clock's instant is announced.
     pub(crate) async fn done(&self) {
         let now = self.clock.now();
+        // The watermarks have moved since it looked.
+        self.sweeping.clock_moved.as_ref().unwrap()();
         eventually(SOON, "all duties that are due are recorded", || async {
             (self.sweeping.through().await.unwrap() >= Some(now)).then_some(())
         })

@@ -124,11 +124,10 @@ fn duties(text: &str, file: &File) -> Result<Vec<DutyRule>, RulesError> {
     let mut rules: Vec<DutyRule> = Vec::with_capacity(Clock::DUTIES.len());
     for entry in &file.duties {
         let at = |reason: String| fault(line_of(text, &entry.clock), &entry.clock, reason);
-        let rule = duties::parse(entry, file.warn_percent).map_err(at)?;
-        if rules.iter().any(|other| other.clock == rule.clock) {
+        if rules.iter().any(|other| other.clock.code() == entry.clock) {
             return Err(at("stands twice".to_owned()));
         }
-        rules.push(rule);
+        rules.push(duties::parse(entry, file.warn_percent).map_err(at)?);
     }
     let missing = Clock::DUTIES.into_iter().find(|clock| rules.iter().all(|rule| rule.clock != *clock));
     if let Some(missing) = missing {

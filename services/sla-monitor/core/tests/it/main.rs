@@ -2,6 +2,8 @@
 #![expect(clippy::unwrap_used, reason = "a test ends where it cannot go on")]
 
 mod deadlines;
+mod duties;
+mod duty_members;
 mod ledger;
 mod lights;
 mod rules;

@@ -57,3 +57,38 @@ fn what_is_no_json_is_refused_with_its_line() {
     assert_eq!(error.line, 2);
     assert!(changed("\"source\"", "\"sauce\"").reason.contains("sauce"));
 }
+
+#[test]
+fn duties_that_ask_for_less_than_the_document_or_are_not_whole_are_refused() {
+    assert!(changed("\"count\": 3", "\"count\": 2").reason.contains("below the document's 3"));
+    assert!(changed("\"count\": 10", "\"count\": 9").reason.contains("below the document's 10"));
+    let city = changed("{ \"kind\": \"city\", \"days\": 5", "{ \"kind\": \"city\", \"days\": 6");
+    assert_eq!(city.clock.as_deref(), Some("M1"));
+    assert!(SHIPPED.lines().nth(city.line - 1).unwrap().contains("\"M1\""), "line {}", city.line);
+    assert!(city.reason.contains("unit city: the limit is above the document's day 5"), "{city}");
+    assert!(
+        changed("\"days\": 3, \"local_default\": true", "\"days\": 3, \"local_default\": false")
+            .reason
+            .contains("local_default")
+    );
+    assert!(
+        changed("\"days\": 15, \"local_default\": true", "\"days\": 15, \"local_default\": false")
+            .reason
+            .contains("open")
+    );
+    assert!(changed("\"cycle\": \"week\"", "\"cycle\": \"day\"").reason.contains("no cycle"));
+    assert!(changed("\"cycle\": \"week\"", "\"cycle\": \"month\"").reason.contains("the document's"));
+    assert!(changed("\"runs\": \"after\"", "\"runs\": \"before\"").reason.contains("within or after"));
+    assert!(changed("\"again_days\": 7", "\"again_days\": 0").reason.contains("again_days"));
+    assert!(changed("\"stop\": \"broadcast\"", "\"stop\": \"patrol\"").reason.contains("stop is broadcast"));
+    assert!(changed("\"stop\": \"broadcast\"", "\"stop\": \"song\"").reason.contains("nothing that stops"));
+    assert!(changed("\"reminders\": \"none\"", "\"reminders\": \"never\"").reason.contains("no reminder rule"));
+    assert!(changed("\"kind\": \"county-department\"", "\"kind\": \"township\"").reason.contains("stands twice"));
+    assert!(changed("\"kind\": \"county-department\"", "\"kind\": \"street\"").reason.contains("no kind of unit"));
+    assert!(changed("\"clock\": \"W2\"", "\"clock\": \"W1\"").reason.contains("stands twice"));
+    assert!(changed("\"clock\": \"W2\"", "\"clock\": \"V1\"").reason.contains("no duty"));
+    assert!(changed("\"clock\": \"V2\"", "\"clock\": \"W2\"").reason.contains("no clock of a case"));
+    let last = SHIPPED.find("{ \"clock\": \"N1\"").unwrap();
+    let without = format!("{}] }}", SHIPPED[..last].trim_end().trim_end_matches(','));
+    assert_eq!(Rules::parse(&without).expect_err("a hole").clock.as_deref(), Some("N1"));
+}

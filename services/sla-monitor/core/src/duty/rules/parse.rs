@@ -35,25 +35,27 @@ struct UnitEntry {
     local_default: bool,
 }
 
-/// What the document sets: the day after the period until which there is time, and how often. None where it leaves the value open.
+/// What the document sets: the day after the period until which there is time (none where it leaves the value open), how often, what, and
+/// when it runs (none: it stands).
 struct Documented {
     days: Option<u32>,
     least: u32,
     act: Act,
+    span: Option<Span>,
 }
 
 const fn documented(clock: Clock) -> Option<Documented> {
-    let (days, least, act) = match clock {
-        Clock::W1 => (Some(0), 3, Act::Patrol),
-        Clock::W2 => (Some(0), 1, Act::Broadcast),
-        Clock::W3 => (Some(7), 1, Act::Briefing),
-        Clock::M1 => (Some(5), 1, Act::Filing),
-        Clock::M2 => (None, 1, Act::Briefing),
-        Clock::Q1 => (None, 1, Act::Evaluation),
-        Clock::N1 => (None, 10, Act::Notices),
+    let (days, least, act, span) = match clock {
+        Clock::W1 => (Some(0), 3, Act::Patrol, Some(Span::Within(Cycle::Week))),
+        Clock::W2 => (Some(0), 1, Act::Broadcast, Some(Span::Within(Cycle::Week))),
+        Clock::W3 => (Some(7), 1, Act::Briefing, Some(Span::After(Cycle::Week))),
+        Clock::M1 => (Some(5), 1, Act::Filing, Some(Span::After(Cycle::Month))),
+        Clock::M2 => (None, 1, Act::Briefing, Some(Span::After(Cycle::Month))),
+        Clock::Q1 => (None, 1, Act::Evaluation, Some(Span::Within(Cycle::Quarter))),
+        Clock::N1 => (None, 10, Act::Notices, None),
         _ => return None,
     };
-    Some(Documented { days, least, act })
+    Some(Documented { days, least, act, span })
 }
 
 /// Reads and checks one duty.
@@ -124,8 +126,10 @@ fn check(rule: &DutyRule, documented: &Documented) -> Result<(), String> {
     if rule.act != documented.act {
         return Err(format!("stop is {}", documented.act.code()));
     }
-    if (rule.act == Act::Notices) != rule.cycle().is_none() {
-        return Err("notices stand, and nothing else does".to_owned());
+    match (rule.span, documented.span) {
+        (Span::Standing { .. }, None) => {}
+        (own, Some(span)) if own == span => {}
+        _ => return Err("cycle and runs are the document's".to_owned()),
     }
     if !(1..=99).contains(&rule.warn_percent) {
         return Err("warn_percent is 1 to 99".to_owned());
@@ -150,7 +154,7 @@ fn check(rule: &DutyRule, documented: &Documented) -> Result<(), String> {
 
 fn check_limit(rule: &DutyRule, documented: &Documented, unit: &UnitRule) -> Result<(), String> {
     let least = u32::from(!matches!(rule.span, Span::Within(_)));
-    // A sweep begins the next period only after the last: there must be no more than one open at a time before its yellow light.
+    // Each period is gone through once and after the one before: their yellow lights must come one after the other.
     let most = match rule.span {
         Span::Within(Cycle::Week) => 1,
         Span::After(Cycle::Week) => 7,
