@@ -22,7 +22,6 @@ CREATE TABLE duty_unit (
     path    text        NOT NULL,
     PRIMARY KEY (kind, unit, since)
 );
-CREATE INDEX duty_unit_by_unit ON duty_unit (unit, since);
 CREATE INDEX duty_unit_of_part ON duty_unit (part) WHERE until IS NULL;
 
 -- The acts that fulfil a duty: the earliest, as many as are needed, in order. Nothing is kept of a duty for which nothing was done.

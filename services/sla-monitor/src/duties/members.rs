@@ -67,7 +67,7 @@ async fn take(
         match step {
             Step::Enters(member, at) => entering.push((member, at)),
             Step::Moves(member, at) => moving.push((member, at)),
-            Step::Leaves(unit, at) => leaving.push((unit.to_string(), at)),
+            Step::Leaves(unit, at) => leaving.push((unit, at)),
         }
     }
     if !leaving.is_empty() {
@@ -123,15 +123,15 @@ fn below(roster: &RosterIndex, above: &Snapshot, taken: &BTreeSet<Region>) -> Ve
 async fn present(conn: &mut PgConnection, snapshots: &[Snapshot]) -> sqlx::Result<Vec<Member>> {
     let parts: Vec<String> = snapshots.iter().map(|snapshot| snapshot.part.to_string()).collect();
     let named = snapshots.iter().flat_map(|snapshot| &snapshot.members);
-    let named: Vec<String> = named.map(|(unit, _)| unit.to_string()).collect();
+    let named: Vec<Unit> = named.map(|(unit, _)| unit.clone()).collect();
     units::present(conn, &parts, &named).await
 }
 
 /// Who leaves owes nothing more: what is open falls away at that instant.
-async fn leave(conn: &mut PgConnection, leaving: &[(String, Instant)]) -> sqlx::Result<()> {
+async fn leave(conn: &mut PgConnection, leaving: &[(Unit, Instant)]) -> sqlx::Result<()> {
     units::leave(conn, leaving).await?;
-    let at: HashMap<&str, Instant> = leaving.iter().map(|(unit, at)| (unit.as_str(), *at)).collect();
-    let names: Vec<String> = leaving.iter().map(|(unit, _)| unit.clone()).collect();
+    let at: HashMap<String, Instant> = leaving.iter().map(|(unit, at)| (unit.to_string(), *at)).collect();
+    let names: Vec<String> = at.keys().cloned().collect();
     let open = rows::open_of_units(conn, &names).await?;
     let changes: Vec<_> = open
         .iter()
@@ -151,7 +151,7 @@ async fn place(
     entering: Vec<(Member, Instant)>,
     moving: Vec<(Member, Instant)>,
 ) -> sqlx::Result<()> {
-    let all: Vec<String> = entering.iter().chain(&moving).map(|(member, _)| member.unit.to_string()).collect();
+    let all: Vec<Unit> = entering.iter().chain(&moving).map(|(member, _)| member.unit.clone()).collect();
     let last = units::last(conn, &all).await?;
     let (mut places, mut new, mut back) = (Vec::new(), Vec::new(), HashMap::new());
     for (member, at) in moving {

@@ -103,11 +103,12 @@ pub(super) async fn take(
     }
     rows::lock(conn).await?;
     let count = notices_rule(terms).map_or(0, |rule| rule.count);
-    let mut names: Vec<String> = told.iter().map(|one| one.unit.to_string()).collect();
-    names.sort_unstable();
-    names.dedup();
+    let mut villages: Vec<Unit> = told.iter().map(|one| one.unit.clone()).collect();
+    villages.sort_unstable();
+    villages.dedup();
+    let names: Vec<String> = villages.iter().map(ToString::to_string).collect();
     let paths: HashMap<Unit, RegionPath> =
-        units::present(conn, &[], &names).await?.into_iter().map(|member| (member.unit, member.path)).collect();
+        units::present(conn, &[], &villages).await?.into_iter().map(|member| (member.unit, member.path)).collect();
     let mut standings = rows::standings(conn, &names).await?;
     let mut turns = Vec::new();
     for one in told {

@@ -104,7 +104,7 @@ async fn duties(
     now: Instant,
 ) -> sqlx::Result<BTreeMap<PageCursor, pb::DutyItem>> {
     let name = unit.to_string();
-    let stays = units::stays(pool, &name).await?;
+    let stays = units::stays(pool, unit).await?;
     let mut computed: BTreeMap<Key, Computed<'_>> = BTreeMap::new();
     for rule in terms.rules.duties().iter().filter(|rule| rule.in_force) {
         let Some(period) = period.or_else(|| duty::period_at(rule, now)) else { continue };

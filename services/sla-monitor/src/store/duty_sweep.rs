@@ -107,7 +107,9 @@ pub(crate) async fn scan(
                SELECT unit, path, left_at FROM duty_unit
                WHERE kind = $1 AND unit > $2 AND since <= $3 AND (until IS NULL OR until > $3) ORDER BY unit LIMIT $4)
            SELECT h.unit, h.path, h.left_at AS "left_at: PgInstant", p.acts AS "acts?: Vec<PgInstant>"
-           FROM here h LEFT JOIN duty_progress p ON p.clock = $5 AND p.period = $6 AND p.unit = h.unit
+           -- The acts of these units alone: a join would read those of all.
+           FROM here h LEFT JOIN LATERAL (
+               SELECT acts FROM duty_progress d WHERE d.clock = $5 AND d.period = $6 AND d.unit = h.unit LIMIT 1) p ON true
            ORDER BY h.unit"#,
         pointer.kind.code(),
         pointer.after,

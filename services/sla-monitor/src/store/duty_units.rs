@@ -15,14 +15,22 @@ fn unreadable(error: impl std::error::Error + Send + Sync + 'static) -> sqlx::Er
     sqlx::Error::Decode(Box::new(error))
 }
 
+/// Kinds and names of units, as the table has them.
+fn columns<'a>(units: impl Iterator<Item = &'a Unit>) -> (Vec<&'static str>, Vec<String>) {
+    units.map(|unit| (unit.kind().code(), unit.to_string())).unzip()
+}
+
 /// Who is there and is named by these parts, or is one of these units.
-pub(crate) async fn present(conn: &mut PgConnection, parts: &[String], units: &[String]) -> sqlx::Result<Vec<Member>> {
+pub(crate) async fn present(conn: &mut PgConnection, parts: &[String], units: &[Unit]) -> sqlx::Result<Vec<Member>> {
+    let (kinds, units) = columns(units.iter());
     let rows = sqlx::query!(
         r#"SELECT unit AS "unit!", part AS "part!", path AS "path!" FROM duty_unit WHERE until IS NULL AND part = ANY($1)
            UNION
-           SELECT unit, part, path FROM duty_unit WHERE until IS NULL AND unit = ANY($2)"#,
+           SELECT d.unit, d.part, d.path
+           FROM UNNEST($2::text[], $3::text[]) AS k (kind, unit) JOIN duty_unit d USING (kind, unit) WHERE d.until IS NULL"#,
         parts,
-        units
+        &kinds as &[&str],
+        &units
     )
     .fetch_all(conn)
     .await?;
@@ -38,14 +46,17 @@ pub(crate) async fn present(conn: &mut PgConnection, parts: &[String], units: &[
 }
 
 /// Units leave the roster, each at its instant.
-pub(crate) async fn leave(conn: &mut PgConnection, units: &[(String, Instant)]) -> sqlx::Result<()> {
+pub(crate) async fn leave(conn: &mut PgConnection, units: &[(Unit, Instant)]) -> sqlx::Result<()> {
+    let (kinds, names) = columns(units.iter().map(|(unit, _)| unit));
     sqlx::query!(
         "WITH gone AS (
              SELECT d.kind, d.unit, d.entered, g.at
-             FROM UNNEST($1::text[], $2::timestamptz[]) AS g (unit, at) JOIN duty_unit d ON d.unit = g.unit AND d.until IS NULL)
+             FROM UNNEST($1::text[], $2::text[], $3::timestamptz[]) AS g (kind, unit, at)
+             JOIN duty_unit d ON d.kind = g.kind AND d.unit = g.unit AND d.until IS NULL)
          UPDATE duty_unit d SET until = COALESCE(d.until, GREATEST(d.since, gone.at)), left_at = gone.at
          FROM gone WHERE d.kind = gone.kind AND d.unit = gone.unit AND d.entered = gone.entered",
-        &units.iter().map(|(unit, _)| unit.as_str()).collect::<Vec<_>>() as &[&str],
+        &kinds as &[&str],
+        &names,
         &units.iter().map(|(_, at)| PgInstant(*at)).collect::<Vec<_>>() as &[PgInstant]
     )
     .execute(conn)
@@ -61,11 +72,14 @@ pub(crate) struct Last {
 }
 
 /// The last stay of each of these units, of those that ever were there.
-pub(crate) async fn last(conn: &mut PgConnection, units: &[String]) -> sqlx::Result<HashMap<String, Last>> {
+pub(crate) async fn last(conn: &mut PgConnection, units: &[Unit]) -> sqlx::Result<HashMap<String, Last>> {
+    let (kinds, units) = columns(units.iter());
     let rows = sqlx::query!(
-        r#"SELECT DISTINCT ON (unit) unit, entered AS "entered: PgInstant", left_at AS "left_at: PgInstant"
-           FROM duty_unit WHERE unit = ANY($1) ORDER BY unit, since DESC"#,
-        units
+        r#"SELECT DISTINCT ON (d.unit) d.unit, d.entered AS "entered: PgInstant", d.left_at AS "left_at: PgInstant"
+           FROM UNNEST($1::text[], $2::text[]) AS k (kind, unit) JOIN duty_unit d USING (kind, unit)
+           ORDER BY d.unit, d.since DESC"#,
+        &kinds as &[&str],
+        &units
     )
     .fetch_all(conn)
     .await?;
@@ -85,13 +99,14 @@ pub(crate) struct Place {
 
 /// Units are in places from now on, and in no other; whoever had left is back.
 pub(crate) async fn place(conn: &mut PgConnection, places: &[Place]) -> sqlx::Result<()> {
-    let units: Vec<String> = places.iter().map(|place| place.member.unit.to_string()).collect();
+    let (kinds, units) = columns(places.iter().map(|place| &place.member.unit));
     let since: Vec<PgInstant> = places.iter().map(|place| PgInstant(place.since)).collect();
     let entered: Vec<PgInstant> = places.iter().map(|place| PgInstant(place.entered)).collect();
     sqlx::query!(
         "UPDATE duty_unit d SET until = COALESCE(d.until, GREATEST(d.since, p.since)), left_at = NULL
-         FROM UNNEST($1::text[], $2::timestamptz[], $3::timestamptz[]) AS p (unit, since, entered)
-         WHERE d.unit = p.unit AND d.entered = p.entered",
+         FROM UNNEST($1::text[], $2::text[], $3::timestamptz[], $4::timestamptz[]) AS p (kind, unit, since, entered)
+         WHERE d.kind = p.kind AND d.unit = p.unit AND d.entered = p.entered",
+        &kinds as &[&str],
         &units,
         &since as &[PgInstant],
         &entered as &[PgInstant]
@@ -103,7 +118,7 @@ pub(crate) async fn place(conn: &mut PgConnection, places: &[Place]) -> sqlx::Re
          SELECT * FROM UNNEST($1::text[], $2::text[], $3::timestamptz[], $4::timestamptz[], $5::text[], $6::text[])
          ON CONFLICT (kind, unit, since) DO UPDATE
              SET until = NULL, left_at = NULL, entered = excluded.entered, part = excluded.part, path = excluded.path",
-        &places.iter().map(|place| place.member.unit.kind().code()).collect::<Vec<_>>() as &[&str],
+        &kinds as &[&str],
         &units,
         &since as &[PgInstant],
         &entered as &[PgInstant],
@@ -123,11 +138,12 @@ pub(crate) struct Stay {
 }
 
 /// All places of a unit, in their order.
-pub(crate) async fn stays(executor: impl PgExecutor<'_>, unit: &str) -> sqlx::Result<Vec<Stay>> {
+pub(crate) async fn stays(executor: impl PgExecutor<'_>, unit: &Unit) -> sqlx::Result<Vec<Stay>> {
     let rows = sqlx::query!(
         r#"SELECT since AS "since: PgInstant", until AS "until: PgInstant", left_at AS "left_at: PgInstant"
-           FROM duty_unit WHERE unit = $1 ORDER BY since"#,
-        unit
+           FROM duty_unit WHERE kind = $1 AND unit = $2 ORDER BY since"#,
+        unit.kind().code(),
+        unit.to_string()
     )
     .fetch_all(executor)
     .await?;

@@ -160,6 +160,8 @@ async fn a_rebuild_makes_the_progress_again_and_says_nothing_twice() {
     let before = world.duties(&all).await;
     assert_eq!(before.len(), 4, "{before:?}");
     consumers::rebuild(&world.db.pool).await.unwrap();
+    // A consumer that waits for messages sees the reset with the next one.
+    world.watermark("intake", world.clock.now()).await;
     eventually(SOON, "the acts are there again", || async {
         let count: i64 =
             sqlx::query_scalar("SELECT count(*) FROM duty_progress").fetch_one(&world.db.pool).await.unwrap();

@@ -80,6 +80,8 @@ pub(crate) struct World {
     pub(crate) sweeps: Sweeps,
     sweeper: Mutex<Option<Timer<Sweeps>>>,
     sweeping: Progress,
+    /// Who says how far it is: reporting only where something of it is waited for.
+    publishers: Vec<&'static str>,
     pub(crate) js: jetstream::Context,
     pub(crate) ending: CancellationToken,
     channel: Channel,
@@ -145,6 +147,9 @@ impl World {
         let consumer = ConsumerLoop::new(db.pool.clone(), js.clone(), shared.clone(), Arc::new(reporting), config);
         consumers.push((Stream::Reporting, consumer.handle()));
         tokio::spawn(consumer.run(stop.clone()));
+        let mut publishers = vec!["intake", "dispatch"];
+        let offices = terms.rules.duties().iter().any(|rule| rule.in_force && rule.act.is_told_by_reporting());
+        publishers.extend(offices.then_some("reporting"));
         let sweeps = Sweeps::new(db.pool.clone(), Arc::clone(&terms), roster.clone());
         sweeps.arm().await.unwrap();
         let sweeper = Timer::new(Arc::new(sweeps.clone()), shared.clone());
@@ -163,6 +168,7 @@ impl World {
             sweeps,
             sweeper,
             sweeping,
+            publishers,
             js,
             ending,
             channel,
@@ -211,7 +217,7 @@ impl World {
 
     /// All publishers are at the clock's instant, and all that was told is in effect.
     pub(crate) async fn watermarks(&self) {
-        for service in ["intake", "dispatch", "reporting"] {
+        for service in &self.publishers {
             self.watermark(service, self.clock.now()).await;
         }
         self.caught_up().await;
