@@ -166,3 +166,39 @@ fn a_county_has_its_own_hours_without_disturbance() {
     let wrong = CountyRules::parse(&text.replace("07:00", "7"));
     assert_eq!(told(wrong.expect_err("refused")), ["1 - WRONG_HOURS"]);
 }
+
+#[test]
+fn duties_that_ask_for_less_than_the_document_or_are_not_whole_are_refused() {
+    assert!(changed("\"count\": 3", "\"count\": 2").detail.contains("below the document's 3"));
+    assert!(changed("\"count\": 10", "\"count\": 9").detail.contains("below the document's 10"));
+    let city = changed("{ \"kind\": \"city\", \"days\": 5", "{ \"kind\": \"city\", \"days\": 6");
+    assert_eq!(city.clock.as_deref(), Some("M1"));
+    assert!(SHIPPED.lines().nth(city.line - 1).unwrap().contains("\"M1\""), "line {}", city.line);
+    assert!(city.detail.contains("unit city: the limit is above the document's day 5"), "{city}");
+    assert!(
+        changed("\"days\": 3, \"local_default\": true", "\"days\": 3, \"local_default\": false")
+            .detail
+            .contains("local_default")
+    );
+    assert!(
+        changed("\"days\": 15, \"local_default\": true", "\"days\": 15, \"local_default\": false")
+            .detail
+            .contains("open")
+    );
+    assert!(changed("\"cycle\": \"week\"", "\"cycle\": \"day\"").detail.contains("no cycle"));
+    assert!(changed("\"cycle\": \"week\"", "\"cycle\": \"month\"").detail.contains("the document's"));
+    assert!(changed("\"runs\": \"after\"", "\"runs\": \"before\"").detail.contains("within or after"));
+    assert!(changed("\"again_days\": 7", "\"again_days\": 0").detail.contains("again_days"));
+    assert!(changed("\"stop\": \"broadcast\"", "\"stop\": \"patrol\"").detail.contains("stop is broadcast"));
+    assert!(changed("\"stop\": \"broadcast\"", "\"stop\": \"song\"").detail.contains("nothing that stops"));
+    assert!(changed("\"reminders\": \"none\"", "\"reminders\": \"never\"").detail.contains("no reminder rule"));
+    assert!(changed("\"kind\": \"county-department\"", "\"kind\": \"township\"").detail.contains("stands twice"));
+    assert!(changed("\"kind\": \"county-department\"", "\"kind\": \"street\"").detail.contains("no kind of unit"));
+    assert!(changed("\"clock\": \"W2\"", "\"clock\": \"W1\"").detail.contains("stands twice"));
+    assert!(changed("\"clock\": \"W2\"", "\"clock\": \"V1\"").detail.contains("no duty"));
+    assert!(changed("\"clock\": \"V2\"", "\"clock\": \"W2\"").detail.contains("no clock of a case"));
+    let last = SHIPPED.find("{ \"clock\": \"N1\"").unwrap();
+    let without = format!("{}] }}", SHIPPED[..last].trim_end().trim_end_matches(','));
+    let missing = Rules::parse(&without).expect_err("a hole");
+    assert!(missing.0.iter().any(|one| one.clock.as_deref() == Some("N1")), "{missing:?}");
+}
