@@ -5,7 +5,10 @@
 
 use std::sync::Arc;
 
-use dafei_kernel::{roster::RosterIndex, time::Instant};
+use dafei_kernel::{
+    roster::RosterIndex,
+    time::{Instant, start_of_day},
+};
 use dafei_shell::{
     roster::{RosterError, RosterView},
     timer::{Due, Round},
@@ -97,7 +100,13 @@ impl Sweeps {
         let Some(mut pointer) = duty_sweep::claim(&mut tx, &horizons).await? else { return Ok(Round::Waits) };
         let (clock, kind) = (pointer.clock, pointer.kind);
         let Some(rule) = self.terms.rules.duty(clock) else { return Ok(Round::Waits) };
-        let period: Period = pointer.period.parse()?;
+        let at: Period = pointer.period.parse()?;
+        // What was turned off and on again begins where the rules say.
+        let period =
+            rule.from.and_then(|from| duty::first_period(rule, start_of_day(from))).map_or(at, |first| first.max(at));
+        if period != at {
+            (pointer.period, pointer.after) = (period.to_string(), String::new());
+        }
         let Some(inputs) = self.deadline(rule, &pointer, period) else { return Ok(Round::Waits) };
         let horizon = horizons.iter().find(|(of, _)| *of == clock).map_or(pointer.at, |(_, horizon)| *horizon);
         if inputs.timing.warn_at > horizon {
