@@ -5,7 +5,10 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use dafei_kernel::{roster::RosterIndex, time::Instant};
+use dafei_kernel::{
+    roster::RosterIndex,
+    time::{Instant, start_of_day},
+};
 use dafei_shell::{
     roster::{RosterError, RosterView},
     timer::{Due, Round},
@@ -121,7 +124,16 @@ impl Sweeps {
         let horizons = Self::horizons(&in_force, &horizon::read(&mut *tx, now).await?);
         let Some(mut pointer) = duty_sweep::claim(&mut tx, &horizons).await? else { return Ok(Round::Waits) };
         let (clock, kind) = (pointer.clock, pointer.kind);
-        let period: Period = pointer.period.parse()?;
+        let at: Period = pointer.period.parse()?;
+        let Some(latest) = in_force.rules.at(None, Instant::MAX).duty(clock) else { return Ok(Round::Waits) };
+        // What was turned off and on again begins where the rules say.
+        let period = latest
+            .from
+            .and_then(|from| duty::first_period(latest, start_of_day(from)))
+            .map_or(at, |first| first.max(at));
+        if period != at {
+            (pointer.period, pointer.after) = (period.to_string(), String::new());
+        }
         let Some((rule, inputs)) = ruled(&in_force.rules, clock, kind, period) else { return Ok(Round::Waits) };
         let horizon = horizons.iter().find(|(of, _)| *of == clock).map_or(pointer.at, |(_, horizon)| *horizon);
         if inputs.timing.warn_at > horizon {
