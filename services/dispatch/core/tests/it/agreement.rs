@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use dafei_dispatch_core::case::{Case, Event, Means, Tier, evolve};
 use dafei_kernel::workdays::Calendar;
 use dafei_sla_core::{
-    CaseFacts, Fact, Rules, Source, What,
+    CaseFacts, Fact, Source, Terms, What,
     fact::{Assignment, Tier as OfTier},
     obligations,
 };
@@ -15,12 +15,12 @@ use uuid::Uuid;
 use crate::fixture::Run;
 
 /// The clocks as they are shipped.
-static TERMS: LazyLock<(Rules, Calendar)> = LazyLock::new(|| (Rules::builtin(), Calendar::builtin()));
+static TERMS: LazyLock<(Terms, Calendar)> = LazyLock::new(|| (Terms::builtin(), Calendar::builtin()));
 
 /// The clocks that the published events leave running are those of the steps that the case says are open.
 pub(crate) fn same_clocks_run(run: &Run) -> Result<(), TestCaseError> {
-    let (rules, calendar) = &*TERMS;
-    let running = obligations(&published(run), rules, calendar).into_iter().filter(|one| one.end.is_none());
+    let (terms, calendar) = &*TERMS;
+    let running = obligations(&published(run), terms, calendar).into_iter().filter(|one| one.end.is_none());
     let mut running: Vec<(&str, Option<Uuid>)> = running.map(|one| (one.clock.code(), one.instruction)).collect();
     let steps = run.case().clocks();
     let mut open: Vec<(&str, Option<Uuid>)> = steps.iter().map(|step| (step.clock, step.instruction)).collect();
@@ -61,6 +61,7 @@ fn told(case: &Case, event: &Event) -> Option<What> {
             assignment: assignment(instruction),
             own: delivery.means == Means::OwnFinding,
             rework: of(instruction).rework_of.is_some(),
+            assumed: false,
         },
         Event::ResultSubmitted { instruction, .. } => {
             What::ResultSubmitted { tier: tier(of(instruction).tier()), assignment: assignment(instruction) }

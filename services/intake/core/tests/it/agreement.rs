@@ -5,14 +5,14 @@ use std::sync::LazyLock;
 
 use dafei_intake_core::suspicion::{Event, Outcome};
 use dafei_kernel::workdays::Calendar;
-use dafei_sla_core::{CaseFacts, Fact, Rules, Source, What, obligations};
+use dafei_sla_core::{CaseFacts, Fact, Source, Terms, What, obligations};
 use jiff::SignedDuration;
 use proptest::prelude::*;
 
 use crate::fixture::{Run, now};
 
 /// The clocks as they are shipped.
-static TERMS: LazyLock<(Rules, Calendar)> = LazyLock::new(|| (Rules::builtin(), Calendar::builtin()));
+static TERMS: LazyLock<(Terms, Calendar)> = LazyLock::new(|| (Terms::builtin(), Calendar::builtin()));
 
 /// The clocks that the published events leave running are those of the suspicion's state.
 pub(crate) fn same_clocks_run(run: &Run) -> Result<(), TestCaseError> {
@@ -24,8 +24,8 @@ pub(crate) fn same_clocks_run(run: &Run) -> Result<(), TestCaseError> {
             facts.add(Fact { source: Source::Intake, sequence, at, path: suspicion.facts.path.clone(), what });
         }
     }
-    let (rules, calendar) = &*TERMS;
-    let running = obligations(&facts, rules, calendar).into_iter().filter(|one| one.end.is_none());
+    let (terms, calendar) = &*TERMS;
+    let running = obligations(&facts, terms, calendar).into_iter().filter(|one| one.end.is_none());
     let mut running: Vec<&str> = running.map(|one| one.clock.code()).collect();
     running.sort_unstable();
     prop_assert_eq!(running, suspicion.state.kind().clocks(), "{:?}", &run.history);
