@@ -62,7 +62,7 @@ fn tampered(pointer: &str, change: impl FnOnce(&mut Value)) -> String {
 #[test]
 fn inputs_as_they_are_stored_agree_and_are_explained() {
     let file = Desk::new();
-    for clock in Clock::ALL {
+    for clock in Clock::CASES {
         let inputs = of(clock, &Calendar::builtin());
         let path = file.put("inputs.json", &inputs.to_json());
         let (code, out, err) = check(&[&path]);
