@@ -9,6 +9,7 @@ mod events;
 mod firing;
 mod process;
 mod shown;
+mod simulation;
 mod turns;
 mod watched;
 mod world;
