@@ -105,6 +105,8 @@ pub enum Family {
     Inspection,
     /// `publicity.<county>.<township>.<village>.<fact>`
     Publicity,
+    /// `accountability.<county|_>.<fact>`
+    Accountability,
 }
 
 /// An entry of the catalogue.
@@ -274,6 +276,13 @@ catalogue! {
     Settled: Sla, Sla, "settled", "";
     Cancelled: Sla, Sla, "cancelled", "";
     Annulled: Sla, Sla, "annulled", "";
+    AccountabilityOpened: Sla, Accountability, "opened", "";
+    AccountabilityStated: Sla, Accountability, "stated", "";
+    AccountabilityDecided: Sla, Accountability, "decided", "";
+    AccountabilityAppealed: Sla, Accountability, "appealed", "";
+    AccountabilityAppealDecided: Sla, Accountability, "appeal-decided", "";
+    AccountabilityWithdrawn: Sla, Accountability, "withdrawn", "";
+    AccountabilityReopened: Sla, Accountability, "reopened", "";
     Extended: Sla, Sla, "extended", "";
     Provisional: Sla, Sla, "provisional", "";
 }
@@ -302,6 +311,7 @@ impl Event {
             Family::Reward => Subject::reward(&path, kind.fact),
             Family::Inspection => self.inspection_subject(kind.fact)?,
             Family::Publicity => Subject::publicity(&path, kind.fact)?,
+            Family::Accountability => Subject::accountability(&path, kind.fact),
         })
     }
 

@@ -105,6 +105,7 @@ fn every_event_message_is_in_the_catalogue_and_its_stream_stores_its_subject() {
             Family::Reward => "reward",
             Family::Inspection => "inspection",
             Family::Publicity => "publicity",
+            Family::Accountability => "accountability",
         };
         let pattern = format!("dafei.v1.{family}.>");
         assert!(kind.stream.subjects().contains(&pattern.as_str()), "{}", kind.event_type);

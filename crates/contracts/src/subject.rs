@@ -45,6 +45,8 @@ pub enum Subject {
     Inspection { region: Region, fact: String },
     /// `publicity.<county>.<township>.<village>.<fact>`
     Publicity { county: String, township: String, village: String, fact: String },
+    /// `accountability.<county|_>.<fact>`
+    Accountability { county: Option<String>, fact: String },
     /// `watermark.<service>`
     Watermark { service: String },
 }
@@ -151,6 +153,12 @@ impl Subject {
         }
     }
 
+    /// The subject of a fact of the accountability ledger; the path ends at the one charged, who may be the city's.
+    #[must_use]
+    pub fn accountability(path: &RegionPath, fact: &str) -> Self {
+        Self::Accountability { county: code(path, Level::County), fact: fact.to_owned() }
+    }
+
     /// The last token: the fact (or kind, or service).
     #[must_use]
     pub fn fact(&self) -> &str {
@@ -165,6 +173,7 @@ impl Subject {
             | Self::Reward { fact, .. }
             | Self::Inspection { fact, .. }
             | Self::Publicity { fact, .. }
+            | Self::Accountability { fact, .. }
             | Self::Sla { fact, .. } => fact,
             Self::Feedback { kind, .. } => kind,
             Self::Watermark { service } => service,
@@ -223,6 +232,9 @@ impl fmt::Display for Subject {
             }
             Self::Publicity { county, township, village, fact } => {
                 write!(f, "publicity.{county}.{township}.{village}.{fact}")
+            }
+            Self::Accountability { county, fact } => {
+                write!(f, "accountability.{}.{fact}", or_blank(county.as_deref()))
             }
             Self::Watermark { service } => write!(f, "watermark.{service}"),
         }
@@ -288,6 +300,9 @@ impl FromStr for Subject {
                 village: (*village).to_owned(),
                 fact: (*fact).to_owned(),
             }),
+            ["accountability", county, fact] => {
+                Ok(Self::Accountability { county: blank_or(county), fact: (*fact).to_owned() })
+            }
             ["watermark", service] => Ok(Self::Watermark { service: (*service).to_owned() }),
             _ => Err(unknown()),
         }
@@ -348,6 +363,7 @@ mod tests {
                 village,
                 fact
             }),
+            (maybe(), token()).prop_map(|(county, fact)| Subject::Accountability { county, fact }),
             token().prop_map(|service| Subject::Watermark { service }),
         ]
     }

@@ -125,6 +125,22 @@ impl Calendar {
         self.off_reason(date).is_none()
     }
 
+    /// The days that are working days in one calendar and not in the other, in order.
+    #[must_use]
+    pub fn differences(&self, other: &Self) -> Vec<Date> {
+        let mut named: Vec<Date> = self.days.keys().chain(other.days.keys()).copied().collect();
+        named.sort_unstable();
+        named.dedup();
+        named.retain(|date| self.is_workday(*date) != other.is_workday(*date));
+        named
+    }
+
+    /// The text of the calendar that is shipped.
+    #[must_use]
+    pub const fn builtin_text() -> &'static str {
+        BUILTIN
+    }
+
     /// Why a day is off, in Chinese: 周末 or the festival; none for a working day.
     #[must_use]
     pub fn off_reason(&self, date: Date) -> Option<&str> {

@@ -1,11 +1,11 @@
-//! What reporting takes from the bus: facts from dispatch and intake, and the roster from intake. Everything else only advances the marks.
+//! What reporting takes from the bus: facts from dispatch, intake and sla-monitor, and the roster from intake. Everything else only advances the marks.
 
 use dafei_contracts::{Event, Stream, catalogue::EventError};
 use dafei_messaging::{
     consumer::{ConsumerConfig, Delivered, Handler, HandlerError},
     rebuild,
 };
-use dafei_reporting_core::{Fact, facts_of};
+use dafei_reporting_core::{Fact, Replacement, facts_of, replacement_of};
 use dafei_shell::roster::{RosterError, RosterPart, RosterView};
 use sqlx::{PgConnection, PgPool};
 
@@ -38,6 +38,48 @@ impl Handler for DispatchFacts {
         store::take(conn, all_facts(events)?).await?;
         Ok(())
     }
+}
+
+/// Columns 9 and 10 from the SLA monitor's accountability ledger.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SlaFacts;
+
+impl SlaFacts {
+    /// Durable name.
+    pub const NAME: &'static str = "reporting-sla";
+
+    /// Which stream, and how.
+    #[must_use]
+    pub fn config() -> ConsumerConfig {
+        ConsumerConfig::ordered(Stream::Sla.name())
+    }
+}
+
+impl Handler for SlaFacts {
+    fn name(&self) -> &'static str {
+        Self::NAME
+    }
+
+    async fn apply(&self, conn: &mut PgConnection, events: &[Delivered]) -> Result<(), HandlerError> {
+        let mut told = Vec::new();
+        for (index, delivered) in events.iter().enumerate() {
+            told.extend(replacement_in(delivered).map_err(|reason| HandlerError::Reject { index, reason })?);
+        }
+        store::replace(conn, told).await?;
+        Ok(())
+    }
+}
+
+/// What stands of an entry by an event, or why it cannot be counted.
+fn replacement_in(delivered: &Delivered) -> Result<Option<Replacement>, String> {
+    if !happening::DECIDED.contains(&delivered.event_type.as_str()) {
+        return Ok(None);
+    }
+    let Some(event) = parse(delivered).map_err(|error| error.to_string())? else {
+        return Ok(None);
+    };
+    let decided = happening::decided(delivered, &event).map_err(|error| error.to_string())?;
+    decided.map(|decided| replacement_of(&decided)).transpose().map_err(|error| error.to_string())
 }
 
 /// The facts of all events.
@@ -129,6 +171,7 @@ pub async fn rebuild(pool: &PgPool) -> sqlx::Result<()> {
     // The consumers' positions first: a running batch ends before the tables are touched, and none begins.
     rebuild::reset_consumer(&mut tx, DispatchFacts::NAME, Stream::Dispatch.name()).await?;
     rebuild::reset_consumer(&mut tx, IntakeEvents::NAME, Stream::Intake.name()).await?;
+    rebuild::reset_consumer(&mut tx, SlaFacts::NAME, Stream::Sla.name()).await?;
     store::clear(&mut tx).await?;
     tx.commit().await
 }

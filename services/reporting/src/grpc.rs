@@ -235,6 +235,11 @@ impl MonthlyTableService for MonthlyTables {
         let units = store::unit_ids(&self.pool, &asked.unit).await.map_err(faults::database)?;
         let table = self.table(&units, &asked.unit, asked.month).await?;
         let verified_true = store::verified_true(&self.pool, &units, asked.month).await.map_err(faults::database)?;
+        let secretaries = store::secretaries(&self.pool, &units, asked.month).await.map_err(faults::database)?;
+        let noted = |column: Column| {
+            let found = secretaries.iter().find(|(number, _)| *number == i16::from(column.number()));
+            found.map_or(0, |(_, count)| *count)
+        };
         Ok(Response::new(pb::GetMonthlyTableResponse {
             unit: Some(wire_unit(&asked.unit)),
             unit_name: printed(&asked, &roster),
@@ -244,6 +249,8 @@ impl MonthlyTableService for MonthlyTables {
             without_sector: Some(wire_row("", &table.without_sector)),
             computed_at: Some(self.clock.now().into()),
             verified_true,
+            secretaries_warned: noted(Column::WarningTalks),
+            secretaries_held_accountable: noted(Column::HeldAccountable),
         }))
     }
 

@@ -1,5 +1,6 @@
 //! From the bus's events to what the core counts.
 
+mod accountability;
 mod cases;
 mod intake;
 
@@ -25,6 +26,11 @@ pub const COUNTED: [&str; 7] = [
     "dafei.events.v1.NoticePosted",
     "dafei.events.v1.LeafletsDistributed",
 ];
+
+/// Types of sla-monitor's events that say what stands of an entry of the accountability ledger.
+pub const DECIDED: [&str; 2] = ["dafei.events.v1.AccountabilityDecided", "dafei.events.v1.AccountabilityAppealDecided"];
+
+pub use accountability::decided;
 
 /// What an event tells; nothing when the table has no column for it.
 ///

@@ -6,7 +6,7 @@ use std::{process::ExitCode, sync::Arc};
 use anyhow::{Context as _, bail};
 use dafei_contracts::reporting::v1::monthly_table_service_server::{MonthlyTableServiceServer, SERVICE_NAME};
 use dafei_reporting::{
-    consumer::{self, DispatchFacts, IntakeEvents},
+    consumer::{self, DispatchFacts, IntakeEvents, SlaFacts},
     grpc::MonthlyTables,
     store,
 };
@@ -34,6 +34,7 @@ async fn serve(common: Common) -> anyhow::Result<ExitCode> {
     let mut service = dafei_shell::start::start(common, telemetry, &store::MIGRATOR).await?;
     service.consume(Arc::new(IntakeEvents::new(service.roster.clone())), IntakeEvents::config());
     service.consume(Arc::new(DispatchFacts), DispatchFacts::config());
+    service.consume(Arc::new(SlaFacts), SlaFacts::config());
     let tables = MonthlyTables::new(service.pool.clone(), service.roster.clone(), service.clock.clone());
     let routes = Routes::new(MonthlyTableServiceServer::new(tables));
     service.run(routes, &[SERVICE_NAME], Open::default()).await

@@ -1,7 +1,7 @@
 //! What the SLA monitor takes from the bus: the facts of cases from intake and dispatch, the roster from intake, and how far each
 //! publisher's stream is complete.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::collections::BTreeMap;
 
 use dafei_contracts::{Event, Stream, events::v1::RosterSnapshot};
 use dafei_kernel::{region::Region, time::Instant};
@@ -14,9 +14,11 @@ use dafei_sla_core::Source;
 use sqlx::{PgConnection, PgPool};
 
 use crate::{
+    accountability::reports::{self, Report},
     facts::{CaseFact, of_event},
-    ledger::{self, Terms},
-    store::{facts, horizon},
+    ledger,
+    store::{accountability::queue, facts, horizon},
+    terms::TermsView,
 };
 
 /// CloudEvents type of the roster's snapshots.
@@ -26,20 +28,20 @@ const SNAPSHOT: &str = "dafei.events.v1.RosterSnapshot";
 #[derive(Debug, Clone)]
 pub struct CaseEvents {
     source: Source,
-    terms: Arc<Terms>,
+    terms: TermsView,
     roster: RosterView,
 }
 
 impl CaseEvents {
     /// Intake's: the village's steps and the roster.
     #[must_use]
-    pub const fn intake(terms: Arc<Terms>, roster: RosterView) -> Self {
+    pub const fn intake(terms: TermsView, roster: RosterView) -> Self {
         Self { source: Source::Intake, terms, roster }
     }
 
     /// Dispatch's: the case from the township centre up.
     #[must_use]
-    pub const fn dispatch(terms: Arc<Terms>, roster: RosterView) -> Self {
+    pub const fn dispatch(terms: TermsView, roster: RosterView) -> Self {
         Self { source: Source::Dispatch, terms, roster }
     }
 
@@ -76,6 +78,10 @@ impl Handler for CaseEvents {
             self.take_roster(conn, events).await?;
         }
         let facts = facts_of(self.source, events)?;
+        let reports = reports_of(self.source, events)?;
+        if !reports.is_empty() {
+            queue::add_reports(conn, &reports).await?;
+        }
         ledger::take(conn, &self.terms, &self.roster.current(), &facts).await?;
         Ok(())
     }
@@ -92,6 +98,19 @@ fn facts_of(source: Source, events: &[Delivered]) -> Result<Vec<CaseFact>, Handl
         facts.extend(fact.map_err(|error| HandlerError::Reject { index, reason: error.to_string() })?);
     }
     Ok(facts)
+}
+
+/// What cases record of people.
+fn reports_of(source: Source, events: &[Delivered]) -> Result<Vec<Report>, HandlerError> {
+    if source != Source::Dispatch {
+        return Ok(Vec::new());
+    }
+    let mut found = Vec::new();
+    for (index, delivered) in events.iter().enumerate() {
+        let report = reports::of_event(delivered);
+        found.extend(report.map_err(|error| HandlerError::Reject { index, reason: error.to_string() })?);
+    }
+    Ok(found)
 }
 
 impl CaseEvents {

@@ -29,13 +29,14 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    publisher,
+    accountability, publisher,
     store::{
-        self,
+        self, calendars,
         horizon::{self, Needs},
         obligations::{self, Fired},
         record::Record,
     },
+    terms::{InForce, TermsView},
 };
 
 /// The most obligations of one transaction.
@@ -76,6 +77,8 @@ pub struct Firing {
     guard: Option<Arc<Guard>>,
     moved: Arc<Notify>,
     told: Option<Told>,
+    /// Whose no-disturb hours count; the usual ones without.
+    terms: Option<TermsView>,
 }
 
 struct Guard {
@@ -95,7 +98,7 @@ impl Firing {
     /// Fires by this clock.
     #[must_use]
     pub fn new(pool: PgPool, clock: SharedClock) -> Self {
-        Self { pool, clock, guard: None, moved: Arc::new(Notify::new()), told: None }
+        Self { pool, clock, guard: None, moved: Arc::new(Notify::new()), told: None, terms: None }
     }
 
     /// Fires by a clock that may jump, of which only so much is believed as `gone_by` bears out.
@@ -103,6 +106,12 @@ impl Firing {
     pub fn guarded(self, gone_by: impl Fn() -> Duration + Send + Sync + 'static) -> Self {
         let guard = Guard { steady: Mutex::default(), gone_by: Box::new(gone_by) };
         Self { guard: Some(Arc::new(guard)), ..self }
+    }
+
+    /// Keeps the no-disturb hours of these rules.
+    #[must_use]
+    pub fn ruled_by(self, terms: TermsView) -> Self {
+        Self { terms: Some(terms), ..self }
     }
 
     /// Measures what is announced; after the telemetry has begun.
@@ -183,8 +192,17 @@ impl Firing {
         }
         let count = claimed.len();
         crash::here("firing.claimed");
-        let (events, fired) = self.announce(claimed, horizon, now)?;
+        let in_force = match &self.terms {
+            Some(terms) => Some(terms.refresh(&mut tx).await?),
+            None => None,
+        };
+        let (events, fired) = self.announce(claimed, in_force.as_deref(), horizon, now)?;
         obligations::save_fired(&mut tx, &fired).await?;
+        accountability::note(&mut tx, &events, now).await?;
+        let provisional: Vec<_> = fired.iter().filter(|fired| fired.provisional).map(|fired| fired.id).collect();
+        if !provisional.is_empty() {
+            calendars::provisional_told(&mut tx, &provisional, now).await?;
+        }
         log::append(&mut tx, &events).await?;
         crash::here("firing.before-commit");
         tx::commit(tx).await?;
@@ -230,6 +248,7 @@ impl Firing {
     fn announce(
         &self,
         claimed: Vec<Record>,
+        in_force: Option<&InForce>,
         horizon: Instant,
         now: Instant,
     ) -> Result<(Vec<NewEvent>, Vec<Fired>), FireError> {
@@ -238,6 +257,8 @@ impl Firing {
         for mut record in claimed {
             let (timing, end) = (record.timing(), record.end());
             let mut announced = record.announced();
+            let quiet = in_force.map_or(Quiet::DEFAULT, |in_force| in_force.quiet(&record.region_path, now));
+            let told_provisional = announced.provisional;
             let mut warned_at = record.warned_at.map(Instant::from);
             let (mut warned_told, mut breached_told) =
                 (record.warned_told.map(Instant::from), record.breached_told.map(Instant::from));
@@ -247,7 +268,7 @@ impl Firing {
                     told.lag.record(now.duration_since(light.at).as_secs_f64().max(0.0), &[]);
                     told.lights.add(1, &[]);
                 }
-                let quiet_until = Quiet::DEFAULT.holds(light.what, timing.due_inclusive, now);
+                let quiet_until = quiet.holds(light.what, timing.due_inclusive, now);
                 let row = publisher::encode(&mut record, &light, now, quiet_until);
                 events.push((light.at, row.map_err(|source| FireError::Event { id, source })?));
                 announced = announced.with(&light);
@@ -259,6 +280,7 @@ impl Firing {
             }
             fired.push(Fired {
                 id: record.id,
+                provisional: announced.provisional && !told_provisional,
                 warned_at,
                 warned_told,
                 breached_told,

@@ -1,8 +1,11 @@
 //! What the SLA monitor shows: how deadlines come about, obligations, breaches.
 
+mod accountability;
 mod breaches;
+mod calendars;
 mod deadlines;
 mod item;
+mod rules;
 mod watch;
 
 use dafei_kernel::{
@@ -12,8 +15,10 @@ use dafei_kernel::{
 use dafei_runtime::{identity::Principal, status::Fault};
 use dafei_shell::scope;
 
+pub use accountability::Accountability;
 pub use breaches::Breaches;
 pub use deadlines::Deadlines;
+pub use rules::RuleTexts;
 
 /// Whether what lies at `path` lies in a region: by the path as it was recorded, and by the roster for work areas, which paths do not name.
 fn lies_in(region: &Region, path: &RegionPath, roster: &RosterIndex) -> bool {
@@ -23,4 +28,18 @@ fn lies_in(region: &Region, path: &RegionPath, roster: &RosterIndex) -> bool {
 /// The caller may see what lies at `path`.
 fn may_see(principal: &Principal, path: &RegionPath, roster: &RosterIndex) -> Result<(), Fault> {
     if lies_in(&scope::bounds(principal), path, roster) { Ok(()) } else { Err(scope::out_of_scope()) }
+}
+
+/// Largest text of rules or of a calendar, in bytes.
+const TEXT: usize = 256 * 1024;
+
+/// A text that an office hands in.
+fn check_text(text: &str) -> Result<(), Fault> {
+    if text.trim().is_empty() {
+        return Err(Fault::field("text", "REQUIRED", "is empty", "请填写文本"));
+    }
+    if text.len() > TEXT {
+        return Err(Fault::field("text", "TOO_LONG", "is larger than 256 KiB", "文本超过256KB"));
+    }
+    Ok(())
 }

@@ -3,8 +3,8 @@
 
 use std::collections::HashMap;
 
-use dafei_kernel::{owner::Owner, roster::RosterIndex, workdays::Calendar};
-use dafei_sla_core::{Announced, Obligation, Rules, lights::next_fire, obligations};
+use dafei_kernel::{owner::Owner, roster::RosterIndex};
+use dafei_sla_core::{Announced, Obligation, lights::next_fire, obligations};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
@@ -15,29 +15,13 @@ use crate::{
         obligations::{self as rows, Change, New},
         record::Record,
     },
+    terms::TermsView,
 };
-
-/// What obligations follow from, beside the facts.
-#[derive(Debug)]
-pub struct Terms {
-    /// The clocks.
-    pub rules: Rules,
-    /// The working days.
-    pub calendar: Calendar,
-}
-
-impl Terms {
-    /// Those that are shipped with the suite.
-    #[must_use]
-    pub fn builtin() -> Self {
-        Self { rules: Rules::builtin(), calendar: Calendar::builtin() }
-    }
-}
 
 /// Adds facts and brings the obligations of their cases in line, in the caller's transaction.
 pub(crate) async fn take(
     conn: &mut PgConnection,
-    terms: &Terms,
+    terms: &TermsView,
     roster: &RosterIndex,
     told: &[CaseFact],
 ) -> sqlx::Result<()> {
@@ -48,12 +32,13 @@ pub(crate) async fn take(
     cases.sort_unstable();
     cases.dedup();
     facts::lock(conn).await?;
+    let in_force = terms.refresh(conn).await?;
     facts::add(conn, told).await?;
     let sets = facts::of_cases(conn, &cases).await?;
     let known = rows::of_cases(conn, &cases).await?;
     let known: HashMap<Uuid, Record> = known.into_iter().map(|record| (record.id, record)).collect();
     let (mut new, mut changes) = (Vec::new(), Vec::new());
-    for obligation in sets.iter().flat_map(|set| obligations(set, &terms.rules, &terms.calendar)) {
+    for obligation in sets.iter().flat_map(|set| obligations(set, &in_force.rules, &in_force.calendar)) {
         match known.get(&obligation.id) {
             None => new.push(begin(obligation, roster)),
             Some(record) => changes.extend(change(record, &obligation, roster)),

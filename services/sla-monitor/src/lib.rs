@@ -1,15 +1,20 @@
 //! The SLA monitor: every clock of the loop, its obligations, its lights.
 //!
-//! `consumers` turn the events of intake and dispatch into facts, `ledger` keeps what follows from a case's facts, `firing` announces what is
-//! due up to the publishers' watermarks, `grpc` shows it. The rules are in `dafei-sla-core`.
+//! `terms` are the rules and the calendar in force, `calendar` loads another. `consumers` turn the events of intake and dispatch into facts,
+//! `ledger` keeps what follows from a case's facts, `firing` announces what is due up to the publishers' watermarks, `accountability` charges
+//! for it, `grpc` shows it. The rules are in `dafei-sla-core`.
 
+pub mod accountability;
+pub mod calendar;
 pub mod consumers;
 pub mod facts;
 pub mod firing;
 pub mod grpc;
 pub mod ledger;
 pub mod serve;
+pub mod terms;
 
+mod measured;
 mod publisher;
 mod store;
 

@@ -46,14 +46,35 @@ pub(crate) fn encode(
     now: Instant,
     quiet_until: Option<Instant>,
 ) -> Result<NewEvent, EventError> {
+    let (event, received_at) = (event(record, light, quiet_until), instant(record, light, now));
+    row(record, event, received_at, now)
+}
+
+/// The row of the event log for a limit that a calendar has moved; the record bears the new one already. Moves its sequence and chain on.
+///
+/// # Errors
+/// As [`encode`].
+pub(crate) fn extended(
+    record: &mut Record,
+    previous_due: Instant,
+    previous_calendar_version: String,
+    loaded: Instant,
+    now: Instant,
+) -> Result<NewEvent, EventError> {
+    let obligation = Some(obligation(record));
+    let previous_due = Some(previous_due.into());
+    let event = pb::Extended { meta: None, obligation, previous_due, previous_calendar_version };
+    row(record, event.into(), loaded, now)
+}
+
+fn row(record: &mut Record, mut event: Event, received_at: Instant, now: Instant) -> Result<NewEvent, EventError> {
     record.sequence += 1;
-    let mut event = event(record, light, quiet_until);
     event.set_meta(pb::EventMeta {
         aggregate_id: record.id.to_string(),
         sequence: record.sequence,
         region_path: record.region_path.clone(),
         actor: None,
-        received_at: Some(instant(record, light, now).into()),
+        received_at: Some(received_at.into()),
         claimed_at: None,
         chain_head: record.chain_head.clone(),
     });
@@ -75,7 +96,8 @@ const fn instant(record: &Record, light: &Light, now: Instant) -> Instant {
     match light.what {
         Announcement::Breached => record.due.0,
         Announcement::Annulled { .. } => now,
-        Announcement::Warned
+        Announcement::Provisional
+        | Announcement::Warned
         | Announcement::Reminded { .. }
         | Announcement::Settled { .. }
         | Announcement::Cancelled => light.at,
@@ -86,6 +108,7 @@ fn event(record: &Record, light: &Light, quiet_until: Option<Instant>) -> Event 
     let (meta, obligation) = (None, Some(obligation(record)));
     let quiet_until = quiet_until.map(Into::into);
     match light.what {
+        Announcement::Provisional => pb::Provisional { meta, obligation }.into(),
         Announcement::Warned => pb::Warned { meta, obligation, quiet_until }.into(),
         Announcement::Breached => pb::Breached { meta, obligation, quiet_until }.into(),
         Announcement::Reminded { number } => pb::Reminded { meta, obligation, number, quiet_until }.into(),

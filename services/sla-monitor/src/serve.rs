@@ -2,49 +2,71 @@
 
 use std::{process::ExitCode, sync::Arc};
 
+use anyhow::Context as _;
 use dafei_contracts::{
     Stream,
     sla::v1::{
+        accountability_service_server::{self, AccountabilityServiceServer},
         breach_service_server::{self, BreachServiceServer},
+        calendar_service_server::{self, CalendarServiceServer},
         deadline_service_server::{self, DeadlineServiceServer},
+        rules_service_server::{self, RulesServiceServer},
     },
 };
 use dafei_runtime::{config::Mode, lifecycle::Stage};
 use dafei_shell::{
     ops::Progress,
     start::{Open, Started},
+    timer::Timer,
 };
 use tonic::service::Routes;
 
 use crate::{
+    accountability::{self, EntryTimer, Ledger},
+    calendar::{Calendars, Gauges},
     consumers::CaseEvents,
     firing::Firing,
-    grpc::{Breaches, Deadlines},
-    ledger::Terms,
+    grpc::{Accountability, Breaches, Deadlines, RuleTexts},
+    measured,
+    terms::TermsView,
 };
 
 /// The gRPC services, for reflection and health.
-const SERVICES: &[&str] = &[deadline_service_server::SERVICE_NAME, breach_service_server::SERVICE_NAME];
+const SERVICES: &[&str] = &[
+    deadline_service_server::SERVICE_NAME,
+    breach_service_server::SERVICE_NAME,
+    accountability_service_server::SERVICE_NAME,
+    rules_service_server::SERVICE_NAME,
+    calendar_service_server::SERVICE_NAME,
+];
 
 /// Runs the service until its end.
 ///
 /// # Errors
-/// When the address cannot be bound or the token keys cannot be read.
+/// When the address cannot be bound, the token keys cannot be read, or rules or calendar in force cannot be read.
 pub async fn serve(mut started: Started) -> anyhow::Result<ExitCode> {
-    let terms = Arc::new(Terms::builtin());
-    let intake = CaseEvents::intake(Arc::clone(&terms), started.roster.clone());
-    let dispatch = CaseEvents::dispatch(Arc::clone(&terms), started.roster.clone());
+    let terms = TermsView::open(&started.pool, started.clock.now()).await.context("rules and calendar")?;
+    let intake = CaseEvents::intake(terms.clone(), started.roster.clone());
+    let dispatch = CaseEvents::dispatch(terms.clone(), started.roster.clone());
     for events in [intake, dispatch] {
         let config = events.config();
         started.consume(Arc::new(events), config);
     }
-    spawn_firing(&mut started);
-    let routes = routes(&started, terms);
+    spawn_firing(&mut started, terms.clone());
+    spawn_counting(&mut started);
+    let (pool, clock, roster) = (started.pool.clone(), started.clock.clone(), started.roster.clone());
+    let ledger = Ledger::new(pool.clone(), clock.clone(), roster, terms.clone());
+    spawn_entries(&mut started, ledger.clone());
+    let calendars = Calendars::new(pool, clock, terms.clone());
+    follow_calendar(&mut started, &calendars);
+    let limit = started.common.grpc.max_message_bytes;
+    let accountability = AccountabilityServiceServer::new(Accountability::new(ledger));
+    let routes = routes(&started, terms, calendars).add_service(accountability.max_decoding_message_size(limit));
     started.run(routes, SERVICES, Open::default()).await
 }
 
-fn spawn_firing(started: &mut Started) {
-    let firing = Firing::new(started.pool.clone(), started.clock.clone()).measured();
+fn spawn_firing(started: &mut Started, terms: TermsView) {
+    let firing = Firing::new(started.pool.clone(), started.clock.clone()).ruled_by(terms).measured();
     let firing = match started.common.mode {
         Mode::Exercise => firing,
         Mode::System => {
@@ -71,11 +93,56 @@ fn spawn_firing(started: &mut Started) {
     });
 }
 
-fn routes(started: &Started, terms: Arc<Terms>) -> Routes {
+fn spawn_counting(started: &mut Started) {
+    let (pool, clock) = (started.pool.clone(), started.clock.clone());
+    let token = started.lifecycle.token(Stage::Writer);
+    started.lifecycle.spawn_stage(Stage::Writer, "counting", async move {
+        measured::run(pool, clock, token).await;
+        Ok::<(), sqlx::Error>(())
+    });
+}
+
+/// Deadlines that a calendar moves are moved, and what it does not cover is counted.
+fn follow_calendar(started: &mut Started, calendars: &Calendars) {
+    started.time(Arc::new(calendars.clone()));
+    let (gauges, token) = (Gauges::register(), started.lifecycle.token(Stage::Writer));
+    let following = gauges.follow(calendars.clone(), token);
+    started.lifecycle.spawn_stage(Stage::Writer, "calendar figures", async move {
+        following.await;
+        Ok::<(), sqlx::Error>(())
+    });
+}
+
+/// Opens entries as soon as something waits to become one, whichever replica noted it.
+fn spawn_entries(started: &mut Started, ledger: Ledger) {
+    let pool = started.pool.clone();
+    let timer = Timer::new(Arc::new(EntryTimer::new(ledger)), started.clock.clone());
+    let progress = timer.progress();
+    let wake = progress.clock_moved.clone();
+    started.add_progress(progress);
+    let token = started.lifecycle.token(Stage::Writer);
+    started.lifecycle.spawn_stage(Stage::Writer, "accountability entries", async move {
+        let woken = accountability::each_note(pool, move || {
+            if let Some(wake) = &wake {
+                wake();
+            }
+        });
+        tokio::select! {
+            () = timer.run(token) => {}
+            () = woken => {}
+        }
+        Ok::<(), sqlx::Error>(())
+    });
+}
+
+fn routes(started: &Started, terms: TermsView, calendars: Calendars) -> Routes {
     let limit = started.common.grpc.max_message_bytes;
     let (pool, roster, clock) = (started.pool.clone(), started.roster.clone(), started.clock.clone());
+    let texts = RuleTexts::new(pool.clone(), clock.clone(), roster.clone(), terms.clone());
     let deadlines = Deadlines::new(pool.clone(), roster.clone(), terms, clock.clone());
     let breaches = Breaches::new(pool, roster, clock, started.watches(Stream::Sla));
     Routes::new(DeadlineServiceServer::new(deadlines).max_decoding_message_size(limit))
         .add_service(BreachServiceServer::new(breaches).max_decoding_message_size(limit))
+        .add_service(RulesServiceServer::new(texts).max_decoding_message_size(limit))
+        .add_service(CalendarServiceServer::new(calendars).max_decoding_message_size(limit))
 }

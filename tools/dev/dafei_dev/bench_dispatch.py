@@ -19,7 +19,7 @@ BYTES_PER_CASE = 13_500
 
 def run(rest: "list[str]") -> None:
     options = _options(rest)
-    cases = _cases(options.scale)
+    cases = number_of(options.scale)
     home = Home(TOOLS / "bench-dispatch")
     try:
         _stop(home)
@@ -53,7 +53,7 @@ def run(rest: "list[str]") -> None:
 
 
 def check_options(rest: "list[str]") -> None:
-    _cases(_options(rest).scale)
+    number_of(_options(rest).scale)
 
 
 def _options(rest: "list[str]") -> argparse.Namespace:
@@ -64,7 +64,7 @@ def _options(rest: "list[str]") -> argparse.Namespace:
     return parser.parse_args(rest)
 
 
-def _cases(scale: str) -> int:
+def number_of(scale: str) -> int:
     unit = {"k": 1_000, "m": 1_000_000}.get(scale[-1:].lower())
     if unit is None or not scale[:-1].isdigit() or int(scale[:-1]) == 0:
         raise Stop(f"--scale {scale}: a number with k or m, for example 1m")

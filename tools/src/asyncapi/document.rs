@@ -99,6 +99,7 @@ fn of_kind(kind: &EventKind) -> Vec<Channel> {
         Family::Inspection => &[("inspection", "inspection.{level}.{region}")],
         Family::Publicity => &[("publicity", "publicity.{county}.{township}.{village}")],
         Family::Sla => &[("sla", "sla.{tier}.{county}.{township}.{village}.{clock}")],
+        Family::Accountability => &[("accountability", "accountability.{county}")],
     };
     families
         .iter()

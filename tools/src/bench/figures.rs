@@ -1,8 +1,11 @@
 //! Figures: medians, percentiles, and the line that each ends as.
 
-use std::time::Duration;
+use std::{collections::HashMap, time::Duration};
 
+use anyhow::Context as _;
 use serde_json::json;
+
+use crate::client;
 
 /// Prints a figure. `reference` names what it is held against, and its value from the same run.
 pub(super) fn print(name: &str, value: f64, unit: &str, reference: Option<(&str, f64)>) {
@@ -34,6 +37,19 @@ pub(super) fn percentile_ms(values: &mut [Duration], percent: usize) -> f64 {
     values.sort();
     let rank = (values.len() * percent).div_ceil(100).saturating_sub(1);
     values.get(rank).map_or(0.0, |value| value.as_secs_f64() * 1_000.0)
+}
+
+/// Resident memory of a service of the suite, in MB, as the kernel tells it.
+pub(super) fn resident_mb(service: &str) -> anyhow::Result<f64> {
+    let file = format!("{}/run/{service}.json", client::setting("DAFEI_HOME")?);
+    let known: HashMap<String, serde_json::Value> =
+        serde_json::from_str(&std::fs::read_to_string(&file).context(file)?)?;
+    let pid =
+        known.get("pid").and_then(serde_json::Value::as_u64).with_context(|| format!("the process of {service}"))?;
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("VmRSS")?;
+    let kib: f64 = line.trim().trim_end_matches(" kB").trim().parse()?;
+    Ok(kib / 1_024.0)
 }
 
 #[cfg(test)]

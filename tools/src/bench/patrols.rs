@@ -2,7 +2,6 @@
 //! with the answers to a checklist; next to a bare insert of the same rows by one connection.
 
 use std::{
-    collections::HashMap,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -143,7 +142,7 @@ async fn uploads(platform: &Bearer, maker: &Arc<Maker>, time: Duration) -> anyho
     let mut rss_mb = 0.0_f64;
     while begun.elapsed() < time && !streams.is_empty() {
         tokio::time::sleep(SAMPLE).await;
-        rss_mb = rss_mb.max(resident_mb()?);
+        rss_mb = rss_mb.max(figures::resident_mb("intake")?);
         while let Some(ended) = streams.try_join_next() {
             ended??;
         }
@@ -220,16 +219,4 @@ async fn bare_inserts(pool: &PgPool, maker: &Maker, time: Duration) -> anyhow::R
     }
     sqlx::query("DROP TABLE bench_patrol").execute(&mut *conn).await?;
     Ok(rows as f64 / begun.elapsed().as_secs_f64())
-}
-
-/// Resident memory of intake, in MB, as the kernel tells it.
-fn resident_mb() -> anyhow::Result<f64> {
-    let file = format!("{}/run/intake.json", client::setting("DAFEI_HOME")?);
-    let known: HashMap<String, serde_json::Value> =
-        serde_json::from_str(&std::fs::read_to_string(&file).context(file)?)?;
-    let pid = known.get("pid").and_then(serde_json::Value::as_u64).context("the process of intake")?;
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("VmRSS")?;
-    let kib: f64 = line.trim().trim_end_matches(" kB").trim().parse()?;
-    Ok(kib / 1_024.0)
 }

@@ -3,6 +3,8 @@
 use dafei_kernel::{
     act::Act,
     ids,
+    owner::Post,
+    region::RegionPath,
     sector::Sector,
     subject::Subject,
     time::{Instant, Month},
@@ -80,13 +82,7 @@ pub fn facts_of(happening: &Happening) -> Result<Vec<Fact>, Uncountable> {
     if !(1..=MAX_AMOUNT).contains(&counted.amount) {
         return Err(Uncountable::Amount(counted.amount));
     }
-    let leaf = Unit::of_post(&happening.by, &happening.path)
-        .and_then(|unit| LeafUnit::within(unit, &happening.path))
-        .ok_or_else(|| Uncountable::NoUnit {
-        role: happening.by.role.code(),
-        region: happening.by.region.to_string(),
-        path: happening.path.to_string(),
-    })?;
+    let leaf = leaf_of(&happening.by, &happening.path)?;
     let (about, column) = (happening.about.to_string(), counted.column.number().to_string());
     Ok(vec![Fact {
         fact_id: ids::derived(&["fact", &about, &column, counted.kind, &counted.which]),
@@ -107,6 +103,15 @@ pub fn facts_of(happening: &Happening) -> Result<Vec<Fact>, Uncountable> {
         event_id: happening.event_id,
         sequence: happening.sequence,
     }])
+}
+
+/// The leaf unit of who did something, where it happened.
+pub(crate) fn leaf_of(by: &Post, path: &RegionPath) -> Result<LeafUnit, Uncountable> {
+    Unit::of_post(by, path).and_then(|unit| LeafUnit::within(unit, path)).ok_or_else(|| Uncountable::NoUnit {
+        role: by.role.code(),
+        region: by.region.to_string(),
+        path: path.to_string(),
+    })
 }
 
 /// Which column a happening counts in, and how much.

@@ -4,6 +4,7 @@
 //! increments; [`tally::Tally`] is the plain definition that they must equal.
 
 pub mod column;
+pub mod decided;
 pub mod fact;
 pub mod happening;
 pub mod table;
@@ -12,6 +13,7 @@ pub mod unit;
 
 pub use column::Column;
 pub use dafei_kernel::time::Month;
+pub use decided::{Decided, Replacement, Sanction, Secretary, replacement_of};
 pub use fact::{Fact, Uncountable, facts_of};
 pub use happening::{Happening, Source};
 pub use table::{Row, Table};

@@ -7,6 +7,7 @@ use uuid::Uuid;
 
 use crate::{
     column::Column,
+    decided::Replacement,
     fact::Fact,
     table::Table,
     unit::{LeafUnit, Unit},
@@ -38,6 +39,8 @@ impl Cell {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Tally {
     facts: BTreeMap<Uuid, Fact>,
+    /// What stands of each entry of the accountability ledger: the last one told in it.
+    entries: BTreeMap<Uuid, Replacement>,
 }
 
 impl Tally {
@@ -51,9 +54,19 @@ impl Tally {
         }
     }
 
+    /// Takes what stands of an entry; an earlier word on it than the one that is known changes nothing.
+    pub fn replace(&mut self, replacement: Replacement) {
+        match self.entries.get(&replacement.entry) {
+            Some(known) if known.sequence >= replacement.sequence => {}
+            Some(_) | None => {
+                self.entries.insert(replacement.entry, replacement);
+            }
+        }
+    }
+
     /// The facts.
     pub fn facts(&self) -> impl Iterator<Item = &Fact> {
-        self.facts.values()
+        self.facts.values().chain(self.entries.values().flat_map(|entry| &entry.facts))
     }
 
     /// Every cell that is not zero: the sum of amounts, and in distinct columns the number of distinct keys.
@@ -61,7 +74,7 @@ impl Tally {
     pub fn cells(&self) -> BTreeMap<Cell, i64> {
         let mut increments = Increments::default();
         let mut keys = BTreeSet::new();
-        for fact in self.facts.values() {
+        for fact in self.facts() {
             let fresh = fact.distinct_key.as_ref().is_none_or(|key| keys.insert((Cell::of(fact), key.clone())));
             if fresh {
                 increments.add(fact);

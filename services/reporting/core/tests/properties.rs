@@ -15,8 +15,11 @@ use dafei_kernel::{
     time::Instant,
 };
 use dafei_reporting_core::{
-    Column, Fact, Happening, LeafUnit, Month, Source, Table, Tally, Unit, UnitKind, facts_of,
+    Column, Decided, Fact, Happening, LeafUnit, Month, Sanction, Source, Table, Tally, Unit, UnitKind,
+    decided::Person,
+    facts_of,
     happening::{Measure, Verdict, What},
+    replacement_of,
 };
 use proptest::prelude::*;
 use uuid::Uuid;
@@ -378,4 +381,56 @@ fn reward_notices_leaflets_and_rewards_add_up_and_work_notices_do_not_count() {
     assert_eq!(posted(false), None);
     assert_eq!(one_fact(What::LeafletsDistributed { copies: 250 }), Some((Column::LeafletsHandedOut, 250, None)));
     assert_eq!(one_fact(What::RewardPaid { fen: 500_000 }), Some((Column::RewardsPaid, 500_000, None)));
+}
+
+/// Words on entries of the accountability ledger: entry, sequence, office, what becomes of two persons.
+fn decided() -> impl Strategy<Value = Decided> {
+    let outcome = || proptest::sample::select(vec![None, Some(Sanction::WarningTalk), Some(Sanction::HeldAccountable)]);
+    let person = || (outcome(), any::<bool>(), any::<bool>());
+    (0..4_u128, 1..8_i64, any::<bool>(), 0..3_i64, proptest::collection::vec(person(), 0..3)).prop_map(
+        |(entry, sequence, county, month, persons)| Decided {
+            entry: Uuid::from_u128(entry),
+            case_id: None,
+            event_id: Uuid::from_u128(entry * 100 + u128::from(sequence.unsigned_abs())),
+            sequence,
+            path: "city:371300/county:371302/township:371302001".parse().expect("a path"),
+            by: post(if county { 4 } else { 6 }, "371302", "371302001"),
+            at: Instant::from_second(1_793_000_000 + month * 2_678_400).expect("an instant"),
+            sector: (entry % 2 == 0).then(|| named(0).sector()),
+            persons: persons
+                .into_iter()
+                .enumerate()
+                .map(|(number, (sanction, leading, village_secretary))| Person {
+                    responsibility: "direct".to_owned(),
+                    name: number.to_string(),
+                    sanction,
+                    leading,
+                    village_secretary,
+                })
+                .collect(),
+        },
+    )
+}
+
+proptest! {
+    #[test]
+    fn the_last_word_on_an_entry_counts_in_whatever_order_it_comes(
+        told in proptest::collection::vec(decided(), 1..30).prop_shuffle()
+    ) {
+        let mut tally = Tally::default();
+        let mut last: BTreeMap<Uuid, &Decided> = BTreeMap::new();
+        for one in &told {
+            tally.replace(replacement_of(one).expect("an office files it"));
+            let known = last.entry(one.entry).or_insert(one);
+            if known.sequence < one.sequence {
+                *known = one;
+            }
+        }
+        for column in [Column::WarningTalks, Column::HeldAccountable] {
+            let counted: i64 = tally.cells().iter().filter(|(cell, _)| cell.column == column).map(|(_, value)| value).sum();
+            let persons = last.values().flat_map(|one| &one.persons);
+            let leading = persons.filter(|one| one.leading && one.sanction.is_some_and(|what| what.column() == column));
+            prop_assert_eq!(counted, i64::try_from(leading.count()).expect("a few"));
+        }
+    }
 }

@@ -1,5 +1,6 @@
 //! All SQL of the service.
 
+mod accountability;
 mod read;
 mod rebuild;
 mod write;
@@ -9,9 +10,10 @@ use dafei_reporting_core::LeafUnit;
 use sqlx::migrate::Migrator;
 use uuid::Uuid;
 
+pub use accountability::secretaries;
 pub use read::{Cursor, FactRow, cells, facts, unit_ids, verified_true};
 pub use rebuild::clear;
-pub use write::take;
+pub use write::{replace, take};
 
 /// The service's own migrations, versions 400 to 499.
 pub static MIGRATOR: Migrator = sqlx::migrate!("./migrations");

@@ -7,6 +7,6 @@ use sqlx::PgConnection;
 /// # Errors
 /// When PostgreSQL refuses or is away.
 pub async fn clear(conn: &mut PgConnection) -> sqlx::Result<()> {
-    sqlx::query!("TRUNCATE fact, counted_key, cell, unit").execute(conn).await?;
+    sqlx::query!("TRUNCATE fact, counted_key, cell, unit, entry_fact, secretary_note").execute(conn).await?;
     Ok(())
 }

@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, HashSet};
 
 use dafei_messaging::pg::PgInstant;
-use dafei_reporting_core::{Cell, Fact, Increments, happening::Verdict};
+use dafei_reporting_core::{Cell, Fact, Increments, LeafUnit, Replacement, Secretary, happening::Verdict};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::{code, month, unit_id};
+use super::{accountability, code, month, unit_id};
 
 /// A distinct key in its cell.
 type Key = (Uuid, i32, String, i16, String);
@@ -26,7 +26,7 @@ pub async fn take(conn: &mut PgConnection, facts: Vec<Fact>) -> sqlx::Result<()>
         return Ok(());
     }
     let facts: Vec<Fact> = batch.into_values().collect();
-    insert_units(conn, &facts).await?;
+    insert_units(conn, facts.iter().map(|fact| &fact.leaf)).await?;
     let fresh = insert_facts(conn, &facts).await?;
     let fresh: Vec<&Fact> = facts.iter().filter(|fact| fresh.contains(&fact.fact_id)).collect();
     let mut new_keys = insert_keys(conn, &fresh).await?;
@@ -36,7 +36,52 @@ pub async fn take(conn: &mut PgConnection, facts: Vec<Fact>) -> sqlx::Result<()>
             increments.add(fact);
         }
     }
-    add_to_cells(conn, increments.into_cells()).await
+    add_to_cells(conn, cells(increments)).await
+}
+
+/// Takes what stands of entries of the accountability ledger, in the place of what was counted of them before.
+///
+/// # Errors
+/// When PostgreSQL refuses or is away.
+pub async fn replace(conn: &mut PgConnection, told: Vec<Replacement>) -> sqlx::Result<()> {
+    // Of several words on one entry the last says it all.
+    let mut entries: BTreeMap<Uuid, Replacement> = BTreeMap::new();
+    for replacement in told {
+        entries.insert(replacement.entry, replacement);
+    }
+    if entries.is_empty() {
+        return Ok(());
+    }
+    let ids: Vec<Uuid> = entries.keys().copied().collect();
+    let mut changes = accountability::take_out(conn, &ids).await?;
+    let of: Vec<(Uuid, &Fact)> =
+        entries.values().flat_map(|entry| entry.facts.iter().map(|fact| (entry.entry, fact))).collect();
+    let facts: Vec<Fact> = of.iter().map(|(_, fact)| (*fact).clone()).collect();
+    let secretaries: Vec<(Uuid, &Secretary)> =
+        entries.values().flat_map(|entry| entry.secretaries.iter().map(|one| (entry.entry, one))).collect();
+    insert_units(conn, facts.iter().map(|fact| &fact.leaf).chain(secretaries.iter().map(|(_, one)| &one.leaf))).await?;
+    insert_facts(conn, &facts).await?;
+    accountability::put_in(conn, &of, &secretaries).await?;
+    let mut increments = Increments::default();
+    for fact in &facts {
+        increments.add(fact);
+    }
+    for (place, value) in cells(increments) {
+        *changes.entry(place).or_default() += value;
+    }
+    changes.retain(|_, value| *value != 0);
+    add_to_cells(conn, changes).await
+}
+
+/// Unit, month, sector and column of a cell.
+pub(super) type Place = (Uuid, i32, String, i16);
+
+fn cells(increments: Increments) -> BTreeMap<Place, i64> {
+    let place = |cell: &Cell| {
+        let sector = cell.sector.map_or("", |sector| sector.code()).to_owned();
+        (unit_id(&cell.leaf), month(cell.month), sector, i16::from(cell.column.number()))
+    };
+    increments.into_cells().into_iter().map(|(cell, value)| (place(&cell), value)).collect()
 }
 
 fn sector(fact: &Fact) -> &'static str {
@@ -52,8 +97,8 @@ fn key(fact: &Fact) -> Option<Key> {
     Some((unit_id(&fact.leaf), month(fact.month), sector(fact).to_owned(), column(fact), distinct))
 }
 
-async fn insert_units(conn: &mut PgConnection, facts: &[Fact]) -> sqlx::Result<()> {
-    let leaves: BTreeMap<Uuid, _> = facts.iter().map(|fact| (unit_id(&fact.leaf), &fact.leaf)).collect();
+async fn insert_units(conn: &mut PgConnection, leaves: impl Iterator<Item = &LeafUnit>) -> sqlx::Result<()> {
+    let leaves: BTreeMap<Uuid, _> = leaves.map(|leaf| (unit_id(leaf), leaf)).collect();
     let ids: Vec<Uuid> = leaves.keys().copied().collect();
     let units: Vec<_> = leaves.values().map(|leaf| leaf.unit()).collect();
     let kinds: Vec<&str> = units.iter().map(|unit| unit.kind().code()).collect();
@@ -152,11 +197,12 @@ async fn insert_keys(conn: &mut PgConnection, facts: &[&Fact]) -> sqlx::Result<H
     Ok(rows.into_iter().map(|row| (row.unit_id, row.month, row.sector, row.col, row.distinct_key)).collect())
 }
 
-async fn add_to_cells(conn: &mut PgConnection, cells: BTreeMap<Cell, i64>) -> sqlx::Result<()> {
-    let units: Vec<Uuid> = cells.keys().map(|cell| unit_id(&cell.leaf)).collect();
-    let months: Vec<i32> = cells.keys().map(|cell| month(cell.month)).collect();
-    let sectors: Vec<&str> = cells.keys().map(|cell| cell.sector.map_or("", |sector| sector.code())).collect();
-    let columns: Vec<i16> = cells.keys().map(|cell| i16::from(cell.column.number())).collect();
+/// In the order of the places: two consumers that write at once lock in the same order.
+async fn add_to_cells(conn: &mut PgConnection, cells: BTreeMap<Place, i64>) -> sqlx::Result<()> {
+    let units: Vec<Uuid> = cells.keys().map(|place| place.0).collect();
+    let months: Vec<i32> = cells.keys().map(|place| place.1).collect();
+    let sectors: Vec<&str> = cells.keys().map(|place| place.2.as_str()).collect();
+    let columns: Vec<i16> = cells.keys().map(|place| place.3).collect();
     let values: Vec<i64> = cells.values().copied().collect();
     sqlx::query!(
         "INSERT INTO cell (unit_id, month, sector, col, value)

@@ -104,6 +104,10 @@ pub(crate) const EMERGENCY: By = By("county-department", "county:371302", "emerg
 pub(crate) const POLICE: By = By("county-department", "county:371302", "public-security");
 /// 兰山区安委会办公室.
 pub(crate) const OFFICE: By = By("county-office", "county:371302", "");
+impl By {
+    /// 市安委会办公室.
+    pub(crate) const CITY_OFFICE: Self = Self("city-office", "city:371300", "");
+}
 /// 市应急管理.
 pub(crate) const CITY_EMERGENCY: By = By("city-department", "city:371300", "emergency-management");
 /// A township agency of the township that another county administers than its code says.

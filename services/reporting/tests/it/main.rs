@@ -1,6 +1,7 @@
 //! The service against a real PostgreSQL and a real NATS: events come over the bus as dispatch and intake publish them, tables are read
 //! by gRPC with tokens.
 
+mod accountability;
 mod county_start;
 mod delivery;
 mod events;

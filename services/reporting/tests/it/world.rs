@@ -23,7 +23,7 @@ use dafei_messaging::{
     streams::{StreamSpec, ensure_streams},
 };
 use dafei_reporting::{
-    consumer::{DispatchFacts, IntakeEvents},
+    consumer::{DispatchFacts, IntakeEvents, SlaFacts},
     grpc::MonthlyTables,
     store,
 };
@@ -65,7 +65,7 @@ impl World {
         let db = TestDb::new(&start::migrators(&store::MIGRATOR)).await;
         let nats = TestNats::start().await;
         let js = nats.jetstream().await;
-        let specs: Vec<StreamSpec> = [Stream::Intake, Stream::Dispatch]
+        let specs: Vec<StreamSpec> = [Stream::Intake, Stream::Dispatch, Stream::Sla]
             .map(|stream| StreamSpec::new(stream.name(), stream.subjects().iter().copied()))
             .into();
         ensure_streams(&js, &specs).await.expect("the streams can be made");
@@ -89,7 +89,19 @@ impl World {
             Arc::new(DispatchFacts),
             DispatchFacts::config(),
         );
-        let consumers = vec![(Stream::Intake.name(), intake.handle()), (Stream::Dispatch.name(), dispatch.handle())];
+        let sla = ConsumerLoop::new(
+            db.pool.clone(),
+            js.clone(),
+            Arc::new(clock.clone()),
+            Arc::new(SlaFacts),
+            SlaFacts::config(),
+        );
+        let consumers = vec![
+            (Stream::Intake.name(), intake.handle()),
+            (Stream::Dispatch.name(), dispatch.handle()),
+            (Stream::Sla.name(), sla.handle()),
+        ];
+        tokio::spawn(sla.run(stop.clone()));
         tokio::spawn(intake.run(stop.clone()));
         tokio::spawn(dispatch.run(stop.clone()));
         let world = Self { db, clock, client, minter, js, consumers, stop, server, _nats: nats };
@@ -142,9 +154,9 @@ impl World {
         sqlx::query_scalar("SELECT count(*) FROM parked_event").fetch_one(&self.db.pool).await.expect("a count")
     }
 
-    /// Both publishers' relays say how far they are, as they do again and again.
+    /// The publishers' relays say how far they are, as they do again and again.
     pub(crate) async fn watermarks(&self) {
-        for service in ["intake", "dispatch"] {
+        for service in ["intake", "dispatch", "sla-monitor"] {
             let payload = format!("{{\"through\":\"{}\"}}", self.clock.now());
             let subject = format!("dafei.v1.watermark.{service}");
             let ack = self.js.publish(subject, payload.into()).await.expect("NATS takes it");

@@ -84,6 +84,7 @@ pub fn of_rule(rule: &Rule, rule_version: &str, calendar: &Calendar, start: Inst
         due: end.due,
         due_inclusive: rule.limit.is_inclusive(),
         first_reminder: end_of(rule.limit.doubled(), calendar, start).due,
+        provisional: end.provisional,
     };
     Deadline {
         inputs: Inputs {
@@ -103,6 +104,28 @@ pub fn of_rule(rule: &Rule, rule_version: &str, calendar: &Calendar, start: Inst
     }
 }
 
+impl Inputs {
+    /// The same deadline by another calendar. Nothing but the days differs: the limit stays that of its start.
+    #[must_use]
+    pub fn by(&self, calendar: &Calendar) -> Self {
+        let end = end_of(self.limit, calendar, self.start);
+        let timing = Timing {
+            warn_at: warn_at(self.warn, self.start, &end),
+            due: end.due,
+            first_reminder: end_of(self.limit.doubled(), calendar, self.start).due,
+            provisional: end.provisional,
+            ..self.timing
+        };
+        Self { days: end.days, timing, provisional: end.provisional, ..self.clone() }
+    }
+
+    /// Version of the calendar; empty for limits that need none.
+    #[must_use]
+    pub fn calendar_version(&self) -> &str {
+        self.days.as_ref().map_or("", |days| &days.calendar_version)
+    }
+}
+
 impl Deadline {
     /// Its instants.
     #[must_use]
@@ -113,7 +136,7 @@ impl Deadline {
     /// Version of the calendar; empty for limits that need none.
     #[must_use]
     pub fn calendar_version(&self) -> &str {
-        self.inputs.days.as_ref().map_or("", |days| &days.calendar_version)
+        self.inputs.calendar_version()
     }
 }
 

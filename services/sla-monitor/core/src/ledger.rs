@@ -15,18 +15,20 @@ use crate::{
     fact::{CaseFacts, Fact, FactKind, Tier, What},
     obligation::{End, EndKind, Notice, Obligation},
     rules::{Legs, Rule, Rules, post},
+    terms::Terms,
 };
 
-/// The obligations of a case, by their starts and clocks.
+/// The obligations of a case, by their starts and clocks: each by the rules in force at its start.
 #[must_use]
-pub fn obligations(facts: &CaseFacts, rules: &Rules, calendar: &Calendar) -> Vec<Obligation> {
-    let mut all: Vec<Obligation> = rules
-        .iter()
-        .flat_map(|rule| {
-            legs(rule, facts, calendar)
+pub fn obligations(facts: &CaseFacts, terms: &Terms, calendar: &Calendar) -> Vec<Obligation> {
+    let known: Vec<(&Fact, &Rules)> = facts.iter().map(|fact| (fact, terms.for_start(fact))).collect();
+    let mut all: Vec<Obligation> = Clock::ALL
+        .into_iter()
+        .flat_map(|clock| {
+            legs(clock, facts, &known, calendar)
                 .into_iter()
                 .zip(1_u32..)
-                .filter_map(|(leg, number)| obligation(rule, rules.version(), calendar, facts, &leg, number))
+                .filter_map(|(leg, number)| obligation(calendar, facts, &leg, number))
                 .collect::<Vec<_>>()
         })
         .collect();
@@ -39,6 +41,10 @@ struct Leg<'a> {
     /// What tells it apart within clock and case.
     key: String,
     start: &'a Fact,
+    /// The rules in force at the start.
+    rules: &'a Rules,
+    /// That of this clock.
+    rule: &'a Rule,
     /// No running of this clock began before it.
     is_first: bool,
     /// The start of the next running, which ends this one's reach.
@@ -51,37 +57,46 @@ struct Leg<'a> {
     moved: Option<&'a Fact>,
 }
 
-fn legs<'a>(rule: &Rule, facts: &'a CaseFacts, calendar: &Calendar) -> Vec<Leg<'a>> {
-    let starts: Vec<&Fact> =
-        facts.iter().filter(|fact| is_any(&rule.start, fact) && !comes_after_the_end(facts, fact)).collect();
-    match rule.legs {
+fn legs<'a>(clock: Clock, facts: &'a CaseFacts, known: &[(&'a Fact, &'a Rules)], calendar: &Calendar) -> Vec<Leg<'a>> {
+    let starts: Vec<(&Fact, &Rules)> = known
+        .iter()
+        .filter(|(fact, rules)| is_any(&rules.rule(clock).start, fact) && !comes_after_the_end(facts, fact))
+        .copied()
+        .collect();
+    // All versions tell the runnings of a clock apart in the same way.
+    let Some(kind) = starts.first().map(|(_, rules)| rules.rule(clock).legs) else { return Vec::new() };
+    match kind {
         Legs::Start => starts
             .iter()
             .enumerate()
-            .map(|(index, start)| Leg {
+            .map(|(index, (start, rules))| Leg {
                 key: format!("{}:{}", start.source.code(), start.sequence),
                 start,
+                rules,
+                rule: rules.rule(clock),
                 is_first: index == 0,
-                next: starts.get(index + 1).copied(),
+                next: starts.get(index + 1).map(|(next, _)| *next),
                 born: start.sequence,
                 extension: 0,
                 moved: None,
             })
             .collect(),
         Legs::Instruction => {
-            let mut first: BTreeMap<i64, (Uuid, &Fact)> = BTreeMap::new();
-            for start in starts {
+            let mut first: BTreeMap<i64, (Uuid, &Fact, &Rules)> = BTreeMap::new();
+            for (start, rules) in starts {
                 let Some(assignment) = start.what.assignment() else { continue };
-                if !rule.own_finding && was_found_by(facts, start, assignment.instruction) {
+                if !rules.rule(clock).own_finding && was_found_by(facts, start, assignment.instruction) {
                     continue;
                 }
-                if !first.values().any(|(known, _)| *known == assignment.instruction) {
-                    first.insert(start.sequence, (assignment.instruction, start));
+                if !first.values().any(|(known, ..)| *known == assignment.instruction) {
+                    first.insert(start.sequence, (assignment.instruction, start, rules));
                 }
             }
             let mut legs: Vec<Leg<'_>> = first
                 .into_values()
-                .flat_map(|(instruction, start)| of_instruction(rule, facts, calendar, instruction, start))
+                .flat_map(|(instruction, start, rules)| {
+                    of_instruction(clock, rules, facts, calendar, (instruction, start))
+                })
                 .collect();
             // Numbered in the order in which they came to be: what is numbered once keeps its number.
             legs.sort_by_key(|leg| leg.born);
@@ -102,15 +117,18 @@ fn was_found_by(facts: &CaseFacts, told: &Fact, instruction: Uuid) -> bool {
 /// The runnings of a clock for one instruction: one, and another for each extension that was asked before the limit then in force. The one
 /// that it ended falls away at the asking, so that a red light which came while the office thought is disproved.
 fn of_instruction<'a>(
-    rule: &Rule,
+    clock: Clock,
+    rules: &'a Rules,
     facts: &'a CaseFacts,
     calendar: &Calendar,
-    instruction: Uuid,
-    start: &'a Fact,
+    (instruction, start): (Uuid, &'a Fact),
 ) -> Vec<Leg<'a>> {
+    let rule = rules.rule(clock);
     let leg = |key: String, born: i64, extension| Leg {
         key,
         start,
+        rules,
+        rule,
         is_first: true,
         next: None,
         born,
@@ -148,16 +166,9 @@ fn is_any(kinds: &[FactKind], fact: &Fact) -> bool {
     kinds.iter().any(|kind| kind.is(&fact.what))
 }
 
-fn obligation(
-    rule: &Rule,
-    version: &str,
-    calendar: &Calendar,
-    facts: &CaseFacts,
-    leg: &Leg<'_>,
-    number: u32,
-) -> Option<Obligation> {
-    let case = facts.case();
-    let mut deadline = deadline::of_rule(&rule.extended(leg.extension), version, calendar, leg.start.at);
+fn obligation(calendar: &Calendar, facts: &CaseFacts, leg: &Leg<'_>, number: u32) -> Option<Obligation> {
+    let (case, rule) = (facts.case(), leg.rule);
+    let mut deadline = deadline::of_rule(&rule.extended(leg.extension), leg.rules.version(), calendar, leg.start.at);
     deadline.inputs.skewed = matches!(leg.start.what, What::SuspicionRecorded { skewed: true, .. });
     Some(Obligation {
         id: ids::derived(&["obligation", &case.to_string(), rule.clock.code(), &leg.key]),

@@ -2,13 +2,18 @@
 //! I/O, and time is an argument.
 //!
 //! - [`rules`]: the clocks as a checked data file.
+//! - [`terms`]: the rules of all times and counties.
+//! - [`calendar`]: what must hold of a calendar before it is put in force.
 //! - [`deadline`]: when a clock that started runs out, with the reason line by line.
 //! - [`fact`]: what happened to a case, as a set.
 //! - [`ledger`]: the obligations that follow from that set, whatever the order in which it came.
 //! - [`lights`]: what is to be announced of an obligation up to an instant.
+//! - [`accountability`]: who is charged with a breach or with conduct, is heard, decided on and may appeal (clauses E4, E5).
 //! - [`quiet`]: when people are not to be disturbed by it.
 //! - [`steady`]: how far a machine's clock is believed.
 
+pub mod accountability;
+pub mod calendar;
 pub mod clock;
 pub mod deadline;
 pub mod fact;
@@ -18,6 +23,7 @@ pub mod obligation;
 pub mod quiet;
 pub mod rules;
 pub mod steady;
+pub mod terms;
 
 pub use clock::Clock;
 pub use deadline::{Deadline, Inputs};
@@ -25,4 +31,5 @@ pub use fact::{CaseFacts, Fact, FactKind, Source, What};
 pub use ledger::obligations;
 pub use lights::{Announced, Announcement, Light, Timing};
 pub use obligation::{End, EndKind, Notice, Obligation};
-pub use rules::{Limit, Rule, Rules, RulesError};
+pub use rules::{CountyRules, Limit, Rule, Rules};
+pub use terms::Terms;

@@ -28,6 +28,14 @@ pub struct Timing {
     pub due_inclusive: bool,
     /// The first reminder: twice the limit after the start.
     pub first_reminder: Instant,
+    /// A day beyond the calendar's coverage was needed: the limit may be moved by the next calendar.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub provisional: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "what serde calls")]
+const fn is_false(flag: &bool) -> bool {
+    !*flag
 }
 
 impl Timing {
@@ -73,6 +81,8 @@ impl Timing {
 /// What was announced of an obligation so far.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Announced {
+    /// That the limit is provisional.
+    pub provisional: bool,
     /// The yellow light.
     pub warned: bool,
     /// The red light.
@@ -88,6 +98,8 @@ pub struct Announced {
 /// Something to announce.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Announcement {
+    /// The limit is provisional, from the start on.
+    Provisional,
     /// 黄灯.
     Warned,
     /// 红灯.
@@ -125,6 +137,7 @@ impl Announced {
     #[must_use]
     pub const fn with(mut self, light: &Light) -> Self {
         match light.what {
+            Announcement::Provisional => self.provisional = true,
             Announcement::Warned => self.warned = true,
             Announcement::Breached => self.breached = true,
             Announcement::Reminded { number } => self.reminders = number,
@@ -197,6 +210,9 @@ fn next_of_open(timing: &Timing, announced: &Announced, horizon: Instant) -> Opt
     }
     let red = timing.late_from();
     if !announced.breached {
+        if timing.provisional && !announced.provisional && horizon < red {
+            return Some(Light { at: timing.started_at, what: Announcement::Provisional });
+        }
         let yellow = !announced.warned && timing.warn_at < red && horizon < red;
         return Some(if yellow {
             Light { at: timing.warn_at, what: Announcement::Warned }

@@ -1,7 +1,12 @@
 //! The clocks as a versioned data file: limit, owners, and which facts start, stop and cancel each. The file is checked as a whole; one that
-//! has a hole or raises a limit of the document is refused.
+//! has a hole or raises a limit of the document is refused, with all that is wrong with it.
 
+mod check;
+mod county;
+mod no_disturb;
 mod parse;
+mod problem;
+pub(crate) mod reader;
 
 use dafei_kernel::{
     owner::Post,
@@ -14,9 +19,11 @@ use serde::{Deserialize, Serialize};
 use crate::{
     clock::Clock,
     fact::{Fact, FactKind, What},
+    quiet::Quiet,
 };
 
-pub use parse::RulesError;
+pub use county::CountyRules;
+pub use problem::{Flaw, Problem, Problems};
 
 /// The rules that are shipped.
 const BUILTIN: &str = include_str!("../../../../data/clocks/default.json");
@@ -129,6 +136,9 @@ pub struct Rule {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rules {
     version: String,
+    /// Where a clock does not name its own yellow light.
+    percent: u8,
+    no_disturb: Option<Quiet>,
     rules: Vec<Rule>,
 }
 
@@ -136,8 +146,8 @@ impl Rules {
     /// Reads and checks a rules file.
     ///
     /// # Errors
-    /// Names the line, the clock and what is wrong; nothing of the file is used then.
-    pub fn parse(text: &str) -> Result<Self, RulesError> {
+    /// All that is wrong, with line and clock; nothing of the file is used then.
+    pub fn parse(text: &str) -> Result<Self, Problems> {
         parse::parse(text)
     }
 
@@ -150,7 +160,13 @@ impl Rules {
         Self::parse(BUILTIN).expect("the shipped rules are tested")
     }
 
-    /// Their version, kept in every obligation.
+    /// The text of the rules that are shipped.
+    #[must_use]
+    pub const fn builtin_text() -> &'static str {
+        BUILTIN
+    }
+
+    /// Their version, kept in every obligation; of a county that has set something itself both versions, with a plus between.
     #[must_use]
     pub fn version(&self) -> &str {
         &self.version
@@ -163,6 +179,12 @@ impl Rules {
     #[must_use]
     pub fn rule(&self, clock: Clock) -> &Rule {
         self.rules.iter().find(|rule| rule.clock == clock).expect("a rules file without a clock is refused")
+    }
+
+    /// The hours in which people are not to be disturbed; the usual ones where the file names none.
+    #[must_use]
+    pub fn quiet(&self) -> Quiet {
+        self.no_disturb.unwrap_or(Quiet::DEFAULT)
     }
 
     /// All rules, in the order of the table.

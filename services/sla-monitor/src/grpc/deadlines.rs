@@ -1,12 +1,14 @@
 //! `DeadlineService`: previews for anyone with a token; obligations and their explanations for those whose region they lie in.
 
-use std::sync::Arc;
-
 use dafei_contracts::{
     convert,
     sla::v1::{self as pb, deadline_service_server::DeadlineService},
+    types::v1 as types,
 };
-use dafei_kernel::clock::SharedClock;
+use dafei_kernel::{
+    clock::SharedClock,
+    region::{Level, Region},
+};
 use dafei_runtime::{identity, status::Fault};
 use dafei_shell::{faults, roster::RosterView, scope};
 use dafei_sla_core::{Clock, deadline::deadline};
@@ -14,31 +16,47 @@ use sqlx::PgPool;
 use tonic::{Request, Response, Status};
 
 use super::{item, may_see};
-use crate::{ledger::Terms, store::read};
+use crate::{store::read, terms::TermsView};
 
 /// Serves deadlines.
 #[derive(Clone)]
 pub struct Deadlines {
     pool: PgPool,
     roster: RosterView,
-    terms: Arc<Terms>,
+    terms: TermsView,
     clock: SharedClock,
 }
 
 impl Deadlines {
     /// Computes by these terms, reads from `pool`.
     #[must_use]
-    pub const fn new(pool: PgPool, roster: RosterView, terms: Arc<Terms>, clock: SharedClock) -> Self {
+    pub const fn new(pool: PgPool, roster: RosterView, terms: TermsView, clock: SharedClock) -> Self {
         Self { pool, roster, terms, clock }
     }
 
-    fn preview(&self, request: &pb::PreviewDeadlineRequest) -> Result<pb::PreviewDeadlineResponse, Fault> {
+    /// The county of the region that is named, if one is.
+    fn county(&self, named: Option<&types::Region>) -> Result<Option<Region>, Fault> {
+        if named.is_none() {
+            return Ok(None);
+        }
+        let region = convert::region("region", named).map_err(faults::convert)?;
+        let path = self.roster.current().path(&region).ok_or_else(|| {
+            let detail = format!("{region} is not in the roster");
+            Fault::field("region", "UNKNOWN_REGION", detail, "没有这个行政区划")
+        })?;
+        Ok(path.at(Level::County).cloned())
+    }
+
+    async fn preview(&self, request: &pb::PreviewDeadlineRequest) -> Result<pb::PreviewDeadlineResponse, Fault> {
         if request.clock.is_empty() {
             return Err(faults::convert(convert::ConvertError::required("clock")));
         }
         let clock = clock(&request.clock)?;
         let start = convert::instant("start", request.start).map_err(faults::convert)?;
-        let found = deadline(&self.terms.rules, &self.terms.calendar, clock, start);
+        let county = self.county(request.region.as_ref())?;
+        let mut conn = self.pool.acquire().await.map_err(faults::database)?;
+        let in_force = self.terms.refresh(&mut conn).await.map_err(faults::database)?;
+        let found = deadline(in_force.rules.at(county.as_ref(), start), &in_force.calendar, clock, start);
         let timing = found.timing();
         Ok(pb::PreviewDeadlineResponse {
             warn_at: Some(timing.warn_at.into()),
@@ -65,7 +83,7 @@ impl DeadlineService for Deadlines {
         request: Request<pb::PreviewDeadlineRequest>,
     ) -> Result<Response<pb::PreviewDeadlineResponse>, Status> {
         identity::principal(&request)?;
-        Ok(Response::new(self.preview(request.get_ref())?))
+        Ok(Response::new(self.preview(request.get_ref()).await?))
     }
 
     async fn explain_deadline(

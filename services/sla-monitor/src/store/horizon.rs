@@ -65,10 +65,17 @@ impl Horizons {
     }
 }
 
-/// The least of the publishers' watermarks and of `now`, by what is waited for.
+/// The least of the publishers' watermarks and of `now`, by what is waited for. While a calendar moves open deadlines, nothing is told of what
+/// it has not looked at yet: a limit that it moves away must not be told to have passed. Of those with the same limit as the last one that it has
+/// looked at, some may be left.
 pub(crate) async fn read(executor: impl PgExecutor<'_>, now: Instant) -> sqlx::Result<Horizons> {
-    let rows =
-        sqlx::query!(r#"SELECT service, through AS "through: PgInstant" FROM watermark"#).fetch_all(executor).await?;
+    let rows = sqlx::query!(
+        r#"SELECT service AS "service!", through AS "through!: PgInstant" FROM watermark
+               UNION ALL SELECT '', after_due - interval '1 microsecond' FROM calendar_load WHERE state = 'moving'"#
+    )
+    .fetch_all(executor)
+    .await?;
+    let now = rows.iter().filter(|row| row.service.is_empty()).map(|row| row.through.0).fold(now, Instant::min);
     let through = |service: &&str| rows.iter().find(|row| row.service == *service).map(|row| row.through.0);
     Ok(Horizons(Needs::ALL.map(|needs| {
         let least: Option<Vec<Instant>> = needs.publishers().iter().map(through).collect();

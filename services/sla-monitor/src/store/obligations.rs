@@ -162,6 +162,8 @@ pub(crate) async fn update(conn: &mut PgConnection, changes: &[Change]) -> sqlx:
 /// What was announced of an obligation, and when something is to be announced next.
 pub(crate) struct Fired {
     pub(crate) id: Uuid,
+    /// It was told now that the limit is provisional; kept apart, since it is rare.
+    pub(crate) provisional: bool,
     pub(crate) warned_at: Option<Instant>,
     pub(crate) warned_told: Option<Instant>,
     pub(crate) breached: bool,

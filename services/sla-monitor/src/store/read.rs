@@ -164,3 +164,32 @@ pub(crate) async fn facts_of(pool: &PgPool, case: Uuid) -> sqlx::Result<CaseFact
     let found = super::facts::of_cases(&mut conn, &[case]).await?;
     Ok(found.into_iter().next().unwrap_or_else(|| CaseFacts::new(case)))
 }
+
+/// Figures of the obligations that run.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Counts {
+    /// Of which a light is still to come.
+    pub(crate) open: i64,
+    /// Whose limit is within the next hour.
+    pub(crate) due_next_hour: i64,
+    /// How long the oldest light that is due waits to be told, in seconds.
+    pub(crate) oldest_due_seconds: f64,
+}
+
+/// The figures at an instant; by the index of what is to be told alone.
+pub(crate) async fn counts(pool: &PgPool, now: Instant) -> sqlx::Result<Counts> {
+    sqlx::query_as!(
+        Counts,
+        r#"SELECT (SELECT count(*) FROM obligation WHERE next_fire_at IS NOT NULL) AS "open!",
+                  (SELECT count(*) FROM obligation
+                   WHERE needs IN ('cases', 'village', 'reporting') AND next_fire_at <= $1::timestamptz + interval '1 hour 1 second'
+                         AND NOT breached AND end_kind IS NULL
+                         AND due > $1 AND due <= $1::timestamptz + interval '1 hour') AS "due_next_hour!",
+                  coalesce(extract(epoch FROM $1 - (SELECT min(next_fire_at) FROM obligation
+                                                      WHERE needs IN ('cases', 'village', 'reporting') AND next_fire_at <= $1)), 0)::float8
+                      AS "oldest_due_seconds!""#,
+        PgInstant(now) as PgInstant
+    )
+    .fetch_one(pool)
+    .await
+}

@@ -2,7 +2,7 @@
 
 use dafei_kernel::owner::Owner;
 use dafei_messaging::pg::PgInstant;
-use dafei_sla_core::{Announced, End, EndKind, Timing};
+use dafei_sla_core::{Announced, End, EndKind, Inputs, Timing};
 use sqlx::types::Json;
 use uuid::Uuid;
 
@@ -37,6 +37,7 @@ pub(crate) struct Record {
     pub(crate) reminders: i32,
     pub(crate) end_announced: Option<String>,
     pub(crate) annulled: bool,
+    pub(crate) provisional_told: Option<PgInstant>,
     pub(crate) sequence: i64,
     pub(crate) chain_head: String,
 }
@@ -55,7 +56,7 @@ macro_rules! records {
                       warned_at AS "warned_at: dafei_messaging::pg::PgInstant",
                       warned_told AS "warned_told: dafei_messaging::pg::PgInstant",
                       breached_told AS "breached_told: dafei_messaging::pg::PgInstant", breached, reminders, end_announced, annulled,
-                      sequence, chain_head
+                      provisional_told AS "provisional_told: dafei_messaging::pg::PgInstant", sequence, chain_head
                FROM obligation "# + $tail $(+ $more)*,
             $($argument),*
         )
@@ -71,7 +72,18 @@ impl Record {
             due: self.due.0,
             due_inclusive: self.due_inclusive,
             first_reminder: self.first_reminder.0,
+            provisional: self.provisional,
         }
+    }
+
+    /// Puts another deadline in place of its own.
+    pub(crate) fn set_deadline(&mut self, inputs: &Inputs) {
+        let timing = &inputs.timing;
+        self.warn_at = PgInstant(timing.warn_at);
+        self.due = PgInstant(timing.due);
+        self.first_reminder = PgInstant(timing.first_reminder);
+        self.provisional = timing.provisional;
+        inputs.calendar_version().clone_into(&mut self.calendar_version);
     }
 
     pub(crate) fn end(&self) -> Option<End> {
@@ -81,6 +93,7 @@ impl Record {
 
     pub(crate) fn announced(&self) -> Announced {
         Announced {
+            provisional: self.provisional_told.is_some(),
             warned: self.warned_at.is_some(),
             breached: self.breached,
             reminders: u32::try_from(self.reminders).unwrap_or(0),

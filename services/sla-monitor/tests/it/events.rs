@@ -300,6 +300,58 @@ impl Case {
         self.tell("dispatch", when, None, event)
     }
 
+    /// An accident on the day before.
+    pub(crate) fn accident(self, when: &str, happened: &str) -> Self {
+        let accident = types::Accident {
+            happened_at: stamp(happened),
+            deaths: 1,
+            description: "爆炸".to_owned(),
+            ..Default::default()
+        };
+        let event = ev::AccidentRecorded {
+            case_id: self.case_id(),
+            tier: ev::Tier::Township.into(),
+            accident: Some(accident),
+            ..Default::default()
+        };
+        self.tell("dispatch", when, None, event)
+    }
+
+    pub(crate) fn accessory(self, when: &str, kind: types::AccessoryKind, name: &str) -> Self {
+        let accessory = types::Accessory { name: name.to_owned(), kind: kind.into(), note: "出租院落".to_owned() };
+        let event = ev::AccessoryRecorded {
+            case_id: self.case_id(),
+            tier: ev::Tier::Township.into(),
+            accessory: Some(accessory),
+            ..Default::default()
+        };
+        self.tell("dispatch", when, None, event)
+    }
+
+    /// What became of an order to cut off power.
+    pub(crate) fn cut_off(self, when: &str, outcome: types::ComplianceOutcome) -> Self {
+        let order = types::CutOff {
+            utility: types::Utility::Power.into(),
+            addressee: "供电所".to_owned(),
+            order_number: "7号".to_owned(),
+        };
+        let measure = types::Measure { kind: Some(types::measure::Kind::CutOff(order)), ..types::Measure::default() };
+        let compliance = types::Compliance {
+            measure_id: "m".to_owned(),
+            outcome: outcome.into(),
+            established_at: stamp(when),
+            note: String::new(),
+        };
+        let event = ev::ComplianceRecorded {
+            case_id: self.case_id(),
+            measure: Some(measure),
+            by: Some(wire_post("township-agency", TOWNSHIP, "emergency-management")),
+            compliance: Some(compliance),
+            ..Default::default()
+        };
+        self.tell("dispatch", when, None, event)
+    }
+
     pub(crate) fn closed(self, when: &str) -> Self {
         let event =
             ev::CaseClosed { meta: None, case_id: self.case_id(), tier: ev::Tier::County.into(), ..Default::default() };

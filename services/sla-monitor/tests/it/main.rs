@@ -2,12 +2,17 @@
 //! exercise's, and what is announced is read where it is written, by gRPC and from the stream.
 #![expect(clippy::unwrap_used, reason = "a test ends where it cannot go on")]
 
+mod accountability;
+mod accountability_lists;
+mod accountability_opened;
 mod announced;
+mod calendars;
 mod county_start;
 mod delivery;
 mod events;
 mod firing;
 mod process;
+mod rules;
 mod shown;
 mod simulation;
 mod turns;

@@ -130,9 +130,9 @@ async fn watermarks(js: &jetstream::Context, through: Instant) {
     }
 }
 
-async fn published(js: &jetstream::Context) -> u64 {
+async fn published(js: &jetstream::Context, subjects: &str) -> u64 {
     let stream = js.get_stream(Stream::Sla.name()).await.unwrap();
-    let mut subjects = stream.info_with_subjects("dafei.v1.sla.>").await.unwrap();
+    let mut subjects = stream.info_with_subjects(subjects).await.unwrap();
     let mut count = 0;
     while let Some(subject) = futures_next(&mut subjects).await {
         count += subject;
@@ -180,7 +180,12 @@ async fn the_process_fires_by_the_exercises_clock_and_a_restart_loses_and_double
             status.done_through == Some(red.into()) && status.outbox_pending == 0
         })
         .await;
-    eventually(SOON, "both lights are on the bus", || async { (published(&js).await == 2).then_some(()) }).await;
+    let lights = "dafei.v1.sla.>";
+    eventually(SOON, "both lights are on the bus", || async { (published(&js, lights).await == 2).then_some(()) })
+        .await;
+    // By itself the breach has opened an entry, and those charged are told.
+    let told = "dafei.v1.accountability.371302.opened";
+    eventually(SOON, "the notice is on the bus", || async { (published(&js, told).await == 1).then_some(()) }).await;
     process.terminate().await;
 }
 
@@ -215,7 +220,7 @@ async fn killed_at_any_step_of_firing_each_breach_is_told_once() {
         process
             .status(point, |status| status.done_through == Some(at(late).into()) && status.outbox_pending == 0)
             .await;
-        eventually(SOON, point, || async { (published(&js).await >= 3).then_some(()) }).await;
+        eventually(SOON, point, || async { (published(&js, "dafei.v1.sla.>").await >= 3).then_some(()) }).await;
         let stream = js.get_stream(Stream::Sla.name()).await.unwrap();
         let mut subjects = stream.info_with_subjects("dafei.v1.sla.>").await.unwrap();
         let mut told = Vec::new();

@@ -10,12 +10,17 @@ use dafei_contracts::{
     Event, Stream,
     events::v1::Obligation,
     sla::v1::{
-        ListBreachesRequest, ListObligationsRequest, ObligationItem, breach_service_client::BreachServiceClient,
-        breach_service_server::BreachServiceServer, deadline_service_client::DeadlineServiceClient,
-        deadline_service_server::DeadlineServiceServer,
+        ListBreachesRequest, ListObligationsRequest, ObligationItem,
+        accountability_service_client::AccountabilityServiceClient,
+        accountability_service_server::AccountabilityServiceServer, breach_service_client::BreachServiceClient,
+        breach_service_server::BreachServiceServer, calendar_service_client::CalendarServiceClient,
+        calendar_service_server::CalendarServiceServer, deadline_service_client::DeadlineServiceClient,
+        deadline_service_server::DeadlineServiceServer, rules_service_client::RulesServiceClient,
+        rules_service_server::RulesServiceServer,
     },
 };
 use dafei_kernel::{
+    agency::Agency,
     clock::{Clock as _, ControlledClock, SystemClock},
     owner::Owner,
     role::Role,
@@ -34,20 +39,27 @@ use dafei_runtime::{
     },
     paths::Paths,
 };
-use dafei_shell::{roster::RosterView, start, watch::Watches};
+use dafei_shell::{
+    roster::RosterView,
+    start,
+    timer::{Due as _, Round},
+    watch::Watches,
+};
 use dafei_sla_monitor::{
     MIGRATOR,
+    accountability::{EntryTimer, Ledger},
+    calendar::Calendars,
     consumers::CaseEvents,
     firing::Firing,
-    grpc::{Breaches, Deadlines},
-    ledger::Terms,
+    grpc::{Accountability, Breaches, Deadlines, RuleTexts},
+    terms::TermsView,
 };
 use dafei_testkit::{TestDb, TestNats, eventually};
 use jiff::SignedDuration;
 use tokio::net::TcpListener;
 use tokio_stream::wrappers::TcpListenerStream;
 use tokio_util::sync::CancellationToken;
-use tonic::{Request, Status, transport::Channel};
+use tonic::{Request, Status, service::Routes, transport::Channel};
 use uuid::Uuid;
 
 use crate::events::{self, Case, Told, at};
@@ -77,9 +89,13 @@ pub(crate) struct World {
     pub(crate) db: TestDb,
     pub(crate) clock: ControlledClock,
     pub(crate) firing: Firing,
+    pub(crate) ledger: Ledger,
+    pub(crate) calendars: Calendars,
     pub(crate) js: jetstream::Context,
     pub(crate) ending: CancellationToken,
     channel: Channel,
+    /// Another replica's.
+    other: Channel,
     minter: Minter,
     consumers: Vec<(Stream, ConsumerHandle)>,
     stop: CancellationToken,
@@ -108,13 +124,13 @@ impl World {
         let clock = ControlledClock::new(at(start));
         let shared = Arc::new(clock.clone());
         let roster = RosterView::load(&db.pool).await.unwrap();
-        let terms = Arc::new(Terms::builtin());
+        let terms = TermsView::open(&db.pool, clock.now()).await.unwrap();
         let (stop, ending) = (CancellationToken::new(), CancellationToken::new());
         let consuming = stop.child_token();
         let mut consumers = Vec::new();
         for (stream, handler) in [
-            (Stream::Intake, CaseEvents::intake(Arc::clone(&terms), roster.clone())),
-            (Stream::Dispatch, CaseEvents::dispatch(Arc::clone(&terms), roster.clone())),
+            (Stream::Intake, CaseEvents::intake(terms.clone(), roster.clone())),
+            (Stream::Dispatch, CaseEvents::dispatch(terms.clone(), roster.clone())),
         ] {
             let config = handler.config();
             let consumer = ConsumerLoop::new(db.pool.clone(), js.clone(), shared.clone(), Arc::new(handler), config);
@@ -130,12 +146,42 @@ impl World {
             filled(&mut conn, Stream::Sla.name()).await.unwrap()
         })
         .await;
-        let deadlines = Deadlines::new(db.pool.clone(), roster.clone(), terms, shared.clone());
-        let watches = Watches::new(js.clone(), Stream::Sla, "sla-monitor", 100, ending.clone());
-        let breaches = Breaches::new(db.pool.clone(), roster, shared.clone(), watches);
-        let channel = serve(deadlines, breaches, &minter, stop.clone()).await;
-        let firing = Firing::new(db.pool.clone(), shared);
-        let world = Self { db, clock, firing, js, ending, channel, minter, consumers, stop, consuming, _nats: nats };
+        let other_terms = TermsView::open(&db.pool, clock.now()).await.unwrap();
+        let calendars = Calendars::new(db.pool.clone(), shared.clone(), terms.clone());
+        let ledger = Ledger::new(db.pool.clone(), shared.clone(), roster.clone(), terms.clone());
+        let firing = Firing::new(db.pool.clone(), shared.clone()).ruled_by(terms.clone());
+        let replica = |terms: TermsView| {
+            let watches = Watches::new(js.clone(), Stream::Sla, "sla-monitor", 100, ending.clone());
+            let ledger_terms = terms.clone();
+            let texts = RuleTexts::new(db.pool.clone(), shared.clone(), roster.clone(), terms.clone());
+            let calendars = Calendars::new(db.pool.clone(), shared.clone(), terms.clone());
+            let deadlines = Deadlines::new(db.pool.clone(), roster.clone(), terms, shared.clone());
+            let breaches = Breaches::new(db.pool.clone(), roster.clone(), shared.clone(), watches);
+            let ledger = Ledger::new(db.pool.clone(), shared.clone(), roster.clone(), ledger_terms);
+            Routes::new(DeadlineServiceServer::new(deadlines))
+                .add_service(BreachServiceServer::new(breaches))
+                .add_service(RulesServiceServer::new(texts))
+                .add_service(CalendarServiceServer::new(calendars))
+                .add_service(AccountabilityServiceServer::new(Accountability::new(ledger)))
+        };
+        let channel = serve(replica(terms), &minter, stop.clone()).await;
+        let other = serve(replica(other_terms), &minter, stop.clone()).await;
+        let world = Self {
+            db,
+            clock,
+            firing,
+            ledger,
+            calendars,
+            js,
+            ending,
+            channel,
+            other,
+            minter,
+            consumers,
+            stop,
+            consuming,
+            _nats: nats,
+        };
         world.tell(&events::roster()).await;
         world
     }
@@ -274,12 +320,24 @@ impl World {
     }
 
     pub(crate) fn request_in<T>(&self, role: Role, region: &str, work_area: Option<&str>, message: T) -> Request<T> {
+        self.request_of(role, region, None, work_area, message)
+    }
+
+    /// A request of a post of an agency.
+    pub(crate) fn request_of<T>(
+        &self,
+        role: Role,
+        region: &str,
+        agency: Option<Agency>,
+        work_area: Option<&str>,
+        message: T,
+    ) -> Request<T> {
         let token = self.minter.sign(&TokenRequest {
             subject: format!("{role}@{region}"),
             name: None,
             role,
             region: region.parse().unwrap(),
-            agency: None,
+            agency,
             work_area: work_area.map(ToOwned::to_owned),
             issuer: ISSUER.to_owned(),
             audience: ISSUER.to_owned(),
@@ -292,6 +350,31 @@ impl World {
 
     pub(crate) fn deadlines(&self) -> DeadlineServiceClient<Channel> {
         DeadlineServiceClient::new(self.channel.clone())
+    }
+
+    pub(crate) fn accountability(&self) -> AccountabilityServiceClient<Channel> {
+        AccountabilityServiceClient::new(self.channel.clone())
+    }
+
+    /// Does what the ledger's timer would do by now.
+    pub(crate) async fn open_entries(&self) {
+        let timer = EntryTimer::new(self.ledger.clone());
+        while timer.next_due().await.unwrap().is_some_and(|next| next <= self.clock.now()) {
+            assert_eq!(timer.round(self.clock.now()).await.unwrap(), Round::More);
+        }
+    }
+
+    /// As another replica of the service answers.
+    pub(crate) fn other_deadlines(&self) -> DeadlineServiceClient<Channel> {
+        DeadlineServiceClient::new(self.other.clone())
+    }
+
+    pub(crate) fn rules(&self) -> RulesServiceClient<Channel> {
+        RulesServiceClient::new(self.channel.clone())
+    }
+
+    pub(crate) fn calendar(&self) -> CalendarServiceClient<Channel> {
+        CalendarServiceClient::new(self.channel.clone())
     }
 
     pub(crate) fn breaches(&self) -> BreachServiceClient<Channel> {
@@ -320,14 +403,13 @@ impl Drop for World {
     }
 }
 
-async fn serve(deadlines: Deadlines, breaches: Breaches, minter: &Minter, stop: CancellationToken) -> Channel {
+async fn serve(routes: Routes, minter: &Minter, stop: CancellationToken) -> Channel {
     let verifier = Verifier::from_jwks(&minter.jwks(), ISSUER, ISSUER).unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = format!("http://{}", listener.local_addr().unwrap());
     let serving = tonic::transport::Server::builder()
         .layer(AuthLayer::new(verifier, &Paths::none()))
-        .add_service(DeadlineServiceServer::new(deadlines))
-        .add_service(BreachServiceServer::new(breaches))
+        .add_routes(routes)
         .serve_with_incoming_shutdown(TcpListenerStream::new(listener), stop.cancelled_owned());
     tokio::spawn(async move { serving.await.unwrap() });
     Channel::from_shared(address).unwrap().connect_lazy()
@@ -342,6 +424,8 @@ pub(crate) fn obligation(event: &Event) -> &Obligation {
         Event::Settled(event) => &event.obligation,
         Event::Cancelled(event) => &event.obligation,
         Event::Annulled(event) => &event.obligation,
+        Event::Extended(event) => &event.obligation,
+        Event::Provisional(event) => &event.obligation,
         other => panic!("{other:?} is none of the SLA monitor's"),
     };
     obligation.as_ref().unwrap()

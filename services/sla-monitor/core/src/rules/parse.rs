@@ -1,251 +1,224 @@
-//! The rules file, as an office writes it, and what is checked of it.
+//! The city's rules file, as an office writes it. Goes on after a fault, so that all are told at once.
 
-use std::{collections::BTreeSet, fmt};
+use std::collections::BTreeSet;
 
 use dafei_kernel::region::Level;
-use serde::Deserialize;
+use serde_json::value::RawValue;
 
-use super::{Legs, Limit, OwnerRef, Rule, Rules, Warn};
+use super::{
+    Legs, OwnerRef, Rule, Rules, Warn, check, no_disturb,
+    problem::{Flaw, Problems},
+    reader::{Object, Reader},
+};
 use crate::{clock::Clock, fact::FactKind};
 
-/// A rules file that is refused as a whole.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub struct RulesError {
-    /// Line, from 1.
-    pub line: usize,
-    /// The clock, where the fault is in one.
-    pub clock: Option<String>,
-    /// Why.
-    pub reason: String,
+/// Longest version label, in characters.
+const LABEL: usize = 40;
+
+const KEYS: [&str; 7] = ["version", "source", "note", "warn_percent", "reminders", "no_disturb", "clocks"];
+const CLOCK_KEYS: [&str; 14] = [
+    "clock",
+    "name",
+    "clause",
+    "tier",
+    "limit",
+    "warn",
+    "local_default",
+    "direct",
+    "loop_owner",
+    "legs",
+    "own_finding",
+    "start",
+    "stop",
+    "cancel",
+];
+
+pub(super) fn parse(text: &str) -> Result<Rules, Problems> {
+    let mut reader = Reader::new(text);
+    let rules = reader.whole().and_then(|file| rules(&mut reader, &file));
+    reader.finish(rules)
 }
 
-impl fmt::Display for RulesError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "clock rules, line {}", self.line)?;
-        if let Some(clock) = &self.clock {
-            write!(f, ", clock {clock}")?;
-        }
-        write!(f, ": {}", self.reason)
+fn rules<'a>(reader: &mut Reader<'a>, file: &Object<'a>) -> Option<Rules> {
+    reader.only(file, &KEYS);
+    let version = version(reader, file);
+    let _: Option<String> = reader.required(file, "source");
+    let _: Option<String> = reader.optional(file, "note");
+    let percent: Option<u8> = reader.required(file, "warn_percent");
+    if let Some(fault) = percent.and_then(percent_fault) {
+        reader.fault(file.place("warn_percent"), Flaw::Warn, fault);
     }
+    let named: Option<String> = reader.required(file, "reminders");
+    reminders(reader, file, named);
+    let no_disturb = no_disturb::read(reader, file);
+    let entries: Option<Vec<&RawValue>> = reader.required(file, "clocks");
+    let sound = percent.filter(|percent| percent_fault(*percent).is_none());
+    let rules = clocks(reader, &entries?, sound.unwrap_or(75));
+    Some(Rules { version: version?, percent: percent?, no_disturb, rules })
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct File {
-    version: String,
-    #[serde(rename = "source")]
-    _source: String,
-    #[serde(default, rename = "note")]
-    _note: String,
-    warn_percent: u8,
-    reminders: String,
-    clocks: Vec<Entry>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Entry {
-    clock: String,
-    name: String,
-    clause: String,
-    tier: String,
-    limit: Limit,
-    warn: Option<Warn>,
-    local_default: bool,
-    direct: String,
-    loop_owner: String,
-    legs: String,
-    #[serde(default = "yes")]
-    own_finding: bool,
-    start: Vec<String>,
-    stop: Vec<String>,
-    cancel: Vec<String>,
-}
-
-const fn yes() -> bool {
-    true
-}
-
-/// The longest that the document allows; none where it says 立即 or 及时, or nothing.
-const fn documented(clock: Clock) -> Option<Limit> {
-    match clock {
-        Clock::V1 | Clock::V2 | Clock::K4 => Some(Limit::Hours(1)),
-        Clock::V3 => Some(Limit::Hours(2)),
-        Clock::T2 | Clock::K1 => Some(Limit::Hours(4)),
-        Clock::K2 => Some(Limit::Hours(12)),
-        Clock::K3 => Some(Limit::WorkingDays(5)),
-        Clock::V4 | Clock::T1 | Clock::T3 | Clock::P1 => None,
-    }
-}
-
-pub(super) fn parse(text: &str) -> Result<Rules, RulesError> {
-    let fault = |line: usize, clock: Option<&str>, reason: String| RulesError {
-        line,
-        clock: clock.map(ToOwned::to_owned),
-        reason,
+/// The version label: what every obligation keeps.
+pub(super) fn version<'a>(reader: &mut Reader<'a>, file: &Object<'a>) -> Option<String> {
+    let version: String = reader.required(file, "version")?;
+    let wrong = if version.is_empty() {
+        "version is empty"
+    } else if version.chars().count() > LABEL {
+        "version has more than 40 characters"
+    } else if version.chars().any(|sign| sign == '+' || sign.is_whitespace() || sign.is_control()) {
+        "version has a blank or a plus sign, which stands between the city's and a county's"
+    } else {
+        return Some(version);
     };
-    let file: File = serde_json::from_str(text).map_err(|error| fault(error.line().max(1), None, error.to_string()))?;
-    if file.version.trim().is_empty() {
-        return Err(fault(line_of(text, "version"), None, "version is empty".to_owned()));
+    reader.fault(file.place("version"), Flaw::Version, wrong);
+    None
+}
+
+pub(super) fn percent_fault(percent: u8) -> Option<&'static str> {
+    (!(1..=99).contains(&percent)).then_some("warn_percent is 1 to 99")
+}
+
+pub(super) fn reminders<'a>(reader: &mut Reader<'a>, file: &Object<'a>, named: Option<String>) {
+    if let Some(other) = named.filter(|name| name != "doubling-then-weekly") {
+        let detail = format!("{other:?} is no reminder rule");
+        reader.fault(file.place("reminders"), Flaw::UnknownReminders, detail);
     }
-    if !(1..=99).contains(&file.warn_percent) {
-        return Err(fault(line_of(text, "warn_percent"), None, "warn_percent is 1 to 99".to_owned()));
-    }
-    if file.reminders != "doubling-then-weekly" {
-        let reason = format!("{:?} is no reminder rule", file.reminders);
-        return Err(fault(line_of(text, "reminders"), None, reason));
-    }
+}
+
+fn clocks<'a>(reader: &mut Reader<'a>, entries: &[&'a RawValue], percent: u8) -> Vec<Rule> {
     let mut rules = Vec::with_capacity(Clock::ALL.len());
     let mut seen = BTreeSet::new();
-    for entry in &file.clocks {
-        let at = |reason: String| fault(line_of(text, &entry.clock), Some(&entry.clock), reason);
-        let rule = rule(entry, file.warn_percent).map_err(at)?;
-        if !seen.insert(rule.clock) {
-            return Err(at("stands twice".to_owned()));
+    for entry in entries {
+        let Some((clock, object)) = clock(reader, entry.get(), &mut seen) else { continue };
+        reader.only(&object, &CLOCK_KEYS);
+        if let Some(rule) = rule(reader, &object, clock, percent) {
+            for (flaw, detail) in check::rule(&rule) {
+                reader.fault(entry.get(), flaw, detail);
+            }
+            rules.push(rule);
         }
-        rules.push(rule);
     }
-    if let Some(missing) = Clock::ALL.into_iter().find(|clock| !seen.contains(clock)) {
-        return Err(fault(text.lines().count().max(1), Some(missing.code()), "is missing".to_owned()));
+    reader.clock = None;
+    for missing in Clock::ALL.into_iter().filter(|clock| !seen.contains(clock)) {
+        reader.fault_at_end(missing.code(), Flaw::MissingClock, "is missing");
     }
     rules.sort_by_key(|rule| rule.clock);
-    Ok(Rules { version: file.version, rules })
+    rules
 }
 
-/// The line on which a word first stands in quotes.
-fn line_of(text: &str, word: &str) -> usize {
-    let quoted = format!("\"{word}\"");
-    text.lines().position(|line| line.contains(&quoted)).map_or(1, |at| at + 1)
+/// The clock that an entry is of; none for an unknown one, or one that was read before.
+pub(super) fn clock<'a>(
+    reader: &mut Reader<'a>,
+    entry: &'a str,
+    seen: &mut BTreeSet<Clock>,
+) -> Option<(Clock, Object<'a>)> {
+    reader.clock = None;
+    let object = reader.object(entry)?;
+    let code: String = reader.required(&object, "clock")?;
+    // What is no code may be anything: only the beginning is told.
+    reader.clock = Some(code.chars().take(20).collect());
+    let Ok(clock) = code.parse::<Clock>() else {
+        reader.fault(
+            object.place("clock"),
+            Flaw::UnknownClock,
+            format!("{:?} is no clock", reader.clock.as_deref().unwrap_or_default()),
+        );
+        return None;
+    };
+    if !seen.insert(clock) {
+        reader.fault(object.place("clock"), Flaw::Twice, "stands twice");
+        return None;
+    }
+    Some((clock, object))
 }
 
-fn rule(entry: &Entry, percent: u8) -> Result<Rule, String> {
-    let clock: Clock = entry.clock.parse().map_err(|error| format!("{error}"))?;
-    let rule = Rule {
+fn rule<'a>(reader: &mut Reader<'a>, entry: &Object<'a>, clock: Clock, percent: u8) -> Option<Rule> {
+    // All is read before anything that is missing ends it: each fault is told.
+    let (name, clause) = (reader.required(entry, "name"), reader.required(entry, "clause"));
+    let tier = coded(reader, entry, "tier", Flaw::UnknownTier, tier);
+    let limit = reader.required(entry, "limit");
+    let warn = entry.get("warn").map(|warn| reader.value(warn.get()));
+    let local_default = reader.required(entry, "local_default");
+    let direct = coded(reader, entry, "direct", Flaw::UnknownOwner, owner);
+    let loop_owner = coded(reader, entry, "loop_owner", Flaw::UnknownOwner, owner);
+    let legs = coded(reader, entry, "legs", Flaw::Legs, legs);
+    let own_finding = entry.get("own_finding").map(|value| reader.value(value.get()));
+    let (start, stop, cancel) =
+        (kinds(reader, entry, "start"), kinds(reader, entry, "stop"), kinds(reader, entry, "cancel"));
+    Some(Rule {
         clock,
-        name: entry.name.clone(),
-        clause: entry.clause.clone(),
-        tier: tier(&entry.tier)?,
-        limit: entry.limit,
-        warn: entry.warn.unwrap_or(Warn::Percent(percent)),
-        local_default: entry.local_default,
-        direct: owner(&entry.direct)?,
-        loop_owner: owner(&entry.loop_owner)?,
-        legs: match entry.legs.as_str() {
-            "start" => Legs::Start,
-            "instruction" => Legs::Instruction,
-            other => return Err(format!("{other:?} is no way to tell runnings apart")),
-        },
-        own_finding: entry.own_finding,
-        start: kinds(&entry.start)?,
-        stop: kinds(&entry.stop)?,
-        cancel: kinds(&entry.cancel)?,
-    };
-    check_limit(&rule)?;
-    check_facts(&rule)?;
-    Ok(rule)
+        name: name?,
+        clause: clause?,
+        tier: tier?,
+        limit: limit?,
+        warn: warn.unwrap_or(Some(Warn::Percent(percent)))?,
+        local_default: local_default?,
+        direct: direct?,
+        loop_owner: loop_owner?,
+        legs: legs?,
+        own_finding: own_finding.unwrap_or(Some(true))?,
+        start: start?,
+        stop: stop?,
+        cancel: cancel?,
+    })
 }
 
-fn tier(code: &str) -> Result<Level, String> {
+/// The meaning of a code.
+fn coded<'a, T>(
+    reader: &mut Reader<'a>,
+    entry: &Object<'a>,
+    key: &str,
+    flaw: Flaw,
+    meaning: fn(&str) -> Option<T>,
+) -> Option<T> {
+    let code: String = reader.required(entry, key)?;
+    let found = meaning(&code);
+    if found.is_none() {
+        let what = match flaw {
+            Flaw::UnknownTier => "tier",
+            Flaw::UnknownOwner => "owner",
+            _ => "way to tell runnings apart",
+        };
+        reader.fault(entry.place(key), flaw, format!("{code:?} is no {what}"));
+    }
+    found
+}
+
+fn tier(code: &str) -> Option<Level> {
     match code {
-        "village" => Ok(Level::Village),
-        "township" => Ok(Level::Township),
-        "county" => Ok(Level::County),
-        other => Err(format!("{other:?} is no tier")),
+        "village" => Some(Level::Village),
+        "township" => Some(Level::Township),
+        "county" => Some(Level::County),
+        _ => None,
     }
 }
 
-fn owner(code: &str) -> Result<OwnerRef, String> {
+fn owner(code: &str) -> Option<OwnerRef> {
     match code {
-        "finder" => Ok(OwnerRef::Finder),
-        "village-secretary" => Ok(OwnerRef::VillageSecretary),
-        "township-centre" => Ok(OwnerRef::TownshipCentre),
-        "county-office" => Ok(OwnerRef::CountyOffice),
-        "assignee" => Ok(OwnerRef::Assignee),
-        other => Err(format!("{other:?} is no owner")),
+        "finder" => Some(OwnerRef::Finder),
+        "village-secretary" => Some(OwnerRef::VillageSecretary),
+        "township-centre" => Some(OwnerRef::TownshipCentre),
+        "county-office" => Some(OwnerRef::CountyOffice),
+        "assignee" => Some(OwnerRef::Assignee),
+        _ => None,
     }
 }
 
-fn kinds(codes: &[String]) -> Result<Vec<FactKind>, String> {
-    codes.iter().map(|code| FactKind::from_code(code).ok_or_else(|| format!("{code:?} is no fact"))).collect()
+fn legs(code: &str) -> Option<Legs> {
+    match code {
+        "start" => Some(Legs::Start),
+        "instruction" => Some(Legs::Instruction),
+        _ => None,
+    }
 }
 
-fn check_limit(rule: &Rule) -> Result<(), String> {
-    // Far above anything meant; keeps all sums in range.
-    if !(1..=10_000).contains(&rule.limit.amount()) {
-        return Err("the limit is 1 to 10000".to_owned());
-    }
-    match (rule.warn, rule.limit) {
-        (Warn::Percent(1..=99), _) => {}
-        (Warn::Percent(_), _) => return Err("warn.percent is 1 to 99".to_owned()),
-        (Warn::CountedDay(day), Limit::WorkingDays(days)) if day >= 1 && day < days => {}
-        (Warn::CountedDay(_), Limit::WorkingDays(_)) => {
-            return Err("warn.counted_day lies within the limit and before its last day".to_owned());
-        }
-        (Warn::CountedDay(_), _) => {
-            return Err("warn.counted_day is for limits in working days".to_owned());
+fn kinds<'a>(reader: &mut Reader<'a>, entry: &Object<'a>, key: &str) -> Option<Vec<FactKind>> {
+    let codes: Vec<String> = reader.required(entry, key)?;
+    let mut kinds = Vec::with_capacity(codes.len());
+    for code in &codes {
+        match FactKind::from_code(code) {
+            Some(kind) => kinds.push(kind),
+            None => reader.fault(entry.place(key), Flaw::UnknownFact, format!("{code:?} is no fact")),
         }
     }
-    match documented(rule.clock) {
-        None if rule.local_default => Ok(()),
-        None => Err("the document leaves this value open: local_default must be true".to_owned()),
-        Some(_) if rule.local_default => Err("the document sets this value: local_default must be false".to_owned()),
-        Some(most) if raises(rule.limit, most) => Err(format!("the limit is above the document's {}", most.name_zh())),
-        Some(_) => Ok(()),
-    }
-}
-
-/// Whether a limit is longer than the document's, or in another kind of days, which cannot be compared.
-fn raises(limit: Limit, most: Limit) -> bool {
-    match (minutes(limit), minutes(most)) {
-        (Some(limit), Some(most)) => limit > most,
-        (None, None) => {
-            std::mem::discriminant(&limit) != std::mem::discriminant(&most) || limit.amount() > most.amount()
-        }
-        (Some(_), None) | (None, Some(_)) => true,
-    }
-}
-
-fn minutes(limit: Limit) -> Option<u64> {
-    match limit {
-        Limit::Minutes(n) => Some(n.into()),
-        Limit::Hours(n) => Some(u64::from(n) * 60),
-        Limit::Days(_) | Limit::WorkingDays(_) => None,
-    }
-}
-
-fn check_facts(rule: &Rule) -> Result<(), String> {
-    if rule.start.is_empty() || rule.stop.is_empty() {
-        return Err("start and stop name at least one fact each".to_owned());
-    }
-    let mut seen = BTreeSet::new();
-    let all = rule.start.iter().chain(&rule.stop).chain(&rule.cancel);
-    for kind in all {
-        if !seen.insert(*kind) {
-            return Err(format!("{} stands twice in start, stop and cancel", kind.code()));
-        }
-    }
-    let by_instruction = |kind: &FactKind| {
-        matches!(
-            kind,
-            FactKind::TownshipInstructionDelivered
-                | FactKind::CountyInstructionDelivered
-                | FactKind::ResponseOwed
-                | FactKind::CityInstructionDelivered
-                | FactKind::CityResultSubmitted
-                | FactKind::ReworkOrdered
-                | FactKind::LeadResultSubmitted
-                | FactKind::TownshipResultSubmitted
-                | FactKind::CountyResultSubmitted
-                | FactKind::AuthorityDeclined
-                | FactKind::DepartmentResponded
-                | FactKind::AssignmentReturned
-                | FactKind::LeadAssignmentReturned
-        )
-    };
-    let needs_instruction =
-        rule.legs == Legs::Instruction || rule.direct == OwnerRef::Assignee || rule.loop_owner == OwnerRef::Assignee;
-    if needs_instruction && !rule.start.iter().all(by_instruction) {
-        return Err("it must start with a fact about an instruction".to_owned());
-    }
-    Ok(())
+    (kinds.len() == codes.len()).then_some(kinds)
 }

@@ -214,3 +214,16 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_limit_beyond_the_calendar_is_told_to_be_provisional_once_from_its_start() {
+    let start = instant("2026-12-28T10:00:00+08:00");
+    let timing = *deadline(rules(), calendar(), Clock::K3, start).timing();
+    assert!(timing.provisional, "the calendar ends with the year");
+    let day = |n: i64| start.checked_add(jiff::SignedDuration::from_hours(24 * n)).unwrap();
+    let found = walk(&timing, None, &[start, start, day(1)]);
+    assert_eq!(found, [Light { at: start, what: Announcement::Provisional }]);
+    let late: Vec<_> = walk(&timing, None, &[timing.due]).iter().map(|light| light.what).collect();
+    assert_eq!(late, [Announcement::Breached], "nobody needs to be told any more");
+    assert_eq!(next_fire(&timing, None, &Announced::default()), Some(start));
+}

@@ -1,6 +1,7 @@
 //! The rules of the SLA monitor against fixed instants, told stories and random ones.
 #![expect(clippy::unwrap_used, reason = "a test ends where it cannot go on")]
 
+mod accountability;
 mod check;
 mod deadlines;
 mod instants;
@@ -9,4 +10,5 @@ mod lights;
 mod oracle;
 mod rules;
 mod support;
+mod terms;
 mod turns;

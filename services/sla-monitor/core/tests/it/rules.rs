@@ -1,12 +1,18 @@
 //! The rules file: what is refused, and where the fault is said to be.
 
-use dafei_sla_core::{Rules, RulesError};
+use dafei_sla_core::{
+    Clock, CountyRules, Limit, Rules,
+    rules::{Problem, Problems, Warn},
+};
+
+use crate::support::instant;
 
 const SHIPPED: &str = include_str!("../../../../../data/clocks/default.json");
 
-fn changed(from: &str, to: &str) -> RulesError {
+fn changed(from: &str, to: &str) -> Problem {
     assert!(SHIPPED.contains(from), "{from}");
-    Rules::parse(&SHIPPED.replacen(from, to, 1)).expect_err("refused")
+    let problems = Rules::parse(&SHIPPED.replacen(from, to, 1)).expect_err("refused").0;
+    problems.first().cloned().unwrap()
 }
 
 #[test]
@@ -20,10 +26,10 @@ fn a_limit_above_the_documents_is_refused_with_its_line() {
     let error = changed(r#"{ "working_days": 5 }"#, r#"{ "working_days": 6 }"#);
     assert_eq!(error.clock.as_deref(), Some("K3"));
     assert!(SHIPPED.lines().nth(error.line - 1).unwrap().contains("\"K3\""), "line {}", error.line);
-    assert!(error.reason.contains("above the document's"), "{error}");
+    assert!(error.detail.contains("above the document's"), "{error:?}");
     // Natural days cannot be compared with working days, so they are no way around it.
     assert!(
-        changed(r#"{ "working_days": 5 }, "warn": { "counted_day": 4 }"#, r#"{ "days": 5 }"#).reason.contains("above")
+        changed(r#"{ "working_days": 5 }, "warn": { "counted_day": 4 }"#, r#"{ "days": 5 }"#).detail.contains("above")
     );
 }
 
@@ -36,24 +42,127 @@ fn a_shorter_limit_is_taken() {
 fn holes_overlaps_and_unknown_words_are_refused() {
     let entry_end = SHIPPED.find("{ \"clock\": \"P1\"").unwrap();
     let without_p1 = format!("{}] }}", SHIPPED[..entry_end].trim_end().trim_end_matches(','));
-    assert_eq!(Rules::parse(&without_p1).expect_err("a hole").clock.as_deref(), Some("P1"));
-    assert!(changed("\"clock\": \"V2\"", "\"clock\": \"V1\"").reason.contains("twice"));
-    assert!(changed("\"fed-back\"", "\"fed-up\"").reason.contains("no fact"));
-    assert!(changed("\"clock\": \"V2\"", "\"clock\": \"V9\"").reason.contains("no clock"));
-    assert!(changed("\"direct\": \"finder\"", "\"direct\": \"mayor\"").reason.contains("no owner"));
-    assert!(changed("\"tier\": \"village\"", "\"tier\": \"street\"").reason.contains("no tier"));
-    assert!(changed("\"warn_percent\": 75", "\"warn_percent\": 100").reason.contains("1 to 99"));
-    assert!(changed("\"counted_day\": 4", "\"counted_day\": 5").reason.contains("before its last day"));
-    assert!(changed("\"hours\": 1 }", "\"hours\": 0 }").reason.contains("1 to 10000"));
-    assert!(changed("\"stop\": [\"revisit-recorded\"]", "\"stop\": []").reason.contains("at least one"));
-    assert!(changed("\"doubling-then-weekly\"", "\"never\"").reason.contains("no reminder rule"));
+    assert_eq!(Rules::parse(&without_p1).expect_err("a hole").0[0].clock.as_deref(), Some("P1"));
+    assert!(changed("\"clock\": \"V2\"", "\"clock\": \"V1\"").detail.contains("twice"));
+    assert!(changed("\"fed-back\"", "\"fed-up\"").detail.contains("no fact"));
+    assert!(changed("\"clock\": \"V2\"", "\"clock\": \"V9\"").detail.contains("no clock"));
+    assert!(changed("\"direct\": \"finder\"", "\"direct\": \"mayor\"").detail.contains("no owner"));
+    assert!(changed("\"tier\": \"village\"", "\"tier\": \"street\"").detail.contains("no tier"));
+    assert!(changed("\"warn_percent\": 75", "\"warn_percent\": 100").detail.contains("1 to 99"));
+    assert!(changed("\"counted_day\": 4", "\"counted_day\": 5").detail.contains("before its last day"));
+    assert!(changed("\"hours\": 1 }", "\"hours\": 0 }").detail.contains("1 to 10000"));
+    assert!(changed("\"stop\": [\"revisit-recorded\"]", "\"stop\": []").detail.contains("at least one"));
+    assert!(changed("\"doubling-then-weekly\"", "\"never\"").detail.contains("no reminder rule"));
     let flags = changed("\"hours\": 1 }, \"local_default\": false", "\"hours\": 1 }, \"local_default\": true");
-    assert!(flags.reason.contains("local_default must be false"), "{flags}");
+    assert!(flags.detail.contains("local_default must be false"), "{flags:?}");
 }
 
 #[test]
 fn what_is_no_json_is_refused_with_its_line() {
-    let error = Rules::parse("{\n  \"version\": ,\n}").expect_err("refused");
-    assert_eq!(error.line, 2);
-    assert!(changed("\"source\"", "\"sauce\"").reason.contains("sauce"));
+    let problems = Rules::parse("{\n  \"version\": ,\n}").expect_err("refused").0;
+    assert_eq!((problems.len(), problems[0].line), (1, 2));
+}
+
+/// The problems of a text as `line clock reason`, a dash where no clock is concerned.
+fn told(problems: Problems) -> Vec<String> {
+    let line = |problem: Problem| {
+        format!("{} {} {}", problem.line, problem.clock.unwrap_or_else(|| "-".to_owned()), problem.flaw.code())
+    };
+    problems.0.into_iter().map(line).collect()
+}
+
+#[test]
+fn each_fault_is_told_with_its_line_its_clock_and_its_reason() {
+    // What is put in the place of what, and what is told of it.
+    let table = [
+        (r#""source""#, r#""sauce""#, vec!["1 - MISSING_KEY", "3 - UNKNOWN_KEY"]),
+        (r#""version": "linyi-2020-17.2""#, r#""version": """#, vec!["2 - WRONG_VERSION"]),
+        (r#""version": "linyi-2020-17.2""#, r#""version": "a+b""#, vec!["2 - WRONG_VERSION"]),
+        (r#""warn_percent": 75"#, r#""warn_percent": "75""#, vec!["5 - MALFORMED"]),
+        (r#""warn_percent": 75"#, r#""warn_percent": 0"#, vec!["5 - WRONG_WARN"]),
+        (r#""warn_percent": 75"#, r#""warn_percent": 75, "warn_percent": 70"#, vec!["5 - TWICE"]),
+        (r#""doubling-then-weekly""#, r#""never""#, vec!["6 - UNKNOWN_REMINDERS"]),
+        (r#""clock": "V2""#, r#""clock": "V1""#, vec!["11 V1 TWICE", "44 V2 MISSING_CLOCK"]),
+        (r#""clock": "V2""#, r#""clock": "V9""#, vec!["11 V9 UNKNOWN_CLOCK", "44 V2 MISSING_CLOCK"]),
+        (r#""clause": "C3", "tier": "village""#, r#""clause": "C3", "tier": "street""#, vec!["11 V2 UNKNOWN_TIER"]),
+        (r#""direct": "finder""#, r#""direct": "mayor", "colour": 1"#, vec!["9 V1 UNKNOWN_KEY", "9 V1 UNKNOWN_OWNER"]),
+        (r#"{ "hours": 2 }"#, r#"{ "hours": 3 }"#, vec!["14 V3 LIMIT_ABOVE_DOCUMENT"]),
+        (r#"{ "hours": 2 }"#, r#"{ "working_days": 1 }"#, vec!["14 V3 LIMIT_ABOVE_DOCUMENT"]),
+        (r#"{ "hours": 2 }"#, r#"{ "hours": 0 }"#, vec!["14 V3 LIMIT_OUT_OF_RANGE"]),
+        (r#"{ "hours": 2 }"#, r#"{ "fortnights": 2 }"#, vec!["15 V3 MALFORMED"]),
+        (r#"["revisit-recorded"]"#, r#"[]"#, vec!["17 V4 NO_FACT"]),
+        (r#"["fed-back"]"#, r#"["fed-up"]"#, vec!["40 K4 UNKNOWN_FACT"]),
+        (r#""counted_day": 4"#, r#""counted_day": 5"#, vec!["37 K3 WRONG_WARN"]),
+    ];
+    for (from, to, expected) in table {
+        assert!(SHIPPED.contains(from), "{from}");
+        let found = told(Rules::parse(&SHIPPED.replacen(from, to, 1)).expect_err("refused"));
+        assert_eq!(found, expected, "{from} is {to}");
+    }
+}
+
+#[test]
+fn a_start_that_does_not_tell_its_owner_is_a_hole_and_runnings_are_told_apart_as_ever() {
+    let of_village = SHIPPED.replacen(r#"["persuasion-heeded"]"#, r#"["escalated"]"#, 1);
+    let found = told(Rules::parse(&of_village).expect_err("the county does not name the village"));
+    assert_eq!(found, ["17 V4 NO_OWNER", "17 V4 NO_OWNER"]);
+    let legs = SHIPPED.replacen(r#""legs": "start""#, r#""legs": "instruction""#, 1);
+    assert!(told(Rules::parse(&legs).expect_err("refused")).contains(&"8 V1 WRONG_LEGS".to_owned()));
+}
+
+#[test]
+fn a_county_sets_local_defaults_and_shorter_limits_and_nothing_else() {
+    let text =
+        |clocks: &str| format!("{{\n\"version\": \"371302-1\",\n\"source\": \"兰山区\",\n\"clocks\": [\n{clocks}\n]}}");
+    let table = [
+        (r#"{ "clock": "K3", "limit": { "working_days": 6 } }"#, vec!["5 K3 LIMIT_ABOVE_DOCUMENT"]),
+        (r#"{ "clock": "K3", "limit": { "days": 3 } }"#, vec!["5 K3 LIMIT_ABOVE_DOCUMENT"]),
+        (r#"{ "clock": "T1" }"#, vec!["5 T1 MISSING_KEY"]),
+        (r#"{ "clock": "T1", "limit": { "minutes": 20 }, "direct": "county-office" }"#, vec!["5 T1 NOT_LOCAL"]),
+        (r#"{ "clock": "T1", "limit": { "minutes": 20 }, "local_default": false }"#, vec!["5 T1 NOT_LOCAL"]),
+        (r#"{ "clock": "T1", "limit": { "minutes": 20 }, "colour": 1 }"#, vec!["5 T1 UNKNOWN_KEY"]),
+        (r#"{ "clock": "T9", "limit": { "minutes": 20 } }"#, vec!["5 T9 UNKNOWN_CLOCK"]),
+        (r#"{ "clock": "P1", "limit": { "working_days": 3 }, "warn": { "counted_day": 3 } }"#, vec!["5 P1 WRONG_WARN"]),
+        (r#"{ "clock": "P1", "warn": { "counted_day": 1 } }"#, vec!["5 P1 WRONG_WARN"]),
+        (r#"{ "clock": "P1", "warn": { "percent": 100 } }"#, vec!["5 P1 WRONG_WARN"]),
+        (
+            "{ \"clock\": \"T1\", \"limit\": { \"minutes\": 20 } },\n{ \"clock\": \"T1\", \"limit\": { \"minutes\": 10 } }",
+            vec!["6 T1 TWICE"],
+        ),
+    ];
+    for (clocks, expected) in table {
+        assert_eq!(told(CountyRules::parse(&text(clocks)).expect_err("refused")), expected, "{clocks}");
+    }
+    let own = r#"{ "clock": "T1", "limit": { "minutes": 20 } }, { "clock": "K3", "limit": { "working_days": 4 } }"#;
+    let rules = CountyRules::parse(&text(own)).unwrap().over(&Rules::builtin());
+    assert_eq!(rules.version(), "linyi-2020-17.2+371302-1");
+    assert_eq!(rules.rule(Clock::T1).limit, Limit::Minutes(20));
+    let result = rules.rule(Clock::K3);
+    assert_eq!(
+        (result.limit, result.warn),
+        (Limit::WorkingDays(4), Warn::CountedDay(3)),
+        "three quarters, in whole days"
+    );
+    assert_eq!(rules.rule(Clock::T3), Rules::builtin().rule(Clock::T3));
+}
+
+#[test]
+fn what_the_city_has_shortened_further_stays_shorter() {
+    let city = SHIPPED.replacen(r#"{ "hours": 12 }"#, r#"{ "hours": 6 }"#, 1);
+    let own = r#"{ "version": "1", "source": "", "clocks": [{ "clock": "K2", "limit": { "hours": 8 } }] }"#;
+    let rules = CountyRules::parse(own).unwrap().over(&Rules::parse(&city).unwrap());
+    assert_eq!(rules.rule(Clock::K2).limit, Limit::Hours(6));
+}
+
+#[test]
+fn a_county_has_its_own_hours_without_disturbance() {
+    let text = r#"{ "version": "1", "source": "", "no_disturb": { "from": "21:00", "until": "07:00" }, "clocks": [] }"#;
+    let hours = CountyRules::parse(text).unwrap().over(&Rules::builtin()).quiet();
+    let morning = instant("2026-11-24T07:00:00+08:00");
+    assert_eq!(hours.end_after(instant("2026-11-23T21:00:00+08:00")), Some(morning));
+    assert_eq!(hours.end_after(instant("2026-11-24T06:59:59+08:00")), Some(morning));
+    assert_eq!(hours.end_after(morning), None);
+    assert_eq!(hours.end_after(instant("2026-11-23T20:59:59+08:00")), None);
+    let wrong = CountyRules::parse(&text.replace("07:00", "7"));
+    assert_eq!(told(wrong.expect_err("refused")), ["1 - WRONG_HOURS"]);
 }

@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use dafei_kernel::{owner::Post, sector::Sector, time::Instant, workdays::Calendar};
 use dafei_sla_core::{
-    CaseFacts, Clock, Fact, Obligation, Rules, Source, What,
+    CaseFacts, Clock, Fact, Obligation, Rules, Source, Terms, What,
     fact::{Assignment, Tier},
     obligations,
 };
@@ -18,6 +18,12 @@ pub(crate) const MORNING: &str = "2026-11-23T08:00:00+08:00";
 pub(crate) fn rules() -> &'static Rules {
     static RULES: LazyLock<Rules> = LazyLock::new(Rules::builtin);
     &RULES
+}
+
+/// The shipped rules, always and everywhere.
+pub(crate) fn terms() -> &'static Terms {
+    static TERMS: LazyLock<Terms> = LazyLock::new(Terms::builtin);
+    &TERMS
 }
 
 /// The shipped calendar, read once.
@@ -155,7 +161,7 @@ pub(crate) fn ledger(facts: &[Fact]) -> Vec<Obligation> {
     for fact in facts {
         case.add(fact.clone());
     }
-    obligations(&case, rules(), calendar())
+    obligations(&case, terms(), calendar())
 }
 
 /// The runnings of one clock, in their order.

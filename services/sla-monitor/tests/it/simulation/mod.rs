@@ -11,10 +11,13 @@
 //! `SIMULATION_SEED` (1), `SIMULATION_DAYS` (364) and `SIMULATION_COUNTIES` (12) set what runs there; the same three values give the same
 //! stories and the same troubles. What is not the same is how the tasks of one step interleave.
 
+mod above;
 mod check;
 mod city;
+mod days;
 mod model;
 mod run;
+mod story;
 mod tell;
 mod trouble;
 

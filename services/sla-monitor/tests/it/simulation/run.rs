@@ -9,7 +9,7 @@ use dafei_shell::roster::RosterView;
 use dafei_sla_monitor::{
     consumers::{self, CaseEvents},
     firing::Firing,
-    ledger::Terms,
+    terms::TermsView,
 };
 use dafei_testkit::eventually;
 use tokio::task::JoinHandle;
@@ -18,7 +18,8 @@ use tokio_util::sync::CancellationToken;
 use super::{
     DAY, Dice, HOUR, Micros, Plan, SECOND, check,
     city::{self, Place, Story},
-    model::{self, Workdays},
+    days::{self, Workdays},
+    story,
     tell::{self, instant},
     trouble::Publisher,
 };
@@ -36,7 +37,7 @@ const CASES_A_DAY: u128 = 1;
 pub(crate) async fn run(plan: Plan) -> Result<String, String> {
     let begun = std::time::Instant::now();
     let mut dice = Dice::new(plan.seed);
-    let start = model::start_of("2026-01-01") + dice.below(366 - i64::from(plan.days)) * DAY;
+    let start = days::start_of("2026-01-01") + dice.below(366 - i64::from(plan.days)) * DAY;
     let end = start + i64::from(plan.days) * DAY;
     let places = places(&mut dice, plan, start);
     let stories = stories(&mut dice, plan, &places, start, end);
@@ -79,7 +80,7 @@ fn stories(dice: &mut Dice, plan: Plan, places: &[Place], start: Micros, end: Mi
     for number in 1..=cases {
         let begin = start + SECOND + dice.seconds_below(end - start);
         let place = dice.index(places.len());
-        let mut story = city::story(dice, &workdays, &places[place], number, begin);
+        let mut story = story::story(dice, &workdays, &places[place], number, begin);
         story.acts.retain(|act| act.told < end);
         stories.push(story);
     }
@@ -90,7 +91,7 @@ fn stories(dice: &mut Dice, plan: Plan, places: &[Place], start: Micros, end: Mi
 struct Monitor {
     world: World,
     replicas: [Firing; 2],
-    terms: Arc<Terms>,
+    terms: TermsView,
     roster: RosterView,
     consumers: Vec<(Stream, ConsumerHandle, JoinHandle<()>)>,
     stop: CancellationToken,
@@ -103,12 +104,16 @@ impl Monitor {
     async fn start(places: &[Place], start: Micros) -> Self {
         let world = World::without_firing(&instant(start).to_string()).await;
         world.consuming.cancel();
-        let replicas = [world.firing.clone(), Firing::new(world.db.pool.clone(), Arc::new(world.clock.clone()))];
+        let terms = TermsView::open(&world.db.pool, instant(start)).await.unwrap();
+        let replicas = [
+            world.firing.clone(),
+            Firing::new(world.db.pool.clone(), Arc::new(world.clock.clone())).ruled_by(terms.clone()),
+        ];
         let roster = RosterView::load(&world.db.pool).await.unwrap();
         let mut monitor = Self {
             world,
             replicas,
-            terms: Arc::new(Terms::builtin()),
+            terms,
             roster,
             consumers: Vec::new(),
             stop: CancellationToken::new(),
@@ -124,8 +129,8 @@ impl Monitor {
     fn up(&mut self) {
         self.stop = CancellationToken::new();
         for (stream, handler) in [
-            (Stream::Intake, CaseEvents::intake(Arc::clone(&self.terms), self.roster.clone())),
-            (Stream::Dispatch, CaseEvents::dispatch(Arc::clone(&self.terms), self.roster.clone())),
+            (Stream::Intake, CaseEvents::intake(self.terms.clone(), self.roster.clone())),
+            (Stream::Dispatch, CaseEvents::dispatch(self.terms.clone(), self.roster.clone())),
         ] {
             let (config, clock) = (handler.config(), Arc::new(self.world.clock.clone()));
             let world = &self.world;

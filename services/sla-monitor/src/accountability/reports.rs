@@ -1,0 +1,143 @@
+//! What cases record of people: accessories, orders that were defied, accidents (clauses E4, E5). The consumer notes it; the timer opens entries.
+
+use dafei_contracts::{
+    Event,
+    convert::{self, ConvertError, Field},
+    events::v1 as pb,
+    types::v1 as types,
+};
+use dafei_kernel::{ids, region::RegionPath, roster::RosterIndex, sector::Sector, time::Instant};
+use dafei_messaging::consumer::Delivered;
+use dafei_sla_core::accountability::{Basis, Charge, Conduct, Draft};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::work::accident_owners;
+use crate::facts::FactError;
+
+/// Types of the events that report; others need not be parsed.
+const REPORTING: [&str; 3] =
+    ["dafei.events.v1.AccessoryRecorded", "dafei.events.v1.ComplianceRecorded", "dafei.events.v1.AccidentRecorded"];
+
+/// What a case recorded.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Report {
+    /// The event that told it.
+    pub(crate) event: Uuid,
+    pub(crate) case_id: Uuid,
+    /// Regions from the city down to where the case is.
+    pub(crate) path: RegionPath,
+    pub(crate) recorded_at: Instant,
+    pub(crate) what: What,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "report", rename_all = "kebab-case")]
+pub(crate) enum What {
+    /// Somebody outside the roster.
+    Conduct { kind: Conduct, name: String, text: String, happened_at: Instant },
+    /// An accident or a major impact.
+    Accident { text: String, happened_at: Instant },
+}
+
+/// What an event reports; none when it charges nobody.
+///
+/// # Errors
+/// When the event lacks what an entry needs.
+pub(crate) fn of_event(delivered: &Delivered) -> Result<Option<Report>, FactError> {
+    if !REPORTING.contains(&delivered.event_type.as_str()) {
+        return Ok(None);
+    }
+    let Some(event) = Event::from_json(&delivered.event_type, &delivered.payload)? else { return Ok(None) };
+    let received_at = convert::instant("meta.received_at", event.meta().required("meta")?.received_at)?;
+    let (case, what) = match &event {
+        Event::AccessoryRecorded(event) => (&event.case_id, Some(accessory(event, received_at)?)),
+        Event::ComplianceRecorded(event) => (&event.case_id, defied(event)?),
+        Event::AccidentRecorded(event) => (&event.case_id, Some(accident(event)?)),
+        _ => return Ok(None),
+    };
+    let Some(what) = what else { return Ok(None) };
+    Ok(Some(Report {
+        event: delivered.event_id,
+        case_id: convert::uuid("case_id", case)?,
+        path: event.region_path()?,
+        recorded_at: received_at,
+        what,
+    }))
+}
+
+fn accessory(event: &pb::AccessoryRecorded, at: Instant) -> Result<What, ConvertError> {
+    let accessory = convert::accessory(event.accessory.as_ref().required("accessory")?)
+        .map_err(|error| error.under("accessory"))?;
+    let kind = match accessory.kind {
+        dafei_kernel::conduct::AccessoryKind::Concealed => Conduct::Concealed,
+        _ => Conduct::Support,
+    };
+    Ok(What::Conduct { kind, name: accessory.name, text: accessory.note, happened_at: at })
+}
+
+/// An order to cut off water or power that its addressee refused or carried out for show.
+fn defied(event: &pb::ComplianceRecorded) -> Result<Option<What>, ConvertError> {
+    let wire = event.compliance.as_ref().required("compliance")?;
+    let Some(types::measure::Kind::CutOff(order)) = event.measure.as_ref().and_then(|measure| measure.kind.as_ref())
+    else {
+        return Ok(None);
+    };
+    let how = match wire.outcome() {
+        types::ComplianceOutcome::Refused => "拒不履行",
+        types::ComplianceOutcome::Perfunctory => "敷衍应付",
+        types::ComplianceOutcome::Complied | types::ComplianceOutcome::Unspecified => return Ok(None),
+    };
+    let what = match order.utility() {
+        types::Utility::Water => "停水",
+        types::Utility::Power => "停电",
+        types::Utility::Unspecified => "停水停电",
+    };
+    Ok(Some(What::Conduct {
+        kind: Conduct::CutOffDefied,
+        name: convert::bounded("measure.cut_off.addressee", &order.addressee, 200)?,
+        text: format!("{what}指令{}：{how}。{}", order.order_number, wire.note),
+        happened_at: convert::instant("compliance.established_at", wire.established_at)?,
+    }))
+}
+
+fn accident(event: &pb::AccidentRecorded) -> Result<What, ConvertError> {
+    let accident =
+        convert::accident(event.accident.as_ref().required("accident")?).map_err(|error| error.under("accident"))?;
+    let impact = if accident.major_impact { "，造成较大影响" } else { "" };
+    let text = format!("死亡{}人，受伤{}人{impact}。{}", accident.deaths, accident.injured, accident.description);
+    Ok(What::Accident { text, happened_at: accident.happened_at })
+}
+
+impl Report {
+    /// The entries that it opens, under ids that follow from the event.
+    pub(crate) fn drafts(&self, sector: Option<Sector>, roster: &RosterIndex) -> Vec<Draft> {
+        let draft = |who: &str, basis: Basis, charge: Charge| Draft {
+            id: ids::derived(&["accountability", "event", &self.event.to_string(), who]),
+            basis,
+            charge,
+            path: self.path.clone(),
+            case_id: Some(self.case_id),
+            sector,
+        };
+        match &self.what {
+            What::Conduct { kind, name, text, happened_at } => {
+                let basis = Basis::Conduct {
+                    kind: *kind,
+                    text: text.clone(),
+                    happened_at: *happened_at,
+                    reported_by: None,
+                    event: Some(self.event),
+                };
+                vec![draft("", basis, Charge::Outside { name: name.clone() })]
+            }
+            What::Accident { text, happened_at } => accident_owners(&self.path, roster, *happened_at)
+                .into_iter()
+                .map(|owner| {
+                    let basis = Basis::Accident { text: text.clone(), happened_at: *happened_at, event: self.event };
+                    draft(&owner.post.to_string(), basis, Charge::Post { direct: owner, loop_owner: None })
+                })
+                .collect(),
+        }
+    }
+}
