@@ -3,4 +3,5 @@
 mod clocks;
 mod faults;
 mod public;
+mod reconciler;
 mod traces;

@@ -285,6 +285,7 @@ catalogue! {
     AccountabilityReopened: Sla, Accountability, "reopened", "";
     Extended: Sla, Sla, "extended", "";
     Provisional: Sla, Sla, "provisional", "";
+    HoleFound: Sla, Sla, "hole-found", "";
 }
 
 impl Event {
@@ -389,6 +390,10 @@ impl Event {
     }
 
     fn sla_subject(&self, path: &RegionPath, fact: &str) -> Result<Subject, EventError> {
+        if let Self::HoleFound(hole) = self {
+            let post = dafei_kernel::owner::Post::try_from(hole.loop_owner.as_ref().required("loop_owner")?)?;
+            return Ok(Subject::sla(post.region.level(), path, &hole.clock, fact));
+        }
         let obligation = match self {
             Self::Warned(event) => &event.obligation,
             Self::Breached(event) => &event.obligation,

@@ -4,6 +4,7 @@
 pub mod catalogue;
 pub mod chain;
 pub mod convert;
+pub mod open_steps;
 pub mod roster;
 pub mod subject;
 pub mod timestamp;

@@ -6,10 +6,13 @@ use std::collections::BTreeMap;
 use dafei_contracts::{Event, Stream, events::v1::RosterSnapshot};
 use dafei_kernel::{region::Region, time::Instant};
 use dafei_messaging::{
-    consumer::{ConsumerConfig, Delivered, Handler, HandlerError},
+    consumer::{self, ConsumerConfig, Delivered, Handler, HandlerError},
     rebuild,
 };
-use dafei_shell::roster::{RosterError, RosterPart, RosterView};
+use dafei_shell::{
+    publish,
+    roster::{RosterError, RosterPart, RosterView},
+};
 use dafei_sla_core::Source;
 use sqlx::{PgConnection, PgPool};
 
@@ -52,10 +55,11 @@ impl CaseEvents {
     }
 }
 
+/// The stream of a publisher. What the reconciler finds comes from none; it is never asked.
 const fn stream(source: Source) -> Stream {
     match source {
         Source::Intake => Stream::Intake,
-        Source::Dispatch => Stream::Dispatch,
+        Source::Dispatch | Source::Reconciler => Stream::Dispatch,
     }
 }
 
@@ -63,8 +67,18 @@ const fn stream(source: Source) -> Stream {
 const fn durable(source: Source) -> &'static str {
     match source {
         Source::Intake => "sla-monitor-intake",
-        Source::Dispatch => "sla-monitor-dispatch",
+        Source::Dispatch | Source::Reconciler => "sla-monitor-dispatch",
     }
+}
+
+/// The key under which the marks of a publisher's cases are kept.
+pub(crate) fn key(source: Source) -> String {
+    consumer::key(durable(source), stream(source).name())
+}
+
+/// The CloudEvents source of a publisher's events.
+pub(crate) fn event_source(source: Source) -> String {
+    publish::source(source.code())
 }
 
 impl Handler for CaseEvents {

@@ -80,6 +80,8 @@ pub fn of_event(source: Source, delivered: &Delivered) -> Result<Option<CaseFact
     let told = match source {
         Source::Intake => told_by_intake(&event)?,
         Source::Dispatch => told_by_dispatch(&event)?,
+        // Its facts are added where it finds them.
+        Source::Reconciler => None,
     };
     let Some(told) = told else { return Ok(None) };
     let received = event.meta().required("meta")?.received_at;
@@ -135,7 +137,9 @@ fn told_by_intake(event: &Event) -> Result<Option<Told<'_>>, ConvertError> {
             };
             Told::on_reception(&event.case_id, What::PersuasionRecorded { heeded })
         }
-        Event::RevisitRecorded(event) => Told::on_reception(&event.case_id, What::RevisitRecorded),
+        Event::RevisitRecorded(event) => {
+            Told::on_reception(&event.case_id, What::RevisitRecorded { stopped: event.stopped })
+        }
         Event::ReportedUp(event) => Told::on_reception(&event.case_id, What::ReportedUp),
         Event::ReportWithdrawn(event) => Told::on_reception(&event.case_id, What::ReportWithdrawn),
         Event::SuspicionReopened(event) => Told::on_reception(&event.case_id, What::SuspicionReopened),

@@ -5,6 +5,7 @@ mod breaches;
 mod calendars;
 mod deadlines;
 mod item;
+mod reconciliation;
 mod rules;
 mod watch;
 
@@ -18,6 +19,7 @@ use dafei_shell::scope;
 pub use accountability::Accountability;
 pub use breaches::Breaches;
 pub use deadlines::Deadlines;
+pub use reconciliation::Reconciliation;
 pub use rules::RuleTexts;
 
 /// Whether what lies at `path` lies in a region: by the path as it was recorded, and by the roster for work areas, which paths do not name.

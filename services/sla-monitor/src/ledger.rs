@@ -3,8 +3,8 @@
 
 use std::collections::HashMap;
 
-use dafei_kernel::{owner::Owner, roster::RosterIndex};
-use dafei_sla_core::{Announced, Obligation, lights::next_fire, obligations};
+use dafei_kernel::{owner::Owner, roster::RosterIndex, time::Instant};
+use dafei_sla_core::{Announced, CaseFacts, Clock, Obligation, lights::next_fire, obligations};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
@@ -15,7 +15,7 @@ use crate::{
         obligations::{self as rows, Change, New},
         record::Record,
     },
-    terms::TermsView,
+    terms::{InForce, TermsView},
 };
 
 /// Adds facts and brings the obligations of their cases in line, in the caller's transaction.
@@ -35,10 +35,23 @@ pub(crate) async fn take(
     let in_force = terms.refresh(conn).await?;
     facts::add(conn, told).await?;
     let sets = facts::of_cases(conn, &cases).await?;
+    bring_in_line(conn, &in_force, roster, &sets, |_| true).await
+}
+
+/// Writes what differs of the obligations of some clocks that follow from these cases' facts.
+pub(crate) async fn bring_in_line(
+    conn: &mut PgConnection,
+    in_force: &InForce,
+    roster: &RosterIndex,
+    sets: &[CaseFacts],
+    clocks: impl Fn(Clock) -> bool,
+) -> sqlx::Result<()> {
+    let cases: Vec<Uuid> = sets.iter().map(CaseFacts::case).collect();
     let known = rows::of_cases(conn, &cases).await?;
     let known: HashMap<Uuid, Record> = known.into_iter().map(|record| (record.id, record)).collect();
     let (mut new, mut changes) = (Vec::new(), Vec::new());
-    for obligation in sets.iter().flat_map(|set| obligations(set, &in_force.rules, &in_force.calendar)) {
+    let told = sets.iter().flat_map(|set| obligations(set, &in_force.rules, &in_force.calendar));
+    for obligation in told.filter(|one| clocks(one.clock)) {
         match known.get(&obligation.id) {
             None => new.push(begin(obligation, roster)),
             Some(record) => changes.extend(change(record, &obligation, roster)),
@@ -91,6 +104,6 @@ fn change(record: &Record, obligation: &Obligation, roster: &RosterIndex) -> Opt
 }
 
 /// An owner whose persons the roster did not know yet when the obligation began gets them as soon as it does.
-fn named(owner: &Owner, roster: &RosterIndex, at: dafei_kernel::time::Instant) -> Owner {
+fn named(owner: &Owner, roster: &RosterIndex, at: Instant) -> Owner {
     if owner.persons.is_empty() { roster.owner_at(&owner.post, at) } else { owner.clone() }
 }

@@ -1,16 +1,18 @@
 //! The SLA monitor: every clock of the loop, its obligations, its lights.
 //!
 //! `terms` are the rules and the calendar in force, `calendar` loads another. `consumers` turn the events of intake and dispatch into facts,
-//! `ledger` keeps what follows from a case's facts, `firing` announces what is due up to the publishers' watermarks, `accountability` charges
-//! for it, `grpc` shows it. The rules are in `dafei-sla-core`.
+//! `ledger` keeps what follows from a case's facts, `firing` announces what is due up to the publishers' watermarks, `reconciler` proves that
+//! nothing is missing, `accountability` charges for what was late, `grpc` shows it. The rules are in `dafei-sla-core`.
 
 pub mod accountability;
 pub mod calendar;
+pub mod config;
 pub mod consumers;
 pub mod facts;
 pub mod firing;
 pub mod grpc;
 pub mod ledger;
+pub mod reconciler;
 pub mod serve;
 pub mod terms;
 

@@ -4,19 +4,17 @@
 use std::process::ExitCode;
 
 use anyhow::{Context as _, bail};
-use dafei_runtime::{
-    config::{Common, Environment, Service},
-    telemetry,
-};
-use dafei_sla_monitor::{MIGRATOR, consumers, serve::serve};
+use dafei_runtime::{config::Environment, telemetry};
+use dafei_sla_monitor::{MIGRATOR, config::Settings, consumers, serve::serve};
 
 #[tokio::main]
 async fn main() -> anyhow::Result<ExitCode> {
-    let common = Common::read(&Environment, Service::SlaMonitor)?;
+    let settings = Settings::read(&Environment)?;
+    let common = settings.common.clone();
     match std::env::args().nth(1).as_deref() {
         None => {
             let telemetry = telemetry::init(&common)?;
-            serve(dafei_shell::start::start(common, telemetry, &MIGRATOR).await?).await
+            serve(dafei_shell::start::start(common, telemetry, &MIGRATOR).await?, &settings).await
         }
         Some("rebuild") => {
             let pool = sqlx::PgPool::connect(common.database.url.expose()).await.context("PostgreSQL")?;

@@ -10,6 +10,7 @@ use dafei_contracts::{
         breach_service_server::{self, BreachServiceServer},
         calendar_service_server::{self, CalendarServiceServer},
         deadline_service_server::{self, DeadlineServiceServer},
+        reconciler_service_server::{self, ReconcilerServiceServer},
         rules_service_server::{self, RulesServiceServer},
     },
 };
@@ -24,10 +25,12 @@ use tonic::service::Routes;
 use crate::{
     accountability::{self, EntryTimer, Ledger},
     calendar::{Calendars, Gauges},
+    config::Settings,
     consumers::CaseEvents,
     firing::Firing,
-    grpc::{Accountability, Breaches, Deadlines, RuleTexts},
+    grpc::{Accountability, Breaches, Deadlines, Reconciliation, RuleTexts},
     measured,
+    reconciler::{self, Peers, Reconciler},
     terms::TermsView,
 };
 
@@ -38,13 +41,15 @@ const SERVICES: &[&str] = &[
     accountability_service_server::SERVICE_NAME,
     rules_service_server::SERVICE_NAME,
     calendar_service_server::SERVICE_NAME,
+    reconciler_service_server::SERVICE_NAME,
 ];
 
 /// Runs the service until its end.
 ///
 /// # Errors
-/// When the address cannot be bound, the token keys cannot be read, or rules or calendar in force cannot be read.
-pub async fn serve(mut started: Started) -> anyhow::Result<ExitCode> {
+/// When the address cannot be bound, the token keys or the certificates for the services it calls cannot be read, or rules or calendar in
+/// force cannot be read.
+pub async fn serve(mut started: Started, settings: &Settings) -> anyhow::Result<ExitCode> {
     let terms = TermsView::open(&started.pool, started.clock.now()).await.context("rules and calendar")?;
     let intake = CaseEvents::intake(terms.clone(), started.roster.clone());
     let dispatch = CaseEvents::dispatch(terms.clone(), started.roster.clone());
@@ -59,9 +64,14 @@ pub async fn serve(mut started: Started) -> anyhow::Result<ExitCode> {
     spawn_entries(&mut started, ledger.clone());
     let calendars = Calendars::new(pool, clock, terms.clone());
     follow_calendar(&mut started, &calendars);
+    let reconciler = reconciler(&mut started, settings, &terms).await?;
+    let reconciliation = Reconciliation::new(started.pool.clone(), started.clock.clone(), reconciler);
     let limit = started.common.grpc.max_message_bytes;
     let accountability = AccountabilityServiceServer::new(Accountability::new(ledger));
-    let routes = routes(&started, terms, calendars).add_service(accountability.max_decoding_message_size(limit));
+    let reconciliation = ReconcilerServiceServer::new(reconciliation);
+    let routes = routes(&started, terms, calendars)
+        .add_service(accountability.max_decoding_message_size(limit))
+        .add_service(reconciliation.max_decoding_message_size(limit));
     started.run(routes, SERVICES, Open::default()).await
 }
 
@@ -133,6 +143,25 @@ fn spawn_entries(started: &mut Started, ledger: Ledger) {
         }
         Ok::<(), sqlx::Error>(())
     });
+}
+
+/// The reconciler, where it was told whom to ask. It is no part of the progress that an exercise's clock waits for.
+async fn reconciler(
+    started: &mut Started,
+    settings: &Settings,
+    terms: &TermsView,
+) -> anyhow::Result<Option<Reconciler>> {
+    reconciler::watch_configured(settings.peers.is_some());
+    let Some(peers) = &settings.peers else { return Ok(None) };
+    let (pool, clock, roster) = (started.pool.clone(), started.clock.clone(), started.roster.clone());
+    let reconciler = Reconciler::new(pool, clock, roster, terms.clone(), Peers::new(peers)?);
+    reconciler.watch().await?;
+    let (following, token) = (reconciler.clone(), started.lifecycle.token(Stage::Writer));
+    started.lifecycle.spawn_stage(Stage::Writer, "reconciler", async move {
+        following.follow(token).await;
+        Ok::<(), sqlx::Error>(())
+    });
+    Ok(Some(reconciler))
 }
 
 fn routes(started: &Started, terms: TermsView, calendars: Calendars) -> Routes {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+from pathlib import Path
 
 from . import processes, provision, servers, signals
 from .home import ROOT, SERVICES, Home
@@ -78,6 +79,11 @@ def service_env(home: Home, service: str) -> dict[str, str]:
     env["DAFEI_LOG_FORMAT"] = "human"
     if service == "intake":
         env["DAFEI_INTAKE_CODE_PEPPER"] = home.secret("code-pepper")
+    if service == "sla-monitor":
+        # Whom its reconciler asks, and the token that it shows them.
+        env["DAFEI_INTAKE_ADDR"] = known["DAFEI_INTAKE_ADDR"]
+        env["DAFEI_DISPATCH_ADDR"] = known["DAFEI_DISPATCH_ADDR"]
+        env["DAFEI_SLA_MONITOR_TOKEN_FILE"] = str(token_file(home))
     env[f"DAFEI_{key(service)}_LISTEN"] = f"127.0.0.1:{home.state['ports'][service]}"
     if service == "intake":
         env["DAFEI_PHOTOS"] = str(home.path / "photos")
@@ -91,6 +97,19 @@ def service_env(home: Home, service: str) -> dict[str, str]:
         if name in os.environ:
             env[name] = os.environ[name]
     return env
+
+
+def token_file(home: Home) -> Path:
+    return home.path / "keys/sla-monitor.token"
+
+
+def write_token(home: Home) -> None:
+    """The monitor's own token. It holds for a month and is made anew at every start; the monitor reads it for every run."""
+    token = tool(home, "token", "--role", "service", "--region", f"city:{CITY}", "--ttl", "30d", quiet=True)
+    fresh = token_file(home).with_suffix(".new")
+    fresh.touch(mode=0o600)
+    fresh.write_text(token)
+    fresh.replace(token_file(home))
 
 
 def tool(home: Home, *arguments: str, quiet: bool = False) -> str:
@@ -117,6 +136,7 @@ def start(home: Home, mode: str, durable: bool = True, roster: bool = True) -> N
         home.port(service, running=processes.running(home, service) is not None)
     write_run_env(home)
     tool(home, "keys", "init", "--dir", str(home.dir("keys")), quiet=True)
+    write_token(home)
     with step("the four services"):
         start_services(home)
     if roster and not home.state.get("roster"):

@@ -71,7 +71,18 @@ use Need::{Default, Optional, Required};
 pub const KNOWN_KEYS: &[Key] = &[
     // Where a service listens and where its data is.
     Key::own("LISTEN", Required, "Address the service's gRPC server listens on, `host:port`; port 0 takes a free one."),
-    Key::own("ADDR", Optional, "Address under which clients reach the service's gRPC server, `http://host:port`."),
+    Key::own(
+        "ADDR",
+        Optional,
+        "Address under which clients reach the service's gRPC server, `http://host:port` or `https://host:port`. sla-monitor's reconciler \
+         calls intake and dispatch.",
+    ),
+    Key::own(
+        "TOKEN_FILE",
+        Optional,
+        "Path of the bearer token that the service shows to the services it calls; read again for every run, so that it can be replaced. \
+         sla-monitor's: role `service`, region the city. The reconciler does not run without it and both addresses.",
+    ),
     Key::own(
         "DATABASE_URL",
         Required,
@@ -79,6 +90,12 @@ pub const KNOWN_KEYS: &[Key] = &[
     )
     .secret(),
     Key::new("DAFEI_DATABASE_POOL", Default("10"), "Connections to PostgreSQL per service, 1 to 200."),
+    Key::new(
+        "DAFEI_PEER_CA",
+        Optional,
+        "Path of the authority that signs the certificates of services that a service calls, PEM; needed for their addresses with `https`. \
+         DAFEI_TLS_CERT is shown to those that ask for one.",
+    ),
     // The bus.
     Key::new("DAFEI_NATS_URL", Required, "NATS servers, comma-separated, `nats://host:port` or `tls://host:port`."),
     Key::new("DAFEI_NATS_USER", Optional, "NATS user name; together with DAFEI_NATS_PASSWORD."),

@@ -160,6 +160,21 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// One of the service's own settings that may be left out, by the part after its prefix.
+    pub fn own_optional<T>(&mut self, suffix: &str, parser: impl FnOnce(&str) -> Parsed<T>) -> Pending<Option<T>> {
+        self.of_service(self.service, suffix, parser)
+    }
+
+    /// A setting of another service that this one calls, by the part after that one's prefix; it may be left out.
+    pub fn peer<T>(
+        &mut self,
+        peer: Service,
+        suffix: &str,
+        parser: impl FnOnce(&str) -> Parsed<T>,
+    ) -> Pending<Option<T>> {
+        self.of_service(peer, suffix, parser)
+    }
+
     /// Notes that a setting contradicts another.
     pub fn conflict(&mut self, key: impl Into<String>, why: impl Into<String>) {
         self.problems.push(Problem::Conflict { key: key.into(), why: why.into() });
@@ -176,6 +191,22 @@ impl<'a> Reader<'a> {
         strangers.sort();
         self.problems.extend(strangers.into_iter().map(|key| Problem::Unknown { key }));
         if self.problems.is_empty() { Ok(Checked(())) } else { Err(ConfigError { problems: self.problems }) }
+    }
+
+    fn of_service<T>(
+        &mut self,
+        service: Service,
+        suffix: &str,
+        parser: impl FnOnce(&str) -> Parsed<T>,
+    ) -> Pending<Option<T>> {
+        let Some(row) = self.row(Scope::Service, suffix) else {
+            return Pending(None);
+        };
+        let key = service.key(suffix);
+        match self.given(&key) {
+            None => Pending(Some(None)),
+            Some(value) => Pending(self.parse(row, &key, &value, parser).map(Some)),
+        }
     }
 
     fn read<T>(&mut self, scope: Scope, name: &str, parser: impl FnOnce(&str) -> Parsed<T>) -> Pending<T> {

@@ -5,14 +5,14 @@ use std::{collections::HashMap, pin::pin};
 use dafei_contracts::{
     chain::{Flaw, Follower},
     dispatch::v1::{self as api, proof_service_server::ProofService},
+    open_steps,
 };
-use dafei_dispatch_core::case::{Case, check};
+use dafei_dispatch_core::case::{Case, OpenStep, check};
 use dafei_kernel::role::Role;
 use dafei_runtime::{identity::principal, status::Fault};
 use dafei_shell::{faults, paging, scope};
 use futures::TryStreamExt;
 use jiff::civil::Date;
-use sha2::{Digest, Sha256};
 use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
@@ -56,10 +56,11 @@ fn day(text: &str) -> Result<Date, Fault> {
     text.parse().map_err(|_| Fault::field("day", "INVALID", "is no date YYYY-MM-DD", "日期格式应为YYYY-MM-DD"))
 }
 
-/// A line of the digest of open steps.
-fn line(case: &Case, clock: &str, instruction: Option<Uuid>) -> String {
-    let instruction = instruction.map(|id| id.to_string()).unwrap_or_default();
-    format!("{} {} {clock} {instruction}\n", case.facts.id, case.sequence)
+/// The open steps of a case, in the order in which they are listed and digested.
+fn clocks(case: &Case) -> Vec<OpenStep> {
+    let mut steps = case.clocks();
+    steps.sort_by_key(|step| (step.clock, step.instruction));
+    steps
 }
 
 impl Grpc {
@@ -219,23 +220,23 @@ impl ProofService for Grpc {
         let mut snapshot = self.app.pool.begin_with(SNAPSHOT).await.map_err(faults::database)?;
         let log_position = proof::position(&mut snapshot).await.map_err(faults::database)?;
         let as_of = self.app.clock.now();
-        let mut buckets: Vec<(api::OpenStepBucket, Sha256)> = Vec::new();
+        let mut buckets: Vec<(api::OpenStepBucket, open_steps::Digest)> = Vec::new();
         let mut cases = pin!(proof::all_open(&mut snapshot));
         while let Some((bucket, case)) = cases.try_next().await.map_err(faults::database)? {
             let bucket = u32::try_from(bucket).unwrap_or(0);
             if buckets.last().is_none_or(|(last, _)| last.bucket != bucket) {
-                buckets.push((api::OpenStepBucket { bucket, ..Default::default() }, Sha256::new()));
+                buckets.push((api::OpenStepBucket { bucket, ..Default::default() }, open_steps::Digest::default()));
             }
-            let Some((sums, hash)) = buckets.last_mut() else { continue };
+            let Some((sums, digest)) = buckets.last_mut() else { continue };
             sums.cases += 1;
-            for step in case.clocks() {
-                sums.steps += 1;
-                hash.update(line(&case, step.clock, step.instruction));
+            for step in clocks(&case) {
+                digest.add(case.facts.id, case.sequence, step.clock, step.instruction);
             }
         }
-        let digested = buckets.into_iter().map(|(sums, hash)| {
-            let digest = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
-            api::OpenStepBucket { digest, ..sums }
+        let digested = buckets.into_iter().map(|(sums, digest)| api::OpenStepBucket {
+            steps: digest.steps(),
+            digest: digest.finish(),
+            ..sums
         });
         let buckets = digested.collect();
         Ok(Response::new(api::DigestOpenStepsResponse { as_of: Some(as_of.into()), log_position, buckets }))
@@ -263,7 +264,7 @@ impl ProofService for Grpc {
 }
 
 fn steps(case: &Case) -> Vec<api::OpenStep> {
-    let shown = case.clocks().into_iter().map(|step| api::OpenStep {
+    let shown = clocks(case).into_iter().map(|step| api::OpenStep {
         case_id: case.facts.id.to_string(),
         version: case.sequence,
         clock: step.clock.to_owned(),

@@ -2,19 +2,25 @@
 
 use std::pin::pin;
 
-use dafei_contracts::intake::v1::{self as api, open_step_service_server::OpenStepService};
+use dafei_contracts::{
+    intake::v1::{self as api, open_step_service_server::OpenStepService},
+    open_steps::Digest,
+};
 use dafei_intake_core::suspicion::StateKind;
-use dafei_kernel::role::Role;
+use dafei_kernel::{
+    owner::Post,
+    region::{Level, Region},
+    role::Role,
+};
 use dafei_runtime::{identity::principal, status::Fault};
 use dafei_shell::{faults, paging, scope};
 use futures::TryStreamExt;
-use sha2::{Digest, Sha256};
 use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
 use super::Grpc;
 use crate::store::{
-    open_steps::{self, Open},
+    open_steps::{self, Open, Starts},
     suspicions::state_code,
 };
 
@@ -28,6 +34,29 @@ fn clocks(open: &Open) -> &'static [&'static str] {
     kind.map_or(&[], StateKind::clocks)
 }
 
+/// The open steps of a suspicion, each with its owner: the finder until the secretary is told, the secretary from then on.
+fn steps(open: &Open, starts: &Starts) -> Vec<api::OpenStep> {
+    let village = || Region::new(Level::Village, &open.village).ok();
+    let of_village = |role| Some(Post { role, region: village()?, agency: None });
+    let shown = clocks(open).iter().map(|clock| {
+        let (owner, started_at) = match (*clock, &starts.found) {
+            ("V1", Some((at, finder))) => (finder.clone().or_else(|| of_village(Role::GridMember)), Some(*at)),
+            ("V1", None) => (of_village(Role::GridMember), None),
+            ("V2", _) => (of_village(Role::VillageSecretary), starts.told),
+            ("V4", _) => (of_village(Role::VillageSecretary), starts.heeded),
+            _ => (of_village(Role::VillageSecretary), starts.goes_up),
+        };
+        api::OpenStep {
+            case_id: open.id.to_string(),
+            sequence: open.sequence,
+            clock: (*clock).to_owned(),
+            owner: owner.as_ref().map(Into::into),
+            started_at: started_at.map(Into::into),
+        }
+    });
+    shown.collect()
+}
+
 #[tonic::async_trait]
 impl OpenStepService for Grpc {
     async fn digest_open_steps(
@@ -38,23 +67,23 @@ impl OpenStepService for Grpc {
         let mut snapshot = self.app.pool.begin_with(SNAPSHOT).await.map_err(faults::database)?;
         let log_position = open_steps::position(&mut snapshot).await.map_err(faults::database)?;
         let as_of = self.app.clock.now();
-        let mut buckets: Vec<(api::OpenStepBucket, Sha256)> = Vec::new();
+        let mut buckets: Vec<(api::OpenStepBucket, Digest)> = Vec::new();
         let mut all = pin!(open_steps::all(&mut snapshot));
         while let Some(open) = all.try_next().await.map_err(faults::database)? {
             let bucket = u32::try_from(open.bucket).unwrap_or(0);
             if buckets.last().is_none_or(|(last, _)| last.bucket != bucket) {
-                buckets.push((api::OpenStepBucket { bucket, ..Default::default() }, Sha256::new()));
+                buckets.push((api::OpenStepBucket { bucket, ..Default::default() }, Digest::default()));
             }
-            let Some((sums, hash)) = buckets.last_mut() else { continue };
+            let Some((sums, digest)) = buckets.last_mut() else { continue };
             sums.cases += 1;
             for clock in clocks(&open) {
-                sums.steps += 1;
-                hash.update(format!("{} {} {clock}\n", open.id, open.sequence));
+                digest.add(open.id, open.sequence, clock, None);
             }
         }
-        let digested = buckets.into_iter().map(|(sums, hash)| {
-            let digest = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
-            api::OpenStepBucket { digest, ..sums }
+        let digested = buckets.into_iter().map(|(sums, digest)| api::OpenStepBucket {
+            steps: digest.steps(),
+            digest: digest.finish(),
+            ..sums
         });
         let buckets = digested.collect();
         Ok(Response::new(api::DigestOpenStepsResponse { as_of: Some(as_of.into()), log_position, buckets }))
@@ -75,15 +104,12 @@ impl OpenStepService for Grpc {
         let after: Uuid = paging::decode(&body.page_token, &filter)?.unwrap_or(Uuid::nil());
         let mut conn = self.app.pool.acquire().await.map_err(faults::database)?;
         let page = open_steps::page(&mut conn, bucket, after, size).await.map_err(faults::database)?;
+        let ids: Vec<Uuid> = page.iter().map(|open| open.id).collect();
+        let starts = open_steps::starts(&mut conn, &ids).await.map_err(faults::database)?;
         let full = i64::try_from(page.len()) == Ok(size);
         let next = page.last().filter(|_| full).map(|open| paging::encode(&open.id, &filter));
-        let steps = page.iter().flat_map(|open| {
-            clocks(open).iter().map(|clock| api::OpenStep {
-                case_id: open.id.to_string(),
-                sequence: open.sequence,
-                clock: (*clock).to_owned(),
-            })
-        });
+        let unknown = Starts::default();
+        let steps = page.iter().flat_map(|open| steps(open, starts.get(&open.id).unwrap_or(&unknown)));
         Ok(Response::new(api::ListOpenStepsResponse {
             steps: steps.collect(),
             next_page_token: next.unwrap_or_default(),

@@ -1,9 +1,11 @@
 //! The village's open steps are the clocks that run.
 
+use dafei_contracts::timestamp::Timestamp;
 use dafei_contracts::{
     events::v1::PersuasionOutcome,
     intake::v1::{self as api, open_step_service_client::OpenStepServiceClient},
 };
+use jiff::SignedDuration;
 use tonic::transport::Channel;
 use uuid::Uuid;
 
@@ -16,6 +18,14 @@ const MONITOR: Caller = (Role::Service, CITY);
 impl World {
     fn open_steps(&self) -> OpenStepServiceClient<Channel> {
         OpenStepServiceClient::new(self.channel.clone())
+    }
+
+    /// Owners and starts of a case's open steps.
+    async fn owed(&self, case_id: &str) -> Vec<(String, String, Option<Timestamp>)> {
+        let message = api::ListOpenStepsRequest { bucket: bucket(case_id), ..Default::default() };
+        let answer = self.open_steps().list_open_steps(self.request(MONITOR, message)).await.expect("a list");
+        let own = answer.into_inner().steps.into_iter().filter(|step| step.case_id == case_id);
+        own.map(|step| (step.clock, step.owner.expect("an owner").role, step.started_at)).collect()
     }
 
     async fn clocks(&self, case_id: &str) -> Vec<(String, i64)> {
@@ -63,4 +73,26 @@ async fn the_open_steps_of_a_village_are_its_clocks_and_their_digest_moves_with_
     assert_eq!(refused(answer).1, "OUT_OF_RANGE");
     let answer = world.open_steps().digest_open_steps(world.request(SECRETARY, api::DigestOpenStepsRequest {})).await;
     assert_eq!(refused(answer).1, "ROLE_NOT_ALLOWED");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_open_step_names_who_owes_it_and_when_its_clock_started() {
+    let world = World::start().await;
+    let now = || Some(Timestamp::from(world.clock_now()));
+    let case = world.record(den()).await.expect("recorded").case_id;
+    let step = |clock: &str, role: &str, at: Option<Timestamp>| (clock.to_owned(), role.to_owned(), at);
+    assert_eq!(world.owed(&case).await, [step("V1", "grid-member", now())]);
+    world.pass(SignedDuration::from_mins(10));
+    let told = now();
+    world.notify(MEMBER, &case).await.expect("told");
+    let secretary = "village-secretary";
+    assert_eq!(world.owed(&case).await, [step("V2", secretary, told), step("V3", secretary, told)]);
+    world.pass(SignedDuration::from_mins(10));
+    let heeded = now();
+    world.persuade(&case, PersuasionOutcome::Heeded).await.expect("heeded");
+    assert_eq!(world.owed(&case).await, [step("V4", secretary, heeded)]);
+    world.pass(SignedDuration::from_hours(30));
+    let seen = now();
+    world.revisit(&case, false, vec![world.photo().await]).await.expect("a re-visit");
+    assert_eq!(world.owed(&case).await, [step("V3", secretary, seen)], "it goes on, and is to go up from then on");
 }

@@ -12,6 +12,8 @@ use dafei_kernel::{
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::{clock::Clock, obligation::End};
+
 /// Who published a fact. Sequences are counted per publisher and case.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -20,6 +22,8 @@ pub enum Source {
     Intake,
     /// The case from the township centre up.
     Dispatch,
+    /// What the reconciler found where an event's fact is missing.
+    Reconciler,
 }
 
 impl Source {
@@ -29,13 +33,14 @@ impl Source {
         match self {
             Self::Intake => "intake",
             Self::Dispatch => "dispatch",
+            Self::Reconciler => "reconciler",
         }
     }
 
     /// The source of a code.
     #[must_use]
     pub fn from_code(code: &str) -> Option<Self> {
-        [Self::Intake, Self::Dispatch].into_iter().find(|source| source.code() == code)
+        [Self::Intake, Self::Dispatch, Self::Reconciler].into_iter().find(|source| source.code() == code)
     }
 }
 
@@ -86,7 +91,11 @@ pub enum What {
         heeded: bool,
     },
     /// The re-visit.
-    RevisitRecorded,
+    RevisitRecorded {
+        /// The act has stopped. Where it goes on, the report goes up.
+        #[serde(default = "yes")]
+        stopped: bool,
+    },
     /// The report reached the centre.
     ReportedUp,
     /// The report was withdrawn.
@@ -183,6 +192,44 @@ pub enum What {
     },
     /// The case is closed.
     CaseClosed,
+    /// A step that its service has open and no known fact started; the fact's instant is the start that the service names.
+    StepFound(Box<FoundStep>),
+    /// A running that its service has no open step for, and no known fact ended; the fact's instant is that of the finding, since nobody
+    /// knows when it was done.
+    StepGone {
+        /// Whose steps were looked at.
+        publisher: Source,
+        /// Sequence of the last event that the publisher had told of the case then.
+        version: i64,
+        /// The obligation.
+        obligation: Uuid,
+        /// The end that was stored for it, of which the fact is missing.
+        #[serde(default)]
+        stored: Option<End>,
+    },
+}
+
+/// Facts kept from before the re-visit's finding was kept: only one that found it stopped moved a clock.
+const fn yes() -> bool {
+    true
+}
+
+/// An open step as its service tells it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FoundStep {
+    /// Whose step it is.
+    pub publisher: Source,
+    /// Sequence of the case's last event: the step is open as of it.
+    pub version: i64,
+    /// The clock.
+    pub clock: Clock,
+    /// Who owes it.
+    pub owner: Post,
+    /// The instruction, where it is one's.
+    pub assignment: Option<Assignment>,
+    /// The obligation that stands for it already: one that had been found gone, or one that is stored and whose fact is missing. None: a new one.
+    #[serde(default)]
+    pub obligation: Option<Uuid>,
 }
 
 impl What {
@@ -197,10 +244,11 @@ impl What {
             | Self::ReworkOrdered { assignment }
             | Self::ExtensionGranted { assignment, .. }
             | Self::AssignmentReturned { assignment } => Some(assignment),
+            Self::StepFound(step) => step.assignment.as_ref(),
             Self::SuspicionRecorded { .. }
             | Self::SecretaryNotified
             | Self::PersuasionRecorded { .. }
-            | Self::RevisitRecorded
+            | Self::RevisitRecorded { .. }
             | Self::ReportedUp
             | Self::ReportWithdrawn
             | Self::SuspicionReopened
@@ -213,18 +261,19 @@ impl What {
             | Self::FedBack { .. }
             | Self::OutcomeAvailable { .. }
             | Self::CaseReopened { .. }
-            | Self::CaseClosed => None,
+            | Self::CaseClosed
+            | Self::StepGone { .. } => None,
         }
     }
 
     /// The lowest region that its region path must name, so that every owner of a clock it starts can be told.
     #[must_use]
-    pub const fn level(&self) -> Level {
+    pub fn level(&self) -> Level {
         match self {
             Self::SuspicionRecorded { .. }
             | Self::SecretaryNotified
             | Self::PersuasionRecorded { .. }
-            | Self::RevisitRecorded
+            | Self::RevisitRecorded { .. }
             | Self::ReportedUp
             | Self::ReportWithdrawn
             | Self::SuspicionReopened
@@ -246,7 +295,9 @@ impl What {
             | Self::ReworkOrdered { .. }
             | Self::ExtensionGranted { .. }
             | Self::FedBack { .. }
-            | Self::CaseClosed => Level::City,
+            | Self::CaseClosed
+            | Self::StepGone { .. } => Level::City,
+            Self::StepFound(step) => step.owner.region.level(),
         }
     }
 }
@@ -304,7 +355,9 @@ kinds! {
     /// 不听劝.
     PersuasionRefused = "persuasion-refused", "劝导不听劝", What::PersuasionRecorded { heeded: false },
     /// 回访.
-    RevisitRecorded = "revisit-recorded", "已回访", What::RevisitRecorded,
+    RevisitRecorded = "revisit-recorded", "已回访", What::RevisitRecorded { .. },
+    /// 回访发现仍在继续: the report is to go up.
+    RevisitGoesOn = "revisit-goes-on", "回访发现行为仍在继续", What::RevisitRecorded { stopped: false },
     /// 上报乡镇.
     ReportedUp = "reported-up", "已上报乡镇中心", What::ReportedUp,
     /// 撤回.
@@ -443,6 +496,20 @@ impl CaseFacts {
         self.case
     }
 
+    /// The case as one publisher tells it, up to an event of its own: what that publisher knew then of what it did itself.
+    #[must_use]
+    pub fn of_publisher(&self, publisher: Source, version: i64) -> Self {
+        let told = self.facts.iter().filter(|((source, sequence), _)| *source == publisher && *sequence <= version);
+        Self { case: self.case, facts: told.map(|(key, fact)| (*key, fact.clone())).collect() }
+    }
+
+    /// The number of the next fact that the reconciler adds.
+    #[must_use]
+    pub fn next_finding(&self) -> i64 {
+        let last = self.facts.keys().rev().find(|(source, _)| *source == Source::Reconciler);
+        last.map_or(1, |(_, sequence)| sequence + 1)
+    }
+
     /// All facts, by source and sequence.
     pub fn iter(&self) -> impl Iterator<Item = &Fact> {
         self.facts.values()
@@ -469,7 +536,7 @@ impl CaseFacts {
                     | What::CaseReopened { .. }
                     | What::ReportWithdrawn
                     | What::ReportMerged
-                    | What::RevisitRecorded
+                    | What::RevisitRecorded { stopped: true }
             )
         });
         let last = ends.max_by_key(|fact| (fact.source, fact.sequence));

@@ -3,6 +3,9 @@
 //!
 //! Facts of one publisher are ordered by their sequence; the order between publishers is told by instants alone, and where these leave it
 //! open, by what favours the one who acted: a stop counts before a cancellation of the other publisher.
+//!
+//! What the reconciler found counts only where the publishers' facts say nothing: a step that it found begins a running until a fact that began it
+//! comes in, and one that it found gone ends a running until a fact that ended it does.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +15,7 @@ use uuid::Uuid;
 use crate::{
     clock::Clock,
     deadline,
-    fact::{CaseFacts, Fact, FactKind, Tier, What},
+    fact::{CaseFacts, Fact, FactKind, FoundStep, Tier, What},
     obligation::{End, EndKind, Notice, Obligation},
     rules::{Legs, Rule, Rules, post},
     terms::Terms,
@@ -55,9 +58,24 @@ struct Leg<'a> {
     extension: u32,
     /// The extension that was asked within it, and made another running of it.
     moved: Option<&'a Fact>,
+    /// The step, where no known fact began it and the reconciler found it.
+    found: Option<&'a FoundStep>,
+    /// The obligation that stood for the one that was found, where one did.
+    known_as: Option<Uuid>,
+    /// A running that a fact began has come to be known for the one that was found.
+    superseded: bool,
 }
 
 fn legs<'a>(clock: Clock, facts: &'a CaseFacts, known: &[(&'a Fact, &'a Rules)], calendar: &Calendar) -> Vec<Leg<'a>> {
+    let mut legs = begun(clock, facts, known, calendar);
+    // Behind those that facts began: what is numbered once keeps its number until one of these comes in late.
+    let found = found(clock, facts, known, calendar, &legs);
+    legs.extend(found);
+    legs
+}
+
+/// The runnings that facts began.
+fn begun<'a>(clock: Clock, facts: &'a CaseFacts, known: &[(&'a Fact, &'a Rules)], calendar: &Calendar) -> Vec<Leg<'a>> {
     let starts: Vec<(&Fact, &Rules)> = known
         .iter()
         .filter(|(fact, rules)| is_any(&rules.rule(clock).start, fact) && !comes_after_the_end(facts, fact))
@@ -79,6 +97,9 @@ fn legs<'a>(clock: Clock, facts: &'a CaseFacts, known: &[(&'a Fact, &'a Rules)],
                 born: start.sequence,
                 extension: 0,
                 moved: None,
+                found: None,
+                known_as: None,
+                superseded: false,
             })
             .collect(),
         Legs::Instruction => {
@@ -105,6 +126,60 @@ fn legs<'a>(clock: Clock, facts: &'a CaseFacts, known: &[(&'a Fact, &'a Rules)],
     }
 }
 
+/// The runnings that the reconciler found. Of an instruction there is one, whoever told of it; of the others the one that was found falls away
+/// as soon as the facts tell a running that was open then.
+fn found<'a>(
+    clock: Clock,
+    facts: &'a CaseFacts,
+    known: &[(&'a Fact, &'a Rules)],
+    calendar: &Calendar,
+    begun: &[Leg<'a>],
+) -> Vec<Leg<'a>> {
+    let mut legs: Vec<Leg<'a>> = Vec::new();
+    for (fact, rules) in known.iter().copied() {
+        let What::StepFound(step) = &fact.what else { continue };
+        if step.clock != clock {
+            continue;
+        }
+        let rule = rules.rule(clock);
+        let id = |leg: &Leg<'_>| leg.id(facts.case(), rule.clock);
+        if step.obligation.is_some_and(|known| begun.iter().chain(&legs).any(|leg| id(leg) == known)) {
+            // Its own running is there.
+            continue;
+        }
+        match (rule.legs, &step.assignment) {
+            (Legs::Start, _) => {
+                let next = begun.iter().map(|leg| leg.start);
+                let next = next
+                    .filter(|start| start.source == step.publisher && start.sequence > step.version)
+                    .min_by_key(|next| next.sequence);
+                legs.push(Leg {
+                    key: format!("{}:{}", fact.source.code(), fact.sequence),
+                    start: fact,
+                    rules,
+                    rule,
+                    is_first: false,
+                    next,
+                    born: fact.sequence,
+                    extension: 0,
+                    moved: None,
+                    found: Some(step),
+                    known_as: step.obligation,
+                    superseded: begun.iter().any(|leg| leg.was_open(rule, facts, step)),
+                });
+            }
+            (Legs::Instruction, Some(assignment)) => {
+                let found = of_instruction(clock, rules, facts, calendar, (assignment.instruction, fact));
+                let known = |leg: &Leg<'_>| begun.iter().chain(&legs).any(|other| other.key == leg.key);
+                let new: Vec<Leg<'a>> = found.into_iter().filter(|leg| !known(leg)).collect();
+                legs.extend(new);
+            }
+            (Legs::Instruction, None) => {}
+        }
+    }
+    legs
+}
+
 /// Whether nothing was instructed: its agency had found the act itself (clause C19).
 fn was_found_by(facts: &CaseFacts, told: &Fact, instruction: Uuid) -> bool {
     facts.iter().any(|fact| {
@@ -124,16 +199,23 @@ fn of_instruction<'a>(
     (instruction, start): (Uuid, &'a Fact),
 ) -> Vec<Leg<'a>> {
     let rule = rules.rule(clock);
+    let step = match &start.what {
+        What::StepFound(step) => Some(&**step),
+        _ => None,
+    };
     let leg = |key: String, born: i64, extension| Leg {
         key,
         start,
         rules,
         rule,
-        is_first: true,
+        is_first: step.is_none(),
         next: None,
         born,
         extension,
         moved: None,
+        found: step,
+        known_as: None,
+        superseded: false,
     };
     let mut legs = vec![leg(instruction.to_string(), start.sequence, 0)];
     if rule.clock != Clock::K3 {
@@ -141,7 +223,8 @@ fn of_instruction<'a>(
     }
     for fact in facts.iter() {
         let What::ExtensionGranted { assignment, working_days, requested_at } = &fact.what else { continue };
-        let ours = assignment.instruction == instruction && fact.sequence > start.sequence;
+        // Where the reconciler found it, the delivery that is missing came before whatever was granted.
+        let ours = assignment.instruction == instruction && (step.is_some() || fact.sequence > start.sequence);
         let Some(last) = legs.last_mut().filter(|_| ours) else { continue };
         let due = deadline::of_rule(&rule.extended(last.extension), "", calendar, start.at);
         if *working_days > last.extension && *requested_at < due.timing().late_from() {
@@ -171,7 +254,7 @@ fn obligation(calendar: &Calendar, facts: &CaseFacts, leg: &Leg<'_>, number: u32
     let mut deadline = deadline::of_rule(&rule.extended(leg.extension), leg.rules.version(), calendar, leg.start.at);
     deadline.inputs.skewed = matches!(leg.start.what, What::SuspicionRecorded { skewed: true, .. });
     Some(Obligation {
-        id: ids::derived(&["obligation", &case.to_string(), rule.clock.code(), &leg.key]),
+        id: leg.id(case, rule.clock),
         case_id: case,
         clock: rule.clock,
         leg: number,
@@ -181,6 +264,7 @@ fn obligation(calendar: &Calendar, facts: &CaseFacts, leg: &Leg<'_>, number: u32
         loop_owner: loop_owner(rule, leg.start)?,
         sector: facts.sector(),
         notice: notice(leg.start),
+        instruction: leg.start.what.assignment().filter(|_| rule.legs == Legs::Instruction).map(|own| own.instruction),
         deadline,
         end: end(rule, facts, leg),
     })
@@ -200,12 +284,38 @@ fn loop_owner(rule: &Rule, start: &Fact) -> Option<Post> {
     match &start.what {
         What::InstructionDelivered { own: true, assignment, .. } => Some(assignment.post.clone()),
         What::InstructionDelivered { tier: Tier::City, .. } => post(&start.path, Level::City, Role::CityOffice),
+        What::StepFound(step) if step.owner.region.level() == Level::City => {
+            post(&start.path, Level::City, Role::CityOffice)
+        }
         _ => rule.loop_owner.post(start),
     }
 }
 
-/// How a running ended: by the earliest stop that no cancellation came before.
+/// How a running ended: by the facts, or else as the reconciler found it.
 fn end(rule: &Rule, facts: &CaseFacts, leg: &Leg<'_>) -> Option<End> {
+    if leg.superseded {
+        return Some(End { kind: EndKind::Cancelled, at: leg.start.at });
+    }
+    ended(rule, facts, leg).or_else(|| gone(rule, facts, leg))
+}
+
+/// The last that the reconciler found of a running that it names: gone, or going on after all.
+fn gone(rule: &Rule, facts: &CaseFacts, leg: &Leg<'_>) -> Option<End> {
+    let id = leg.id(facts.case(), rule.clock);
+    let last = facts.iter().filter(|fact| match &fact.what {
+        What::StepGone { obligation, .. } => *obligation == id,
+        What::StepFound(step) => step.obligation == Some(id),
+        _ => false,
+    });
+    let last = last.max_by_key(|fact| fact.sequence)?;
+    match &last.what {
+        What::StepGone { stored, .. } => Some(stored.unwrap_or(End { kind: EndKind::Cancelled, at: last.at })),
+        _ => None,
+    }
+}
+
+/// How the facts end a running: by the earliest stop that no cancellation came before.
+fn ended(rule: &Rule, facts: &CaseFacts, leg: &Leg<'_>) -> Option<End> {
     let reached = |kinds: &[FactKind]| -> Vec<&Fact> {
         facts.iter().filter(|fact| is_any(kinds, fact) && leg.reaches(fact) && leg.concerns(rule.legs, fact)).collect()
     };
@@ -226,9 +336,26 @@ fn end(rule: &Rule, facts: &CaseFacts, leg: &Leg<'_>) -> Option<End> {
 }
 
 impl Leg<'_> {
+    fn id(&self, case: Uuid, clock: Clock) -> Uuid {
+        self.known_as.unwrap_or_else(|| ids::derived(&["obligation", &case.to_string(), clock.code(), &self.key]))
+    }
+
+    /// Whether its publisher's own facts, up to the event that a step was found at, leave it open.
+    fn was_open(&self, rule: &Rule, facts: &CaseFacts, step: &FoundStep) -> bool {
+        let known = |fact: &Fact| fact.source == step.publisher && fact.sequence <= step.version;
+        let ends = |fact: &Fact| {
+            (is_any(&rule.stop, fact) || is_any(&rule.cancel, fact))
+                && self.reaches(fact)
+                && self.concerns(rule.legs, fact)
+        };
+        known(self.start) && !self.next.is_some_and(known) && !facts.iter().any(|fact| known(fact) && ends(fact))
+    }
+
     /// Whether a fact lies between this start and the next.
     fn reaches(&self, fact: &Fact) -> bool {
-        let after_start = if fact.source == self.start.source {
+        let after_start = if let Some(step) = self.found.filter(|step| step.publisher == fact.source) {
+            fact.sequence > step.version
+        } else if fact.source == self.start.source {
             fact.sequence > self.start.sequence
         } else {
             // The first running takes what another publisher's clock puts before its start: there is nothing else it could mean.

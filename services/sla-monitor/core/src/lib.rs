@@ -7,6 +7,7 @@
 //! - [`deadline`]: when a clock that started runs out, with the reason line by line.
 //! - [`fact`]: what happened to a case, as a set.
 //! - [`ledger`]: the obligations that follow from that set, whatever the order in which it came.
+//! - [`reconcile`]: whether the ledger fits what the services say of their open steps.
 //! - [`lights`]: what is to be announced of an obligation up to an instant.
 //! - [`accountability`]: who is charged with a breach or with conduct, is heard, decided on and may appeal (clauses E4, E5).
 //! - [`quiet`]: when people are not to be disturbed by it.
@@ -21,6 +22,7 @@ pub mod ledger;
 pub mod lights;
 pub mod obligation;
 pub mod quiet;
+pub mod reconcile;
 pub mod rules;
 pub mod steady;
 pub mod terms;

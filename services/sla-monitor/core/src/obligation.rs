@@ -91,6 +91,8 @@ pub struct Obligation {
     pub sector: Option<Sector>,
     /// How the instruction came, where the clock starts with one.
     pub notice: Option<Notice>,
+    /// The instruction, of a clock that runs for one.
+    pub instruction: Option<Uuid>,
     /// The deadline with its instants.
     pub deadline: Deadline,
     /// How it ended; none while it runs.

@@ -88,6 +88,7 @@ impl OwnerRef {
             Self::Assignee => start.what.assignment().map(|assignment| assignment.post.clone()),
             Self::Finder => match &start.what {
                 What::SuspicionRecorded { finder: Some(finder), .. } => Some(finder.clone()),
+                What::StepFound(step) => Some(step.owner.clone()),
                 _ => at(Level::Village, Role::GridMember),
             },
         }

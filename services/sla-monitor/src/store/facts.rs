@@ -52,9 +52,10 @@ pub(crate) async fn of_cases(conn: &mut PgConnection, cases: &[Uuid]) -> sqlx::R
     Ok(found.into_values().collect())
 }
 
-/// Forgets all facts and watermarks, for a rebuild: obligations and what was announced of them stay.
+/// Forgets all facts that the streams tell, and the watermarks, for a rebuild: obligations and what was announced of them stay, and what the
+/// reconciler found, which no stream tells.
 pub(crate) async fn clear(conn: &mut PgConnection) -> sqlx::Result<()> {
-    sqlx::query!("DELETE FROM case_fact").execute(&mut *conn).await?;
+    sqlx::query!("DELETE FROM case_fact WHERE source <> 'reconciler'").execute(&mut *conn).await?;
     sqlx::query!("DELETE FROM watermark").execute(conn).await?;
     Ok(())
 }

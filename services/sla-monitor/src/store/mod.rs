@@ -6,6 +6,7 @@ pub(crate) mod facts;
 pub(crate) mod horizon;
 pub(crate) mod obligations;
 pub(crate) mod read;
+pub(crate) mod reconcile;
 pub(crate) mod record;
 pub(crate) mod shadow;
 pub(crate) mod texts;

@@ -100,11 +100,11 @@ pub(crate) async fn insert(conn: &mut PgConnection, new: &[New]) -> sqlx::Result
              INSERT INTO obligation_basis (id, inputs) SELECT * FROM UNNEST($1::uuid[], $15::jsonb[]))
          INSERT INTO obligation (id, case_id, clock, leg, city, county, township, village, region_path, direct, loop_owner, sector,
                                  rule_version, calendar_version, provisional, started_at, warn_at, due, due_inclusive,
-                                 first_reminder, end_kind, ended_at, next_fire_at, notice)
+                                 first_reminder, end_kind, ended_at, next_fire_at, notice, instruction)
          SELECT * FROM UNNEST($1::uuid[], $2::uuid[], $3::text[], $4::int[], $5::text[], $6::text[], $7::text[], $8::text[],
                               $9::text[], $10::jsonb[], $11::jsonb[], $12::text[], $13::text[], $14::text[],
                               $16::bool[], $17::timestamptz[], $18::timestamptz[], $19::timestamptz[], $20::bool[],
-                              $21::timestamptz[], $22::text[], $23::timestamptz[], $24::timestamptz[], $25::text[])",
+                              $21::timestamptz[], $22::text[], $23::timestamptz[], $24::timestamptz[], $25::text[], $26::uuid[])",
         &each().map(|one| one.id).collect::<Vec<_>>(),
         &each().map(|one| one.case_id).collect::<Vec<_>>(),
         &each().map(|one| one.clock.code()).collect::<Vec<_>>() as &[&str],
@@ -130,6 +130,7 @@ pub(crate) async fn insert(conn: &mut PgConnection, new: &[New]) -> sqlx::Result
         &optional(each().map(|one| one.end.map(|end| end.at))) as &[Option<PgInstant>],
         &optional(new.iter().map(|new| new.next_fire_at)) as &[Option<PgInstant>],
         &each().map(|one| one.notice.map(Notice::code)).collect::<Vec<_>>() as &[Option<&str>],
+        &each().map(|one| one.instruction).collect::<Vec<_>>() as &[Option<Uuid>],
     )
     .execute(conn)
     .await?;

@@ -15,7 +15,8 @@ use dafei_contracts::{
         accountability_service_server::AccountabilityServiceServer, breach_service_client::BreachServiceClient,
         breach_service_server::BreachServiceServer, calendar_service_client::CalendarServiceClient,
         calendar_service_server::CalendarServiceServer, deadline_service_client::DeadlineServiceClient,
-        deadline_service_server::DeadlineServiceServer, rules_service_client::RulesServiceClient,
+        deadline_service_server::DeadlineServiceServer, reconciler_service_client::ReconcilerServiceClient,
+        reconciler_service_server::ReconcilerServiceServer, rules_service_client::RulesServiceClient,
         rules_service_server::RulesServiceServer,
     },
 };
@@ -51,7 +52,7 @@ use dafei_sla_monitor::{
     calendar::Calendars,
     consumers::CaseEvents,
     firing::Firing,
-    grpc::{Accountability, Breaches, Deadlines, RuleTexts},
+    grpc::{Accountability, Breaches, Deadlines, Reconciliation, RuleTexts},
     terms::TermsView,
 };
 use dafei_testkit::{TestDb, TestNats, eventually};
@@ -346,6 +347,12 @@ impl World {
         let mut request = Request::new(message);
         request.metadata_mut().insert("authorization", format!("Bearer {}", token.unwrap()).parse().unwrap());
         request
+    }
+
+    /// Serves the reconciler beside the others.
+    pub(crate) async fn serve_reconciler(&self, service: Reconciliation) -> ReconcilerServiceClient<Channel> {
+        let server = ReconcilerServiceServer::new(service);
+        ReconcilerServiceClient::new(serve(Routes::new(server), &self.minter, self.stop.clone()).await)
     }
 
     pub(crate) fn deadlines(&self) -> DeadlineServiceClient<Channel> {

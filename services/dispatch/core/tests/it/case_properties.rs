@@ -15,6 +15,7 @@ use proptest::prelude::*;
 use std::collections::BTreeSet;
 use uuid::Uuid;
 
+use crate::agreement::same_clocks_run;
 use crate::fixture::{
     Run, act, assign, den, enterprise, exemptions, facts, found_facts, instruct, office, opened_facts, result, start,
     tip, tip_facts,
@@ -245,6 +246,7 @@ proptest! {
             match run.go_at(&command, at) {
                 Err(_) => prop_assert_eq!(&run.case, &before, "a refused command changes nothing"),
                 Ok(events) => {
+                    same_clocks_run(&run)?;
                     let before = before.expect("opened");
                     if before.stage.kind() == StageKind::Closed {
                         closed_cases_take_only_what_they_may(&before, run.case(), &events)?;

@@ -1,5 +1,6 @@
 //! Tests of the rules of dispatch, from outside.
 
+mod agreement;
 mod authority;
 mod case_properties;
 mod case_results;

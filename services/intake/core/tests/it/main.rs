@@ -1,5 +1,6 @@
 //! The rules of intake, without any shell.
 
+mod agreement;
 mod checklists;
 mod claims;
 mod coverage;

@@ -9,6 +9,7 @@ use jiff::SignedDuration;
 use proptest::prelude::*;
 use uuid::Uuid;
 
+use crate::agreement::same_clocks_run;
 use crate::fixture::{
     Run, TARGET, by_secretary, den, direct, enterprise, finding, now, outcome, persuade, publish, revisit,
 };
@@ -112,7 +113,7 @@ proptest! {
             let before = run.suspicion.clone();
             match run.give(&command) {
                 Ok(0) => prop_assert_eq!(&run.suspicion, &before),
-                Ok(_) => {}
+                Ok(_) => same_clocks_run(&run)?,
                 Err(rejection) => {
                     prop_assert_eq!(&run.suspicion, &before);
                     prop_assert_eq!(rejection.state, before.map(|suspicion| suspicion.state.kind()));

@@ -155,6 +155,7 @@ const fn level(kind: FactKind) -> Level {
         | FactKind::PersuasionHeeded
         | FactKind::PersuasionRefused
         | FactKind::RevisitRecorded
+        | FactKind::RevisitGoesOn
         | FactKind::ReportedUp
         | FactKind::ReportWithdrawn
         | FactKind::SuspicionReopened

@@ -98,7 +98,7 @@ fn heeded_persuasion_settles_v2_and_v3_and_starts_the_re_visit() {
     assert_eq!(of(&open, Clock::V2)[0].end, settled(minutes(20)));
     assert_eq!(of(&open, Clock::V3)[0].end, settled(minutes(20)));
     assert_eq!(of(&open, Clock::V4)[0].end, None);
-    let done = story.tell(500, What::RevisitRecorded).ledger();
+    let done = story.tell(500, What::RevisitRecorded { stopped: true }).ledger();
     assert_eq!(of(&done, Clock::V4)[0].end, settled(minutes(500)));
 }
 
@@ -130,7 +130,7 @@ fn a_withdrawn_report_cancels_what_is_open_and_leaves_what_was_settled() {
 fn reopened(revisited: bool) -> Story {
     let story =
         Story::default().found(0).tell(10, What::SecretaryNotified).tell(20, What::PersuasionRecorded { heeded: true });
-    let story = if revisited { story.tell(400, What::RevisitRecorded) } else { story };
+    let story = if revisited { story.tell(400, What::RevisitRecorded { stopped: true }) } else { story };
     story.tell(500, What::SuspicionReopened)
 }
 
@@ -270,6 +270,23 @@ fn a_co_handlers_return_concerns_it_alone() {
 }
 
 #[test]
+fn a_revisit_that_finds_the_act_going_on_starts_the_report_up_again() {
+    let heeded =
+        Story::default().found(0).tell(10, What::SecretaryNotified).tell(30, What::PersuasionRecorded { heeded: true });
+    let stopped = heeded.clone().tell(500, What::RevisitRecorded { stopped: true }).ledger();
+    assert_eq!(of(&stopped, Clock::V3).len(), 1, "what has stopped need not go up");
+    let goes_on = heeded.tell(500, What::RevisitRecorded { stopped: false });
+    let ledger = goes_on.ledger();
+    assert_eq!(of(&ledger, Clock::V4)[0].end, settled(minutes(500)), "the re-visit itself is done");
+    assert_eq!(
+        (of(&ledger, Clock::V3)[1].deadline.timing().started_at, of(&ledger, Clock::V3)[1].end),
+        (minutes(500), None)
+    );
+    let up = goes_on.tell(560, What::ReportedUp).ledger();
+    assert_eq!(of(&up, Clock::V3)[1].end, settled(minutes(560)));
+}
+
+#[test]
 fn publication_settles_p1_and_the_closing_cancels_what_a_co_handler_still_owes() {
     let (lead, helper) = (department(1, "emergency-management", true, 1), department(2, "fire-rescue", false, 1));
     let ledger = at_the_office()
@@ -315,7 +332,7 @@ fn any_what() -> impl Strategy<Value = What> {
         Just(crate::support::suspicion()),
         Just(What::SecretaryNotified),
         any::<bool>().prop_map(|heeded| What::PersuasionRecorded { heeded }),
-        Just(What::RevisitRecorded),
+        any::<bool>().prop_map(|stopped| What::RevisitRecorded { stopped }),
         Just(What::ReportedUp),
         Just(What::ReportWithdrawn),
         Just(What::SuspicionReopened),
@@ -359,7 +376,7 @@ fn any_what() -> impl Strategy<Value = What> {
     ]
 }
 
-fn any_story() -> impl Strategy<Value = Story> {
+pub(crate) fn any_story() -> impl Strategy<Value = Story> {
     proptest::collection::vec((0_i64..2_000, any_what()), 0..40).prop_map(|facts| {
         let mut story = Story::default();
         for (at, what) in facts {

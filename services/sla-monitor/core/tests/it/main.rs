@@ -8,6 +8,7 @@ mod instants;
 mod ledger;
 mod lights;
 mod oracle;
+mod reconcile;
 mod rules;
 mod support;
 mod terms;

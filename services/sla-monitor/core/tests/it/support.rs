@@ -146,7 +146,7 @@ fn source(what: &What) -> Source {
         What::SuspicionRecorded { .. }
         | What::SecretaryNotified
         | What::PersuasionRecorded { .. }
-        | What::RevisitRecorded
+        | What::RevisitRecorded { .. }
         | What::ReportedUp
         | What::ReportWithdrawn
         | What::SuspicionReopened
