@@ -221,7 +221,8 @@ fn fits(running: &Running, seen: &[Seen], now: Micros) -> Vec<String> {
         Some(end) if end.settled => demand(cancelled == 0 || running.clock == "P1", "cancelled and settled"),
         Some(_) => demand(cancelled == 1, "not cancelled"),
     }
-    if let Some(end) = running.end {
+    // What is told once stays told: of an end that turns out to have been earlier the ledger knows, and a red light is annulled after it.
+    if let Some(end) = running.end.filter(|_| !running.corrected) {
         let fact = if end.settled { "settled" } else { "cancelled" };
         demand(seen.last().is_some_and(|last| last.fact == fact), "its end is not the last word");
     }
@@ -237,7 +238,7 @@ fn fits(running: &Running, seen: &[Seen], now: Micros) -> Vec<String> {
                 demand(one.at <= known.min(now), "reminded after its end was known");
                 running.reminder(one.number)
             }
-            "settled" | "cancelled" => running.end.map_or(0, |end| end.at),
+            "settled" | "cancelled" if !running.corrected => running.end.map_or(0, |end| end.at),
             _ => one.at,
         };
         red |= one.fact == "breached";

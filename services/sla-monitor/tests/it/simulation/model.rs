@@ -32,6 +32,8 @@ pub(crate) struct Running {
     pub(crate) direct: String,
     pub(crate) loop_owner: String,
     pub(crate) end: Option<End>,
+    /// It had ended earlier than was known at first.
+    pub(crate) corrected: bool,
     work: Option<Work>,
     extension: i64,
 }
@@ -180,12 +182,21 @@ impl Case<'_> {
         }
     }
 
-    /// Ends the open runnings of these clocks; of all, when none is named.
+    /// Ends the open runnings of these clocks; of all, when none is named. What fell away already fell away earlier, when a return that was
+    /// heard of late had come before.
     fn end_where(&mut self, clocks: &[&str], end: End, which: impl Fn(&Running) -> bool) {
         for running in &mut self.runnings {
             let concerned = clocks.is_empty() || clocks.contains(&running.clock);
-            if running.end.is_none() && concerned && which(running) {
-                running.end = Some(end);
+            if !concerned || !which(running) {
+                continue;
+            }
+            match running.end {
+                None => running.end = Some(end),
+                Some(known) if !known.settled && !end.settled && end.at < known.at => {
+                    running.end = Some(end);
+                    running.corrected = true;
+                }
+                Some(_) => {}
             }
         }
     }
@@ -234,6 +245,7 @@ impl Case<'_> {
             direct,
             loop_owner,
             end: None,
+            corrected: false,
             work,
             extension,
         });
