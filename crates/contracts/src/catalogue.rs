@@ -107,6 +107,8 @@ pub enum Family {
     Publicity,
     /// `accountability.<county|_>.<fact>`
     Accountability,
+    /// `reporting.<unit-kind>.<unit>.<fact>` by the unit that briefed, filed or evaluated
+    Reporting,
 }
 
 /// An entry of the catalogue.
@@ -286,6 +288,9 @@ catalogue! {
     Extended: Sla, Sla, "extended", "";
     Provisional: Sla, Sla, "provisional", "";
     HoleFound: Sla, Sla, "hole-found", "";
+    BriefingReleased: Reporting, Reporting, "briefing-released", "W3 - (township), M2 - (county)";
+    TableFiled: Reporting, Reporting, "table-filed", "M1 -";
+    EvaluationComplete: Reporting, Reporting, "evaluation-complete", "Q1 -";
 }
 
 impl Event {
@@ -313,6 +318,7 @@ impl Event {
             Family::Inspection => self.inspection_subject(kind.fact)?,
             Family::Publicity => Subject::publicity(&path, kind.fact)?,
             Family::Accountability => Subject::accountability(&path, kind.fact),
+            Family::Reporting => self.reporting_subject(kind.fact)?,
         })
     }
 
@@ -387,6 +393,20 @@ impl Event {
         };
         let post = dafei_kernel::owner::Post::try_from(post.required("by")?)?;
         Ok(Subject::Inspection { region: post.region, fact: fact.to_owned() })
+    }
+
+    fn reporting_subject(&self, fact: &str) -> Result<Subject, EventError> {
+        let region = |wire: Option<&crate::types::v1::Region>| Ok((crate::convert::region("unit", wire)?, None));
+        let (region, agency) = match self {
+            Self::BriefingReleased(event) => region(event.unit.as_ref()),
+            Self::EvaluationComplete(event) => region(event.county.as_ref()),
+            Self::TableFiled(event) => {
+                let post = dafei_kernel::owner::Post::try_from(event.unit.as_ref().required("unit")?)?;
+                Ok((post.region, post.agency))
+            }
+            _ => Err(ConvertError::required("unit")),
+        }?;
+        Ok(Subject::reporting(&region, agency, fact))
     }
 
     fn sla_subject(&self, path: &RegionPath, fact: &str) -> Result<Subject, EventError> {

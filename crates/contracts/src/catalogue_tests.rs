@@ -106,8 +106,28 @@ fn every_event_message_is_in_the_catalogue_and_its_stream_stores_its_subject() {
             Family::Inspection => "inspection",
             Family::Publicity => "publicity",
             Family::Accountability => "accountability",
+            Family::Reporting => "reporting",
         };
         let pattern = format!("dafei.v1.{family}.>");
         assert!(kind.stream.subjects().contains(&pattern.as_str()), "{}", kind.event_type);
     }
+}
+
+#[test]
+fn a_table_is_filed_on_the_subject_of_its_unit() {
+    let filed = |role: &str, level: &str, code: &str, agency: &str| {
+        let post = types::Post {
+            role: role.to_owned(),
+            region: Some(types::Region { level: level.to_owned(), code: code.to_owned() }),
+            agency: agency.to_owned(),
+        };
+        let meta = Some(meta("city:371300/county:371302"));
+        let event = Event::from(pb::TableFiled { meta, unit: Some(post), ..Default::default() });
+        event.subject().expect("subject").to_string()
+    };
+    assert_eq!(
+        filed("county-department", "county", "371302", "fire-rescue"),
+        "dafei.v1.reporting.county-department.371302-fire-rescue.table-filed"
+    );
+    assert_eq!(filed("county-office", "county", "371302", ""), "dafei.v1.reporting.county.371302.table-filed");
 }

@@ -47,6 +47,8 @@ pub enum Subject {
     Publicity { county: String, township: String, village: String, fact: String },
     /// `accountability.<county|_>.<fact>`
     Accountability { county: Option<String>, fact: String },
+    /// `reporting.<unit-kind>.<unit>.<fact>`
+    Reporting { kind: String, unit: String, fact: String },
     /// `watermark.<service>`
     Watermark { service: String },
 }
@@ -140,6 +142,17 @@ impl Subject {
         })
     }
 
+    /// The subject of a fact of reporting; departments are told apart from their region's office by their agency.
+    #[must_use]
+    pub fn reporting(region: &Region, agency: Option<Agency>, fact: &str) -> Self {
+        let level = region.level().code();
+        let (kind, unit) = match agency {
+            None => (level.to_owned(), region.code().to_string()),
+            Some(agency) => (format!("{level}-department"), format!("{}-{}", region.code(), agency.code())),
+        };
+        Self::Reporting { kind, unit, fact: fact.to_owned() }
+    }
+
     /// The subject of an SLA fact; the tier is the level of the clock's owner.
     #[must_use]
     pub fn sla(tier: Level, path: &RegionPath, clock: &str, fact: &str) -> Self {
@@ -174,6 +187,7 @@ impl Subject {
             | Self::Inspection { fact, .. }
             | Self::Publicity { fact, .. }
             | Self::Accountability { fact, .. }
+            | Self::Reporting { fact, .. }
             | Self::Sla { fact, .. } => fact,
             Self::Feedback { kind, .. } => kind,
             Self::Watermark { service } => service,
@@ -236,6 +250,7 @@ impl fmt::Display for Subject {
             Self::Accountability { county, fact } => {
                 write!(f, "accountability.{}.{fact}", or_blank(county.as_deref()))
             }
+            Self::Reporting { kind, unit, fact } => write!(f, "reporting.{kind}.{unit}.{fact}"),
             Self::Watermark { service } => write!(f, "watermark.{service}"),
         }
     }
@@ -303,6 +318,9 @@ impl FromStr for Subject {
             ["accountability", county, fact] => {
                 Ok(Self::Accountability { county: blank_or(county), fact: (*fact).to_owned() })
             }
+            ["reporting", kind, unit, fact] => {
+                Ok(Self::Reporting { kind: (*kind).to_owned(), unit: (*unit).to_owned(), fact: (*fact).to_owned() })
+            }
             ["watermark", service] => Ok(Self::Watermark { service: (*service).to_owned() }),
             _ => Err(unknown()),
         }
@@ -364,6 +382,7 @@ mod tests {
                 fact
             }),
             (maybe(), token()).prop_map(|(county, fact)| Subject::Accountability { county, fact }),
+            (token(), token(), token()).prop_map(|(kind, unit, fact)| Subject::Reporting { kind, unit, fact }),
             token().prop_map(|service| Subject::Watermark { service }),
         ]
     }

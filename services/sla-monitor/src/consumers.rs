@@ -1,9 +1,13 @@
-//! What the SLA monitor takes from the bus: the facts of cases from intake and dispatch, the roster from intake, and how far each
-//! publisher's stream is complete.
+//! What the SLA monitor takes from the bus: the facts of cases from intake and dispatch, the roster and the villages' acts from intake, what
+//! fulfils the offices' duties from reporting, and how far each publisher's stream is complete.
 
 use std::collections::BTreeMap;
 
-use dafei_contracts::{Event, Stream, events::v1::RosterSnapshot};
+use dafei_contracts::{
+    Event, Stream,
+    convert::{self, Field as _},
+    events::v1::RosterSnapshot,
+};
 use dafei_kernel::{region::Region, time::Instant};
 use dafei_messaging::{
     consumer::{self, ConsumerConfig, Delivered, Handler, HandlerError},
@@ -18,9 +22,10 @@ use sqlx::{PgConnection, PgPool};
 
 use crate::{
     accountability::reports::{self, Report},
+    duties,
     facts::{CaseFact, of_event},
     ledger,
-    store::{accountability::queue, facts, horizon},
+    store::{self, accountability::queue, facts, horizon},
     terms::TermsView,
 };
 
@@ -89,7 +94,13 @@ impl Handler for CaseEvents {
     async fn apply(&self, conn: &mut PgConnection, events: &[Delivered]) -> Result<(), HandlerError> {
         if self.source == Source::Intake {
             // First the roster: the owners of what the same batch starts are looked up in it.
-            self.take_roster(conn, events).await?;
+            let told = self.take_roster(conn, events).await?;
+            let roster = self.roster.current();
+            let in_force = self.terms.refresh(conn).await?;
+            if !told.is_empty() {
+                duties::take_roster(conn, &in_force.rules, &roster, told).await?;
+            }
+            duties::take_village(conn, &in_force.rules, &roster, events).await?;
         }
         let facts = facts_of(self.source, events)?;
         let reports = reports_of(self.source, events)?;
@@ -128,7 +139,13 @@ fn reports_of(source: Source, events: &[Delivered]) -> Result<Vec<Report>, Handl
 }
 
 impl CaseEvents {
-    async fn take_roster(&self, conn: &mut PgConnection, events: &[Delivered]) -> Result<(), HandlerError> {
+    /// Answers with all snapshots, each with its instant, in their order.
+    async fn take_roster(
+        &self,
+        conn: &mut PgConnection,
+        events: &[Delivered],
+    ) -> Result<Vec<(Instant, RosterPart)>, HandlerError> {
+        let mut told = Vec::new();
         // Of several snapshots of one region the last says it all; those that administer come before what they administer.
         let mut latest: BTreeMap<Region, RosterSnapshot> = BTreeMap::new();
         for (index, delivered) in events.iter().enumerate().filter(|(_, event)| event.event_type == SNAPSHOT) {
@@ -136,17 +153,62 @@ impl CaseEvents {
             let event = Event::from_json(&delivered.event_type, &delivered.payload);
             if let Some(Event::RosterSnapshot(snapshot)) = event.map_err(|error| reject(error.to_string()))? {
                 let part = RosterPart::try_from(&snapshot).map_err(|error| reject(error.to_string()))?;
-                latest.insert(part.region, snapshot);
+                let received = snapshot
+                    .meta
+                    .as_ref()
+                    .required("meta")
+                    .and_then(|meta| convert::instant("meta.received_at", meta.received_at));
+                latest.insert(part.region.clone(), snapshot);
+                told.push((received.map_err(|error| reject(error.to_string()))?, part));
             }
         }
         if latest.is_empty() {
-            return Ok(());
+            return Ok(told);
         }
         let snapshots: Vec<_> = latest.values().collect();
         self.roster.apply(conn, &snapshots).await.map_err(|error| match error {
             RosterError::Sql(error) => error.into(),
             other => HandlerError::Retry(Box::new(other)),
-        })
+        })?;
+        Ok(told)
+    }
+}
+
+/// Name of the durable on reporting's stream.
+const REPORTING: &str = "sla-monitor-reporting";
+
+/// Takes reporting's stream: briefings, tables, evaluations. Reporting's relay makes the stream; as long as it is not there, it is waited for.
+#[derive(Debug, Clone)]
+pub struct ReportingEvents {
+    terms: TermsView,
+}
+
+impl ReportingEvents {
+    /// By these terms.
+    #[must_use]
+    pub const fn new(terms: TermsView) -> Self {
+        Self { terms }
+    }
+
+    /// Which stream, and how.
+    #[must_use]
+    pub fn config(&self) -> ConsumerConfig {
+        ConsumerConfig::ordered(Stream::Reporting.name())
+    }
+}
+
+impl Handler for ReportingEvents {
+    fn name(&self) -> &'static str {
+        REPORTING
+    }
+
+    async fn apply(&self, conn: &mut PgConnection, events: &[Delivered]) -> Result<(), HandlerError> {
+        let in_force = self.terms.refresh(conn).await?;
+        duties::take_reporting(conn, &in_force.rules, events).await
+    }
+
+    async fn on_watermark(&self, conn: &mut PgConnection, service: &str, through: Instant) -> Result<(), HandlerError> {
+        Ok(horizon::move_to(conn, service, through).await?)
     }
 }
 
@@ -159,6 +221,8 @@ impl CaseEvents {
 pub async fn rebuild(pool: &PgPool) -> sqlx::Result<()> {
     let mut tx = pool.begin().await?;
     facts::clear(&mut tx).await?;
+    store::duties::clear(&mut tx).await?;
+    rebuild::reset_consumer(&mut tx, REPORTING, Stream::Reporting.name()).await?;
     for source in [Source::Intake, Source::Dispatch] {
         rebuild::reset_consumer(&mut tx, durable(source), stream(source).name()).await?;
     }

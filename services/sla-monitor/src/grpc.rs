@@ -4,6 +4,7 @@ mod accountability;
 mod breaches;
 mod calendars;
 mod deadlines;
+mod duties;
 mod item;
 mod reconciliation;
 mod rules;

@@ -1,13 +1,15 @@
 //! The SLA monitor: every clock of the loop, its obligations, its lights.
 //!
-//! `terms` are the rules and the calendar in force, `calendar` loads another. `consumers` turn the events of intake and dispatch into facts,
-//! `ledger` keeps what follows from a case's facts, `firing` announces what is due up to the publishers' watermarks, `reconciler` proves that
-//! nothing is missing, `accountability` charges for what was late, `grpc` shows it. The rules are in `dafei-sla-core`.
+//! `terms` are the rules and the calendar in force, `calendar` loads another. `consumers` turn the events of the other services into facts,
+//! `ledger` keeps what follows from a case's facts, `duties` what is owed each period, `firing` announces what is due up to the publishers'
+//! watermarks, `reconciler` proves that nothing is missing, `accountability` charges for what was late, `grpc` shows it. The rules are in
+//! `dafei-sla-core`.
 
 pub mod accountability;
 pub mod calendar;
 pub mod config;
 pub mod consumers;
+pub mod duties;
 pub mod facts;
 pub mod firing;
 pub mod grpc;

@@ -26,7 +26,8 @@ use crate::{
     accountability::{self, EntryTimer, Ledger},
     calendar::{Calendars, Gauges},
     config::Settings,
-    consumers::CaseEvents,
+    consumers::{CaseEvents, ReportingEvents},
+    duties::Sweeps,
     firing::Firing,
     grpc::{Accountability, Breaches, Deadlines, Reconciliation, RuleTexts},
     measured,
@@ -57,6 +58,13 @@ pub async fn serve(mut started: Started, settings: &Settings) -> anyhow::Result<
         let config = events.config();
         started.consume(Arc::new(events), config);
     }
+    let reporting = ReportingEvents::new(terms.clone());
+    let config = reporting.config();
+    started.consume(Arc::new(reporting), config);
+    let sweeps = Sweeps::new(started.pool.clone(), terms.clone(), started.roster.clone());
+    sweeps.arm().await?;
+    // Before firing: what a sweep has recorded is to be announced, so "all is done" is asked of the sweeps first.
+    started.time(Arc::new(sweeps));
     spawn_firing(&mut started, terms.clone());
     spawn_counting(&mut started);
     let (pool, clock, roster) = (started.pool.clone(), started.clock.clone(), started.roster.clone());

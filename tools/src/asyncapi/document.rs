@@ -98,6 +98,7 @@ fn of_kind(kind: &EventKind) -> Vec<Channel> {
         Family::Reward => &[("reward", "reward.{county}")],
         Family::Inspection => &[("inspection", "inspection.{level}.{region}")],
         Family::Publicity => &[("publicity", "publicity.{county}.{township}.{village}")],
+        Family::Reporting => &[("reporting", "reporting.{unit-kind}.{unit}")],
         Family::Sla => &[("sla", "sla.{tier}.{county}.{township}.{village}.{clock}")],
         Family::Accountability => &[("accountability", "accountability.{county}")],
     };
@@ -197,6 +198,8 @@ fn parameters() -> Node {
         parameter("agency", "Code of the agency."),
         parameter("level", "Level of the agency: city, county or township."),
         parameter("region", "Code of the agency's region."),
+        parameter("unit-kind", "Kind of the unit: township, county, county-department, city or city-department."),
+        parameter("unit", "Code of the unit's region; of a department followed by a hyphen and its agency."),
         parameter("tier", "Level of the clock's loop owner."),
         parameter("clock", "Code of the clock, for example K3."),
     ])

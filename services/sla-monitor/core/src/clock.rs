@@ -31,6 +31,20 @@ pub enum Clock {
     K4,
     /// 村居公开结果 (clause C5).
     P1,
+    /// 每周巡查 (clause C1).
+    W1,
+    /// 每周广播 (clause D6).
+    W2,
+    /// 每周通报 (clause C9).
+    W3,
+    /// 月度报表 (clause C18).
+    M1,
+    /// 每月通报 (clause C14).
+    M2,
+    /// 季度评议 (clause E1).
+    Q1,
+    /// 有奖举报公告 (clause D5).
+    N1,
 }
 
 /// The text is no clock's code.
@@ -39,8 +53,8 @@ pub enum Clock {
 pub struct ClockError(pub String);
 
 impl Clock {
-    /// All clocks, in the order of the table.
-    pub const ALL: [Self; 12] = [
+    /// The clocks of cases, in the order of the table.
+    pub const CASES: [Self; 12] = [
         Self::V1,
         Self::V2,
         Self::V3,
@@ -54,6 +68,20 @@ impl Clock {
         Self::K4,
         Self::P1,
     ];
+
+    /// The clocks of periodic duties, in the order of the table.
+    pub const DUTIES: [Self; 7] = [Self::W1, Self::W2, Self::W3, Self::M1, Self::M2, Self::Q1, Self::N1];
+
+    /// All clocks.
+    pub fn all() -> impl Iterator<Item = Self> {
+        Self::CASES.into_iter().chain(Self::DUTIES)
+    }
+
+    /// Whether it is the clock of a periodic duty, which no case starts.
+    #[must_use]
+    pub const fn is_duty(self) -> bool {
+        matches!(self, Self::W1 | Self::W2 | Self::W3 | Self::M1 | Self::M2 | Self::Q1 | Self::N1)
+    }
 
     /// Its code.
     #[must_use]
@@ -71,6 +99,13 @@ impl Clock {
             Self::K3 => "K3",
             Self::K4 => "K4",
             Self::P1 => "P1",
+            Self::W1 => "W1",
+            Self::W2 => "W2",
+            Self::W3 => "W3",
+            Self::M1 => "M1",
+            Self::M2 => "M2",
+            Self::Q1 => "Q1",
+            Self::N1 => "N1",
         }
     }
 }
@@ -85,10 +120,7 @@ impl FromStr for Clock {
     type Err = ClockError;
 
     fn from_str(text: &str) -> Result<Self, ClockError> {
-        Self::ALL
-            .into_iter()
-            .find(|clock| clock.code() == text)
-            .ok_or_else(|| ClockError(text.chars().take(20).collect()))
+        Self::all().find(|clock| clock.code() == text).ok_or_else(|| ClockError(text.chars().take(20).collect()))
     }
 }
 

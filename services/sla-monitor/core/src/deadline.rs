@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     clock::Clock,
+    duty::DutyInputs,
     lights::Timing,
     rules::{Limit, Rule, Rules, Warn, later},
 };
@@ -59,6 +60,9 @@ pub struct Inputs {
     pub timing: Timing,
     /// A day beyond the calendar's coverage was needed.
     pub provisional: bool,
+    /// Of a periodic duty: what is a duty's alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub duty: Option<DutyInputs>,
 }
 
 /// A deadline.
@@ -100,6 +104,7 @@ pub fn of_rule(rule: &Rule, rule_version: &str, calendar: &Calendar, start: Inst
             days: end.days,
             timing,
             provisional: end.provisional,
+            duty: None,
         },
     }
 }

@@ -25,7 +25,7 @@ use crate::{
 #[must_use]
 pub fn obligations(facts: &CaseFacts, terms: &Terms, calendar: &Calendar) -> Vec<Obligation> {
     let known: Vec<(&Fact, &Rules)> = facts.iter().map(|fact| (fact, terms.for_start(fact))).collect();
-    let mut all: Vec<Obligation> = Clock::ALL
+    let mut all: Vec<Obligation> = Clock::CASES
         .into_iter()
         .flat_map(|clock| {
             legs(clock, facts, &known, calendar)

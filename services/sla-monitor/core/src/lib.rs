@@ -6,6 +6,7 @@
 //! - [`calendar`]: what must hold of a calendar before it is put in force.
 //! - [`deadline`]: when a clock that started runs out, with the reason line by line.
 //! - [`fact`]: what happened to a case, as a set.
+//! - [`duty`]: what villages, townships and offices owe each week, month or quarter.
 //! - [`ledger`]: the obligations that follow from that set, whatever the order in which it came.
 //! - [`reconcile`]: whether the ledger fits what the services say of their open steps.
 //! - [`lights`]: what is to be announced of an obligation up to an instant.
@@ -17,6 +18,7 @@ pub mod accountability;
 pub mod calendar;
 pub mod clock;
 pub mod deadline;
+pub mod duty;
 pub mod fact;
 pub mod ledger;
 pub mod lights;

@@ -26,7 +26,7 @@ pub struct Timing {
     pub due: Instant,
     /// An act at the very instant of the limit is in time.
     pub due_inclusive: bool,
-    /// The first reminder: twice the limit after the start.
+    /// The first reminder: twice the limit after the start. [`never`] for what ends with its breach.
     pub first_reminder: Instant,
     /// A day beyond the calendar's coverage was needed: the limit may be moved by the next calendar.
     #[serde(default, skip_serializing_if = "is_false")]
@@ -39,6 +39,12 @@ const fn is_false(flag: &bool) -> bool {
 }
 
 impl Timing {
+    /// A weekly duty ends with one final breach: nobody is reminded of it, and what is done later is done for another week.
+    #[must_use]
+    pub fn ends_with_breach(&self) -> bool {
+        is_never(self.first_reminder)
+    }
+
     /// The first instant at which an act is late; the red light (红灯) comes then.
     #[must_use]
     pub fn late_from(&self) -> Instant {
@@ -76,6 +82,16 @@ impl Timing {
     pub fn reminder(&self, number: u32) -> Instant {
         self.reminders().find(|(n, _)| *n == number).map_or(Instant::MAX, |(_, at)| at)
     }
+}
+
+/// The instant that never comes: the last full second that there is, which every store can keep and give back.
+#[must_use]
+pub fn never() -> Instant {
+    Instant::from_second(Instant::MAX.as_second()).unwrap_or(Instant::MAX)
+}
+
+fn is_never(at: Instant) -> bool {
+    at >= never()
 }
 
 /// What was announced of an obligation so far.
@@ -151,7 +167,9 @@ impl Announced {
     /// Whether the end is still to be announced. A cancellation is followed by a stop that turned out to count; nothing follows a stop.
     const fn wants_end(&self, kind: EndKind) -> bool {
         match (self.ended, kind) {
-            (None, _) | (Some(EndKind::Cancelled), EndKind::Settled) => true,
+            // That the time ran out is told by the breach.
+            (_, EndKind::Missed) => false,
+            (None | Some(EndKind::Missed), _) | (Some(EndKind::Cancelled), EndKind::Settled) => true,
             (Some(EndKind::Settled), _) | (Some(EndKind::Cancelled), EndKind::Cancelled) => false,
         }
     }
@@ -190,6 +208,9 @@ fn next_of_ended(timing: &Timing, end: End, announced: &Announced) -> Option<Lig
     if in_time && announced.breached && !announced.annulled {
         return Some(Light { at: end.at, what: Announcement::Annulled { ended_at: end.at } });
     }
+    if end.kind == EndKind::Missed {
+        return (!announced.breached).then(|| Light { at: timing.late_from(), what: Announcement::Breached });
+    }
     if !announced.wants_end(end.kind) {
         return None;
     }
@@ -198,7 +219,7 @@ fn next_of_ended(timing: &Timing, end: End, announced: &Announced) -> Option<Lig
     }
     let what = match end.kind {
         EndKind::Settled => Announcement::Settled { late_seconds: timing.late_seconds(end.at) },
-        EndKind::Cancelled => Announcement::Cancelled,
+        EndKind::Cancelled | EndKind::Missed => Announcement::Cancelled,
     };
     Some(Light { at: end.at, what })
 }
@@ -224,5 +245,5 @@ fn next_of_open(timing: &Timing, announced: &Announced, horizon: Instant) -> Opt
         .reminder_at(horizon)
         .filter(|(number, _)| *number > announced.reminders)
         .unwrap_or_else(|| (announced.reminders + 1, timing.reminder(announced.reminders + 1)));
-    (at < Instant::MAX).then_some(Light { at, what: Announcement::Reminded { number } })
+    (!is_never(at)).then_some(Light { at, what: Announcement::Reminded { number } })
 }

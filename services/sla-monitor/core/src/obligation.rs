@@ -19,6 +19,8 @@ pub enum EndKind {
     Settled,
     /// It fell away.
     Cancelled,
+    /// Its time ran out without the act, and nothing can be made up for: a weekly duty after its breach.
+    Missed,
 }
 
 impl EndKind {
@@ -28,13 +30,14 @@ impl EndKind {
         match self {
             Self::Settled => "settled",
             Self::Cancelled => "cancelled",
+            Self::Missed => "missed",
         }
     }
 
     /// The kind of a code.
     #[must_use]
     pub fn from_code(code: &str) -> Option<Self> {
-        [Self::Settled, Self::Cancelled].into_iter().find(|kind| kind.code() == code)
+        [Self::Settled, Self::Cancelled, Self::Missed].into_iter().find(|kind| kind.code() == code)
     }
 }
 

@@ -18,6 +18,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     clock::Clock,
+    duty::rules::DutyRule,
     fact::{Fact, FactKind, What},
     quiet::Quiet,
 };
@@ -141,6 +142,7 @@ pub struct Rules {
     percent: u8,
     no_disturb: Option<Quiet>,
     rules: Vec<Rule>,
+    duties: Vec<DutyRule>,
 }
 
 impl Rules {
@@ -173,10 +175,10 @@ impl Rules {
         &self.version
     }
 
-    /// The rule of a clock.
+    /// The rule of a case's clock; a duty's is [`Self::duty`].
     ///
     /// # Panics
-    /// Never: a file without one of the clocks is refused.
+    /// For a duty's clock. Not for another: a file without one of the clocks is refused.
     #[must_use]
     pub fn rule(&self, clock: Clock) -> &Rule {
         self.rules.iter().find(|rule| rule.clock == clock).expect("a rules file without a clock is refused")
@@ -188,7 +190,19 @@ impl Rules {
         self.no_disturb.unwrap_or(Quiet::DEFAULT)
     }
 
-    /// All rules, in the order of the table.
+    /// The rule of a periodic duty; none for a case's clock.
+    #[must_use]
+    pub fn duty(&self, clock: Clock) -> Option<&DutyRule> {
+        self.duties.iter().find(|rule| rule.clock == clock)
+    }
+
+    /// The periodic duties, in force or not, in the order of the table.
+    #[must_use]
+    pub fn duties(&self) -> &[DutyRule] {
+        &self.duties
+    }
+
+    /// All rules of cases' clocks, in the order of the table.
     pub fn iter(&self) -> impl Iterator<Item = &Rule> {
         self.rules.iter()
     }

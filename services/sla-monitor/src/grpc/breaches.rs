@@ -147,7 +147,7 @@ impl Breaches {
         }
         let place = Where::of(region, &self.roster.current());
         let mut found = read::fairness(&self.pool, &place, from, until).await.map_err(faults::database)?;
-        let order = |code: &str| Clock::ALL.into_iter().position(|clock| clock.code() == code);
+        let order = |code: &str| Clock::CASES.into_iter().chain(Clock::DUTIES).position(|clock| clock.code() == code);
         found.sort_by_key(|one| order(&one.clock));
         let clocks = found.into_iter().map(|one| pb::ClockFairness {
             clock: one.clock,

@@ -15,20 +15,20 @@ use dafei_sla_core::{Clock, deadline::deadline};
 use sqlx::PgPool;
 use tonic::{Request, Response, Status};
 
-use super::{item, may_see};
+use super::{duties, item, may_see};
 use crate::{store::read, terms::TermsView};
 
 /// Serves deadlines.
 #[derive(Clone)]
 pub struct Deadlines {
-    pool: PgPool,
-    roster: RosterView,
-    terms: TermsView,
-    clock: SharedClock,
+    pub(super) pool: PgPool,
+    pub(super) roster: RosterView,
+    pub(super) terms: TermsView,
+    pub(super) clock: SharedClock,
 }
 
 impl Deadlines {
-    /// Computes by these terms, reads from `pool`.
+    /// Computes by these terms, reads from `pool`; what runs is what runs at the clock's instant.
     #[must_use]
     pub const fn new(pool: PgPool, roster: RosterView, terms: TermsView, clock: SharedClock) -> Self {
         Self { pool, roster, terms, clock }
@@ -56,7 +56,11 @@ impl Deadlines {
         let county = self.county(request.region.as_ref())?;
         let mut conn = self.pool.acquire().await.map_err(faults::database)?;
         let in_force = self.terms.refresh(&mut conn).await.map_err(faults::database)?;
-        let found = deadline(in_force.rules.at(county.as_ref(), start), &in_force.calendar, clock, start);
+        let rules = in_force.rules.at(county.as_ref(), start);
+        let found = match rules.duty(clock) {
+            Some(rule) => duties::preview(rules, rule, start, &request.unit_kind)?,
+            None => deadline(rules, &in_force.calendar, clock, start),
+        };
         let timing = found.timing();
         Ok(pb::PreviewDeadlineResponse {
             warn_at: Some(timing.warn_at.into()),
@@ -124,5 +128,13 @@ impl DeadlineService for Deadlines {
             closed_at: total.closed_at.map(Into::into),
             total_seconds: total.seconds(now),
         }))
+    }
+
+    async fn list_duties(
+        &self,
+        request: Request<pb::ListDutiesRequest>,
+    ) -> Result<Response<pb::ListDutiesResponse>, Status> {
+        let principal = identity::principal(&request)?;
+        Ok(Response::new(duties::list(self, principal, request.get_ref()).await?))
     }
 }

@@ -44,11 +44,12 @@ fn successor(record: &Record, roster: &RosterIndex, now: Instant) -> Option<Owne
     (!owner.persons.is_empty() && owner.persons != record.direct.persons).then_some(owner)
 }
 
-fn state(end: Option<End>) -> pb::ObligationState {
+pub(super) fn state(end: Option<End>) -> pb::ObligationState {
     match end.map(|end| end.kind) {
         None => pb::ObligationState::Open,
         Some(EndKind::Settled) => pb::ObligationState::Settled,
         Some(EndKind::Cancelled) => pb::ObligationState::Cancelled,
+        Some(EndKind::Missed) => pb::ObligationState::Missed,
     }
 }
 
@@ -86,7 +87,8 @@ fn outcome(record: &Record) -> String {
             0 => told("完成，未超期。", at),
             late => told(&format!("完成，超期{}。", duration(late)), at),
         },
-        Some(End { kind: EndKind::Cancelled, at }) => told("因案件变化不再要求。", at),
+        Some(End { kind: EndKind::Cancelled, at }) => told("因情况变化不再要求。", at),
+        Some(End { kind: EndKind::Missed, .. }) => "结果：到期未完成，已超期，不可补做。".to_owned(),
         None if record.breached => "结果：已超期，尚未完成。".to_owned(),
         None => "结果：尚未完成，未见超期。".to_owned(),
     }

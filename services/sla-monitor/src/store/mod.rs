@@ -2,6 +2,9 @@
 
 pub(crate) mod accountability;
 pub(crate) mod calendars;
+pub(crate) mod duties;
+pub(crate) mod duty_sweep;
+pub(crate) mod duty_units;
 pub(crate) mod facts;
 pub(crate) mod horizon;
 pub(crate) mod obligations;

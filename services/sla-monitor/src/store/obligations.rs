@@ -183,7 +183,9 @@ pub(crate) async fn save_fired(conn: &mut PgConnection, fired: &[Fired]) -> sqlx
         "UPDATE obligation o
          SET warned_at = f.warned_at, breached = f.breached, reminders = f.reminders, end_announced = f.end_announced,
              annulled = f.annulled, next_fire_at = f.next_fire_at, sequence = f.sequence, chain_head = f.chain_head,
-             warned_told = f.warned_told, breached_told = f.breached_told
+             warned_told = f.warned_told, breached_told = f.breached_told,
+             end_kind = CASE WHEN o.end_kind IS NULL AND o.ends_with_breach AND f.breached THEN 'missed' ELSE o.end_kind END,
+             ended_at = CASE WHEN o.end_kind IS NULL AND o.ends_with_breach AND f.breached THEN o.due ELSE o.ended_at END
          FROM UNNEST($1::uuid[], $2::timestamptz[], $3::bool[], $4::int[], $5::text[], $6::bool[], $7::timestamptz[], $8::bigint[],
                      $9::text[], $10::timestamptz[], $11::timestamptz[])
               AS f (id, warned_at, breached, reminders, end_announced, annulled, next_fire_at, sequence, chain_head, warned_told,

@@ -11,10 +11,13 @@ use super::record::{Record, records};
 /// An obligation and what its deadline was computed from.
 pub(crate) async fn one(pool: &PgPool, id: Uuid) -> sqlx::Result<Option<(Record, Inputs)>> {
     let Some(record) = records!("WHERE id = $1", id).fetch_optional(pool).await? else { return Ok(None) };
-    let inputs =
-        sqlx::query_scalar!(r#"SELECT inputs AS "inputs: Json<Inputs>" FROM obligation_basis WHERE id = $1"#, id)
-            .fetch_one(pool)
-            .await?;
+    let inputs = sqlx::query_scalar!(
+        r#"SELECT b.inputs AS "inputs: Json<Inputs>"
+           FROM obligation o JOIN obligation_basis b ON b.id = COALESCE(o.basis, o.id) WHERE o.id = $1"#,
+        id
+    )
+    .fetch_one(pool)
+    .await?;
     Ok(Some((record, inputs.0)))
 }
 

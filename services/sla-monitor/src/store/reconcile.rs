@@ -24,7 +24,7 @@ use crate::consumers;
 
 /// The clocks that time a publisher's steps.
 fn clocks(source: Source) -> Vec<&'static str> {
-    Clock::ALL.into_iter().filter(|clock| publisher(*clock) == source).map(Clock::code).collect()
+    Clock::CASES.into_iter().filter(|clock| publisher(*clock) == source).map(Clock::code).collect()
 }
 
 fn key(case: Uuid, clock: &str, instruction: Option<Uuid>) -> sqlx::Result<Key> {

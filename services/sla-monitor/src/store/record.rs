@@ -12,6 +12,7 @@ pub(crate) struct Record {
     pub(crate) id: Uuid,
     /// None for a periodic duty, which has a unit and a period.
     pub(crate) case_id: Option<Uuid>,
+    pub(crate) unit: Option<String>,
     pub(crate) period: Option<String>,
     pub(crate) clock: String,
     pub(crate) leg: i32,
@@ -47,7 +48,7 @@ macro_rules! records {
     ($tail:literal $(+ $more:literal)*, $($argument:expr),* $(,)?) => {
         sqlx::query_as!(
             crate::store::record::Record,
-            r#"SELECT id, case_id, period, clock, leg, region_path, direct AS "direct: sqlx::types::Json<dafei_kernel::owner::Owner>",
+            r#"SELECT id, case_id, unit, period, clock, leg, region_path, direct AS "direct: sqlx::types::Json<dafei_kernel::owner::Owner>",
                       loop_owner AS "loop_owner: sqlx::types::Json<dafei_kernel::owner::Owner>", sector, notice, rule_version,
                       calendar_version, provisional, started_at AS "started_at: dafei_messaging::pg::PgInstant",
                       warn_at AS "warn_at: dafei_messaging::pg::PgInstant", due AS "due: dafei_messaging::pg::PgInstant",

@@ -359,12 +359,12 @@ impl Case {
     }
 }
 
-fn stamp(when: &str) -> Option<Timestamp> {
+pub(crate) fn stamp(when: &str) -> Option<Timestamp> {
     Some(at(when).into())
 }
 
-/// Snapshots of the city, two counties and a township with its village, with holders who changed on 2026-11-24.
-pub(crate) fn roster() -> Vec<Told> {
+/// Snapshots of the city, two counties and a township with its village, with holders who changed on 2026-11-24; all there from `since` on.
+pub(crate) fn roster(since: &str) -> Vec<Told> {
     let entry = |region: &str, name: &str, parent: Option<&str>| ev::RosterRegion {
         region: Some(wire_region(region)),
         name: name.to_owned(),
@@ -379,6 +379,9 @@ pub(crate) fn roster() -> Vec<Told> {
             valid_from: stamp(from),
             valid_until: until.and_then(stamp),
         };
+    let snapshot = |number, region: &str, path: &str, regions, holders| {
+        snapshot((number, 1), region, path, since, regions, holders)
+    };
     let (old, change) = ("2026-01-01T00:00:00+08:00", "2026-11-24T00:00:00+08:00");
     vec![
         snapshot(1, CITY, CITY, vec![entry(CITY, "临沂市", None)], vec![]),
@@ -412,10 +415,12 @@ pub(crate) fn roster() -> Vec<Told> {
     ]
 }
 
-fn snapshot(
-    number: u128,
+/// A snapshot by its aggregate and sequence.
+pub(crate) fn snapshot(
+    (number, sequence): (u128, i64),
     region: &str,
     path: &str,
+    received: &str,
     regions: Vec<ev::RosterRegion>,
     holders: Vec<ev::RosterHolder>,
 ) -> Told {
@@ -423,9 +428,9 @@ fn snapshot(
     let event = ev::RosterSnapshot {
         meta: Some(ev::EventMeta {
             aggregate_id: aggregate.to_string(),
-            sequence: 1,
+            sequence,
             region_path: path.to_owned(),
-            received_at: stamp("2026-01-01T00:00:00+08:00"),
+            received_at: stamp(received),
             ..Default::default()
         }),
         region: Some(wire_region(region)),
@@ -433,5 +438,5 @@ fn snapshot(
         holders,
         enterprises: vec![],
     };
-    Told { service: "intake", aggregate, sequence: 1, event: event.into() }
+    Told { service: "intake", aggregate, sequence, event: event.into() }
 }

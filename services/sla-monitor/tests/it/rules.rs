@@ -65,6 +65,7 @@ impl World {
             clock: "T1".to_owned(),
             start: Some(at("2026-11-23T12:00:00+08:00").into()),
             region: region.map(wire_region),
+            ..Default::default()
         };
         let request = self.request(Role::Bank, CITY, message);
         let answer = self.other_deadlines().preview_deadline(request).await.unwrap().into_inner();

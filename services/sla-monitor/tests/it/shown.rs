@@ -25,7 +25,7 @@ fn reason(status: &Status) -> (Code, String) {
 }
 
 fn preview(clock: &str, start: Option<&str>) -> PreviewDeadlineRequest {
-    PreviewDeadlineRequest { clock: clock.to_owned(), start: start.map(|start| at(start).into()), region: None }
+    PreviewDeadlineRequest { clock: clock.to_owned(), start: start.map(|start| at(start).into()), ..Default::default() }
 }
 
 #[tokio::test(flavor = "multi_thread")]

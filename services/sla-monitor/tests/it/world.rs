@@ -1,6 +1,9 @@
 //! A running SLA monitor on servers of its own, and an exercise's clock that goes from due instant to due instant.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use async_nats::{
     HeaderMap,
@@ -26,6 +29,7 @@ use dafei_kernel::{
     owner::Owner,
     role::Role,
     time::Instant,
+    workdays::Calendar,
 };
 use dafei_messaging::{
     consumer::{ConsumerHandle, ConsumerLoop},
@@ -41,16 +45,19 @@ use dafei_runtime::{
     paths::Paths,
 };
 use dafei_shell::{
+    ops::Progress,
     roster::RosterView,
     start,
-    timer::{Due as _, Round},
+    timer::{Due as _, Round, Timer},
     watch::Watches,
 };
+use dafei_sla_core::Rules;
 use dafei_sla_monitor::{
     MIGRATOR,
     accountability::{EntryTimer, Ledger},
     calendar::Calendars,
-    consumers::CaseEvents,
+    consumers::{CaseEvents, ReportingEvents},
+    duties::Sweeps,
     firing::Firing,
     grpc::{Accountability, Breaches, Deadlines, Reconciliation, RuleTexts},
     terms::TermsView,
@@ -92,6 +99,11 @@ pub(crate) struct World {
     pub(crate) firing: Firing,
     pub(crate) ledger: Ledger,
     pub(crate) calendars: Calendars,
+    pub(crate) sweeps: Sweeps,
+    sweeper: Mutex<Option<Timer<Sweeps>>>,
+    sweeping: Progress,
+    /// Who says how far it is: reporting only where something of it is waited for.
+    publishers: Vec<&'static str>,
     pub(crate) js: jetstream::Context,
     pub(crate) ending: CancellationToken,
     channel: Channel,
@@ -108,24 +120,43 @@ pub(crate) struct World {
 impl World {
     /// A service on [`START`] that knows the roster of [`events::roster`] and fires.
     pub(crate) async fn start() -> Self {
-        let world = Self::without_firing(START).await;
+        Self::with_rules(START, Rules::builtin_text()).await
+    }
+
+    /// A service at an instant, by a text of rules.
+    pub(crate) async fn with_rules(start: &str, rules: &str) -> Self {
+        let world = Self::at_rest(start, rules).await;
         tokio::spawn(world.firing.clone().run(world.stop.clone()));
+        world.sweep();
         world
     }
 
     /// A service at an instant, with the roster, whose firing the test runs by itself.
     pub(crate) async fn without_firing(start: &str) -> Self {
+        let world = Self::at_rest(start, Rules::builtin_text()).await;
+        world.sweep();
+        world
+    }
+
+    /// From now on what is due of the duties is recorded when it is due.
+    pub(crate) fn sweep(&self) {
+        let timer = self.sweeper.lock().unwrap().take().unwrap();
+        tokio::spawn(timer.run(self.stop.clone()));
+    }
+
+    /// A service at an instant, with the roster, that takes events and does nothing by itself.
+    pub(crate) async fn at_rest(start: &str, rules: &str) -> Self {
         let db = TestDb::new(&start::migrators(&MIGRATOR)).await;
         let nats = TestNats::start().await;
         let js = nats.jetstream().await;
-        let specs: Vec<StreamSpec> = [Stream::Intake, Stream::Dispatch]
+        let specs: Vec<StreamSpec> = [Stream::Intake, Stream::Dispatch, Stream::Reporting]
             .map(|stream| StreamSpec::new(stream.name(), stream.subjects().iter().copied()))
             .into();
         ensure_streams(&js, &specs).await.unwrap();
         let clock = ControlledClock::new(at(start));
         let shared = Arc::new(clock.clone());
         let roster = RosterView::load(&db.pool).await.unwrap();
-        let terms = TermsView::open(&db.pool, clock.now()).await.unwrap();
+        let terms = TermsView::open_with(&db.pool, clock.now(), rules, Calendar::builtin_text()).await.unwrap();
         let (stop, ending) = (CancellationToken::new(), CancellationToken::new());
         let consuming = stop.child_token();
         let mut consumers = Vec::new();
@@ -138,6 +169,24 @@ impl World {
             consumers.push((stream, consumer.handle()));
             tokio::spawn(consumer.run(consuming.clone()));
         }
+        let reporting = ReportingEvents::new(terms.clone());
+        let config = reporting.config();
+        let consumer = ConsumerLoop::new(db.pool.clone(), js.clone(), shared.clone(), Arc::new(reporting), config);
+        consumers.push((Stream::Reporting, consumer.handle()));
+        tokio::spawn(consumer.run(stop.clone()));
+        let mut publishers = vec!["intake", "dispatch"];
+        let in_force = terms.current();
+        let offices = in_force
+            .rules
+            .at(None, clock.now())
+            .duties()
+            .iter()
+            .any(|rule| rule.in_force && rule.act.is_told_by_reporting());
+        publishers.extend(offices.then_some("reporting"));
+        let sweeps = Sweeps::new(db.pool.clone(), terms.clone(), roster.clone());
+        sweeps.arm().await.unwrap();
+        let sweeper = Timer::new(Arc::new(sweeps.clone()), shared.clone());
+        let (sweeping, sweeper) = (sweeper.progress(), Mutex::new(Some(sweeper)));
         let minter = Minter::generate().unwrap();
         let own = StreamSpec::new(Stream::Sla.name(), Stream::Sla.subjects().iter().copied());
         let relay = Relay::new(db.pool.clone(), js.clone(), shared.clone(), RelayConfig::new("sla-monitor", vec![own]));
@@ -147,7 +196,7 @@ impl World {
             filled(&mut conn, Stream::Sla.name()).await.unwrap()
         })
         .await;
-        let other_terms = TermsView::open(&db.pool, clock.now()).await.unwrap();
+        let other_terms = TermsView::open_with(&db.pool, clock.now(), rules, Calendar::builtin_text()).await.unwrap();
         let calendars = Calendars::new(db.pool.clone(), shared.clone(), terms.clone());
         let ledger = Ledger::new(db.pool.clone(), shared.clone(), roster.clone(), terms.clone());
         let firing = Firing::new(db.pool.clone(), shared.clone()).ruled_by(terms.clone());
@@ -173,6 +222,10 @@ impl World {
             firing,
             ledger,
             calendars,
+            sweeps,
+            sweeper,
+            sweeping,
+            publishers,
             js,
             ending,
             channel,
@@ -183,7 +236,7 @@ impl World {
             consuming,
             _nats: nats,
         };
-        world.tell(&events::roster()).await;
+        world.tell(&events::roster(start)).await;
         world
     }
 
@@ -231,9 +284,9 @@ impl World {
         self.js.publish(format!("dafei.v1.watermark.{service}"), payload.into()).await.unwrap().await.unwrap();
     }
 
-    /// Both publishers are at the clock's instant, and all that was told is in effect.
+    /// All publishers are at the clock's instant, and all that was told is in effect.
     pub(crate) async fn watermarks(&self) {
-        for service in ["intake", "dispatch"] {
+        for service in &self.publishers {
             self.watermark(service, self.clock.now()).await;
         }
         self.caught_up().await;
@@ -251,6 +304,12 @@ impl World {
     /// Waits until all that is due at the clock's instant is announced.
     pub(crate) async fn done(&self) {
         let now = self.clock.now();
+        // The watermarks have moved since it looked.
+        self.sweeping.clock_moved.as_ref().unwrap()();
+        eventually(SOON, "all duties that are due are recorded", || async {
+            (self.sweeping.through().await.unwrap() >= Some(now)).then_some(())
+        })
+        .await;
         eventually(SOON, "all that is due is announced", || async {
             (self.firing.done_through().await.unwrap() >= now).then_some(())
         })
@@ -267,11 +326,36 @@ impl World {
             if now >= until {
                 return;
             }
-            let next = self.firing.next_due().await.unwrap().filter(|next| *next < until).unwrap_or(until);
+            let next = [self.firing.next_due().await.unwrap(), self.sweeping.next().await.unwrap()];
+            let next = next.into_iter().flatten().min().filter(|next| *next < until).unwrap_or(until);
             assert!(next > now, "{next} is due and {now} is done");
-            self.clock.set(next);
-            self.firing.clock_moved();
+            self.set_clock(next);
         }
+    }
+
+    /// Moves the clock at once.
+    pub(crate) fn set_clock(&self, to: Instant) {
+        self.clock.set(to);
+        self.firing.clock_moved();
+        self.sweeping.clock_moved.as_ref().unwrap()();
+    }
+
+    /// What was announced of duties of these clocks: `clock period fact instant unit`, by instant and unit.
+    pub(crate) async fn duties(&self, clocks: &[&str]) -> Vec<String> {
+        let mut all = Vec::new();
+        for (event, _) in self.log().await {
+            let of = obligation(&event);
+            if of.case_id.is_empty() && clocks.contains(&of.clock.as_str()) {
+                let meta = event.meta().unwrap();
+                let at: Instant = meta.received_at.unwrap().try_into().unwrap();
+                let unit = meta.region_path.rsplit('/').next().unwrap();
+                let agency = of.direct.as_ref().unwrap().post.as_ref().unwrap().agency.clone();
+                let at = dafei_kernel::time::format_local(at);
+                all.push(format!("{at} {unit}{agency} {} {} {}", of.clock, of.period, event.kind().fact));
+            }
+        }
+        all.sort();
+        all
     }
 
     /// All events that were announced, in the order of the log.

@@ -4,7 +4,10 @@ use dafei_kernel::time::{Instant, format_local};
 use jiff::civil::{Date, Weekday};
 
 use super::{Counted, Deadline, Inputs, day_ending_at};
-use crate::rules::{Limit, Warn};
+use crate::{
+    duty::DutyInputs,
+    rules::{Limit, Warn},
+};
 
 impl Deadline {
     /// How it comes about.
@@ -18,6 +21,9 @@ impl Inputs {
     /// How the deadline comes about.
     #[must_use]
     pub fn lines(&self) -> Vec<String> {
+        if let Some(duty) = &self.duty {
+            return self.duty_lines(duty);
+        }
         let origin = if self.local_default { "通知未定数值，本地核定" } else { "通知规定" };
         let mut lines = vec![format!(
             "时限：{} {}，{}（{origin}；条款 {}；规则版本 {}）。",
@@ -41,6 +47,48 @@ impl Inputs {
             lines.push("注意：所需日期超出日历覆盖范围，为暂定期限，节假日安排公布后重新计算。".to_owned());
         }
         lines
+    }
+
+    fn duty_lines(&self, duty: &DutyInputs) -> Vec<String> {
+        let origin = if self.local_default { "期限由本地核定" } else { "通知规定" };
+        let task = &duty.task;
+        let of = |rest: &str| {
+            format!(
+                "时限：{} {}，{rest}（{origin}；条款 {}；规则版本 {}）。",
+                self.clock, self.name, self.clause, self.rule_version
+            )
+        };
+        let days = self.limit.name_zh();
+        let (what, count) = match (&duty.period, duty.again) {
+            (Some(period), _) => (
+                format!("周期 {period}，应完成：{task}"),
+                "计算：自起算日0:00起，至截止日24:00止；节假日不顺延。".to_owned(),
+            ),
+            (None, false) => (
+                format!("列入名册后{days}内应有：{task}"),
+                "计算：列入名册当日不计入，至最后一日24:00止（民法典第二百零一条）。".to_owned(),
+            ),
+            (None, true) => (
+                format!("不足后{days}内应恢复：{task}"),
+                "计算：不足当日不计入，至最后一日24:00止（民法典第二百零一条）。".to_owned(),
+            ),
+        };
+        let warning = match self.warn {
+            Warn::Percent(percent) => format!("，即起算至截止的{percent}%处"),
+            Warn::CountedDay(_) => "，即最后一日的0:00".to_owned(),
+        };
+        let after = if self.timing.ends_with_breach() {
+            "逾期即终结，不再提醒，不可补做。"
+        } else {
+            "逾期后继续提醒，直至完成。"
+        };
+        vec![
+            of(&what),
+            format!("起算：{}（北京时间）。", format_local(self.start)),
+            count,
+            format!("截止：{}，到该时刻即为超期；{after}", moment(self.timing.due)),
+            format!("黄灯：{}{warning}。", moment(self.timing.warn_at)),
+        ]
     }
 
     fn count(&self, days: &Counted, lines: &mut Vec<String>) {

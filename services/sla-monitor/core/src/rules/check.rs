@@ -18,7 +18,7 @@ pub(super) const fn documented(clock: Clock) -> Option<Limit> {
         Clock::T2 | Clock::K1 => Some(Limit::Hours(4)),
         Clock::K2 => Some(Limit::Hours(12)),
         Clock::K3 => Some(Limit::WorkingDays(5)),
-        Clock::V4 | Clock::T1 | Clock::T3 | Clock::P1 => None,
+        _ => None,
     }
 }
 
@@ -26,7 +26,7 @@ pub(super) const fn documented(clock: Clock) -> Option<Limit> {
 const fn legs(clock: Clock) -> Legs {
     match clock {
         Clock::T2 | Clock::K2 | Clock::K3 | Clock::K4 => Legs::Instruction,
-        Clock::V1 | Clock::V2 | Clock::V3 | Clock::V4 | Clock::T1 | Clock::T3 | Clock::K1 | Clock::P1 => Legs::Start,
+        _ => Legs::Start,
     }
 }
 

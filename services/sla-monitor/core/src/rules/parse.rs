@@ -10,12 +10,16 @@ use super::{
     problem::{Flaw, Problems},
     reader::{Object, Reader},
 };
-use crate::{clock::Clock, fact::FactKind};
+use crate::{
+    clock::Clock,
+    duty::rules::{self as duty, DutyRule},
+    fact::FactKind,
+};
 
 /// Longest version label, in characters.
 const LABEL: usize = 40;
 
-const KEYS: [&str; 7] = ["version", "source", "note", "warn_percent", "reminders", "no_disturb", "clocks"];
+const KEYS: [&str; 8] = ["version", "source", "note", "warn_percent", "reminders", "no_disturb", "clocks", "duties"];
 const CLOCK_KEYS: [&str; 14] = [
     "clock",
     "name",
@@ -53,8 +57,10 @@ fn rules<'a>(reader: &mut Reader<'a>, file: &Object<'a>) -> Option<Rules> {
     let no_disturb = no_disturb::read(reader, file);
     let entries: Option<Vec<&RawValue>> = reader.required(file, "clocks");
     let sound = percent.filter(|percent| percent_fault(*percent).is_none());
+    let owed: Option<Vec<&RawValue>> = reader.required(file, "duties");
+    let duties = owed.map(|owed| duties(reader, &owed, sound.unwrap_or(75)));
     let rules = clocks(reader, &entries?, sound.unwrap_or(75));
-    Some(Rules { version: version?, percent: percent?, no_disturb, rules })
+    Some(Rules { version: version?, percent: percent?, no_disturb, rules, duties: duties? })
 }
 
 /// The version label: what every obligation keeps.
@@ -85,7 +91,7 @@ pub(super) fn reminders<'a>(reader: &mut Reader<'a>, file: &Object<'a>, named: O
 }
 
 fn clocks<'a>(reader: &mut Reader<'a>, entries: &[&'a RawValue], percent: u8) -> Vec<Rule> {
-    let mut rules = Vec::with_capacity(Clock::ALL.len());
+    let mut rules = Vec::with_capacity(Clock::CASES.len());
     let mut seen = BTreeSet::new();
     for entry in entries {
         let Some((clock, object)) = clock(reader, entry.get(), &mut seen) else { continue };
@@ -98,7 +104,32 @@ fn clocks<'a>(reader: &mut Reader<'a>, entries: &[&'a RawValue], percent: u8) ->
         }
     }
     reader.clock = None;
-    for missing in Clock::ALL.into_iter().filter(|clock| !seen.contains(clock)) {
+    for missing in Clock::CASES.into_iter().filter(|clock| !seen.contains(clock)) {
+        reader.fault_at_end(missing.code(), Flaw::MissingClock, "is missing");
+    }
+    rules.sort_by_key(|rule| rule.clock);
+    rules
+}
+
+/// The periodic duties: each once, whether in force or not.
+fn duties<'a>(reader: &mut Reader<'a>, entries: &[&'a RawValue], percent: u8) -> Vec<DutyRule> {
+    let mut rules: Vec<DutyRule> = Vec::with_capacity(Clock::DUTIES.len());
+    let mut seen = BTreeSet::new();
+    for entry in entries {
+        reader.clock = None;
+        let Some(read) = reader.value::<duty::Entry>(entry.get()) else { continue };
+        reader.clock = Some(read.clock.chars().take(20).collect());
+        if !seen.insert(read.clock.clone()) {
+            reader.fault(entry.get(), Flaw::Twice, "stands twice");
+            continue;
+        }
+        match duty::parse(&read, percent) {
+            Ok(rule) => rules.push(rule),
+            Err(detail) => reader.fault(entry.get(), Flaw::Duty, detail),
+        }
+    }
+    reader.clock = None;
+    for missing in Clock::DUTIES.into_iter().filter(|clock| !seen.contains(clock.code())) {
         reader.fault_at_end(missing.code(), Flaw::MissingClock, "is missing");
     }
     rules.sort_by_key(|rule| rule.clock);
@@ -116,7 +147,8 @@ pub(super) fn clock<'a>(
     let code: String = reader.required(&object, "clock")?;
     // What is no code may be anything: only the beginning is told.
     reader.clock = Some(code.chars().take(20).collect());
-    let Ok(clock) = code.parse::<Clock>() else {
+    let known = code.parse::<Clock>().ok().filter(|clock| Clock::CASES.contains(clock));
+    let Some(clock) = known else {
         reader.fault(
             object.place("clock"),
             Flaw::UnknownClock,

@@ -45,6 +45,8 @@ flaws! {
     UnknownTier = "UNKNOWN_TIER", "没有这个层级",
     /// No rule for reminders has this code.
     UnknownReminders = "UNKNOWN_REMINDERS", "没有这种催办办法",
+    /// A periodic duty that is not as duties are.
+    Duty = "WRONG_DUTY", "定期责任有误",
     /// The version label is empty, too long, or has signs that it must not have.
     Version = "WRONG_VERSION", "版本号有误",
     /// Zero, or far above anything meant.

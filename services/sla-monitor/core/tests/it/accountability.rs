@@ -337,7 +337,7 @@ fn where_the_roster_named_nobody_the_office_names_who_held_the_post() {
 
 #[test]
 fn each_breach_opens_an_entry_but_those_of_the_villages_weekly_and_standing_duties() {
-    for clock in Clock::ALL {
+    for clock in Clock::CASES.into_iter().chain(Clock::DUTIES) {
         assert_eq!(opens_by_itself(clock), !["W1", "W2", "N1"].contains(&clock.code()), "{clock}");
     }
 }

@@ -67,7 +67,7 @@ fn every_row_of_the_table_agrees_with_and_without_its_calendar() {
 
 #[test]
 fn a_tampered_instant_is_found_to_the_microsecond() {
-    for clock in Clock::ALL {
+    for clock in Clock::CASES {
         for micros in [-86_400_000_000, -1, 1, 86_400_000_000] {
             let inputs = changed(of(clock), |one| moved(&mut one.timing.due, micros));
             assert!(alone(&inputs).contains(&"timing.due"), "{clock}, {micros}");
@@ -94,7 +94,7 @@ fn a_tampered_instant_is_found_to_the_microsecond() {
 
 #[test]
 fn a_tampered_start_is_found() {
-    for clock in Clock::ALL {
+    for clock in Clock::CASES {
         let inputs = changed(of(clock), |one| {
             moved(&mut one.start, -86_400_000_000);
             one.timing.started_at = one.start;
@@ -275,7 +275,7 @@ proptest! {
     #[test]
     fn an_extreme_start_is_checked_without_a_panic(micros in any::<i64>()) {
         let start = Instant::from_microsecond(micros).unwrap_or(Instant::MAX);
-        for clock in Clock::ALL {
+        for clock in Clock::CASES {
             let inputs = deadline(rules(), calendar(), clock, start).inputs;
             drop(verify(&inputs, Some(&Calendar::builtin())));
         }

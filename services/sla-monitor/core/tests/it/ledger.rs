@@ -408,7 +408,7 @@ proptest! {
         let ledger = story.ledger();
         let ids: std::collections::HashSet<_> = ledger.iter().map(|one| one.id).collect();
         prop_assert_eq!(ids.len(), ledger.len());
-        for clock in Clock::ALL {
+        for clock in Clock::CASES {
             let legs: Vec<u32> = of(&ledger, clock).iter().map(|one| one.leg).collect();
             let expected: Vec<u32> = (1..).take(legs.len()).collect();
             prop_assert_eq!(legs, expected);

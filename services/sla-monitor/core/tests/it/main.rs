@@ -4,6 +4,8 @@
 mod accountability;
 mod check;
 mod deadlines;
+mod duties;
+mod duty_members;
 mod instants;
 mod ledger;
 mod lights;

@@ -82,8 +82,8 @@ fn each_fault_is_told_with_its_line_its_clock_and_its_reason() {
         (r#""warn_percent": 75"#, r#""warn_percent": 0"#, vec!["5 - WRONG_WARN"]),
         (r#""warn_percent": 75"#, r#""warn_percent": 75, "warn_percent": 70"#, vec!["5 - TWICE"]),
         (r#""doubling-then-weekly""#, r#""never""#, vec!["6 - UNKNOWN_REMINDERS"]),
-        (r#""clock": "V2""#, r#""clock": "V1""#, vec!["11 V1 TWICE", "44 V2 MISSING_CLOCK"]),
-        (r#""clock": "V2""#, r#""clock": "V9""#, vec!["11 V9 UNKNOWN_CLOCK", "44 V2 MISSING_CLOCK"]),
+        (r#""clock": "V2""#, r#""clock": "V1""#, vec!["11 V1 TWICE", "70 V2 MISSING_CLOCK"]),
+        (r#""clock": "V2""#, r#""clock": "V9""#, vec!["11 V9 UNKNOWN_CLOCK", "70 V2 MISSING_CLOCK"]),
         (r#""clause": "C3", "tier": "village""#, r#""clause": "C3", "tier": "street""#, vec!["11 V2 UNKNOWN_TIER"]),
         (r#""direct": "finder""#, r#""direct": "mayor", "colour": 1"#, vec!["9 V1 UNKNOWN_KEY", "9 V1 UNKNOWN_OWNER"]),
         (r#"{ "hours": 2 }"#, r#"{ "hours": 3 }"#, vec!["14 V3 LIMIT_ABOVE_DOCUMENT"]),
@@ -165,4 +165,40 @@ fn a_county_has_its_own_hours_without_disturbance() {
     assert_eq!(hours.end_after(instant("2026-11-23T20:59:59+08:00")), None);
     let wrong = CountyRules::parse(&text.replace("07:00", "7"));
     assert_eq!(told(wrong.expect_err("refused")), ["1 - WRONG_HOURS"]);
+}
+
+#[test]
+fn duties_that_ask_for_less_than_the_document_or_are_not_whole_are_refused() {
+    assert!(changed("\"count\": 3", "\"count\": 2").detail.contains("below the document's 3"));
+    assert!(changed("\"count\": 10", "\"count\": 9").detail.contains("below the document's 10"));
+    let city = changed("{ \"kind\": \"city\", \"days\": 5", "{ \"kind\": \"city\", \"days\": 6");
+    assert_eq!(city.clock.as_deref(), Some("M1"));
+    assert!(SHIPPED.lines().nth(city.line - 1).unwrap().contains("\"M1\""), "line {}", city.line);
+    assert!(city.detail.contains("unit city: the limit is above the document's day 5"), "{city}");
+    assert!(
+        changed("\"days\": 3, \"local_default\": true", "\"days\": 3, \"local_default\": false")
+            .detail
+            .contains("local_default")
+    );
+    assert!(
+        changed("\"days\": 15, \"local_default\": true", "\"days\": 15, \"local_default\": false")
+            .detail
+            .contains("open")
+    );
+    assert!(changed("\"cycle\": \"week\"", "\"cycle\": \"day\"").detail.contains("no cycle"));
+    assert!(changed("\"cycle\": \"week\"", "\"cycle\": \"month\"").detail.contains("the document's"));
+    assert!(changed("\"runs\": \"after\"", "\"runs\": \"before\"").detail.contains("within or after"));
+    assert!(changed("\"again_days\": 7", "\"again_days\": 0").detail.contains("again_days"));
+    assert!(changed("\"stop\": \"broadcast\"", "\"stop\": \"patrol\"").detail.contains("stop is broadcast"));
+    assert!(changed("\"stop\": \"broadcast\"", "\"stop\": \"song\"").detail.contains("nothing that stops"));
+    assert!(changed("\"reminders\": \"none\"", "\"reminders\": \"never\"").detail.contains("no reminder rule"));
+    assert!(changed("\"kind\": \"county-department\"", "\"kind\": \"township\"").detail.contains("stands twice"));
+    assert!(changed("\"kind\": \"county-department\"", "\"kind\": \"street\"").detail.contains("no kind of unit"));
+    assert!(changed("\"clock\": \"W2\"", "\"clock\": \"W1\"").detail.contains("stands twice"));
+    assert!(changed("\"clock\": \"W2\"", "\"clock\": \"V1\"").detail.contains("no duty"));
+    assert!(changed("\"clock\": \"V2\"", "\"clock\": \"W2\"").detail.contains("no clock of a case"));
+    let last = SHIPPED.find("{ \"clock\": \"N1\"").unwrap();
+    let without = format!("{}] }}", SHIPPED[..last].trim_end().trim_end_matches(','));
+    let missing = Rules::parse(&without).expect_err("a hole");
+    assert!(missing.0.iter().any(|one| one.clock.as_deref() == Some("N1")), "{missing:?}");
 }

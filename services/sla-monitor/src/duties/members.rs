@@ -1,0 +1,217 @@
+//! The roster's changes, as far as they say who owes duties: who enters, moves or leaves, and since when.
+
+use std::collections::{BTreeSet, HashMap};
+
+use dafei_kernel::{
+    region::{Level, Region, RegionPath},
+    roster::{RosterIndex, RosterPart},
+    time::Instant,
+};
+use dafei_sla_core::{
+    EndKind, Terms,
+    duty::{
+        self,
+        member::{Member, Snapshot, Step, steps},
+        unit::{Unit, UnitKind, units_of},
+    },
+};
+use sqlx::PgConnection;
+
+use super::{change, notices, update};
+use crate::store::{
+    duties as rows,
+    duty_sweep::{self, Pointer},
+    duty_units::{self as units, Last, Place},
+};
+
+/// Takes snapshots, each with its instant, in their order; `roster` has taken them all.
+pub(crate) async fn take_roster(
+    conn: &mut PgConnection,
+    terms: &Terms,
+    roster: &RosterIndex,
+    told: Vec<(Instant, RosterPart)>,
+) -> sqlx::Result<()> {
+    rows::lock(conn).await?;
+    let mut round: Vec<(Instant, RosterPart)> = Vec::new();
+    for (at, part) in told {
+        // What a part was in between counts, too: who left and came back did not stay.
+        if round.iter().any(|(_, other)| other.region == part.region) {
+            take(conn, terms, roster, std::mem::take(&mut round)).await?;
+        }
+        round.push((at, part));
+    }
+    take(conn, terms, roster, round).await
+}
+
+/// Takes snapshots of different parts.
+async fn take(
+    conn: &mut PgConnection,
+    terms: &Terms,
+    roster: &RosterIndex,
+    told: Vec<(Instant, RosterPart)>,
+) -> sqlx::Result<()> {
+    let parts: BTreeSet<Region> = told.iter().map(|(_, part)| part.region.clone()).collect();
+    let mut snapshots: Vec<Snapshot> = told.iter().filter_map(|(at, part)| snapshot(roster, *at, part)).collect();
+    let mut known = present(conn, &snapshots).await?;
+    let below: Vec<Snapshot> =
+        snapshots.iter().filter(|one| has_moved(one, &known)).flat_map(|one| below(roster, one, &parts)).collect();
+    if !below.is_empty() {
+        snapshots.extend(below);
+        known = present(conn, &snapshots).await?;
+    }
+    let (mut entering, mut moving, mut leaving) = (Vec::new(), Vec::new(), Vec::new());
+    for step in steps(&known, &snapshots) {
+        match step {
+            Step::Enters(member, at) => entering.push((member, at)),
+            Step::Moves(member, at) => moving.push((member, at)),
+            Step::Leaves(unit, at) => leaving.push((unit, at)),
+        }
+    }
+    if !leaving.is_empty() {
+        leave(conn, &leaving).await?;
+    }
+    if !(entering.is_empty() && moving.is_empty()) {
+        place(conn, terms, roster, entering, moving).await?;
+    }
+    Ok(())
+}
+
+/// What a snapshot names, with its place; none as long as what administers it is not known.
+fn snapshot(roster: &RosterIndex, at: Instant, part: &RosterPart) -> Option<Snapshot> {
+    let units = units_of(part);
+    let own = part.regions.iter().find(|entry| entry.region == part.region);
+    let path = match own.map(|own| &own.parent) {
+        None => None,
+        Some(None) => Some(RegionPath::new(vec![part.region.clone()]).ok()?),
+        Some(Some(parent)) => Some(under(&roster.path(parent)?, &part.region)?),
+    };
+    let place = |unit: Unit| -> Option<(Unit, RegionPath)> {
+        let path = path.as_ref()?;
+        let path = if *unit.region() == part.region { path.clone() } else { under(path, unit.region())? };
+        Some((unit, path))
+    };
+    Some(Snapshot { part: part.region.clone(), at, members: units.into_iter().filter_map(place).collect() })
+}
+
+fn under(path: &RegionPath, region: &Region) -> Option<RegionPath> {
+    RegionPath::new(path.regions().iter().chain([region]).cloned().collect()).ok()
+}
+
+/// Whether a city or county is new or lies elsewhere, so that all below it does.
+fn has_moved(snapshot: &Snapshot, known: &[Member]) -> bool {
+    let own = snapshot.members.iter().find(|(unit, _)| *unit.region() == snapshot.part);
+    snapshot.part.level() != Level::Township
+        && own.is_some_and(|(own, path)| known.iter().all(|member| member.unit != *own || member.path != *path))
+}
+
+/// What lies below a city or county, as the roster has it, and has no snapshot of its own among those taken.
+fn below(roster: &RosterIndex, above: &Snapshot, taken: &BTreeSet<Region>) -> Vec<Snapshot> {
+    let mut found = Vec::new();
+    for child in roster.children(&above.part).filter(|child| !taken.contains(child)) {
+        let Some(one) = snapshot(roster, above.at, &roster.part(child)) else { continue };
+        if child.level() == Level::County {
+            found.extend(below(roster, &one, taken));
+        }
+        found.push(one);
+    }
+    found
+}
+
+async fn present(conn: &mut PgConnection, snapshots: &[Snapshot]) -> sqlx::Result<Vec<Member>> {
+    let parts: Vec<String> = snapshots.iter().map(|snapshot| snapshot.part.to_string()).collect();
+    let named = snapshots.iter().flat_map(|snapshot| &snapshot.members);
+    let named: Vec<Unit> = named.map(|(unit, _)| unit.clone()).collect();
+    units::present(conn, &parts, &named).await
+}
+
+/// Who leaves owes nothing more: what is open falls away at that instant.
+async fn leave(conn: &mut PgConnection, leaving: &[(Unit, Instant)]) -> sqlx::Result<()> {
+    units::leave(conn, leaving).await?;
+    let at: HashMap<String, Instant> = leaving.iter().map(|(unit, at)| (unit.to_string(), *at)).collect();
+    let names: Vec<String> = at.keys().cloned().collect();
+    let open = rows::open_of_units(conn, &names).await?;
+    let changes: Vec<_> = open
+        .iter()
+        .filter_map(|record| {
+            let left = at.get(record.unit.as_deref()?).copied();
+            let end = duty::end(&record.timing(), u32::MAX, &[], left)?;
+            Some(change(record, &record.timing(), Some(end)))
+        })
+        .collect();
+    update(conn, &changes).await
+}
+
+async fn place(
+    conn: &mut PgConnection,
+    terms: &Terms,
+    roster: &RosterIndex,
+    entering: Vec<(Member, Instant)>,
+    moving: Vec<(Member, Instant)>,
+) -> sqlx::Result<()> {
+    let all: Vec<Unit> = entering.iter().chain(&moving).map(|(member, _)| member.unit.clone()).collect();
+    let last = units::last(conn, &all).await?;
+    let (mut places, mut new, mut back) = (Vec::new(), Vec::new(), HashMap::new());
+    for (member, at) in moving {
+        let entered = last.get(&member.unit.to_string()).map_or(at, |last| last.entered);
+        places.push(Place { member, since: at, entered });
+    }
+    for (member, at) in entering {
+        match last.get(&member.unit.to_string()) {
+            // Another part's snapshot of the same instant left it out: it has moved and was never away.
+            Some(Last { entered, left_at: Some(left) }) if *left == at => {
+                back.insert(member.unit.to_string(), at);
+                places.push(Place { member, since: at, entered: *entered });
+            }
+            _ => {
+                new.push((member.clone(), at));
+                places.push(Place { member, since: at, entered: at });
+            }
+        }
+    }
+    units::place(conn, &places).await?;
+    if !back.is_empty() {
+        come_back(conn, &back).await?;
+    }
+    notices::enter(conn, terms, roster, &new).await?;
+    arm(conn, terms, new.iter().map(|(member, at)| (member.unit.kind(), *at))).await
+}
+
+/// What had fallen away runs on.
+async fn come_back(conn: &mut PgConnection, back: &HashMap<String, Instant>) -> sqlx::Result<()> {
+    let names: Vec<String> = back.keys().cloned().collect();
+    let cancelled = rows::cancelled_of_units(conn, &names).await?;
+    let changes: Vec<_> = cancelled
+        .iter()
+        .filter(|record| {
+            let at = record.unit.as_ref().and_then(|unit| back.get(unit)).copied();
+            record.end().is_some_and(|end| end.kind == EndKind::Cancelled && Some(end.at) == at)
+        })
+        .map(|record| change(record, &record.timing(), None))
+        .collect();
+    update(conn, &changes).await
+}
+
+/// Sets the sweeps of the duties that these units are the first to owe.
+pub(super) async fn arm(
+    conn: &mut PgConnection,
+    terms: &Terms,
+    units: impl Iterator<Item = (UnitKind, Instant)>,
+) -> sqlx::Result<()> {
+    let mut first: HashMap<UnitKind, Instant> = HashMap::new();
+    for (kind, at) in units {
+        first.entry(kind).and_modify(|first| *first = at.min(*first)).or_insert(at);
+    }
+    // The sweep itself asks what is in force for its period.
+    let rules = terms.at(None, Instant::MAX);
+    let in_force = rules.duties().iter().filter(|rule| rule.in_force);
+    let pointers: Vec<Pointer> = in_force
+        .flat_map(|rule| first.iter().map(move |(kind, since)| (rule, *kind, *since)))
+        .filter_map(|(rule, kind, since)| {
+            let period = duty::first_period(rule, since)?;
+            let inputs = duty::deadline(rule, rules.version(), kind, period)?;
+            let (period, at) = (period.to_string(), inputs.timing.warn_at);
+            Some(Pointer { clock: rule.clock, kind, period, at, after: String::new() })
+        })
+        .collect();
+    if pointers.is_empty() { Ok(()) } else { duty_sweep::arm(conn, &pointers).await }
+}

@@ -1,0 +1,217 @@
+//! Going through all units when a period's yellow light comes: those that have not fulfilled the duty are recorded. After an outage over the
+//! limit nothing else has to be done: firing knows which lights are stale.
+//!
+//! Any number of replicas may sweep: a pointer is one's at a time, and moves on with what was recorded.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use dafei_kernel::{
+    roster::RosterIndex,
+    time::{Instant, start_of_day},
+};
+use dafei_shell::{
+    roster::{RosterError, RosterView},
+    timer::{Due, Round},
+};
+use dafei_sla_core::{
+    Clock, Inputs, Terms,
+    duty::{
+        self,
+        period::{Period, PeriodError},
+        rules::DutyRule,
+        unit::UnitKind,
+    },
+    lights::never,
+};
+use sqlx::PgPool;
+
+use super::{Running, begin, insert, members, needs};
+use crate::{
+    store::{
+        duties as rows,
+        duty_sweep::{self, Owing, Pointer},
+        horizon::{self, Horizons},
+    },
+    terms::{InForce, TermsView},
+};
+
+/// Units of one transaction.
+const BATCH: usize = 2_000;
+
+/// Why a round failed; nothing of it is done then.
+#[derive(Debug, thiserror::Error)]
+pub enum SweepError {
+    /// PostgreSQL refused or is away.
+    #[error("PostgreSQL: {0}")]
+    Sql(#[from] sqlx::Error),
+    /// The roster cannot be read.
+    #[error(transparent)]
+    Roster(#[from] RosterError),
+    /// A pointer stands at no period.
+    #[error(transparent)]
+    Period(#[from] PeriodError),
+}
+
+/// Goes through the units of what falls due.
+#[derive(Debug, Clone)]
+pub struct Sweeps {
+    pool: PgPool,
+    terms: TermsView,
+    roster: RosterView,
+    batch: usize,
+    /// The rules by which pointers were set: others may put another duty in force.
+    armed: Arc<Mutex<Option<Arc<InForce>>>>,
+}
+
+impl Sweeps {
+    /// Sweeps by these terms; owners are those of this roster.
+    #[must_use]
+    pub fn new(pool: PgPool, terms: TermsView, roster: RosterView) -> Self {
+        Self { pool, terms, roster, batch: BATCH, armed: Arc::default() }
+    }
+
+    /// With as many units in one transaction, for tests.
+    #[must_use]
+    pub fn with_batch(mut self, units: usize) -> Self {
+        self.batch = units;
+        self
+    }
+
+    /// Sets the pointers of duties that came into force since the units that owe them entered the roster: at the start, and when rules are
+    /// replaced.
+    ///
+    /// # Errors
+    /// When PostgreSQL is away.
+    pub async fn arm(&self) -> sqlx::Result<()> {
+        let mut tx = self.pool.begin().await?;
+        rows::lock(&mut tx).await?;
+        let units = duty_sweep::first_units(&mut tx).await?;
+        let in_force = self.terms.refresh(&mut tx).await?;
+        members::arm(&mut tx, &in_force.rules, units.into_iter()).await?;
+        tx.commit().await?;
+        *self.armed.lock().unwrap_or_else(PoisonError::into_inner) = Some(in_force);
+        Ok(())
+    }
+
+    /// The rules of now; pointers are set anew when they are others than before.
+    async fn in_force(&self) -> sqlx::Result<Arc<InForce>> {
+        let in_force = {
+            let mut conn = self.pool.acquire().await?;
+            self.terms.refresh(&mut conn).await?
+        };
+        let same = {
+            let armed = self.armed.lock().unwrap_or_else(PoisonError::into_inner);
+            armed.as_ref().is_some_and(|armed| Arc::ptr_eq(armed, &in_force))
+        };
+        if !same {
+            self.arm().await?;
+        }
+        Ok(in_force)
+    }
+
+    /// The clocks in force, each with its horizon; without those whose publisher has said nothing yet, for whom nobody waits.
+    fn horizons(in_force: &InForce, horizons: &Horizons) -> Vec<(Clock, Instant)> {
+        let latest = in_force.rules.at(None, Instant::MAX).duties();
+        let watched = latest.iter().filter(|rule| rule.in_force);
+        watched.filter_map(|rule| Some((rule.clock, horizons.of(needs(rule))?))).collect()
+    }
+
+    async fn sweep(&self, now: Instant) -> Result<Round, SweepError> {
+        // Owners are looked up in it: it must not be older than the units in the tables.
+        self.roster.reload(&self.pool).await?;
+        let in_force = self.in_force().await?;
+        let mut tx = self.pool.begin().await?;
+        let horizons = Self::horizons(&in_force, &horizon::read(&mut *tx, now).await?);
+        let Some(mut pointer) = duty_sweep::claim(&mut tx, &horizons).await? else { return Ok(Round::Waits) };
+        let (clock, kind) = (pointer.clock, pointer.kind);
+        let at: Period = pointer.period.parse()?;
+        let Some(latest) = in_force.rules.at(None, Instant::MAX).duty(clock) else { return Ok(Round::Waits) };
+        // What was turned off and on again begins where the rules say.
+        let period = latest
+            .from
+            .and_then(|from| duty::first_period(latest, start_of_day(from)))
+            .map_or(at, |first| first.max(at));
+        if period != at {
+            (pointer.period, pointer.after) = (period.to_string(), String::new());
+        }
+        let Some((rule, inputs)) = ruled(&in_force.rules, clock, kind, period) else { return Ok(Round::Waits) };
+        let horizon = horizons.iter().find(|(of, _)| *of == clock).map_or(pointer.at, |(_, horizon)| *horizon);
+        if inputs.timing.warn_at > horizon {
+            // The rules were changed since the pointer was set.
+            pointer.at = inputs.timing.warn_at;
+            duty_sweep::advance(&mut tx, &pointer).await?;
+            tx.commit().await?;
+            return Ok(Round::More);
+        }
+        rows::lock(&mut tx).await?;
+        let limit = i64::try_from(self.batch).unwrap_or(i64::MAX);
+        let owing = if rule.in_force {
+            duty_sweep::scan(&mut *tx, &pointer, inputs.timing.started_at, limit).await?
+        } else {
+            // It comes into force with a later period.
+            Vec::new()
+        };
+        let new = record(rule, &inputs, &pointer, &owing, &self.roster.current());
+        insert(&mut tx, &new).await?;
+        match owing.last().filter(|_| owing.len() == self.batch) {
+            Some(last) => pointer.after = last.unit.to_string(),
+            None => {
+                let next = period.next();
+                let at = ruled(&in_force.rules, clock, kind, next).map_or_else(never, |(_, next)| next.timing.warn_at);
+                pointer = Pointer { clock, kind, period: next.to_string(), at, after: String::new() };
+            }
+        }
+        duty_sweep::advance(&mut tx, &pointer).await?;
+        let recorded = new.len();
+        tx.commit().await?;
+        tracing::debug!(%clock, %period, units = owing.len(), recorded, "swept");
+        Ok(Round::More)
+    }
+}
+
+/// The rule of a duty about a period, in force or not, and its deadline: by the city's rules of its start.
+fn ruled(terms: &Terms, clock: Clock, kind: UnitKind, period: Period) -> Option<(&DutyRule, Inputs)> {
+    let latest = terms.at(None, Instant::MAX);
+    let start = duty::deadline(latest.duty(clock)?, latest.version(), kind, period)?.timing.started_at;
+    let rules = terms.at(None, start);
+    let rule = rules.duty(clock)?;
+    Some((rule, duty::deadline(rule, rules.version(), kind, period)?))
+}
+
+/// The rows of those units that have not fulfilled the duty before its yellow light.
+fn record<'i>(
+    rule: &DutyRule,
+    inputs: &'i Inputs,
+    pointer: &Pointer,
+    owing: &[Owing],
+    roster: &RosterIndex,
+) -> Vec<rows::New<'i>> {
+    let mut new = Vec::new();
+    for one in owing {
+        let end = duty::end(&inputs.timing, rule.count, &one.acts, one.left_at);
+        if duty::is_due(&inputs.timing, end) {
+            let (unit, period, path) = (&one.unit, pointer.period.as_str(), &one.path);
+            new.extend(begin(Running { rule, inputs, unit, period, leg: 1, path, end }, roster));
+        }
+    }
+    new
+}
+
+impl Due for Sweeps {
+    type Error = SweepError;
+
+    fn name(&self) -> &'static str {
+        "duties"
+    }
+
+    async fn next_due(&self) -> sqlx::Result<Option<Instant>> {
+        let in_force = self.in_force().await?;
+        let known = Self::horizons(&in_force, &horizon::read(&self.pool, Instant::MAX).await?);
+        let next = duty_sweep::next(&self.pool).await?;
+        Ok(next.into_iter().filter(|(clock, _)| known.iter().any(|(of, _)| of == clock)).map(|(_, at)| at).min())
+    }
+
+    async fn round(&self, now: Instant) -> Result<Round, SweepError> {
+        self.sweep(now).await
+    }
+}

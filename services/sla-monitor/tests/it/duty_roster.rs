@@ -1,0 +1,161 @@
+//! Duties and a roster that changes, and the notices that stand (clause D5).
+
+use dafei_contracts::Event;
+
+use crate::{
+    events::{COUNTY, OTHER_COUNTY, PATH, TOWNSHIP, VILLAGE, at, snapshot},
+    villages::{Village, entry, secretary, township},
+    world::{World, obligation, owner},
+};
+
+const SECOND: &str = "village:371302001002";
+const MIDWEEK: &str = "2026-12-02T10:00:00+08:00";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_village_that_is_new_in_mid_week_owes_its_first_whole_week_and_its_notices_at_once() {
+    let world = World::start().await;
+    world.go(MIDWEEK).await;
+    world.tell(&[township(2, MIDWEEK, &[VILLAGE, SECOND], Vec::new())]).await;
+    world.go("2027-01-04T12:00:00+08:00").await;
+    let told: Vec<String> =
+        world.duties(&["W1", "N1"]).await.into_iter().filter(|line| line.contains(SECOND)).collect();
+    let starts = "2026-12-02T02:00:00Z";
+    let expected = [
+        "2026-12-12 06:00:00 village:371302001002 W1 2026-W50 warned".to_owned(),
+        "2026-12-14 00:00:00 village:371302001002 W1 2026-W50 breached".to_owned(),
+        "2026-12-19 06:00:00 village:371302001002 W1 2026-W51 warned".to_owned(),
+        "2026-12-21 00:00:00 village:371302001002 W1 2026-W51 breached".to_owned(),
+    ];
+    assert_eq!(&told[..4], &expected);
+    let notices: Vec<&String> = told.iter().filter(|line| line.contains("N1")).collect();
+    // 30 natural days: to the end of New Year's Day; three quarters of that time is the yellow light.
+    assert_eq!(notices[1], &format!("2027-01-02 00:00:00 village:371302001002 N1 {starts} breached"));
+    assert!(notices[0].ends_with("warned") && notices.len() == 2, "{notices:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_owner_of_a_week_is_who_held_the_post_when_it_began() {
+    let world = World::start().await;
+    world.go(MIDWEEK).await;
+    let holders = vec![
+        secretary(VILLAGE, "李书记", "2026-11-24T00:00:00+08:00", Some(MIDWEEK)),
+        secretary(VILLAGE, "周书记", MIDWEEK, None),
+    ];
+    world.tell(&[township(2, MIDWEEK, &[VILLAGE], holders)]).await;
+    world.go("2026-12-14T12:00:00+08:00").await;
+    let mut named = Vec::new();
+    for (event, _) in world.log().await {
+        let of = obligation(&event);
+        if of.clock == "W1" && matches!(event, Event::Breached(_)) {
+            named.push((of.period.clone(), owner(of.direct.as_ref())));
+        }
+    }
+    let post = "village-secretary@village:371302001001";
+    assert_eq!(
+        named,
+        [("2026-W49".to_owned(), format!("{post} 李书记")), ("2026-W50".to_owned(), format!("{post} 周书记"))]
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_village_that_is_taken_out_of_the_roster_owes_nothing_more() {
+    let world = World::start().await;
+    let leaves = "2026-12-05T12:00:00+08:00";
+    world.go(leaves).await;
+    world.tell(&[township(2, leaves, &[], Vec::new())]).await;
+    world.go("2027-01-08T12:00:00+08:00").await;
+    let mut told = world.duties(&["W1", "W2", "N1"]).await;
+    told.retain(|line| !line.ends_with("warned"));
+    assert_eq!(
+        told,
+        [
+            "2026-12-05 12:00:00 village:371302001001 N1 2026-11-23T00:00:00Z cancelled",
+            "2026-12-05 12:00:00 village:371302001001 W1 2026-W49 cancelled",
+            "2026-12-05 12:00:00 village:371302001001 W2 2026-W49 cancelled",
+        ]
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_village_that_moves_under_another_county_goes_on_owing_where_it_was_when_the_week_began() {
+    let world = World::start().await;
+    let (other, moves) = ("township:371311001", "2026-12-05T12:00:00+08:00");
+    world.go("2026-12-05T11:59:00+08:00").await;
+    // The part that it leaves is told of before the one that it comes to, and on its own.
+    world.tell(&[township(2, moves, &[], Vec::new())]).await;
+    let path = format!("city:371300/{OTHER_COUNTY}/{other}");
+    let there = vec![entry(other, OTHER_COUNTY), entry(VILLAGE, other)];
+    world.tell(&[snapshot((5, 1), other, &path, moves, there, Vec::new())]).await;
+    world.go("2026-12-14T12:00:00+08:00").await;
+    let mut paths = Vec::new();
+    for (event, _) in world.log().await {
+        let of = obligation(&event);
+        assert!(!matches!(event, Event::Cancelled(_)), "{event:?}");
+        if of.clock == "W1" && matches!(event, Event::Breached(_)) {
+            paths.push((of.period.clone(), event.meta().unwrap().region_path.clone()));
+        }
+    }
+    assert_eq!(paths, [("2026-W49".to_owned(), PATH.to_owned()), ("2026-W50".to_owned(), format!("{path}/{VILLAGE}"))]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_township_that_comes_under_another_county_takes_its_villages_along() {
+    let world = World::start().await;
+    let moves = "2026-12-02T12:00:00+08:00";
+    world.go(moves).await;
+    let path = format!("city:371300/{OTHER_COUNTY}/{TOWNSHIP}");
+    let there = vec![entry(TOWNSHIP, OTHER_COUNTY), entry(VILLAGE, TOWNSHIP)];
+    world.tell(&[snapshot((4, 2), TOWNSHIP, &path, moves, there, Vec::new())]).await;
+    world.go("2026-12-12T12:00:00+08:00").await;
+    let mut paths = Vec::new();
+    for (event, _) in world.log().await {
+        if obligation(&event).clock == "W2" && matches!(event, Event::Warned(_)) {
+            paths.push(event.meta().unwrap().region_path.clone());
+        }
+    }
+    assert_eq!(paths, [PATH.to_owned(), format!("{path}/{VILLAGE}")]);
+    assert!(!paths[1].contains(COUNTY));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn notices_are_owed_for_the_entry_and_again_for_each_shortfall() {
+    let world = World::start().await;
+    let mut village = Village::known();
+    world.tell(&[village.posted("2026-11-24T09:00:00+08:00", 9, 0)]).await;
+    // Ten places, two of which are too close: not yet.
+    world.tell(&[village.posted("2026-11-25T09:00:00+08:00", 10, 1)]).await;
+    world.go("2026-12-16T00:00:00+08:00").await;
+    world.tell(&[village.posted("2026-12-15T10:00:00+08:00", 10, 0)]).await;
+    world.go("2026-12-20T00:00:00+08:00").await;
+    world.tell(&[village.removed("2026-12-18T10:00:00+08:00", 9)]).await;
+    world.go("2026-12-27T00:00:00+08:00").await;
+    // Posted within the seven days and told after them.
+    world.tell(&[village.posted("2026-12-25T10:00:00+08:00", 10, 0)]).await;
+    world.go("2026-12-28T00:00:00+08:00").await;
+    world.tell(&[village.removed("2026-12-27T10:00:00+08:00", 8)]).await;
+    world.go("2027-01-06T00:00:00+08:00").await;
+    world.tell(&[village.posted("2027-01-05T10:00:00+08:00", 11, 0)]).await;
+    world.go("2027-03-01T00:00:00+08:00").await;
+    let told: Vec<String> = world.duties(&["N1"]).await.into_iter().filter(|line| !line.ends_with("warned")).collect();
+    let line = |when: &str, start: &str, fact: &str| format!("{when} village:371302001001 N1 {start} {fact}");
+    assert_eq!(
+        told,
+        [
+            line("2026-12-15 10:00:00", "2026-11-23T00:00:00Z", "settled"),
+            line("2026-12-25 10:00:00", "2026-12-18T02:00:00Z", "settled"),
+            line("2026-12-26 00:00:00", "2026-12-18T02:00:00Z", "breached"),
+            line("2026-12-27 00:00:00", "2026-12-18T02:00:00Z", "annulled"),
+            line("2027-01-04 00:00:00", "2026-12-27T02:00:00Z", "breached"),
+            line("2027-01-05 10:00:00", "2026-12-27T02:00:00Z", "settled"),
+        ]
+    );
+    let numbers: Vec<u32> = world
+        .log()
+        .await
+        .iter()
+        .filter(|(event, _)| obligation(event).clock == "N1" && matches!(event, Event::Settled(_)))
+        .map(|(event, _)| obligation(event).leg)
+        .collect();
+    assert_eq!(numbers, [1, 2, 3]);
+    assert_eq!(world.firing.next_due().await.unwrap().filter(|next| *next < at("2027-03-01T00:00:00+08:00")), None);
+}
