@@ -18,9 +18,9 @@ use super::{
 use crate::world::{World, obligation};
 
 /// A light as it was announced.
-struct Seen {
-    fact: &'static str,
-    at: Micros,
+pub(crate) struct Seen {
+    pub(crate) fact: &'static str,
+    pub(crate) at: Micros,
     sequence: i64,
     /// Of a reminder.
     number: u32,
@@ -34,6 +34,8 @@ pub(crate) struct Tally {
     pub(crate) obligations: usize,
     pub(crate) breached: usize,
     pub(crate) annulled: usize,
+    /// Ends that were learnt to have been earlier.
+    pub(crate) corrected: usize,
     pub(crate) lights: usize,
     pub(crate) clocks: BTreeMap<&'static str, usize>,
 }
@@ -72,8 +74,12 @@ async fn kept(world: &World) -> BTreeMap<Uuid, Vec<Kept>> {
 }
 
 /// Compares all cases at the end of the run; tells the first that differ.
-pub(crate) async fn all(world: &World, stories: &[Story], now: Micros) -> Result<Tally, String> {
-    let lights = announced(world).await;
+pub(crate) async fn all(
+    world: &World,
+    stories: &[Story],
+    lights: &BTreeMap<String, Vec<Seen>>,
+    now: Micros,
+) -> Result<Tally, String> {
     let mut ledgers = kept(world).await;
     let workdays = Workdays::read();
     let (mut tally, mut wrong) = (Tally::default(), Vec::new());
@@ -91,6 +97,7 @@ pub(crate) async fn all(world: &World, stories: &[Story], now: Micros) -> Result
                 tally.lights += seen.len();
                 tally.breached += usize::from(one.breached && !one.annulled);
                 tally.annulled += usize::from(one.annulled);
+                tally.corrected += usize::from(running.corrected);
                 *tally.clocks.entry(running.clock).or_default() += 1;
             }
         }
@@ -110,7 +117,7 @@ pub(crate) async fn all(world: &World, stories: &[Story], now: Micros) -> Result
 }
 
 /// The lights of each obligation, in the order of the log.
-async fn announced(world: &World) -> BTreeMap<String, Vec<Seen>> {
+pub(crate) async fn announced(world: &World) -> BTreeMap<String, Vec<Seen>> {
     let mut lights: BTreeMap<String, Vec<Seen>> = BTreeMap::new();
     for (event, _) in world.whole_log().await {
         let meta = event.meta().unwrap();
@@ -127,7 +134,7 @@ async fn announced(world: &World) -> BTreeMap<String, Vec<Seen>> {
     lights
 }
 
-fn show(at: Micros) -> String {
+pub(crate) fn show(at: Micros) -> String {
     dafei_kernel::time::format_local(instant(at)) + &format!(".{:06}", at.rem_euclid(SECOND))
 }
 
@@ -253,6 +260,6 @@ fn fits(running: &Running, seen: &[Seen], now: Micros) -> Vec<String> {
     wrong
 }
 
-fn told(seen: &[Seen]) -> String {
+pub(crate) fn told(seen: &[Seen]) -> String {
     seen.iter().map(|seen| format!("{} {}", seen.fact, show(seen.at))).collect::<Vec<_>>().join(", ")
 }

@@ -57,7 +57,9 @@ pub(crate) enum Turn {
     Persuaded {
         heeded: bool,
     },
-    Revisited,
+    Revisited {
+        stopped: bool,
+    },
     /// Persuasion proved false.
     GoesOn,
     ReportedUp,
@@ -125,7 +127,7 @@ impl Turn {
             Self::Found
                 | Self::Notified
                 | Self::Persuaded { .. }
-                | Self::Revisited
+                | Self::Revisited { .. }
                 | Self::GoesOn
                 | Self::ReportedUp
                 | Self::Withdrawn

@@ -77,3 +77,8 @@ fn midnight_after(day: i64) -> Micros {
 pub(crate) fn end_of_day(from: Micros, days: i64) -> Micros {
     midnight_after(day_of(from) + days)
 }
+
+/// Whether an instant is of a Monday.
+pub(crate) fn is_monday(at: Micros) -> bool {
+    (day_of(at) + 3).rem_euclid(7) == 0
+}

@@ -1,6 +1,6 @@
-//! A seeded simulation of a city: random stories of cases, told to the real service by events that come late, repeated and reordered, while
-//! two replicas fire, the monitor is down for hours or days, and the clock goes in leaps. At the end the service's ledger must be that of a
-//! model which is written apart from it ([`model`]), and every light that was announced must fit it.
+//! A seeded simulation of a city: random stories of cases, and what villages do each week, told to the real service by events that come late,
+//! repeated and reordered, while two replicas fire, the monitor is down for hours or days, and the clock goes in leaps. At the end the service's ledger must be that of a
+//! model which is written apart from it ([`model`], [`duties`]), and every light that was announced must fit it.
 //!
 //! Three seeds run with every test, a quarter of two counties each, and all seeds of `seeds.txt`, where a failure writes its own. By hand:
 //!
@@ -15,6 +15,7 @@ mod above;
 mod check;
 mod city;
 mod days;
+mod duties;
 mod model;
 mod run;
 mod story;

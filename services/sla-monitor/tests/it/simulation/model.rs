@@ -93,7 +93,12 @@ impl Case<'_> {
                 self.start("V4", at, None);
             }
             Turn::Persuaded { heeded: false } => self.end(&["V2"], settled),
-            Turn::Revisited => self.end(&["V4"], settled),
+            Turn::Revisited { stopped } => {
+                self.end(&["V4"], settled);
+                if !stopped {
+                    self.start("V3", at, None);
+                }
+            }
             Turn::GoesOn => {
                 self.end(&["V4"], cancelled);
                 self.start("V3", at, None);

@@ -5,9 +5,11 @@ use std::sync::Arc;
 use async_nats::jetstream::context::PublishAckFuture;
 use dafei_contracts::Stream;
 use dafei_messaging::consumer::{ConsumerHandle, ConsumerLoop};
-use dafei_shell::roster::RosterView;
+use dafei_shell::{ops::Progress, roster::RosterView, timer::Timer};
+use dafei_sla_core::Rules;
 use dafei_sla_monitor::{
     consumers::{self, CaseEvents},
+    duties::Sweeps,
     firing::Firing,
     terms::TermsView,
 };
@@ -19,6 +21,7 @@ use super::{
     DAY, Dice, HOUR, Micros, Plan, SECOND, check,
     city::{self, Place, Story},
     days::{self, Workdays},
+    duties::{self, Books},
     story,
     tell::{self, instant},
     trouble::Publisher,
@@ -41,7 +44,9 @@ pub(crate) async fn run(plan: Plan) -> Result<String, String> {
     let end = start + i64::from(plan.days) * DAY;
     let places = places(&mut dice, plan, start);
     let stories = stories(&mut dice, plan, &places, start, end);
-    let events: Vec<(Micros, Told)> = stories.iter().flat_map(tell::events).collect();
+    let books: Vec<Books> = places.iter().map(|place| duties::books(&mut dice, place, start, end)).collect();
+    let events: Vec<(Micros, Told)> =
+        stories.iter().flat_map(tell::events).chain(books.iter().flat_map(duties::events)).collect();
     let mut monitor = Monitor::start(&places, start).await;
     let mut publishers = ["intake", "dispatch"].map(|service| Publisher::new(service, &events, start));
     let (mut now, mut steps) = (start, 0);
@@ -52,14 +57,16 @@ pub(crate) async fn run(plan: Plan) -> Result<String, String> {
     }
     let stepped = begun.elapsed();
     monitor.settle(now).await;
-    let tally = check::all(&monitor.world, &stories, end).await?;
+    let lights = check::announced(&monitor.world).await;
+    let tally = check::all(&monitor.world, &stories, &lights, end).await?;
+    let undone = duties::check(&monitor.world, &books, &lights, start, end).await?;
     // A run in which something never happens would show nothing of it.
-    if tally.clocks.len() < 12 || tally.breached < 20 || tally.annulled == 0 {
+    if tally.clocks.len() < 12 || tally.breached < 20 || tally.annulled == 0 || undone == 0 {
         return Err(format!("too little happened: {tally:?}"));
     }
     let (cases, told, from) = (stories.len(), events.len(), instant(start));
     Ok(format!(
-        "from {from}: {cases} cases, {told} events in {steps} steps, {} outages, {stepped:?} of {:?}; {tally:?}",
+        "from {from}: {cases} cases, {told} events in {steps} steps, {} outages, {stepped:?} of {:?}; {undone} weekly duties not done; {tally:?}",
         monitor.outages,
         begun.elapsed()
     ))
@@ -94,6 +101,7 @@ struct Monitor {
     terms: TermsView,
     roster: RosterView,
     consumers: Vec<(Stream, ConsumerHandle, JoinHandle<()>)>,
+    sweepers: Vec<(Progress, JoinHandle<()>)>,
     stop: CancellationToken,
     /// For how many steps more it is down.
     down: i64,
@@ -102,7 +110,7 @@ struct Monitor {
 
 impl Monitor {
     async fn start(places: &[Place], start: Micros) -> Self {
-        let world = World::without_firing(&instant(start).to_string()).await;
+        let world = World::at_rest(&instant(start).to_string(), Rules::builtin_text()).await;
         world.consuming.cancel();
         let terms = TermsView::open(&world.db.pool, instant(start)).await.unwrap();
         let replicas = [
@@ -116,11 +124,12 @@ impl Monitor {
             terms,
             roster,
             consumers: Vec::new(),
+            sweepers: Vec::new(),
             stop: CancellationToken::new(),
             down: 0,
             outages: 0,
         };
-        monitor.publish(&tell::roster(places, start - 30 * DAY)).await;
+        monitor.publish(&tell::roster(places, start - 30 * DAY, start - HOUR)).await;
         monitor.up();
         monitor.caught_up().await;
         monitor
@@ -138,11 +147,19 @@ impl Monitor {
             let handle = consumer.handle();
             self.consumers.push((stream, handle, tokio::spawn(consumer.run(self.stop.clone()))));
         }
+        for _ in 0..2 {
+            let sweeps = Sweeps::new(self.world.db.pool.clone(), self.terms.clone(), self.roster.clone());
+            let timer = Timer::new(Arc::new(sweeps), Arc::new(self.world.clock.clone()));
+            self.sweepers.push((timer.progress(), tokio::spawn(timer.run(self.stop.clone()))));
+        }
     }
 
     async fn down(&mut self) {
         self.stop.cancel();
         for (_, _, task) in self.consumers.drain(..) {
+            task.await.unwrap();
+        }
+        for (_, task) in self.sweepers.drain(..) {
             task.await.unwrap();
         }
     }
@@ -151,6 +168,7 @@ impl Monitor {
     async fn step(&mut self, dice: &mut Dice, publishers: &mut [Publisher; 2], now: Micros, last: bool) {
         self.outage(dice, last).await;
         self.world.clock.set(instant(now));
+        self.wake_sweepers();
         let together = self.down == 0 && dice.chance(30);
         let firing = together.then(|| self.fire());
         for publisher in publishers {
@@ -216,9 +234,20 @@ impl Monitor {
         self.replicas.iter().cloned().map(drain).collect()
     }
 
+    fn wake_sweepers(&self) {
+        for (progress, _) in &self.sweepers {
+            progress.clock_moved.as_ref().unwrap()();
+        }
+    }
+
     /// Waits until all that was told is in effect and announced.
     async fn settle(&self, now: Micros) {
         self.caught_up().await;
+        eventually(SOON, "all duties that are due are recorded", || async {
+            self.wake_sweepers();
+            (self.sweepers[0].0.through().await.unwrap() >= Some(instant(now))).then_some(())
+        })
+        .await;
         eventually(SOON, "all that is due is announced", || async {
             all(self.fire()).await;
             (self.replicas[0].done_through().await.unwrap() >= instant(now)).then_some(())

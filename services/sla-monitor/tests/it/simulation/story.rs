@@ -150,10 +150,14 @@ impl Teller<'_> {
         let what = self.dice.below(12);
         if matches!(what, 0..=5 | 8) {
             let at = self.around(end_of_day(heeded, 3));
-            self.tell(at, Turn::Revisited);
+            let stopped = what < 5;
+            self.tell(at, Turn::Revisited { stopped });
+            if !stopped && !self.dice.chance(10) {
+                return self.up(at, 2 * HOUR);
+            }
         }
         match what {
-            6..=8 => {
+            6 | 7 => {
                 let at = self.soon(4 * DAY);
                 self.tell(at, Turn::GoesOn);
                 if !self.dice.chance(10) {

@@ -14,7 +14,7 @@ pub(crate) fn instant(at: Micros) -> Instant {
     Instant::from_microsecond(at).unwrap()
 }
 
-fn stamp(at: Micros) -> Option<Timestamp> {
+pub(crate) fn stamp(at: Micros) -> Option<Timestamp> {
     Some(instant(at).into())
 }
 
@@ -79,7 +79,7 @@ fn of_village(story: &Story, act: &Act) -> Event {
             let outcome = if *heeded { ev::PersuasionOutcome::Heeded } else { ev::PersuasionOutcome::Refused };
             ev::PersuasionRecorded { case_id, outcome: outcome.into(), ..Default::default() }.into()
         }
-        Turn::Revisited => ev::RevisitRecorded { case_id, ..Default::default() }.into(),
+        Turn::Revisited { stopped } => ev::RevisitRecorded { case_id, stopped: *stopped, ..Default::default() }.into(),
         Turn::GoesOn => ev::SuspicionReopened { case_id, ..Default::default() }.into(),
         Turn::ReportedUp => ev::ReportedUp { case_id, ..Default::default() }.into(),
         Turn::Withdrawn => ev::ReportWithdrawn { case_id, ..Default::default() }.into(),
@@ -215,7 +215,7 @@ fn of_work(story: &Story, act: &Act) -> Event {
 }
 
 /// Snapshots of the counties and townships of these places, with holders who change once.
-pub(crate) fn roster(places: &[Place], since: Micros) -> Vec<Told> {
+pub(crate) fn roster(places: &[Place], since: Micros, entered: Micros) -> Vec<Told> {
     let mut told = Vec::new();
     let mut villages = places.iter().peekable();
     let mut last_county = String::new();
@@ -226,7 +226,7 @@ pub(crate) fn roster(places: &[Place], since: Micros) -> Vec<Told> {
             let posts = std::iter::once(format!("county-office@{county}"))
                 .chain(AGENCIES.map(|agency| format!("county-department@{county}/{agency}")));
             let regions = vec![entry(county, CITY)];
-            told.push(snapshot(county, &format!("{CITY}/{county}"), regions, holders(place, posts, since)));
+            told.push(snapshot(county, &format!("{CITY}/{county}"), regions, holders(place, posts, since), entered));
         }
         let mut regions = vec![entry(township, county), entry(place.at("village"), township)];
         let of_village = |place: &Place| {
@@ -240,7 +240,7 @@ pub(crate) fn roster(places: &[Place], since: Micros) -> Vec<Told> {
             posts.extend(of_village(more));
         }
         let path = format!("{CITY}/{county}/{township}");
-        told.push(snapshot(township, &path, regions, holders(place, posts.into_iter(), since)));
+        told.push(snapshot(township, &path, regions, holders(place, posts.into_iter(), since), entered));
     }
     told
 }
@@ -270,7 +270,13 @@ fn holders(place: &Place, posts: impl Iterator<Item = String>, since: Micros) ->
     posts.flat_map(both).collect()
 }
 
-fn snapshot(region: &str, path: &str, regions: Vec<ev::RosterRegion>, holders: Vec<ev::RosterHolder>) -> Told {
+fn snapshot(
+    region: &str,
+    path: &str,
+    regions: Vec<ev::RosterRegion>,
+    holders: Vec<ev::RosterHolder>,
+    entered: Micros,
+) -> Told {
     let code: u128 = region.split_once(':').unwrap().1.parse().unwrap();
     let aggregate = Uuid::from_u128(code);
     let event = ev::RosterSnapshot {
@@ -278,7 +284,7 @@ fn snapshot(region: &str, path: &str, regions: Vec<ev::RosterRegion>, holders: V
             aggregate_id: aggregate.to_string(),
             sequence: 1,
             region_path: path.to_owned(),
-            received_at: holders[0].valid_from,
+            received_at: stamp(entered),
             ..Default::default()
         }),
         region: Some(wire_region(region)),
