@@ -1,6 +1,6 @@
 //! A run: the stories are told to the service, step by step, through all trouble.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use async_nats::jetstream::context::PublishAckFuture;
 use dafei_contracts::Stream;
@@ -26,13 +26,12 @@ use super::{
     tell::{self, instant},
     trouble::Publisher,
 };
-use crate::{
-    events::Told,
-    world::{SOON, World},
-};
+use crate::{events::Told, world::World};
 
 /// The most events whose acknowledgement is waited for at once.
 const PIPELINE: usize = 200;
+/// How long anything may take: after a year a consumer that starts over has tens of thousands of events to read.
+const PATIENCE: Duration = Duration::from_secs(300);
 /// In each county.
 const CASES_A_DAY: u128 = 1;
 
@@ -243,12 +242,12 @@ impl Monitor {
     /// Waits until all that was told is in effect and announced.
     async fn settle(&self, now: Micros) {
         self.caught_up().await;
-        eventually(SOON, "all duties that are due are recorded", || async {
+        eventually(PATIENCE, "all duties that are due are recorded", || async {
             self.wake_sweepers();
             (self.sweepers[0].0.through().await.unwrap() >= Some(instant(now))).then_some(())
         })
         .await;
-        eventually(SOON, "all that is due is announced", || async {
+        eventually(PATIENCE, "all that is due is announced", || async {
             all(self.fire()).await;
             (self.replicas[0].done_through().await.unwrap() >= instant(now)).then_some(())
         })
@@ -259,7 +258,7 @@ impl Monitor {
         for (stream, consumer, _) in &self.consumers {
             let last = self.world.js.get_stream(stream.name()).await.unwrap().cached_info().state.last_sequence;
             let what = format!("{} read up to {last}", stream.name());
-            eventually(SOON, &what, || async { (consumer.status().last_sequence >= last).then_some(()) }).await;
+            eventually(PATIENCE, &what, || async { (consumer.status().last_sequence >= last).then_some(()) }).await;
         }
     }
 
