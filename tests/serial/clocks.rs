@@ -271,7 +271,7 @@ async fn the_preview_of_k3_knows_weekends_spring_festival_and_national_day() {
     ];
     for (start, fourth, fifth) in rows {
         let noon = hours(dafei_kernel::time::start_of_day(start), 12);
-        let request = PreviewDeadlineRequest { clock: "K3".to_owned(), start: Some(noon.into()) };
+        let request = PreviewDeadlineRequest { clock: "K3".to_owned(), start: Some(noon.into()), ..Default::default() };
         let answer = client.preview_deadline(request).await.expect("a preview").into_inner();
         assert_eq!(civil_date(noon), start);
         assert_eq!(at(answer.due), Some(end_of_day(fifth)), "due of {start}");

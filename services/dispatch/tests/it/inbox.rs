@@ -65,11 +65,11 @@ impl Suite {
 }
 
 fn warned(obligation: ev::Obligation) -> Event {
-    ev::Warned { meta: None, obligation: Some(obligation) }.into()
+    ev::Warned { obligation: Some(obligation), ..Default::default() }.into()
 }
 
 fn breached(obligation: ev::Obligation) -> Event {
-    ev::Breached { meta: None, obligation: Some(obligation) }.into()
+    ev::Breached { obligation: Some(obligation), ..Default::default() }.into()
 }
 
 fn settled(obligation: ev::Obligation) -> Event {

@@ -275,6 +275,7 @@ const fn notice(start: &Fact) -> Option<Notice> {
     match &start.what {
         What::InstructionDelivered { own: false, assumed: true, .. } => Some(Notice::Assumed),
         What::InstructionDelivered { own: false, .. } => Some(Notice::Delivered),
+        What::StepFound(step) if step.assignment.is_some() => Some(Notice::Delivered),
         _ => None,
     }
 }

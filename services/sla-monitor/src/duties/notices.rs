@@ -18,7 +18,6 @@ use dafei_sla_core::{
     duty::{
         self,
         member::Member,
-        rules::DutyRule,
         standing::{Standing, Turn},
         unit::{Unit, UnitKind},
     },

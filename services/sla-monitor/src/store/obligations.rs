@@ -97,7 +97,9 @@ pub(crate) async fn insert(conn: &mut PgConnection, new: &[New]) -> sqlx::Result
     let timings = || each().map(|one| *one.deadline.timing());
     sqlx::query!(
         "WITH basis AS (
-             INSERT INTO obligation_basis (id, inputs) SELECT * FROM UNNEST($1::uuid[], $15::jsonb[]))
+             INSERT INTO obligation_basis (id, inputs) SELECT * FROM UNNEST($1::uuid[], $15::jsonb[])
+             -- Of a row that was lost the basis may be left.
+             ON CONFLICT (id) DO UPDATE SET inputs = excluded.inputs)
          INSERT INTO obligation (id, case_id, clock, leg, city, county, township, village, region_path, direct, loop_owner, sector,
                                  rule_version, calendar_version, provisional, started_at, warn_at, due, due_inclusive,
                                  first_reminder, end_kind, ended_at, next_fire_at, notice, instruction)

@@ -2,8 +2,6 @@
 //! turned off; here they are turned on.
 
 use dafei_contracts::{Event, events::v1 as ev};
-use dafei_kernel::workdays::Calendar;
-use dafei_sla_core::Rules;
 use uuid::Uuid;
 
 use crate::{

@@ -42,7 +42,8 @@ fn a_shorter_limit_is_taken() {
 fn holes_overlaps_and_unknown_words_are_refused() {
     let entry_end = SHIPPED.find("{ \"clock\": \"P1\"").unwrap();
     let without_p1 = format!("{}] }}", SHIPPED[..entry_end].trim_end().trim_end_matches(','));
-    assert_eq!(Rules::parse(&without_p1).expect_err("a hole").0[0].clock.as_deref(), Some("P1"));
+    let missing = Rules::parse(&without_p1).expect_err("a hole").0;
+    assert!(missing.iter().any(|one| one.clock.as_deref() == Some("P1")), "{missing:?}");
     assert!(changed("\"clock\": \"V2\"", "\"clock\": \"V1\"").detail.contains("twice"));
     assert!(changed("\"fed-back\"", "\"fed-up\"").detail.contains("no fact"));
     assert!(changed("\"clock\": \"V2\"", "\"clock\": \"V9\"").detail.contains("no clock"));
@@ -76,8 +77,8 @@ fn each_fault_is_told_with_its_line_its_clock_and_its_reason() {
     // What is put in the place of what, and what is told of it.
     let table = [
         (r#""source""#, r#""sauce""#, vec!["1 - MISSING_KEY", "3 - UNKNOWN_KEY"]),
-        (r#""version": "linyi-2020-17.2""#, r#""version": """#, vec!["2 - WRONG_VERSION"]),
-        (r#""version": "linyi-2020-17.2""#, r#""version": "a+b""#, vec!["2 - WRONG_VERSION"]),
+        (r#""version": "linyi-2020-17.3""#, r#""version": """#, vec!["2 - WRONG_VERSION"]),
+        (r#""version": "linyi-2020-17.3""#, r#""version": "a+b""#, vec!["2 - WRONG_VERSION"]),
         (r#""warn_percent": 75"#, r#""warn_percent": "75""#, vec!["5 - MALFORMED"]),
         (r#""warn_percent": 75"#, r#""warn_percent": 0"#, vec!["5 - WRONG_WARN"]),
         (r#""warn_percent": 75"#, r#""warn_percent": 75, "warn_percent": 70"#, vec!["5 - TWICE"]),
@@ -92,7 +93,7 @@ fn each_fault_is_told_with_its_line_its_clock_and_its_reason() {
         (r#"{ "hours": 2 }"#, r#"{ "fortnights": 2 }"#, vec!["15 V3 MALFORMED"]),
         (r#"["revisit-recorded"]"#, r#"[]"#, vec!["17 V4 NO_FACT"]),
         (r#"["fed-back"]"#, r#"["fed-up"]"#, vec!["40 K4 UNKNOWN_FACT"]),
-        (r#""counted_day": 4"#, r#""counted_day": 5"#, vec!["37 K3 WRONG_WARN"]),
+        (r#""counted_day": 4"#, r#""counted_day": 5"#, vec!["35 K3 WRONG_WARN"]),
     ];
     for (from, to, expected) in table {
         assert!(SHIPPED.contains(from), "{from}");
@@ -135,7 +136,7 @@ fn a_county_sets_local_defaults_and_shorter_limits_and_nothing_else() {
     }
     let own = r#"{ "clock": "T1", "limit": { "minutes": 20 } }, { "clock": "K3", "limit": { "working_days": 4 } }"#;
     let rules = CountyRules::parse(&text(own)).unwrap().over(&Rules::builtin());
-    assert_eq!(rules.version(), "linyi-2020-17.2+371302-1");
+    assert_eq!(rules.version(), "linyi-2020-17.3+371302-1");
     assert_eq!(rules.rule(Clock::T1).limit, Limit::Minutes(20));
     let result = rules.rule(Clock::K3);
     assert_eq!(
@@ -196,7 +197,7 @@ fn duties_that_ask_for_less_than_the_document_or_are_not_whole_are_refused() {
     assert!(changed("\"kind\": \"county-department\"", "\"kind\": \"street\"").detail.contains("no kind of unit"));
     assert!(changed("\"clock\": \"W2\"", "\"clock\": \"W1\"").detail.contains("stands twice"));
     assert!(changed("\"clock\": \"W2\"", "\"clock\": \"V1\"").detail.contains("no duty"));
-    assert!(changed("\"clock\": \"V2\"", "\"clock\": \"W2\"").detail.contains("no clock of a case"));
+    assert!(changed("\"clock\": \"V2\"", "\"clock\": \"W2\"").detail.contains("is no clock"));
     let last = SHIPPED.find("{ \"clock\": \"N1\"").unwrap();
     let without = format!("{}] }}", SHIPPED[..last].trim_end().trim_end_matches(','));
     let missing = Rules::parse(&without).expect_err("a hole");
