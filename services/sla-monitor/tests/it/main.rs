@@ -20,6 +20,7 @@ mod process;
 mod reconciled;
 mod rules;
 mod shown;
+mod simulation;
 mod turns;
 mod villages;
 mod watched;

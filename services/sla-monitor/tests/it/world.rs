@@ -5,7 +5,10 @@ use std::{
     time::Duration,
 };
 
-use async_nats::{HeaderMap, jetstream};
+use async_nats::{
+    HeaderMap,
+    jetstream::{self, context::PublishAckFuture},
+};
 use dafei_contracts::{
     Event, Stream,
     events::v1::Obligation,
@@ -109,6 +112,8 @@ pub(crate) struct World {
     minter: Minter,
     consumers: Vec<(Stream, ConsumerHandle)>,
     stop: CancellationToken,
+    /// Ends the consumers alone.
+    pub(crate) consuming: CancellationToken,
     _nats: TestNats,
 }
 
@@ -153,6 +158,7 @@ impl World {
         let roster = RosterView::load(&db.pool).await.unwrap();
         let terms = TermsView::open_with(&db.pool, clock.now(), rules, Calendar::builtin_text()).await.unwrap();
         let (stop, ending) = (CancellationToken::new(), CancellationToken::new());
+        let consuming = stop.child_token();
         let mut consumers = Vec::new();
         for (stream, handler) in [
             (Stream::Intake, CaseEvents::intake(terms.clone(), roster.clone())),
@@ -161,7 +167,7 @@ impl World {
             let config = handler.config();
             let consumer = ConsumerLoop::new(db.pool.clone(), js.clone(), shared.clone(), Arc::new(handler), config);
             consumers.push((stream, consumer.handle()));
-            tokio::spawn(consumer.run(stop.clone()));
+            tokio::spawn(consumer.run(consuming.clone()));
         }
         let reporting = ReportingEvents::new(terms.clone());
         let config = reporting.config();
@@ -227,6 +233,7 @@ impl World {
             minter,
             consumers,
             stop,
+            consuming,
             _nats: nats,
         };
         world.tell(&events::roster(start)).await;
@@ -241,6 +248,16 @@ impl World {
 
     /// Publishes any bytes under the headers of an event.
     pub(crate) async fn publish_bytes(&self, told: &Told, subject: String, payload: Vec<u8>) {
+        self.send_bytes(told, subject, payload).await.await.unwrap();
+    }
+
+    /// Publishes an event and does not wait until the server has it.
+    pub(crate) async fn send(&self, told: &Told) -> PublishAckFuture {
+        let subject = told.event.subject().unwrap().to_string();
+        self.send_bytes(told, subject, told.event.to_json().unwrap()).await
+    }
+
+    async fn send_bytes(&self, told: &Told, subject: String, payload: Vec<u8>) -> PublishAckFuture {
         let mut headers = HeaderMap::new();
         headers.insert("ce-specversion", "1.0");
         headers.insert("ce-id", told.id().to_string());
@@ -250,7 +267,7 @@ impl World {
         headers.insert("ce-subject", told.aggregate.to_string());
         headers.insert("ce-sequence", told.sequence.to_string());
         headers.insert("content-type", "application/json");
-        self.js.publish_with_headers(subject, headers, payload.into()).await.unwrap().await.unwrap();
+        self.js.publish_with_headers(subject, headers, payload.into()).await.unwrap()
     }
 
     /// Publishes events in this order and waits until they have taken effect.
@@ -349,6 +366,20 @@ impl World {
             .into_iter()
             .map(|logged| (Event::from_json(&logged.event_type, &logged.payload).unwrap().unwrap(), logged.recorded_at))
             .collect()
+    }
+
+    /// As [`World::log`], however many there are.
+    pub(crate) async fn whole_log(&self) -> Vec<(Event, Instant)> {
+        let mut conn = self.db.pool.acquire().await.unwrap();
+        let (mut all, mut after) = (Vec::new(), 0);
+        loop {
+            let page = log::of_stream(&mut conn, Stream::Sla.name(), after, 10_000).await.unwrap();
+            let Some(last) = page.last() else { return all };
+            after = last.position;
+            all.extend(page.into_iter().map(|logged| {
+                (Event::from_json(&logged.event_type, &logged.payload).unwrap().unwrap(), logged.recorded_at)
+            }));
+        }
     }
 
     /// What was announced of a case, of these clocks, by instant.

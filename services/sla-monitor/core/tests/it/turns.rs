@@ -181,3 +181,15 @@ fn a_lead_that_returns_work_done_again_takes_the_co_handlers_of_before_with_it()
     let open: Vec<_> = ledger.iter().filter(|one| one.end.is_none()).map(|one| one.clock).collect();
     assert_eq!(open, [Clock::K1], "only the office owes something");
 }
+
+#[test]
+fn of_two_returns_the_one_that_came_first_ends_a_co_handlers_work_whichever_was_heard_of_first() {
+    let co_handler = department(9, "energy", false, 1);
+    let ledger = with_department()
+        .delivered(4, co_handler.clone())
+        .tell(2 * DAY, What::AssignmentReturned { assignment: co_handler })
+        .tell(DAY, What::AssignmentReturned { assignment: lead(1, 1) })
+        .ledger();
+    let ends: Vec<_> = of(&ledger, Clock::K3).iter().map(|one| one.end.map(|end| end.at)).collect();
+    assert_eq!(ends, [Some(minutes(DAY)), Some(minutes(DAY))], "nothing was owed any more when it gave it back itself");
+}
