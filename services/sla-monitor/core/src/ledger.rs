@@ -9,7 +9,7 @@
 
 use std::collections::BTreeMap;
 
-use dafei_kernel::{ids, owner::Post, region::Level, role::Role, workdays::Calendar};
+use dafei_kernel::{ids, owner::Post, region::Level, role::Role, time::Instant, workdays::Calendar};
 use uuid::Uuid;
 
 use crate::{
@@ -265,8 +265,8 @@ fn obligation(calendar: &Calendar, facts: &CaseFacts, leg: &Leg<'_>, number: u32
         sector: facts.sector(),
         notice: notice(leg.start),
         instruction: leg.start.what.assignment().filter(|_| rule.legs == Legs::Instruction).map(|own| own.instruction),
+        end: end(rule, facts, leg, deadline.timing().late_from()),
         deadline,
-        end: end(rule, facts, leg),
     })
 }
 
@@ -293,11 +293,11 @@ fn loop_owner(rule: &Rule, start: &Fact) -> Option<Post> {
 }
 
 /// How a running ended: by the facts, or else as the reconciler found it.
-fn end(rule: &Rule, facts: &CaseFacts, leg: &Leg<'_>) -> Option<End> {
+fn end(rule: &Rule, facts: &CaseFacts, leg: &Leg<'_>, late_from: Instant) -> Option<End> {
     if leg.superseded {
         return Some(End { kind: EndKind::Cancelled, at: leg.start.at });
     }
-    ended(rule, facts, leg).or_else(|| gone(rule, facts, leg))
+    ended(rule, facts, leg, late_from).or_else(|| gone(rule, facts, leg))
 }
 
 /// The last that the reconciler found of a running that it names: gone, or going on after all.
@@ -315,8 +315,9 @@ fn gone(rule: &Rule, facts: &CaseFacts, leg: &Leg<'_>) -> Option<End> {
     }
 }
 
-/// How the facts end a running: by the earliest stop that no cancellation came before.
-fn ended(rule: &Rule, facts: &CaseFacts, leg: &Leg<'_>) -> Option<End> {
+/// How the facts end a running: by the earliest stop that no cancellation came before. Between publishers a stop counts however the instants lie,
+/// but for one that came too late where the running had fallen away in time: nobody is late with what was no longer asked.
+fn ended(rule: &Rule, facts: &CaseFacts, leg: &Leg<'_>, late_from: Instant) -> Option<End> {
     let reached = |kinds: &[FactKind]| -> Vec<&Fact> {
         facts.iter().filter(|fact| is_any(kinds, fact) && leg.reaches(fact) && leg.concerns(rule.legs, fact)).collect()
     };
@@ -333,7 +334,11 @@ fn ended(rule: &Rule, facts: &CaseFacts, leg: &Leg<'_>) -> Option<End> {
         stops.retain(|stop| stop.source != cancel.source || stop.sequence < cancel.sequence);
     }
     let settled = earliest(stops).map(|stop| End { kind: EndKind::Settled, at: stop.at });
-    settled.or_else(|| cancel.map(|cancel| End { kind: EndKind::Cancelled, at: cancel.at }))
+    let cancelled = cancel.map(|cancel| End { kind: EndKind::Cancelled, at: cancel.at });
+    match (settled, cancelled) {
+        (Some(settled), Some(cancelled)) if settled.at >= late_from && cancelled.at < late_from => Some(cancelled),
+        (settled, cancelled) => settled.or(cancelled),
+    }
 }
 
 impl Leg<'_> {

@@ -193,3 +193,21 @@ fn of_two_returns_the_one_that_came_first_ends_a_co_handlers_work_whichever_was_
     let ends: Vec<_> = of(&ledger, Clock::K3).iter().map(|one| one.end.map(|end| end.at)).collect();
     assert_eq!(ends, [Some(minutes(DAY)), Some(minutes(DAY))], "nothing was owed any more when it gave it back itself");
 }
+
+#[test]
+fn a_result_that_is_published_long_after_it_was_no_longer_asked_makes_nobody_late() {
+    let merged = Story::default()
+        .opened(0)
+        .tell(DAY, What::OutcomeAvailable { village: true })
+        .tell(2 * DAY, What::CaseClosed)
+        .tell(20 * DAY, What::ResultPublished)
+        .ledger();
+    assert_eq!(ends(&merged, Clock::P1), [Some(EndKind::Cancelled)]);
+    let late = Story::default()
+        .opened(0)
+        .tell(DAY, What::OutcomeAvailable { village: true })
+        .tell(19 * DAY, What::CaseClosed)
+        .tell(20 * DAY, What::ResultPublished)
+        .ledger();
+    assert_eq!(ends(&late, Clock::P1), [Some(EndKind::Settled)], "it was late before it fell away");
+}
