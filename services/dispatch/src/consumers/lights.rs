@@ -9,7 +9,7 @@ use dafei_contracts::{
     convert::{self, Field},
     events::v1 as ev,
 };
-use dafei_kernel::owner::Post;
+use dafei_kernel::{owner::Post, time::Instant};
 use dafei_messaging::consumer::{Delivered, Handler, HandlerError};
 use sqlx::PgConnection;
 use uuid::Uuid;
@@ -21,6 +21,9 @@ use crate::{
 
 /// Clocks of the steps that are dispatch's.
 const CLOCKS: [&str; 7] = ["T1", "T2", "T3", "K1", "K2", "K3", "K4"];
+
+/// CloudEvents type of a moved limit.
+const EXTENDED: &str = "dafei.events.v1.Extended";
 
 /// Takes DAFEI_SLA.
 #[derive(Debug, Clone, Copy, Default)]
@@ -34,8 +37,11 @@ impl Handler for Lights {
     async fn apply(&self, conn: &mut PgConnection, events: &[Delivered]) -> Result<(), HandlerError> {
         // The last word on each obligation counts.
         let mut now: BTreeMap<Uuid, Option<Light>> = BTreeMap::new();
+        let mut limits: BTreeMap<Uuid, Instant> = BTreeMap::new();
         for (index, event) in events.iter().enumerate() {
-            let told = light(event).map_err(|error| HandlerError::Reject { index, reason: error.to_string() })?;
+            let reject = |error: EventError| HandlerError::Reject { index, reason: error.to_string() };
+            limits.extend(moved(event).map_err(reject)?);
+            let told = light(event).map_err(reject)?;
             if let Some((obligation, light)) = told {
                 now.insert(obligation, light);
             }
@@ -44,8 +50,23 @@ impl Handler for Lights {
         let on: Vec<Light> = now.into_values().flatten().collect();
         lights::off(conn, &off).await?;
         lights::on(conn, &on).await?;
+        let limits: Vec<(Uuid, Instant)> = limits.into_iter().collect();
+        lights::moved(conn, &limits).await?;
         Ok(())
     }
+}
+
+/// The limit that a calendar has moved.
+fn moved(delivered: &Delivered) -> Result<Option<(Uuid, Instant)>, EventError> {
+    if delivered.event_type != EXTENDED {
+        return Ok(None);
+    }
+    let Some(Event::Extended(event)) = Event::from_json(&delivered.event_type, &delivered.payload)? else {
+        return Ok(None);
+    };
+    let obligation = event.obligation.as_ref().required("obligation")?;
+    let id = convert::uuid("obligation.obligation_id", &obligation.obligation_id)?;
+    Ok(Some((id, convert::instant("obligation.due", obligation.due)?)))
 }
 
 /// Which obligation an event is about, and its light; none where it is out. None for what concerns no step of dispatch.

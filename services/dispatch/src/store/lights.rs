@@ -60,6 +60,24 @@ pub(crate) async fn on(conn: &mut PgConnection, lights: &[Light]) -> sqlx::Resul
     Ok(())
 }
 
+/// The limits of these obligations were moved.
+pub(crate) async fn moved(conn: &mut PgConnection, limits: &[(Uuid, Instant)]) -> sqlx::Result<()> {
+    if limits.is_empty() {
+        return Ok(());
+    }
+    let obligations: Vec<Uuid> = limits.iter().map(|(obligation, _)| *obligation).collect();
+    let due: Vec<PgInstant> = limits.iter().map(|(_, due)| PgInstant(*due)).collect();
+    sqlx::query!(
+        "UPDATE light SET due = moved.due FROM UNNEST($1::uuid[], $2::timestamptz[]) AS moved (obligation, due)
+         WHERE light.obligation = moved.obligation",
+        &obligations,
+        &due as &[PgInstant]
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
 /// Turns lights off.
 pub(crate) async fn off(conn: &mut PgConnection, obligations: &[Uuid]) -> sqlx::Result<()> {
     if !obligations.is_empty() {

@@ -6,7 +6,7 @@ use dafei_contracts::{
     events::v1 as ev,
     types::v1 as types,
 };
-use dafei_kernel::{agency::Agency, ids, owner::Post, role::Role};
+use dafei_kernel::{agency::Agency, ids, owner::Post, role::Role, time::Instant};
 use dafei_testkit::eventually;
 use jiff::SignedDuration;
 use tonic::{Code, Status};
@@ -72,6 +72,13 @@ fn breached(obligation: ev::Obligation) -> Event {
     ev::Breached { obligation: Some(obligation), ..Default::default() }.into()
 }
 
+/// A calendar has moved the limit by a day.
+fn extended(mut obligation: ev::Obligation) -> Event {
+    let due: Instant = obligation.due.expect("a limit").try_into().expect("an instant");
+    obligation.due = Some((due + SignedDuration::from_hours(24)).into());
+    ev::Extended { obligation: Some(obligation), ..Default::default() }.into()
+}
+
 fn settled(obligation: ev::Obligation) -> Event {
     ev::Settled { meta: None, obligation: Some(obligation), late_seconds: 5 }.into()
 }
@@ -133,13 +140,19 @@ async fn the_monitor_s_lights_come_and_go_in_the_inbox_of_the_one_who_owes() {
     let lit = shows(InboxKind::DueSoon, 1).await;
     assert_eq!((lit[0].lights[0].clock.as_str(), lit[0].lights[0].colour()), ("T1", LightColour::Yellow));
     assert_eq!(inbox(&suite.centre(), InboxKind::Open).await[0].lights.len(), 1, "seen there, too");
-    suite.light((case, "T1"), &centre, 2, breached).await;
+    suite.light((case, "T1"), &centre, 2, extended).await;
+    eventually(PATIENCE, "the moved limit", || async {
+        let moved = inbox(&suite.centre(), InboxKind::DueSoon).await;
+        (moved[0].lights[0].due != lit[0].lights[0].due).then_some(())
+    })
+    .await;
+    suite.light((case, "T1"), &centre, 3, breached).await;
     let red = shows(InboxKind::Overdue, 1).await;
     assert_eq!(red[0].lights[0].colour(), LightColour::Red);
     shows(InboxKind::DueSoon, 0).await;
     let elsewhere = suite.caller(Role::TownshipCentre, OTHER_TOWNSHIP, None);
     assert_eq!(cases(&elsewhere, InboxKind::Overdue).await, [""; 0]);
-    suite.light((case, "T1"), &centre, 3, settled).await;
+    suite.light((case, "T1"), &centre, 4, settled).await;
     shows(InboxKind::Overdue, 0).await;
 }
 
