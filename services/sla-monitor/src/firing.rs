@@ -232,10 +232,10 @@ impl Firing {
         let done = Needs::ALL.into_iter().filter_map(|needs| {
             let next = waiting.iter().find(|(of, _)| *of == needs).map(|(_, next)| *next);
             match (horizons.of(needs), next) {
+                // Nobody waits for a publisher that has nothing to stop.
+                (_, None) if needs != Needs::Cases => None,
                 (Some(horizon), Some(next)) if next <= horizon => Some(before(next)),
                 (Some(horizon), _) => Some(horizon),
-                // Nobody waits for a publisher that has nothing to stop.
-                (None, None) if needs != Needs::Cases => None,
                 (None, _) => Some(Instant::UNIX_EPOCH),
             }
         });
