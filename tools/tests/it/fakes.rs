@@ -182,7 +182,12 @@ impl operations::OpsService for Fake {
         if self.name == "sla-monitor" {
             world.moves.push(to);
             if world.dues.get(self.name).is_some_and(|dues| dues.contains(&to)) {
-                let obligation = Obligation { clock: "K3".to_owned(), leg: 1, ..Obligation::default() };
+                let obligation = Obligation {
+                    clock: "K3".to_owned(),
+                    case_id: "a-case".to_owned(),
+                    leg: 1,
+                    ..Obligation::default()
+                };
                 let light = sla::WatchBreachesResponse {
                     fact: "breached".to_owned(),
                     obligation: Some(obligation),

@@ -333,11 +333,14 @@ fn ended(rule: &Rule, facts: &CaseFacts, leg: &Leg<'_>, late_from: Instant) -> O
     if let Some(cancel) = &cancel {
         stops.retain(|stop| stop.source != cancel.source || stop.sequence < cancel.sequence);
     }
-    let settled = earliest(stops).map(|stop| End { kind: EndKind::Settled, at: stop.at });
-    let cancelled = cancel.map(|cancel| End { kind: EndKind::Cancelled, at: cancel.at });
-    match (settled, cancelled) {
-        (Some(settled), Some(cancelled)) if settled.at >= late_from && cancelled.at < late_from => Some(cancelled),
-        (settled, cancelled) => settled.or(cancelled),
+    let stop = earliest(stops);
+    let settled = stop.as_ref().map(|stop| End { kind: EndKind::Settled, at: stop.at });
+    let cancelled = cancel.as_ref().map(|cancel| End { kind: EndKind::Cancelled, at: cancel.at });
+    match (&stop, &cancel) {
+        (Some(stop), Some(cancel)) if stop.source != cancel.source && stop.at >= late_from && cancel.at < late_from => {
+            cancelled
+        }
+        _ => settled.or(cancelled),
     }
 }
 
