@@ -73,7 +73,7 @@ def bench(_: Home, options: argparse.Namespace) -> None:
         return scaled.run(rest[1:])
     home = check.fresh_home(TOOLS / "suite-bench")
     try:
-        suite.start(home, "system", roster=not national)
+        suite.start(home, "system", roster=None if national else suite.ROSTER)
         suite.tool(home, "bench", *rest)
     finally:
         suite.stop(home)

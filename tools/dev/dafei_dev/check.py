@@ -101,7 +101,8 @@ def black_box(filter_: list[str]) -> None:
         home = fresh_home(TOOLS / f"suite-{target}")
         try:
             with step(f"black-box tests: {target}"):
-                suite.start(home, "exercise", durable=target == "serial")
+                serial = target == "serial"
+                suite.start(home, "exercise", durable=serial, roster=few_villages(home) if serial else suite.ROSTER)
                 env = {**suite.run_env(home), "DAFEI_PYTHON": str(provision.venv()), "DAFEI_DEV": str(ROOT / "dev"),
                        "DAFEI_ROOT": str(ROOT), "DAFEI_TOOL": suite.binary("dafei")}
                 cargo("test", "--locked", "-p", "dafei-tests", "--test", target, "--", f"--test-threads={threads}", *filter_, **env)
@@ -110,6 +111,15 @@ def black_box(filter_: list[str]) -> None:
             raise
         finally:
             suite.stop(home)
+
+
+def few_villages(home: Home) -> Path:
+    """The roster with the villages of two counties: the exercise clock is moved over months, and each week every village owes its duties."""
+    rows = suite.ROSTER.read_text(encoding="utf-8").splitlines()
+    kept = [row for row in rows if not row.startswith("village,") or row.split(",")[1].startswith(("371311", "371312"))]
+    file = home.path / "few-villages.csv"
+    file.write_text("\n".join(kept) + "\n", encoding="utf-8")
+    return file
 
 
 def fresh_home(path: Path) -> Home:

@@ -121,8 +121,8 @@ def tool(home: Home, *arguments: str, quiet: bool = False) -> str:
     return done.stdout or ""
 
 
-def start(home: Home, mode: str, durable: bool = True, roster: bool = True) -> None:
-    """Everything up to the loaded roster. What runs already is left alone, unless it was built anew or would be set otherwise."""
+def start(home: Home, mode: str, durable: bool = True, roster: "Path | None" = ROSTER) -> None:
+    """Everything up to the loaded roster, if there is to be one. What runs already is left alone, unless it was built anew or would be set otherwise."""
     known = home.state.get("mode")
     up = any(processes.running(home, service) for service in SERVICES)
     if up and known != mode:
@@ -140,8 +140,8 @@ def start(home: Home, mode: str, durable: bool = True, roster: bool = True) -> N
     with step("the four services"):
         start_services(home)
     if roster and not home.state.get("roster"):
-        with step(f"roster ({ROSTER.name})"):
-            tool(home, "roster", "load", str(ROSTER), quiet=True)
+        with step(f"roster ({roster.name})"):
+            tool(home, "roster", "load", str(roster), quiet=True)
         home.state["roster"] = True
         home.save()
 
