@@ -66,7 +66,7 @@ async fn firing_that_is_broken_off_again_and_again_loses_nothing_and_doubles_not
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn replicas_that_fire_together_announce_each_breach_once_in_commit_order() {
+async fn replicas_that_fire_together_announce_each_breach_once() {
     let world = World::without_firing(START).await;
     due_at_once(&world).await;
     let replicas = (0..3).map(|_| {

@@ -285,6 +285,7 @@ async fn a_list_hands_over_to_the_stream_without_a_gap() {
     let request = world.request(Role::CountyOffice, COUNTY, message);
     let listed = world.breaches().list_breaches(request).await.unwrap().into_inner();
     assert_eq!(listed.breaches.len(), 1);
+    assert_ne!(listed.watch_token, "", "from now on would not be from the list on");
     let settled = Case::new(1).found(START).notified("2026-11-23T09:31:00+08:00");
     world.tell(&settled.told[1..]).await;
     world.go("2026-11-23T09:32:00+08:00").await;
