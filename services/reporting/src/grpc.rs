@@ -1,5 +1,7 @@
 //! `MonthlyTableService`: checks the caller and the request, reads, converts.
 
+mod filing;
+
 use dafei_contracts::{
     convert,
     reporting::v1::{self as pb, monthly_table_service_server::MonthlyTableService},
@@ -24,6 +26,8 @@ use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
 use crate::store;
+
+pub use filing::Filings;
 
 /// Posts that may look at tables: all that have a filing unit in their region, and those who watch over it. Grid members, secretaries,
 /// the bank and the hotline's clerks have none.
@@ -90,7 +94,7 @@ impl MonthlyTables {
 }
 
 /// A stored cell; an unknown code is a fault of ours, never left out of a table.
-fn cell((sector, column, value): (String, i16, i64)) -> Result<(Option<Sector>, Column, i64), Fault> {
+pub(crate) fn cell((sector, column, value): (String, i16, i64)) -> Result<(Option<Sector>, Column, i64), Fault> {
     let bad = || Fault::internal(format!("no cell of the form: sector {sector:?}, column {column}"));
     let column = u32::try_from(column).ok().and_then(Column::from_number).ok_or_else(bad)?;
     let sector = if sector.is_empty() { None } else { Some(sector.parse().map_err(|_| bad())?) };
@@ -132,13 +136,13 @@ fn checked_month(text: &str, now: Instant) -> Result<Month, Fault> {
 }
 
 /// 填报单位 as printed: with the county before a township.
-fn printed(asked: &Asked, roster: &RosterIndex) -> String {
+pub(crate) fn unit_name(unit: &Unit, path: &RegionPath, roster: &RosterIndex) -> String {
     let name = |region| roster.get(region).map_or("", |entry| entry.name.as_str());
-    let above = asked.path.regions().iter().rev().nth(1).map_or("", name);
-    asked.unit.printed(name(asked.unit.region()), above)
+    let above = path.regions().iter().rev().nth(1).map_or("", name);
+    unit.printed(name(unit.region()), above)
 }
 
-fn wire_row(sector: &str, row: &Row) -> pb::TableRow {
+pub(crate) fn wire_row(sector: &str, row: &Row) -> pb::TableRow {
     pb::TableRow {
         sector: sector.to_owned(),
         name: row.name.to_owned(),
@@ -147,7 +151,7 @@ fn wire_row(sector: &str, row: &Row) -> pb::TableRow {
     }
 }
 
-fn wire_unit(unit: &Unit) -> pb::FilingUnit {
+pub(crate) fn wire_unit(unit: &Unit) -> pb::FilingUnit {
     pb::FilingUnit {
         kind: unit.kind().code().to_owned(),
         region: Some(unit.region().into()),
@@ -242,7 +246,7 @@ impl MonthlyTableService for MonthlyTables {
         };
         Ok(Response::new(pb::GetMonthlyTableResponse {
             unit: Some(wire_unit(&asked.unit)),
-            unit_name: printed(&asked, &roster),
+            unit_name: unit_name(&asked.unit, &asked.path, &roster),
             month: asked.month.to_string(),
             rows: table.rows.iter().map(|(sector, row)| wire_row(sector.code(), row)).collect(),
             total: Some(wire_row("", &table.total)),
@@ -262,5 +266,19 @@ impl MonthlyTableService for MonthlyTables {
         let principal = identity::principal(&request)?;
         let asked = self.check(principal, &roster, request.get_ref().unit.as_ref(), &request.get_ref().month)?;
         Ok(Response::new(self.list_facts(&asked, request.into_inner()).await?))
+    }
+
+    async fn split_column(
+        &self,
+        _: Request<pb::SplitColumnRequest>,
+    ) -> Result<Response<pb::SplitColumnResponse>, Status> {
+        Err(Status::unimplemented("SplitColumn"))
+    }
+
+    async fn export_monthly_table(
+        &self,
+        _: Request<pb::ExportMonthlyTableRequest>,
+    ) -> Result<Response<pb::ExportMonthlyTableResponse>, Status> {
+        Err(Status::unimplemented("ExportMonthlyTable"))
     }
 }

@@ -1,6 +1,10 @@
 //! The reporting service: facts by filing unit, and the monthly table of 附件2 made of them (clauses F1, F2).
 
 pub mod consumer;
+mod draft;
 pub mod grpc;
 pub mod happening;
 pub mod store;
+
+/// The service's name, as events name their source.
+pub const SERVICE: &str = "reporting";

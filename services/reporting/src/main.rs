@@ -4,10 +4,13 @@
 use std::{process::ExitCode, sync::Arc};
 
 use anyhow::{Context as _, bail};
-use dafei_contracts::reporting::v1::monthly_table_service_server::{MonthlyTableServiceServer, SERVICE_NAME};
+use dafei_contracts::reporting::v1::{
+    filing_service_server::{self, FilingServiceServer},
+    monthly_table_service_server::{MonthlyTableServiceServer, SERVICE_NAME},
+};
 use dafei_reporting::{
     consumer::{self, DispatchFacts, IntakeEvents, SlaFacts},
-    grpc::MonthlyTables,
+    grpc::{Filings, MonthlyTables},
     store,
 };
 use dafei_runtime::{
@@ -36,8 +39,9 @@ async fn serve(common: Common) -> anyhow::Result<ExitCode> {
     service.consume(Arc::new(DispatchFacts), DispatchFacts::config());
     service.consume(Arc::new(SlaFacts), SlaFacts::config());
     let tables = MonthlyTables::new(service.pool.clone(), service.roster.clone(), service.clock.clone());
-    let routes = Routes::new(MonthlyTableServiceServer::new(tables));
-    service.run(routes, &[SERVICE_NAME], Open::default()).await
+    let filings = Filings::new(service.pool.clone(), service.roster.clone(), service.clock.clone());
+    let routes = Routes::new(MonthlyTableServiceServer::new(tables)).add_service(FilingServiceServer::new(filings));
+    service.run(routes, &[SERVICE_NAME, filing_service_server::SERVICE_NAME], Open::default()).await
 }
 
 async fn rebuild(common: &Common) -> anyhow::Result<ExitCode> {

@@ -6,6 +6,7 @@
 pub mod column;
 pub mod decided;
 pub mod fact;
+pub mod filing;
 pub mod happening;
 pub mod table;
 pub mod tally;

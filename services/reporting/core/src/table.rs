@@ -74,6 +74,23 @@ impl Table {
         table
     }
 
+    /// Every cell that is not zero, in the form's order; those without a sector last.
+    pub fn cells(&self) -> impl Iterator<Item = (Option<Sector>, Column, i64)> {
+        let rows = self.rows.iter().map(|(sector, row)| (Some(*sector), row)).chain([(None, &self.without_sector)]);
+        rows.flat_map(|(sector, row)| Column::ALL.into_iter().map(move |column| (sector, column, row.value(column))))
+            .filter(|(_, _, value)| *value != 0)
+    }
+
+    /// A figure of a sector's row, or of 未分领域.
+    #[must_use]
+    pub fn value(&self, sector: Option<Sector>, column: Column) -> i64 {
+        let row = match sector {
+            Some(sector) => self.rows.iter().find(|(of, _)| *of == sector).map(|(_, row)| row),
+            None => Some(&self.without_sector),
+        };
+        row.map_or(0, |row| row.value(column))
+    }
+
     /// Whether every column of 合计 is the sum of the rows and the note. A table that does not cross-foot is never shown.
     #[must_use]
     pub fn cross_foots(&self) -> bool {

@@ -1,6 +1,7 @@
 //! All SQL of the service.
 
 mod accountability;
+pub mod filing;
 mod read;
 mod rebuild;
 mod write;

@@ -46,10 +46,26 @@ fn snapshot(code: &str, name: &str, parent: Option<&str>, path: &str) -> Told {
             work_area: String::new(),
             households: 0,
         }],
-        holders: Vec::new(),
+        holders: departments(code),
         enterprises: Vec::new(),
     };
     told("intake", aggregate, 1, event.into())
+}
+
+/// Who holds the departments' posts: of 兰山区 and of the city, 应急管理 and 公安.
+fn departments(code: &str) -> Vec<pb::RosterHolder> {
+    let role = match code {
+        "city:371300" => "city-department",
+        "county:371302" => "county-department",
+        _ => return Vec::new(),
+    };
+    let holder = |agency: &str| pb::RosterHolder {
+        post: Some(types::Post { role: role.to_owned(), region: Some(region(code)), agency: agency.to_owned() }),
+        person: "李科长".to_owned(),
+        valid_from: Some(at("2020-06-20T00:00:00+08:00").into()),
+        valid_until: None,
+    };
+    vec![holder("emergency-management"), holder("public-security")]
 }
 
 pub(crate) fn told(service: &'static str, aggregate: Uuid, sequence: i64, event: Event) -> Told {

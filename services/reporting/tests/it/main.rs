@@ -5,6 +5,8 @@ mod accountability;
 mod county_start;
 mod delivery;
 mod events;
+mod filing;
+mod filing_refused;
 mod intake_columns;
 mod intake_events;
 mod scope;

@@ -7,7 +7,8 @@ use dafei_contracts::{
     Event, Stream,
     reporting::v1::{
         FilingUnit, GetMonthlyTableRequest, GetMonthlyTableResponse, ListCellFactsRequest, ListCellFactsResponse,
-        TableRow, monthly_table_service_client::MonthlyTableServiceClient,
+        TableRow, filing_service_client::FilingServiceClient, filing_service_server::FilingServiceServer,
+        monthly_table_service_client::MonthlyTableServiceClient,
         monthly_table_service_server::MonthlyTableServiceServer,
     },
     types::v1::Region as WireRegion,
@@ -24,7 +25,7 @@ use dafei_messaging::{
 };
 use dafei_reporting::{
     consumer::{DispatchFacts, IntakeEvents, SlaFacts},
-    grpc::MonthlyTables,
+    grpc::{Filings, MonthlyTables},
     store,
 };
 use dafei_runtime::identity::{
@@ -51,6 +52,7 @@ pub(crate) struct World {
     pub(crate) db: TestDb,
     pub(crate) clock: ControlledClock,
     client: MonthlyTableServiceClient<Channel>,
+    filings: FilingServiceClient<Channel>,
     minter: Minter,
     js: jetstream::Context,
     consumers: Vec<(&'static str, ConsumerHandle)>,
@@ -74,7 +76,9 @@ impl World {
         let stop = CancellationToken::new();
         let minter = Minter::generate().expect("a key");
         let tables = MonthlyTables::new(db.pool.clone(), roster.clone(), Arc::new(clock.clone()));
-        let (client, server) = serve(tables, &minter).await;
+        let filings = Filings::new(db.pool.clone(), roster.clone(), Arc::new(clock.clone()));
+        let (channel, server) = serve(tables, filings, &minter).await;
+        let (client, filings) = (MonthlyTableServiceClient::new(channel.clone()), FilingServiceClient::new(channel));
         let intake = ConsumerLoop::new(
             db.pool.clone(),
             js.clone(),
@@ -104,7 +108,7 @@ impl World {
         tokio::spawn(sla.run(stop.clone()));
         tokio::spawn(intake.run(stop.clone()));
         tokio::spawn(dispatch.run(stop.clone()));
-        let world = Self { db, clock, client, minter, js, consumers, stop, server, _nats: nats };
+        let world = Self { db, clock, client, filings, minter, js, consumers, stop, server, _nats: nats };
         for told in events::roster() {
             world.publish(&told).await;
         }
@@ -199,7 +203,7 @@ impl World {
     }
 
     /// A request with a token.
-    fn request<T>(&self, caller: Caller<'_>, message: T) -> Request<T> {
+    pub(crate) fn request<T>(&self, caller: Caller<'_>, message: T) -> Request<T> {
         let mut request = Request::new(message);
         let token = format!("Bearer {}", self.token(caller.0, caller.1, caller.2));
         request.metadata_mut().insert("authorization", token.parse().expect("a header"));
@@ -228,6 +232,11 @@ impl World {
         Ok(self.client.clone().list_cell_facts(self.request(CITY_OFFICE, request)).await?.into_inner())
     }
 
+    /// `FilingService`.
+    pub(crate) fn filings(&self) -> FilingServiceClient<Channel> {
+        self.filings.clone()
+    }
+
     /// Without a token at all.
     pub(crate) async fn anonymous(&self, unit: FilingUnit, month: &str) -> Result<GetMonthlyTableResponse, Status> {
         let message = GetMonthlyTableRequest { unit: Some(unit), month: month.to_owned() };
@@ -242,17 +251,18 @@ impl Drop for World {
     }
 }
 
-async fn serve(tables: MonthlyTables, minter: &Minter) -> (MonthlyTableServiceClient<Channel>, JoinHandle<()>) {
+async fn serve(tables: MonthlyTables, filings: Filings, minter: &Minter) -> (Channel, JoinHandle<()>) {
     let verifier = Verifier::from_jwks(&minter.jwks(), ISSUER, ISSUER).expect("keys");
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let address = format!("http://{}", listener.local_addr().expect("an address"));
     let serving = tonic::transport::Server::builder()
         .layer(AuthLayer::new(verifier, &Paths::none()))
         .add_service(MonthlyTableServiceServer::new(tables))
+        .add_service(FilingServiceServer::new(filings))
         .serve_with_incoming(TcpListenerStream::new(listener));
     let server = tokio::spawn(async move { serving.await.expect("the server runs until it is stopped") });
     let channel = Channel::from_shared(address).expect("an address").connect_lazy();
-    (MonthlyTableServiceClient::new(channel), server)
+    (channel, server)
 }
 
 /// Role, region, agency.

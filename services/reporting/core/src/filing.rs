@@ -1,0 +1,289 @@
+//! Filing the monthly table (报送, clause C18): when it is due, what a draft comes to, and what may be filed.
+
+use dafei_kernel::{
+    owner::Post,
+    region::Level,
+    role::Role,
+    roster::RosterIndex,
+    sector::Sector,
+    time::{Instant, Month, end_of_day},
+};
+use jiff::civil::Date;
+
+use crate::{
+    column::Column,
+    table::Table,
+    unit::{Unit, UnitKind},
+};
+
+/// The longest reason of a correction, in characters.
+pub const MAX_REASON: usize = 500;
+/// The largest correction of a cell, either way: as large as the largest fact.
+pub const MAX_CORRECTION: i64 = crate::fact::MAX_AMOUNT;
+
+impl UnitKind {
+    /// The day of the following month at whose end the table is due: the document's 5th is the city's; those below it file earlier, so that
+    /// what is collected from them can be in time (local defaults).
+    #[must_use]
+    pub const fn due_day(self) -> i8 {
+        match self {
+            Self::Township | Self::CountyDepartment | Self::CityDepartment => 3,
+            Self::CountyOffice => 4,
+            Self::CityOffice => 5,
+        }
+    }
+
+    /// The role whose post files for it.
+    #[must_use]
+    pub const fn filer(self) -> Role {
+        match self {
+            Self::Township => Role::TownshipCentre,
+            Self::CountyDepartment => Role::CountyDepartment,
+            Self::CountyOffice => Role::CountyOffice,
+            Self::CityDepartment => Role::CityDepartment,
+            Self::CityOffice => Role::CityOffice,
+        }
+    }
+
+    /// Whether it collects from others.
+    #[must_use]
+    pub const fn collects(self) -> bool {
+        matches!(self, Self::CountyOffice | Self::CityOffice)
+    }
+}
+
+impl Unit {
+    /// The post that files for it.
+    #[must_use]
+    pub fn filer(&self) -> Post {
+        Post { role: self.kind().filer(), region: self.region().clone(), agency: self.agency() }
+    }
+
+    /// The units that an office collects from, by the roster, in their order: a county's townships and departments, the city's counties and
+    /// departments. A department is there when its post is or was held. None for other units.
+    #[must_use]
+    pub fn collected(&self, roster: &RosterIndex) -> Vec<Self> {
+        let (below, department) = match self.kind() {
+            UnitKind::CountyOffice => (UnitKind::Township, UnitKind::CountyDepartment),
+            UnitKind::CityOffice => (UnitKind::CountyOffice, UnitKind::CityDepartment),
+            UnitKind::Township | UnitKind::CountyDepartment | UnitKind::CityDepartment => return Vec::new(),
+        };
+        let regions = roster.children(self.region()).filter(|region| region.level() == below.level());
+        let offices = regions.filter_map(|region| Self::new(below, region.clone(), None).ok());
+        let holders = roster.holders(self.region()).iter().filter(|holder| holder.role == department.filer());
+        let departments = holders.filter_map(|holder| Self::new(department, self.region().clone(), holder.agency).ok());
+        let mut units: Vec<Self> = offices.chain(departments).collect();
+        units.sort();
+        units.dedup();
+        units
+    }
+
+    /// Whether the roster has it: its region, and for a department a post that is or was held.
+    #[must_use]
+    pub fn is_known(&self, roster: &RosterIndex) -> bool {
+        let held = || {
+            roster
+                .holders(self.region())
+                .iter()
+                .any(|holder| holder.role == self.kind().filer() && holder.agency == self.agency())
+        };
+        roster.get(self.region()).is_some() && (!self.kind().is_department() || held())
+    }
+
+    /// Level of the office that collects from it; none for the city's.
+    #[must_use]
+    pub const fn collected_at(&self) -> Option<Level> {
+        match self.kind() {
+            UnitKind::Township | UnitKind::CountyDepartment => Some(Level::County),
+            UnitKind::CountyOffice | UnitKind::CityDepartment => Some(Level::City),
+            UnitKind::CityOffice => None,
+        }
+    }
+}
+
+/// The first instant at which a unit's table of a month is late.
+#[must_use]
+pub fn due(kind: UnitKind, month: Month) -> Instant {
+    let next = month.next();
+    Date::new(next.year(), next.month(), kind.due_day()).map_or(Instant::MAX, end_of_day)
+}
+
+/// How a unit stands with a month's table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum State {
+    /// 未到期: not filed, and the limit has not passed.
+    Open,
+    /// 已报送: filed in time.
+    Filed,
+    /// 迟报: filed after the limit.
+    Late,
+    /// 未报送: the limit has passed, and nothing is filed.
+    Missing,
+}
+
+/// How a unit stands whose first version was filed then, or not at all.
+#[must_use]
+pub fn state(kind: UnitKind, month: Month, first_filed_at: Option<Instant>, now: Instant) -> State {
+    let due = due(kind, month);
+    match first_filed_at {
+        Some(at) if at < due => State::Filed,
+        Some(_) => State::Late,
+        None if now < due => State::Open,
+        None => State::Missing,
+    }
+}
+
+/// A correction (更正): it stands beside the computed figure and never over it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Correction {
+    /// The row; none for 未分领域.
+    pub sector: Option<Sector>,
+    /// The column.
+    pub column: Column,
+    /// What is added to the computed figure; not 0.
+    pub amount: i64,
+    /// Why.
+    pub reason: String,
+    /// Who corrected it.
+    pub by: Post,
+    /// When.
+    pub at: Instant,
+}
+
+/// The figures that a draft comes to: an office's own, what its units come to, and corrections.
+#[must_use]
+pub fn figures(own: &Table, from_units: &Table, corrections: &[Correction]) -> Table {
+    let corrected = corrections.iter().map(|one| (one.sector, one.column, one.amount));
+    Table::of_cells(own.cells().chain(from_units.cells()).chain(corrected))
+}
+
+/// A cell that is not as it was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Difference {
+    /// The row; none for 未分领域.
+    pub sector: Option<Sector>,
+    /// The column.
+    pub column: Column,
+    /// As filed.
+    pub filed: i64,
+    /// As it would be filed now.
+    pub now: i64,
+}
+
+/// The cells in which two tables differ, in the form's order.
+#[must_use]
+pub fn differences(filed: &Table, now: &Table) -> Vec<Difference> {
+    let rows = Sector::ALL.iter().copied().map(Some).chain([None]);
+    let cells = rows.flat_map(|sector| Column::ALL.into_iter().map(move |column| (sector, column)));
+    cells
+        .map(|(sector, column)| Difference {
+            sector,
+            column,
+            filed: filed.value(sector, column),
+            now: now.value(sector, column),
+        })
+        .filter(|cell| cell.filed != cell.now)
+        .collect()
+}
+
+/// Why nothing is corrected or filed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Rejection {
+    /// Only the unit's own post corrects and files.
+    #[error("only {0} files for the unit")]
+    NotOwnUnit(String),
+    /// The month has not ended.
+    #[error("{0} has not ended")]
+    MonthNotEnded(Month),
+    /// A correction without a reason.
+    #[error("a correction needs a reason")]
+    ReasonMissing,
+    /// The reason is too long.
+    #[error("a reason has at most {MAX_REASON} characters")]
+    ReasonTooLong,
+    /// The correction is too large.
+    #[error("a correction is at most {MAX_CORRECTION} either way")]
+    TooLarge,
+    /// With the correction the figure would be below zero.
+    #[error("the figure would be {0}")]
+    BelowZero(i64),
+    /// The draft is another than the one that was looked at.
+    #[error("the draft is another than the one that was looked at")]
+    DraftChanged,
+    /// Filed already, and nothing has changed since.
+    #[error("version {0} is filed, and nothing has changed since")]
+    AlreadyFiled(u32),
+}
+
+/// Whether a post may correct and file for a unit.
+///
+/// # Errors
+/// [`Rejection::NotOwnUnit`].
+pub fn may_file(unit: &Unit, by: &Post) -> Result<(), Rejection> {
+    let filer = unit.filer();
+    if filer == *by {
+        Ok(())
+    } else {
+        let agency = filer.agency.map(|agency| format!(" {agency}")).unwrap_or_default();
+        Err(Rejection::NotOwnUnit(format!("{} of {}{agency}", filer.role.code(), filer.region)))
+    }
+}
+
+/// A month's table is corrected and filed once the month has ended: until then facts are still to come.
+///
+/// # Errors
+/// [`Rejection::MonthNotEnded`].
+pub fn has_ended(month: Month, now: Instant) -> Result<(), Rejection> {
+    if now < month.end_instant() { Err(Rejection::MonthNotEnded(month)) } else { Ok(()) }
+}
+
+/// Whether a correction may be made of a cell that comes to `computed` without it.
+///
+/// # Errors
+/// As [`Rejection`] says.
+pub fn check_correction(computed: i64, amount: i64, reason: &str) -> Result<(), Rejection> {
+    if amount == 0 {
+        return Ok(());
+    }
+    if reason.trim().is_empty() {
+        return Err(Rejection::ReasonMissing);
+    }
+    if reason.chars().count() > MAX_REASON {
+        return Err(Rejection::ReasonTooLong);
+    }
+    if amount.checked_abs().is_none_or(|size| size > MAX_CORRECTION) {
+        return Err(Rejection::TooLarge);
+    }
+    match computed.saturating_add(amount) {
+        below if below < 0 => Err(Rejection::BelowZero(below)),
+        _ => Ok(()),
+    }
+}
+
+/// What was filed last.
+#[derive(Debug, Clone, Copy)]
+pub struct Last<'a> {
+    /// Its version, from 1.
+    pub version: u32,
+    /// Digest of the draft that was filed.
+    pub digest: &'a str,
+}
+
+/// The version that a draft is filed as.
+///
+/// # Errors
+/// As [`Rejection`] says.
+pub fn file(figures: &Table, seen: &str, digest: &str, last: Option<Last<'_>>) -> Result<u32, Rejection> {
+    // Told before a changed draft: whoever files twice holds the digest of the first time.
+    if let Some(last) = last.filter(|last| last.digest == digest) {
+        return Err(Rejection::AlreadyFiled(last.version));
+    }
+    if seen != digest {
+        return Err(Rejection::DraftChanged);
+    }
+    // A fact that went away under a correction: the unit has to look at it again.
+    match figures.cells().map(|(_, _, value)| value).min() {
+        Some(least) if least < 0 => Err(Rejection::BelowZero(least)),
+        _ => Ok(last.map_or(1, |last| last.version + 1)),
+    }
+}

@@ -1,0 +1,228 @@
+//! The draft of a unit's table: what is computed, what its units filed, what it corrected, and what all that comes to.
+
+use std::collections::BTreeSet;
+
+use dafei_contracts::reporting::v1 as pb;
+use dafei_kernel::{
+    region::{Level, RegionPath},
+    roster::RosterIndex,
+    sector::Sector,
+    time::Instant,
+};
+use dafei_reporting_core::{
+    Column, Month, Table, Unit, UnitKind,
+    filing::{self, Correction, State},
+};
+use dafei_runtime::status::Fault;
+use dafei_shell::faults;
+use prost::Message as _;
+use sha2::{Digest as _, Sha256};
+use sqlx::PgConnection;
+
+use crate::{
+    grpc::{cell, unit_name, wire_row, wire_unit},
+    store::filing::{self as store, Cell, Standing},
+};
+
+/// A draft.
+pub(crate) struct Drafted {
+    pub(crate) unit: Unit,
+    pub(crate) path: RegionPath,
+    pub(crate) month: Month,
+    /// Own cells, by the county and city in which they roll up.
+    own_cells: Vec<(String, String, Cell)>,
+    own: Table,
+    from_units: Table,
+    corrections: Vec<Correction>,
+    pub(crate) figures: Table,
+    units: Vec<(Unit, Standing)>,
+}
+
+fn table(cells: impl IntoIterator<Item = Cell>) -> Result<Table, Fault> {
+    Ok(Table::of_cells(cells.into_iter().map(cell).collect::<Result<Vec<_>, _>>()?))
+}
+
+impl Drafted {
+    /// Reads a draft.
+    ///
+    /// # Errors
+    /// When PostgreSQL is away, or a stored cell is no cell of the form.
+    pub(crate) async fn read(
+        conn: &mut PgConnection,
+        unit: &Unit,
+        path: &RegionPath,
+        month: Month,
+        roster: &RosterIndex,
+    ) -> Result<Self, Fault> {
+        let own_cells = store::own_cells(&mut *conn, unit, month).await.map_err(faults::database)?;
+        let own = table(own_cells.iter().map(|(_, _, cell)| cell.clone()))?;
+        let from_units = table(store::from_units(&mut *conn, unit, month).await.map_err(faults::database)?)?;
+        let rows = store::corrections(&mut *conn, unit, month).await.map_err(faults::database)?;
+        let corrections = rows.into_iter().map(correction).collect::<Result<Vec<_>, _>>()?;
+        let figures = filing::figures(&own, &from_units, &corrections);
+        let below = collected(conn, unit, month, roster).await?;
+        let standings = store::standings(conn, &below, month).await.map_err(faults::database)?;
+        let units = below.into_iter().zip(standings).collect();
+        let (unit, path) = (unit.clone(), path.clone());
+        Ok(Self { unit, path, month, own_cells, own, from_units, corrections, figures, units })
+    }
+
+    /// What a cell comes to without its correction.
+    pub(crate) fn computed(&self, sector: Option<Sector>, column: Column) -> i64 {
+        self.own.value(sector, column) + self.from_units.value(sector, column)
+    }
+
+    pub(crate) fn corrections(&self) -> Vec<pb::Correction> {
+        self.corrections.iter().map(wire_correction).collect()
+    }
+
+    /// On the wire; without how the unit stands itself and without the digest, which are not of the draft.
+    fn bare(&self, roster: &RosterIndex, now: Instant) -> pb::Draft {
+        let units = self.units.iter();
+        pb::Draft {
+            unit: Some(wire_unit(&self.unit)),
+            unit_name: unit_name(&self.unit, &self.path, roster),
+            month: self.month.to_string(),
+            own: Some(body(&self.own)),
+            from_units: Some(body(&self.from_units)),
+            corrections: self.corrections(),
+            figures: Some(body(&self.figures)),
+            units: units.map(|(unit, standing)| wire_filing(unit, standing, self.month, roster, now)).collect(),
+            filing: None,
+            digest: String::new(),
+        }
+    }
+
+    /// By which a draft is the one that was looked at: of its figures, its corrections and the versions of its units. What only time changes,
+    /// whether a unit is late, is left out, and so are names.
+    pub(crate) fn digest(&self) -> String {
+        let versions = self.units.iter().map(|(unit, standing)| pb::Filing {
+            unit: Some(wire_unit(unit)),
+            version: u32::try_from(standing.version).unwrap_or_default(),
+            ..pb::Filing::default()
+        });
+        let told = pb::Draft {
+            own: Some(body(&self.own)),
+            from_units: Some(body(&self.from_units)),
+            corrections: self.corrections(),
+            figures: Some(body(&self.figures)),
+            units: versions.collect(),
+            ..pb::Draft::default()
+        };
+        sha256(&told.encode_to_vec())
+    }
+
+    /// On the wire.
+    pub(crate) fn wire(&self, roster: &RosterIndex, now: Instant) -> pb::Draft {
+        pb::Draft { digest: self.digest(), ..self.bare(roster, now) }
+    }
+
+    /// The figures, each with the county and city in which it rolls up: an office's in its own, a leaf's facts where they happened, and its
+    /// corrections where it lies now.
+    pub(crate) fn rolled_up(&self) -> Vec<(String, String, Cell)> {
+        let code = |level| self.path.at(level).map(|region| region.code().to_string()).unwrap_or_default();
+        let (county, city) = (code(Level::County), code(Level::City));
+        let here = |sector: Option<Sector>, column: Column, value: i64| {
+            let sector = sector.map_or("", |sector| sector.code()).to_owned();
+            (county.clone(), city.clone(), (sector, i16::from(column.number()), value))
+        };
+        if self.unit.kind().collects() {
+            return self.figures.cells().map(|(sector, column, value)| here(sector, column, value)).collect();
+        }
+        let corrections = self.corrections.iter().map(|one| here(one.sector, one.column, one.amount));
+        self.own_cells.iter().cloned().chain(corrections).collect()
+    }
+}
+
+/// The units that an office collects from: those of the roster, and those that have facts of the month though the roster does not name them.
+pub(crate) async fn collected(
+    conn: &mut PgConnection,
+    office: &Unit,
+    month: Month,
+    roster: &RosterIndex,
+) -> Result<Vec<Unit>, Fault> {
+    if !office.kind().collects() {
+        return Ok(Vec::new());
+    }
+    let mut units: BTreeSet<Unit> = office.collected(roster).into_iter().collect();
+    for (kind, region, agency) in store::counted_units(conn, office, month).await.map_err(faults::database)? {
+        let unknown = || Fault::internal(format!("no filing unit: {kind} {region} {agency}"));
+        let agency = if agency.is_empty() { None } else { Some(agency.parse().map_err(|_| unknown())?) };
+        let kind = UnitKind::from_code(&kind).ok_or_else(unknown)?;
+        units.insert(Unit::new(kind, region.clone(), agency).map_err(|_| unknown())?);
+    }
+    Ok(units.into_iter().collect())
+}
+
+fn correction(row: store::CorrectionRow) -> Result<Correction, Fault> {
+    let (sector, column, amount) = cell((row.sector, row.col, row.amount))?;
+    Ok(Correction { sector, column, amount, reason: row.reason, by: row.by, at: row.at })
+}
+
+fn wire_correction(correction: &Correction) -> pb::Correction {
+    pb::Correction {
+        sector: correction.sector.map_or("", |sector| sector.code()).to_owned(),
+        column: u32::from(correction.column.number()),
+        amount: correction.amount,
+        reason: correction.reason.clone(),
+        corrected_by: Some((&correction.by).into()),
+        corrected_at: Some(correction.at.into()),
+    }
+}
+
+pub(crate) fn body(table: &Table) -> pb::TableBody {
+    pb::TableBody {
+        rows: table.rows.iter().map(|(sector, row)| wire_row(sector.code(), row)).collect(),
+        total: Some(wire_row("", &table.total)),
+        without_sector: Some(wire_row("", &table.without_sector)),
+    }
+}
+
+/// The table of a body; a body of another form is a fault of ours.
+pub(crate) fn of_body(body: Option<&pb::TableBody>) -> Result<Table, Fault> {
+    let body = body.ok_or_else(|| Fault::internal("a filed table without figures"))?;
+    let rows = body.rows.iter().chain(body.without_sector.as_ref());
+    let cells = rows.flat_map(|row| {
+        row.values.iter().enumerate().map(|(index, value)| {
+            let column = i16::try_from(index + 1).unwrap_or(i16::MAX);
+            (row.sector.clone(), column, *value)
+        })
+    });
+    table(cells)
+}
+
+/// How a unit stands, on the wire.
+pub(crate) fn wire_filing(
+    unit: &Unit,
+    standing: &Standing,
+    month: Month,
+    roster: &RosterIndex,
+    now: Instant,
+) -> pb::Filing {
+    let path = roster.path(unit.region());
+    let state = match filing::state(unit.kind(), month, standing.first_filed_at, now) {
+        State::Open => pb::FilingState::Open,
+        State::Filed => pb::FilingState::Filed,
+        State::Late => pb::FilingState::Late,
+        State::Missing => pb::FilingState::Missing,
+    };
+    pb::Filing {
+        unit: Some(wire_unit(unit)),
+        unit_name: path.map(|path| unit_name(unit, &path, roster)).unwrap_or_default(),
+        state: state.into(),
+        due: Some(filing::due(unit.kind(), month).into()),
+        version: u32::try_from(standing.version).unwrap_or_default(),
+        first_filed_at: standing.first_filed_at.map(Into::into),
+        last_filed_at: standing.last_filed_at.map(Into::into),
+    }
+}
+
+/// SHA-256 in lower-case hexadecimal.
+pub(crate) fn sha256(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().fold(String::with_capacity(64), |mut text, byte| {
+        use std::fmt::Write as _;
+        // Writing to a String cannot fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
