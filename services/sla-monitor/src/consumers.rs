@@ -220,11 +220,12 @@ impl Handler for ReportingEvents {
 /// When PostgreSQL refuses or is away; then nothing is forgotten.
 pub async fn rebuild(pool: &PgPool) -> sqlx::Result<()> {
     let mut tx = pool.begin().await?;
-    facts::clear(&mut tx).await?;
-    store::duties::clear(&mut tx).await?;
+    // The positions first, as consumers that run lock them: neither waits for the other's end then.
     rebuild::reset_consumer(&mut tx, REPORTING, Stream::Reporting.name()).await?;
     for source in [Source::Intake, Source::Dispatch] {
         rebuild::reset_consumer(&mut tx, durable(source), stream(source).name()).await?;
     }
+    facts::clear(&mut tx).await?;
+    store::duties::clear(&mut tx).await?;
     tx.commit().await
 }

@@ -25,7 +25,7 @@ use dafei_sla_core::{
     steady::Steady,
 };
 use sqlx::{PgPool, postgres::PgListener};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -45,6 +45,9 @@ const BATCH: usize = 500;
 const LOOK: Duration = Duration::from_secs(2);
 /// The longest pause between two tries while the database is away.
 const PAUSE: Duration = Duration::from_secs(2);
+
+/// The longest time for which other work stands back.
+const YIELD: Duration = Duration::from_secs(2);
 
 /// Why nothing could be announced.
 #[derive(Debug, thiserror::Error)]
@@ -76,9 +79,29 @@ pub struct Firing {
     /// Guards against a machine's clock that jumps ahead; an exercise's clock is meant to.
     guard: Option<Arc<Guard>>,
     moved: Arc<Notify>,
+    /// Whether more is due than one pass could announce.
+    behind: Arc<watch::Sender<bool>>,
     told: Option<Told>,
     /// Whose no-disturb hours count; the usual ones without.
     terms: Option<TermsView>,
+}
+
+/// Firing goes before other work: a light that is late blames somebody, an entry that is opened a little later blames nobody.
+#[derive(Debug, Clone)]
+pub struct Precedence(watch::Receiver<bool>);
+
+impl Precedence {
+    /// Nothing goes before: for work without firing beside it.
+    #[must_use]
+    pub fn none() -> Self {
+        Self(watch::channel(false).1)
+    }
+
+    /// Waits until firing is no longer behind, at most [`YIELD`]: other work goes on slowly whatever falls due.
+    pub(crate) async fn give(&self) {
+        // An error says that nobody fires any more.
+        let _ = tokio::time::timeout(YIELD, self.0.clone().wait_for(|behind| !behind)).await;
+    }
 }
 
 struct Guard {
@@ -98,7 +121,8 @@ impl Firing {
     /// Fires by this clock.
     #[must_use]
     pub fn new(pool: PgPool, clock: SharedClock) -> Self {
-        Self { pool, clock, guard: None, moved: Arc::new(Notify::new()), told: None, terms: None }
+        let (moved, behind) = (Arc::new(Notify::new()), Arc::new(watch::Sender::new(false)));
+        Self { pool, clock, guard: None, moved, behind, told: None, terms: None }
     }
 
     /// Fires by a clock that may jump, of which only so much is believed as `gone_by` bears out.
@@ -120,6 +144,12 @@ impl Firing {
         let lag = metrics::durations("dafei.sla.firing_lag", "From the instant of a light to its announcement");
         let lights = metrics::counter("dafei.sla.lights", "Lights, ends and annulments announced");
         Self { told: Some(Told { lag, lights }), ..self }
+    }
+
+    /// For work that is to leave the machine to firing while firing is behind.
+    #[must_use]
+    pub fn precedence(&self) -> Precedence {
+        Precedence(self.behind.subscribe())
     }
 
     /// The instant to go by.
@@ -144,7 +174,9 @@ impl Firing {
     pub async fn run(self, shutdown: CancellationToken) {
         let mut pause = Duration::from_millis(50);
         while !shutdown.is_cancelled() {
-            let Err(error) = self.session(&shutdown, &mut pause).await else { return };
+            let ended = self.session(&shutdown, &mut pause).await;
+            self.behind.send_replace(false);
+            let Err(error) = ended else { return };
             tracing::warn!(%error, "firing is interrupted");
             let _ = tokio::time::timeout(pause, shutdown.cancelled()).await;
             pause = (pause * 2).min(PAUSE);
@@ -155,7 +187,10 @@ impl Firing {
         let mut listener = PgListener::connect_with(&self.pool).await?;
         listener.listen(store::WAKE).await?;
         loop {
-            while !shutdown.is_cancelled() && self.pass().await? == BATCH {}
+            while !shutdown.is_cancelled() && self.pass().await? == BATCH {
+                self.behind.send_replace(true);
+            }
+            self.behind.send_replace(false);
             *pause = Duration::from_millis(50);
             tokio::select! {
                 () = shutdown.cancelled() => return Ok(()),

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::store::read::{self, Counts};
 
-/// How often is counted. Counting ten million entries of an index takes a second or two.
+/// How often is counted.
 const PAUSE: Duration = Duration::from_secs(60);
 
 /// The last count; none as long as nothing was counted.

@@ -28,7 +28,7 @@ use crate::{
     config::Settings,
     consumers::{CaseEvents, ReportingEvents},
     duties::Sweeps,
-    firing::Firing,
+    firing::{Firing, Precedence},
     grpc::{Accountability, Breaches, Deadlines, Reconciliation, RuleTexts},
     measured,
     reconciler::{self, Peers, Reconciler},
@@ -65,11 +65,11 @@ pub async fn serve(mut started: Started, settings: &Settings) -> anyhow::Result<
     sweeps.arm().await?;
     // Before firing: what a sweep has recorded is to be announced, so "all is done" is asked of the sweeps first.
     started.time(Arc::new(sweeps));
-    spawn_firing(&mut started, terms.clone());
+    let precedence = spawn_firing(&mut started, terms.clone());
     spawn_counting(&mut started);
     let (pool, clock, roster) = (started.pool.clone(), started.clock.clone(), started.roster.clone());
     let ledger = Ledger::new(pool.clone(), clock.clone(), roster, terms.clone());
-    spawn_entries(&mut started, ledger.clone());
+    spawn_entries(&mut started, ledger.clone(), precedence);
     let calendars = Calendars::new(pool, clock, terms.clone());
     follow_calendar(&mut started, &calendars);
     let reconciler = reconciler(&mut started, settings, &terms).await?;
@@ -83,7 +83,7 @@ pub async fn serve(mut started: Started, settings: &Settings) -> anyhow::Result<
     started.run(routes, SERVICES, Open::default()).await
 }
 
-fn spawn_firing(started: &mut Started, terms: TermsView) {
+fn spawn_firing(started: &mut Started, terms: TermsView) -> Precedence {
     let firing = Firing::new(started.pool.clone(), started.clock.clone()).ruled_by(terms).measured();
     let firing = match started.common.mode {
         Mode::Exercise => firing,
@@ -92,7 +92,7 @@ fn spawn_firing(started: &mut Started, terms: TermsView) {
             firing.guarded(move || began.elapsed())
         }
     };
-    let (next, done, moved) = (firing.clone(), firing.clone(), firing.clone());
+    let (next, done, moved, precedence) = (firing.clone(), firing.clone(), firing.clone(), firing.precedence());
     started.add_progress(Progress {
         next_due: Progress::moment(move || {
             let firing = next.clone();
@@ -109,6 +109,7 @@ fn spawn_firing(started: &mut Started, terms: TermsView) {
         firing.run(token).await;
         Ok::<(), sqlx::Error>(())
     });
+    precedence
 }
 
 fn spawn_counting(started: &mut Started) {
@@ -132,9 +133,9 @@ fn follow_calendar(started: &mut Started, calendars: &Calendars) {
 }
 
 /// Opens entries as soon as something waits to become one, whichever replica noted it.
-fn spawn_entries(started: &mut Started, ledger: Ledger) {
+fn spawn_entries(started: &mut Started, ledger: Ledger, precedence: Precedence) {
     let pool = started.pool.clone();
-    let timer = Timer::new(Arc::new(EntryTimer::new(ledger)), started.clock.clone());
+    let timer = Timer::new(Arc::new(EntryTimer::new(ledger).after(precedence)), started.clock.clone());
     let progress = timer.progress();
     let wake = progress.clock_moved.clone();
     started.add_progress(progress);

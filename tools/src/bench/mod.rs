@@ -12,6 +12,7 @@ mod patrols;
 mod roster;
 pub mod servers;
 mod sla;
+mod sla_week;
 
 use std::path::PathBuf;
 

@@ -11,7 +11,7 @@ use dafei_kernel::{
 };
 use sqlx::{Connection as _, PgConnection};
 
-use super::figures;
+use super::{figures, sla_week};
 use crate::client;
 
 /// Obligations per statement: what a statement sorts stays in memory.
@@ -55,6 +55,22 @@ pub enum Step {
         #[arg(long)]
         seconds: u64,
     },
+    /// While the service is stopped: so many villages, of which one in twenty has neither patrolled nor broadcast last week, and last week as the
+    /// one that is to be gone through next.
+    Week {
+        /// How many.
+        #[arg(long)]
+        villages: u64,
+    },
+    /// Waits until last week is gone through for both duties and all that was missed is told, and prints how long that took.
+    WeekEnd {
+        /// When the service was started, in microseconds since 1970.
+        #[arg(long)]
+        started: i64,
+        /// As they were filled in.
+        #[arg(long)]
+        villages: u64,
+    },
 }
 
 pub(super) async fn run(step: Step) -> anyhow::Result<()> {
@@ -63,6 +79,8 @@ pub(super) async fn run(step: Step) -> anyhow::Result<()> {
         Step::Fill { open } => fill(&mut conn, open).await,
         Step::Arm { per_second, seconds } => arm(&mut conn, per_second, seconds).await,
         Step::Measure { started, per_second, seconds } => measure(&mut conn, started, per_second, seconds).await,
+        Step::Week { villages } => sla_week::fill(&mut conn, villages).await,
+        Step::WeekEnd { started, villages } => sla_week::measure(&mut conn, started, villages).await,
     }
 }
 

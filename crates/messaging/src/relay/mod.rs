@@ -60,7 +60,7 @@ impl RelayConfig {
             streams,
             floor: None,
             watermark_interval: Duration::from_millis(250),
-            idle_watermark_interval: Duration::from_secs(1),
+            idle_watermark_interval: Duration::from_millis(500),
             poll_interval: Duration::from_millis(500),
             check_interval: Duration::from_secs(5),
         }

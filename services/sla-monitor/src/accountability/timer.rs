@@ -16,9 +16,12 @@ use sqlx::{PgConnection, PgPool, postgres::PgListener};
 use uuid::Uuid;
 
 use super::{Ledger, work};
-use crate::store::{
-    NOTED,
-    accountability::{entries, queue},
+use crate::{
+    firing::Precedence,
+    store::{
+        NOTED,
+        accountability::{entries, queue},
+    },
 };
 
 /// Obligations, or reports, of one transaction.
@@ -29,13 +32,20 @@ const PAUSE: Duration = Duration::from_millis(500);
 /// What waits to become an entry.
 pub struct EntryTimer {
     ledger: Ledger,
+    precedence: Precedence,
 }
 
 impl EntryTimer {
     /// Opens entries in this ledger.
     #[must_use]
-    pub const fn new(ledger: Ledger) -> Self {
-        Self { ledger }
+    pub fn new(ledger: Ledger) -> Self {
+        Self { ledger, precedence: Precedence::none() }
+    }
+
+    /// Stands back while firing is behind.
+    #[must_use]
+    pub fn after(self, precedence: Precedence) -> Self {
+        Self { precedence, ..self }
     }
 }
 
@@ -51,6 +61,7 @@ impl Due for EntryTimer {
     }
 
     async fn round(&self, _: Instant) -> Result<Round, Fault> {
+        self.precedence.give().await;
         let ledger = &self.ledger;
         let mut tx = tx::begin_write(&ledger.pool).await.map_err(faults::database)?;
         let now = ledger.clock.now();

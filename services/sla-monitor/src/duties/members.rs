@@ -20,6 +20,7 @@ use sqlx::PgConnection;
 use super::{change, notices, update};
 use crate::store::{
     duties as rows,
+    duty_parts::{self, Part},
     duty_sweep::{self, Pointer},
     duty_units::{self as units, Last, Place},
 };
@@ -51,12 +52,20 @@ async fn take(
     told: Vec<(Instant, RosterPart)>,
 ) -> sqlx::Result<()> {
     let parts: BTreeSet<Region> = told.iter().map(|(_, part)| part.region.clone()).collect();
-    let mut snapshots: Vec<Snapshot> = told.iter().filter_map(|(at, part)| snapshot(roster, *at, part)).collect();
+    let read: Vec<Part> = told.iter().map(|(_, part)| as_read(part)).collect();
+    duty_parts::keep(conn, &read).await?;
+    let mut snapshots: Vec<Snapshot> = told
+        .iter()
+        .zip(&read)
+        .filter_map(|((at, _), part)| snapshot(part, *at, |parent| roster.path(parent)))
+        .collect();
     let mut known = present(conn, &snapshots).await?;
-    let below: Vec<Snapshot> =
-        snapshots.iter().filter(|one| has_moved(one, &known)).flat_map(|one| below(roster, one, &parts)).collect();
-    if !below.is_empty() {
-        snapshots.extend(below);
+    let mut under = Vec::new();
+    for moved in snapshots.iter().filter(|one| has_moved(one, &known)) {
+        under.extend(below(conn, moved, &parts).await?);
+    }
+    if !under.is_empty() {
+        snapshots.extend(under);
         known = present(conn, &snapshots).await?;
     }
     let (mut entering, mut moving, mut leaving) = (Vec::new(), Vec::new(), Vec::new());
@@ -76,21 +85,26 @@ async fn take(
     Ok(())
 }
 
-/// What a snapshot names, with its place; none as long as what administers it is not known.
-fn snapshot(roster: &RosterIndex, at: Instant, part: &RosterPart) -> Option<Snapshot> {
-    let units = units_of(part);
+/// A part of the roster as it is told of.
+fn as_read(part: &RosterPart) -> Part {
     let own = part.regions.iter().find(|entry| entry.region == part.region);
-    let path = match own.map(|own| &own.parent) {
-        None => None,
-        Some(None) => Some(RegionPath::new(vec![part.region.clone()]).ok()?),
-        Some(Some(parent)) => Some(under(&roster.path(parent)?, &part.region)?),
+    let parent = own.and_then(|own| own.parent.clone());
+    Part { part: part.region.clone(), parent, members: units_of(part) }
+}
+
+/// What a part names, with its place; none as long as what administers it is not known.
+fn snapshot(part: &Part, at: Instant, path_of: impl Fn(&Region) -> Option<RegionPath>) -> Option<Snapshot> {
+    let path = match (part.members.is_empty(), &part.parent) {
+        (true, _) => None,
+        (false, None) => Some(RegionPath::new(vec![part.part.clone()]).ok()?),
+        (false, Some(parent)) => Some(under(&path_of(parent)?, &part.part)?),
     };
-    let place = |unit: Unit| -> Option<(Unit, RegionPath)> {
+    let place = |unit: &Unit| -> Option<(Unit, RegionPath)> {
         let path = path.as_ref()?;
-        let path = if *unit.region() == part.region { path.clone() } else { under(path, unit.region())? };
-        Some((unit, path))
+        let path = if *unit.region() == part.part { path.clone() } else { under(path, unit.region())? };
+        Some((unit.clone(), path))
     };
-    Some(Snapshot { part: part.region.clone(), at, members: units.into_iter().filter_map(place).collect() })
+    Some(Snapshot { part: part.part.clone(), at, members: part.members.iter().filter_map(place).collect() })
 }
 
 fn under(path: &RegionPath, region: &Region) -> Option<RegionPath> {
@@ -104,17 +118,20 @@ fn has_moved(snapshot: &Snapshot, known: &[Member]) -> bool {
         && own.is_some_and(|(own, path)| known.iter().all(|member| member.unit != *own || member.path != *path))
 }
 
-/// What lies below a city or county, as the roster has it, and has no snapshot of its own among those taken.
-fn below(roster: &RosterIndex, above: &Snapshot, taken: &BTreeSet<Region>) -> Vec<Snapshot> {
-    let mut found = Vec::new();
-    for child in roster.children(&above.part).filter(|child| !taken.contains(child)) {
-        let Some(one) = snapshot(roster, above.at, &roster.part(child)) else { continue };
-        if child.level() == Level::County {
-            found.extend(below(roster, &one, taken));
+/// What lies below a city or county, as it was read, and has no snapshot of its own among those taken. What was not read yet comes by itself.
+async fn below(conn: &mut PgConnection, above: &Snapshot, taken: &BTreeSet<Region>) -> sqlx::Result<Vec<Snapshot>> {
+    let (mut found, mut above) = (Vec::new(), vec![above.clone()]);
+    while let Some(one) = above.pop() {
+        let Some((_, path)) = one.members.iter().find(|(unit, _)| *unit.region() == one.part) else { continue };
+        for child in duty_parts::below(conn, &one.part).await?.iter().filter(|child| !taken.contains(&child.part)) {
+            let Some(child) = snapshot(child, one.at, |_| Some(path.clone())) else { continue };
+            if child.part.level() == Level::County {
+                above.push(child.clone());
+            }
+            found.push(child);
         }
-        found.push(one);
     }
-    found
+    Ok(found)
 }
 
 async fn present(conn: &mut PgConnection, snapshots: &[Snapshot]) -> sqlx::Result<Vec<Member>> {

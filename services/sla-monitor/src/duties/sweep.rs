@@ -30,7 +30,7 @@ use crate::{
     store::{
         duties as rows,
         duty_sweep::{self, Owing, Pointer},
-        horizon::{self, Horizons},
+        horizon::{self, Horizons, Needs},
     },
     terms::{InForce, TermsView},
 };
@@ -89,8 +89,24 @@ impl Sweeps {
         let in_force = self.terms.refresh(&mut tx).await?;
         members::arm(&mut tx, &in_force.rules, units.into_iter()).await?;
         tx.commit().await?;
+        self.set_anew(&in_force.rules).await?;
         *self.armed.lock().unwrap_or_else(PoisonError::into_inner) = Some(in_force);
         Ok(())
+    }
+
+    /// Other rules may have another yellow light: a period whose limit was shortened must not be looked at too late. In a transaction of its own,
+    /// since a sweep locks its pointer before anything else.
+    async fn set_anew(&self, rules: &Terms) -> sqlx::Result<()> {
+        let mut tx = self.pool.begin().await?;
+        for mut pointer in duty_sweep::all(&mut tx).await? {
+            let Ok(period) = pointer.period.parse::<Period>() else { continue };
+            let Some((_, inputs)) = ruled(rules, pointer.clock, pointer.kind, period) else { continue };
+            if pointer.at != inputs.timing.warn_at {
+                pointer.at = inputs.timing.warn_at;
+                duty_sweep::advance(&mut tx, &pointer).await?;
+            }
+        }
+        tx.commit().await
     }
 
     /// The rules of now; pointers are set anew when they are others than before.
@@ -109,11 +125,13 @@ impl Sweeps {
         Ok(in_force)
     }
 
-    /// The clocks in force, each with its horizon; without those whose publisher has said nothing yet, for whom nobody waits.
+    /// The clocks in force, each with its horizon; without those whose publisher has said nothing yet, for whom nobody waits. Who owes a duty
+    /// intake tells, whoever tells that it was done: units that are not known yet would be passed over.
     fn horizons(in_force: &InForce, horizons: &Horizons) -> Vec<(Clock, Instant)> {
+        let Some(roster) = horizons.of(Needs::Village) else { return Vec::new() };
         let latest = in_force.rules.at(None, Instant::MAX).duties();
         let watched = latest.iter().filter(|rule| rule.in_force);
-        watched.filter_map(|rule| Some((rule.clock, horizons.of(needs(rule))?))).collect()
+        watched.filter_map(|rule| Some((rule.clock, horizons.of(needs(rule))?.min(roster)))).collect()
     }
 
     async fn sweep(&self, now: Instant) -> Result<Round, SweepError> {

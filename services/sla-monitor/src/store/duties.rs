@@ -235,6 +235,7 @@ pub(crate) async fn of_unit(pool: &PgPool, unit: &str, periods: &[String]) -> sq
 /// Forgets who is in the roster and what was done, for a rebuild. What was recorded, and up to which period, stays.
 pub(crate) async fn clear(conn: &mut PgConnection) -> sqlx::Result<()> {
     sqlx::query!("DELETE FROM duty_unit").execute(&mut *conn).await?;
+    sqlx::query!("DELETE FROM duty_part").execute(&mut *conn).await?;
     sqlx::query!("DELETE FROM duty_progress").execute(&mut *conn).await?;
     sqlx::query!("DELETE FROM duty_standing").execute(conn).await?;
     Ok(())

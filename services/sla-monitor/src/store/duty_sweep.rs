@@ -36,6 +36,19 @@ pub(crate) async fn arm(conn: &mut PgConnection, pointers: &[Pointer]) -> sqlx::
     Ok(())
 }
 
+/// All pointers, locked.
+pub(crate) async fn all(conn: &mut PgConnection) -> sqlx::Result<Vec<Pointer>> {
+    let rows = sqlx::query!(
+        r#"SELECT clock, kind, period, at AS "at: PgInstant", after FROM duty_sweep ORDER BY clock, kind FOR UPDATE"#
+    )
+    .fetch_all(conn)
+    .await?;
+    let pointer = |clock: &str, kind: &str, period, at: PgInstant, after| {
+        Some(Pointer { clock: clock.parse().ok()?, kind: UnitKind::from_code(kind)?, period, at: at.0, after })
+    };
+    Ok(rows.into_iter().filter_map(|row| pointer(&row.clock, &row.kind, row.period, row.at, row.after)).collect())
+}
+
 /// Since when there are units, by kind.
 pub(crate) async fn first_units(conn: &mut PgConnection) -> sqlx::Result<Vec<(UnitKind, Instant)>> {
     let rows = sqlx::query!(r#"SELECT kind, min(since) AS "since!: PgInstant" FROM duty_unit GROUP BY kind"#)

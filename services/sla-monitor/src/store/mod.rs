@@ -3,6 +3,7 @@
 pub(crate) mod accountability;
 pub(crate) mod calendars;
 pub(crate) mod duties;
+pub(crate) mod duty_parts;
 pub(crate) mod duty_sweep;
 pub(crate) mod duty_units;
 pub(crate) mod facts;

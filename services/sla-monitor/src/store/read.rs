@@ -171,26 +171,32 @@ pub(crate) async fn facts_of(pool: &PgPool, case: Uuid) -> sqlx::Result<CaseFact
 /// Figures of the obligations that run.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Counts {
-    /// Of which a light is still to come.
+    /// Of which a light is still to come; about, when there are more than 100,000.
     pub(crate) open: i64,
-    /// Whose limit is within the next hour.
+    /// Whose limit is within the next hour, at most 100,000.
     pub(crate) due_next_hour: i64,
     /// How long the oldest light that is due waits to be told, in seconds.
     pub(crate) oldest_due_seconds: f64,
 }
 
-/// The figures at an instant; by the index of what is to be told alone.
+/// The figures at an instant; by the index of what is to be told alone. Up to 100,000 are counted: a count of millions would hold back the
+/// clearing of index entries that firing has left behind, and so slow firing down. More open ones than that are known about, from the statistics.
 pub(crate) async fn counts(pool: &PgPool, now: Instant) -> sqlx::Result<Counts> {
     sqlx::query_as!(
         Counts,
-        r#"SELECT (SELECT count(*) FROM obligation WHERE next_fire_at IS NOT NULL) AS "open!",
-                  (SELECT count(*) FROM obligation
-                   WHERE needs IN ('cases', 'village', 'reporting') AND next_fire_at <= $1::timestamptz + interval '1 hour 1 second'
-                         AND NOT breached AND end_kind IS NULL
-                         AND due > $1 AND due <= $1::timestamptz + interval '1 hour') AS "due_next_hour!",
+        r#"WITH counted AS MATERIALIZED (
+               SELECT (SELECT count(*) FROM (SELECT FROM obligation WHERE next_fire_at IS NOT NULL LIMIT 100000) o) AS open)
+           SELECT CASE WHEN counted.open < 100000 THEN counted.open
+                       ELSE greatest(100000, (SELECT reltuples FROM pg_class WHERE oid = 'obligation_to_fire'::regclass)::bigint) END AS "open!",
+                  (SELECT count(*) FROM (
+                      SELECT FROM obligation
+                      WHERE needs IN ('cases', 'village', 'reporting') AND next_fire_at <= $1::timestamptz + interval '1 hour 1 second'
+                            AND NOT breached AND end_kind IS NULL
+                            AND due > $1 AND due <= $1::timestamptz + interval '1 hour' LIMIT 100000) o) AS "due_next_hour!",
                   coalesce(extract(epoch FROM $1 - (SELECT min(next_fire_at) FROM obligation
                                                       WHERE needs IN ('cases', 'village', 'reporting') AND next_fire_at <= $1)), 0)::float8
-                      AS "oldest_due_seconds!""#,
+                      AS "oldest_due_seconds!"
+           FROM counted"#,
         PgInstant(now) as PgInstant
     )
     .fetch_one(pool)

@@ -1,7 +1,11 @@
 //! What offices owe by reporting's word: briefings, tables, evaluations (clauses C9, C14, C18, E1). The shipped rules have these clocks
 //! turned off; here they are turned on.
 
+use std::time::Duration;
+
 use dafei_contracts::{Event, events::v1 as ev};
+use dafei_shell::timer::{Due as _, Round};
+use dafei_testkit::eventually;
 use uuid::Uuid;
 
 use crate::{
@@ -9,6 +13,8 @@ use crate::{
     world::World,
 };
 
+/// How long something may take.
+const SOON: Duration = Duration::from_secs(20);
 const RULES: &str = include_str!("../../../../data/clocks/default.json");
 const COUNTY_PATH: &str = "city:371300/county:371302";
 const TOWNSHIP_PATH: &str = "city:371300/county:371302/township:371302001";
@@ -124,4 +130,32 @@ async fn a_quarters_evaluation_is_owed_by_the_fifteenth_after_it() {
             line("2027-01-16 10:00:00", "settled"),
         ]
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_falls_due_before_the_roster_is_read_again_is_not_lost() {
+    let world = World::at_rest("2026-11-30T08:00:00+08:00", &in_force(&["M1"])).await;
+    let now = crate::events::at("2026-12-05T10:00:00+08:00");
+    // As during a rebuild: reporting's stream is read, and intake's, which has the roster, is not.
+    dafei_sla_monitor::consumers::rebuild(&world.db.pool).await.unwrap();
+    world.set_clock(now);
+    world.watermark("reporting", now).await;
+    eventually(SOON, "reporting's word is taken", || async {
+        sqlx::query_scalar::<_, i64>(
+            "SELECT count(*) FROM watermark WHERE service = 'reporting' AND through > '2026-12-05'",
+        )
+        .fetch_one(&world.db.pool)
+        .await
+        .unwrap()
+        .eq(&1)
+        .then_some(())
+    })
+    .await;
+    while world.sweeps.round(now).await.unwrap() == Round::More {}
+    world.sweep();
+    tokio::spawn(world.firing.clone().run(world.stop.clone()));
+    world.watermarks().await;
+    world.done().await;
+    let told = world.duties(&["M1"]).await;
+    assert!(told.iter().any(|line| line.contains("emergency-management") && line.ends_with("breached")), "{told:?}");
 }

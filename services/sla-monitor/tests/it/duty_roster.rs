@@ -159,3 +159,28 @@ async fn notices_are_owed_for_the_entry_and_again_for_each_shortfall() {
     assert_eq!(numbers, [1, 2, 3]);
     assert_eq!(world.firing.next_due().await.unwrap().filter(|next| *next < at("2027-03-01T00:00:00+08:00")), None);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rebuild_lets_nobody_enter_before_he_was_told_of() {
+    let world = World::start().await;
+    let (late, there) = ("2026-12-20T10:00:00+08:00", "township:371302003");
+    world.go(late).await;
+    let (path, village) = (format!("city:371300/{COUNTY}/{there}"), "village:371302003001");
+    let regions = vec![entry(there, COUNTY), entry(village, there)];
+    world.tell(&[snapshot((6, 1), there, &path, late, regions, Vec::new())]).await;
+    let stays = async || {
+        sqlx::query_as::<_, (String, String)>("SELECT unit, since::text FROM duty_unit ORDER BY kind, unit, since")
+            .fetch_all(&world.db.pool)
+            .await
+            .unwrap()
+    };
+    let before = stays().await;
+    assert!(before.iter().any(|(unit, _)| unit == village));
+    dafei_sla_monitor::consumers::rebuild(&world.db.pool).await.unwrap();
+    world.watermarks().await;
+    dafei_testkit::eventually(std::time::Duration::from_secs(20), "the roster is read again", || async {
+        (stays().await.len() == before.len()).then_some(())
+    })
+    .await;
+    assert_eq!(stays().await, before);
+}

@@ -111,7 +111,7 @@ pub(crate) struct World {
     other: Channel,
     minter: Minter,
     consumers: Vec<(Stream, ConsumerHandle)>,
-    stop: CancellationToken,
+    pub(crate) stop: CancellationToken,
     /// Ends the consumers alone.
     pub(crate) consuming: CancellationToken,
     _nats: TestNats,

@@ -4,6 +4,8 @@
 use dafei_kernel::time::Instant;
 use serde::{Deserialize, Serialize};
 
+use crate::rules::later;
+
 /// How a village stands.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Standing {
@@ -15,6 +17,9 @@ pub struct Standing {
     pub runnings: u32,
     /// The start of the running that was not yet settled.
     pub running: Option<Instant>,
+    /// The start of the last running, settled or not.
+    #[serde(default)]
+    pub last: Option<Instant>,
 }
 
 /// What a change of the standing does.
@@ -53,7 +58,9 @@ impl Standing {
             }
             (true, false) => {
                 self.fulfilled = false;
-                member.then(|| self.start(at, true))
+                let turn = member.then(|| self.start(at, true));
+                self.latest = self.latest.max(self.running);
+                turn
             }
             (true, true) | (false, false) => None,
         }
@@ -64,9 +71,11 @@ impl Standing {
         (!self.fulfilled).then(|| self.start(at, false))
     }
 
-    const fn start(&mut self, at: Instant, again: bool) -> Turn {
+    /// Runnings are told apart by their starts. What was done offline may put another one's start where the last one's was: it comes right after.
+    fn start(&mut self, at: Instant, again: bool) -> Turn {
+        let at = self.last.map_or(at, |last| at.max(later(last, 1)));
         self.runnings = self.runnings.saturating_add(1);
-        self.running = Some(at);
+        (self.running, self.last) = (Some(at), Some(at));
         Turn::Starts { number: self.runnings, at, again }
     }
 }

@@ -23,7 +23,7 @@ impl Teller<'_> {
     }
 
     fn escalated(&mut self, start: Micros) {
-        let at = self.after(start, 30 * MINUTE);
+        let at = self.after(start, self.laws.limits(start).at_once);
         self.tell(at, Turn::Escalated);
         self.office(at);
     }
@@ -46,7 +46,7 @@ impl Teller<'_> {
     }
 
     fn station(&mut self, start: Micros) {
-        let at = self.after(start, 30 * MINUTE);
+        let at = self.after(start, self.laws.limits(start).at_once);
         self.tell(at, Turn::AgencyInstructed);
         self.leg += 1;
         let work = self.work(Tier::Township, true);
@@ -191,7 +191,8 @@ impl Teller<'_> {
             0 | 1 => {}
             2 => self.ended(tier),
             _ => {
-                let published = self.around(self.workdays.end_of(at, 3));
+                let limit = self.laws.limits(at).publication;
+                let published = self.around(self.workdays.end_of(at, limit));
                 self.tell(published, Turn::Published);
                 self.close(tier);
             }

@@ -2,31 +2,20 @@
 
 use std::collections::BTreeMap;
 
-use dafei_contracts::Event;
 use dafei_kernel::owner::Owner;
 use dafei_messaging::pg::PgInstant;
-use sqlx::types::Json;
 use uuid::Uuid;
 
 use super::{
     Micros, SECOND,
     city::Story,
-    days::{Workdays, start_of},
-    model::{Running, runnings},
+    days::start_of,
+    laws::Laws,
+    ledger::{Kept, Seen},
+    model::runnings,
+    running::Running,
     tell::instant,
 };
-use crate::world::{World, obligation};
-
-/// A light as it was announced.
-pub(crate) struct Seen {
-    pub(crate) fact: &'static str,
-    pub(crate) at: Micros,
-    sequence: i64,
-    /// Of a reminder.
-    number: u32,
-    /// Of a settlement.
-    late_seconds: i64,
-}
 
 /// What was found alike.
 #[derive(Debug, Default)]
@@ -37,56 +26,27 @@ pub(crate) struct Tally {
     /// Ends that were learnt to have been earlier.
     pub(crate) corrected: usize,
     pub(crate) lights: usize,
+    /// Limits that a calendar moved.
+    pub(crate) moved: usize,
+    /// What ended before it and keeps the limit that it would have moved, and what it found with a past limit.
+    pub(crate) kept: usize,
+    pub(crate) versions: BTreeMap<&'static str, usize>,
     pub(crate) clocks: BTreeMap<&'static str, usize>,
 }
 
-/// An obligation as the service keeps it.
-#[derive(sqlx::FromRow)]
-struct Kept {
-    id: Uuid,
-    case_id: Uuid,
-    clock: String,
-    leg: i32,
-    started_at: PgInstant,
-    due: PgInstant,
-    end_kind: Option<String>,
-    ended_at: Option<PgInstant>,
-    breached: bool,
-    annulled: bool,
-    direct: Json<Owner>,
-    loop_owner: Json<Owner>,
-}
-
-/// The service's ledger, by cases. The whole of it, of thousands of cases: the lists' requests would take longer than all else.
-async fn kept(world: &World) -> BTreeMap<Uuid, Vec<Kept>> {
-    let rows: Vec<Kept> = sqlx::query_as(
-        "SELECT id, case_id, clock, leg, started_at, due, end_kind, ended_at, breached, annulled, direct, loop_owner
-         FROM obligation WHERE case_id IS NOT NULL",
-    )
-    .fetch_all(&world.db.pool)
-    .await
-    .unwrap();
-    let mut cases: BTreeMap<Uuid, Vec<Kept>> = BTreeMap::new();
-    for row in rows {
-        cases.entry(row.case_id).or_default().push(row);
-    }
-    cases
-}
-
 /// Compares all cases at the end of the run; tells the first that differ.
-pub(crate) async fn all(
-    world: &World,
+pub(crate) fn all(
+    mut ledgers: BTreeMap<Uuid, Vec<Kept>>,
     stories: &[Story],
+    laws: &Laws,
     lights: &BTreeMap<String, Vec<Seen>>,
     now: Micros,
 ) -> Result<Tally, String> {
-    let mut ledgers = kept(world).await;
-    let workdays = Workdays::read();
     let (mut tally, mut wrong) = (Tally::default(), Vec::new());
     for story in stories {
-        let expected = runnings(story, &workdays);
+        let expected = runnings(story, laws);
         let found = ledgers.remove(&story.case).unwrap_or_default();
-        let mut differences = ledger(&expected, &found, now);
+        let mut differences = differences(&expected, &found, now);
         if differences.is_empty() {
             for one in &found {
                 let of =
@@ -98,6 +58,9 @@ pub(crate) async fn all(
                 tally.breached += usize::from(one.breached && !one.annulled);
                 tally.annulled += usize::from(one.annulled);
                 tally.corrected += usize::from(running.corrected);
+                tally.moved += usize::from(running.moved.is_some());
+                tally.kept += usize::from(running.calendar == laws.shipped.0);
+                *tally.versions.entry(running.rules).or_default() += 1;
                 *tally.clocks.entry(running.clock).or_default() += 1;
             }
         }
@@ -116,24 +79,6 @@ pub(crate) async fn all(
     Err(format!("{} of {} cases differ; the first:\n\n{}", wrong.len(), stories.len(), first.join("\n\n")))
 }
 
-/// The lights of each obligation, in the order of the log.
-pub(crate) async fn announced(world: &World) -> BTreeMap<String, Vec<Seen>> {
-    let mut lights: BTreeMap<String, Vec<Seen>> = BTreeMap::new();
-    for (event, _) in world.whole_log().await {
-        let meta = event.meta().unwrap();
-        let at: dafei_kernel::time::Instant = meta.received_at.unwrap().try_into().unwrap();
-        let seen = Seen {
-            fact: event.kind().fact,
-            at: at.as_microsecond(),
-            sequence: meta.sequence,
-            number: if let Event::Reminded(event) = &event { event.number } else { 0 },
-            late_seconds: if let Event::Settled(event) = &event { event.late_seconds } else { 0 },
-        };
-        lights.entry(obligation(&event).obligation_id.clone()).or_default().push(seen);
-    }
-    lights
-}
-
 pub(crate) fn show(at: Micros) -> String {
     dafei_kernel::time::format_local(instant(at)) + &format!(".{:06}", at.rem_euclid(SECOND))
 }
@@ -144,7 +89,7 @@ fn course(story: &Story) -> String {
 }
 
 /// The lines of one ledger that the other has not.
-fn ledger(expected: &[Running], found: &[Kept], now: Micros) -> Vec<String> {
+pub(crate) fn differences(expected: &[Running], found: &[Kept], now: Micros) -> Vec<String> {
     let mut model: Vec<String> = expected.iter().map(|running| model_line(running, now)).collect();
     let mut service: Vec<String> = found.iter().map(service_line).collect();
     model.sort();
@@ -166,12 +111,16 @@ fn ledger(expected: &[Running], found: &[Kept], now: Micros) -> Vec<String> {
 }
 
 fn model_line(running: &Running, now: Micros) -> String {
-    let end = running.end.map_or("open".to_owned(), |end| {
-        format!("{} {}", if end.settled { "settled" } else { "cancelled" }, show(end.at))
-    });
-    let Running { clock, leg, started, due, direct, loop_owner, .. } = running;
-    let breached = if running.breached(now) { "breached" } else { "in time" };
-    format!("{clock}/{leg} {} due {} {end}, {breached}; {direct}; {loop_owner}", show(*started), show(*due))
+    let late = running.breached(now);
+    let end = match running.end {
+        _ if late && running.ends_with_breach => format!("missed {}", show(running.due)),
+        None => "open".to_owned(),
+        Some(end) => format!("{} {}", if end.settled { "settled" } else { "cancelled" }, show(end.at)),
+    };
+    let Running { clock, leg, started, due, direct, loop_owner, rules, calendar, .. } = running;
+    let breached = if late { "breached" } else { "in time" };
+    let (started, due) = (show(*started), show(*due));
+    format!("{clock}/{leg} {started} due {due} {end}, {breached}; {direct}; {loop_owner}; {rules} {calendar}")
 }
 
 fn service_line(kept: &Kept) -> String {
@@ -182,12 +131,13 @@ fn service_line(kept: &Kept) -> String {
     let breached = if kept.breached && !kept.annulled { "breached" } else { "in time" };
     let owner = |owner: &Owner| format!("{} {}", owner.post, owner.persons.join("、"));
     let (direct, loop_owner) = (owner(&kept.direct.0), owner(&kept.loop_owner.0));
-    let Kept { clock, leg, started_at, due, .. } = kept;
-    format!("{clock}/{leg} {} due {} {end}, {breached}; {direct}; {loop_owner}", at(*started_at), at(*due))
+    let Kept { clock, leg, rule_version: rules, calendar_version: calendar, .. } = kept;
+    let (started, due) = (at(kept.started_at), at(kept.due));
+    format!("{clock}/{leg} {started} due {due} {end}, {breached}; {direct}; {loop_owner}; {rules} {calendar}")
 }
 
 /// What of the lights does not fit the model.
-fn fits(running: &Running, seen: &[Seen], now: Micros) -> Vec<String> {
+pub(crate) fn fits(running: &Running, seen: &[Seen], now: Micros) -> Vec<String> {
     let mut wrong = Vec::new();
     let mut demand = |holds: bool, what: &str| {
         if !holds {
@@ -205,6 +155,7 @@ fn fits(running: &Running, seen: &[Seen], now: Micros) -> Vec<String> {
     for fact in ["provisional", "warned", "breached", "settled", "cancelled", "annulled"] {
         demand(count(fact) <= 1, &format!("{fact} more than once"));
     }
+    demand(count("extended") == usize::from(running.moved.is_some()), "not told once of a limit that was moved");
     if late {
         demand(count("breached") == 1 && count("annulled") == 0, "late, and not one standing breach");
     } else {
@@ -233,16 +184,23 @@ fn fits(running: &Running, seen: &[Seen], now: Micros) -> Vec<String> {
         let fact = if end.settled { "settled" } else { "cancelled" };
         demand(seen.last().is_some_and(|last| last.fact == fact), "its end is not the last word");
     }
-    let (mut red, mut reminders) = (false, 0);
+    let (mut red, mut reminders, mut moved) = (false, 0, running.moved);
     for one in seen {
         let at = match one.fact {
-            "warned" => running.warn,
+            // Before the limit was moved its yellow light was another.
+            "warned" => moved.map_or(running.warn, |moved| moved.warn),
+            "extended" => {
+                let previous = moved.take().map(|moved| moved.due);
+                demand(previous == one.previous_due, "moved from another limit");
+                running.moved.map_or(0, |moved| moved.at)
+            }
             "breached" => running.due,
             "reminded" => {
                 demand(red && one.number > reminders, "reminders out of order");
                 reminders = one.number;
                 let known = running.end.map_or(now, |end| end.told);
                 demand(one.at <= known.min(now), "reminded after its end was known");
+                demand(!running.ends_with_breach, "reminded of what is over");
                 running.reminder(one.number)
             }
             "settled" | "cancelled" if !running.corrected => running.end.map_or(0, |end| end.at),
@@ -251,7 +209,7 @@ fn fits(running: &Running, seen: &[Seen], now: Micros) -> Vec<String> {
         red |= one.fact == "breached";
         demand(one.at == at, &format!("{} is of {} and not of {}", one.fact, show(one.at), show(at)));
     }
-    if let Some(end) = settled {
+    if let Some(end) = settled.filter(|_| !running.corrected) {
         let seconds =
             if end.at < running.late_from() { 0 } else { ((end.at - running.due + SECOND - 1) / SECOND).max(1) };
         let all = seen.iter().filter(|seen| seen.fact == "settled").all(|seen| seen.late_seconds == seconds);

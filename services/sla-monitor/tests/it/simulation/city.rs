@@ -173,12 +173,9 @@ impl Place {
         Self { path: self.path[..end].to_owned(), change: self.change }
     }
 
-    /// A post with its holder of an instant. The roster says nothing of the city's posts.
+    /// A post with its holder of an instant. Those of the city's posts never change.
     pub(crate) fn held(&self, post: &str, at: Micros) -> String {
-        if post.contains("@city:") {
-            return format!("{post} ");
-        }
-        let person = if at < self.change { "甲" } else { "乙" };
+        let person = if at < self.change || post.contains("@city:") { "甲" } else { "乙" };
         format!("{post} {post}{person}")
     }
 }

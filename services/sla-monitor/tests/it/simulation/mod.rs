@@ -1,6 +1,7 @@
-//! A seeded simulation of a city: random stories of cases, and what villages do each week, told to the real service by events that come late,
-//! repeated and reordered, while two replicas fire, the monitor is down for hours or days, and the clock goes in leaps. At the end the service's ledger must be that of a
-//! model which is written apart from it ([`model`], [`duties`]), and every light that was announced must fit it.
+//! A seeded simulation of a city: random stories of cases, and what villages and offices do each week, month and quarter, told to the real
+//! service by events that come late, repeated and reordered, while two replicas fire, the monitor is down for hours or days, and the clock
+//! goes in leaps. In mid-run a notice changes the working days and the city other limits. At the end the service's ledger must be that of a
+//! model which is written apart from it ([`model`], [`laws`], [`duties`], [`offices`]), and every light that was announced must fit it.
 //!
 //! Three seeds run with every test, a quarter of two counties each, and all seeds of `seeds.txt`, where a failure writes its own. By hand:
 //!
@@ -12,12 +13,20 @@
 //! stories and the same troubles. What is not the same is how the tasks of one step interleave.
 
 mod above;
+mod changes;
 mod check;
 mod city;
 mod days;
 mod duties;
+mod laws;
+mod ledger;
 mod model;
+mod monitor;
+mod offices;
+mod owed;
+mod roster;
 mod run;
+mod running;
 mod story;
 mod tell;
 mod trouble;

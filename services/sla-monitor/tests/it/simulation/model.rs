@@ -4,65 +4,42 @@
 use std::collections::BTreeSet;
 
 use super::{
-    DAY, HOUR, MINUTE, Micros,
-    city::{How, Story, Tier, Turn, Work},
+    HOUR, Micros,
+    city::{Act, How, Story, Tier, Turn, Work},
     days::{Workdays, end_of_day},
+    laws::Laws,
+    running::{End, Moved, Running},
 };
 
-/// What became of a running.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct End {
-    pub(crate) settled: bool,
-    pub(crate) at: Micros,
-    /// When it was told.
-    pub(crate) told: Micros,
-}
-
-/// One running of one clock.
-#[derive(Debug, Clone)]
-pub(crate) struct Running {
-    pub(crate) clock: &'static str,
-    pub(crate) leg: u32,
-    pub(crate) started: Micros,
-    pub(crate) warn: Micros,
-    pub(crate) due: Micros,
-    /// An act at `due` is in time.
-    pub(crate) inclusive: bool,
-    pub(crate) first_reminder: Micros,
-    pub(crate) direct: String,
-    pub(crate) loop_owner: String,
-    pub(crate) end: Option<End>,
-    /// It had ended earlier than was known at first.
-    pub(crate) corrected: bool,
-    work: Option<Work>,
-    extension: i64,
-}
-
-impl Running {
-    /// The first instant at which it is late.
-    pub(crate) fn late_from(&self) -> Micros {
-        if self.inclusive { self.due + 1 } else { self.due }
-    }
-
-    /// Whether the limit was missed, seen from an instant.
-    pub(crate) fn breached(&self, now: Micros) -> bool {
-        self.end.map_or(now, |end| end.at) >= self.late_from()
-    }
-
-    /// When a reminder comes: twice, four times … the limit after the start, and a week after the last as soon as that is earlier.
-    pub(crate) fn reminder(&self, number: u32) -> Micros {
-        let mut at = self.first_reminder;
-        for _ in 1..number {
-            at += (at - self.started).min(7 * DAY);
-        }
-        at
-    }
-}
-
 /// The runnings of a story.
-pub(crate) fn runnings(story: &Story, workdays: &Workdays) -> Vec<Running> {
-    let mut case = Case { story, workdays, closed: false, own: BTreeSet::new(), runnings: Vec::new() };
-    for act in &story.acts {
+pub(crate) fn runnings(story: &Story, laws: &Laws) -> Vec<Running> {
+    let Some(loaded) = laws.loaded else { return play(story, laws, &laws.shipped, |_| true) };
+    let mut all = play(story, laws, &laws.changed, |_| true);
+    // What was running, as far as was known when the calendar was loaded, has a new limit; what was over keeps its own.
+    let known = play(story, laws, &laws.shipped, |act| loaded.knew(act.told, &act.turn));
+    for was in known.into_iter().filter(|was| !was.calendar.is_empty()) {
+        let is = |running: &&mut Running| running.clock == was.clock && running.leg == was.leg;
+        let running = all.iter_mut().find(is).unwrap();
+        if was.end.is_none() && was.due > loaded.at {
+            let moved = Moved { at: loaded.at, warn: was.warn, due: was.due };
+            running.moved = Some(moved).filter(|_| running.due != was.due);
+        } else {
+            let Running { warn, due, first_reminder, calendar, .. } = was;
+            *running = Running { warn, due, first_reminder, calendar, ..running.clone() };
+        }
+    }
+    all
+}
+
+/// What follows from some acts of a story by some calendar.
+fn play(
+    story: &Story,
+    laws: &Laws,
+    (calendar, workdays): &(&'static str, Workdays),
+    which: impl Fn(&Act) -> bool,
+) -> Vec<Running> {
+    let mut case = Case { story, laws, calendar, workdays, closed: false, own: BTreeSet::new(), runnings: Vec::new() };
+    for act in story.acts.iter().filter(|act| which(act)) {
         case.turn(act.at, act.told, &act.turn);
     }
     case.runnings
@@ -70,6 +47,8 @@ pub(crate) fn runnings(story: &Story, workdays: &Workdays) -> Vec<Running> {
 
 struct Case<'a> {
     story: &'a Story,
+    laws: &'a Laws,
+    calendar: &'static str,
     workdays: &'a Workdays,
     closed: bool,
     /// Instructions that were none: the agency found it itself.
@@ -222,14 +201,15 @@ impl Case<'_> {
         let work = work.map(|(work, _)| work.clone());
         let hours = |hours: Micros| (at + hours * HOUR, at + 2 * hours * HOUR);
         let workdays = |days: i64| (self.workdays.end_of(at, days), self.workdays.end_of(at, 2 * days));
+        let limits = self.laws.limits(at);
         let (due, first_reminder) = match clock {
             "V1" | "V2" | "K4" => hours(1),
             "V3" => hours(2),
             "T2" | "K1" => hours(4),
             "K2" => hours(12),
-            "T1" | "T3" => (at + 30 * MINUTE, at + 60 * MINUTE),
-            "V4" => (end_of_day(at, 3), end_of_day(at, 6)),
-            "P1" => workdays(3),
+            "T1" | "T3" => (at + limits.at_once, at + 2 * limits.at_once),
+            "V4" => (end_of_day(at, limits.revisit), end_of_day(at, 2 * limits.revisit)),
+            "P1" => workdays(limits.publication),
             "K3" => workdays(5 + extension),
             other => panic!("{other} is no clock"),
         };
@@ -251,6 +231,10 @@ impl Case<'_> {
             loop_owner,
             end: None,
             corrected: false,
+            rules: limits.version,
+            calendar: if matches!(clock, "P1" | "K3") { self.calendar } else { "" },
+            moved: None,
+            ends_with_breach: false,
             work,
             extension,
         });
@@ -274,11 +258,5 @@ impl Case<'_> {
             _ => (assignee(), office()),
         };
         (self.story.place.held(&direct, at), self.story.place.held(&loop_owner, at))
-    }
-}
-
-impl Running {
-    fn is_of(&self, work: &Work) -> bool {
-        self.work.as_ref().is_some_and(|of| of.number == work.number)
     }
 }

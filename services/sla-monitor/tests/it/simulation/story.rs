@@ -6,10 +6,11 @@ use super::{
     DAY, Dice, HOUR, MINUTE, Micros, SECOND,
     city::{Act, Place, Story, Turn},
     days::{Workdays, end_of_day},
+    laws::Laws,
 };
 
 /// A story that begins at an instant.
-pub(crate) fn story(dice: &mut Dice, workdays: &Workdays, place: &Place, number: u128, begin: Micros) -> Story {
+pub(crate) fn story(dice: &mut Dice, laws: &Laws, place: &Place, number: u128, begin: Micros) -> Story {
     let kind = dice.below(20);
     let place = match kind {
         0..=12 => place.clone(),
@@ -20,7 +21,8 @@ pub(crate) fn story(dice: &mut Dice, workdays: &Workdays, place: &Place, number:
     };
     let mut teller = Teller {
         dice,
-        workdays,
+        laws,
+        workdays: laws.days_in_mind(begin),
         place,
         acts: Vec::new(),
         works: 0,
@@ -43,6 +45,7 @@ pub(crate) fn story(dice: &mut Dice, workdays: &Workdays, place: &Place, number:
 
 pub(super) struct Teller<'a> {
     pub(super) dice: &'a mut Dice,
+    pub(super) laws: &'a Laws,
     pub(super) workdays: &'a Workdays,
     pub(super) place: Place,
     pub(super) acts: Vec<Act>,
@@ -149,7 +152,7 @@ impl Teller<'_> {
     fn heeded(&mut self, heeded: Micros) {
         let what = self.dice.below(12);
         if matches!(what, 0..=5 | 8) {
-            let at = self.around(end_of_day(heeded, 3));
+            let at = self.around(end_of_day(heeded, self.laws.limits(heeded).revisit));
             let stopped = what < 5;
             self.tell(at, Turn::Revisited { stopped });
             if !stopped && !self.dice.chance(10) {

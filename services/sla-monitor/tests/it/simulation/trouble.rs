@@ -15,7 +15,10 @@ pub(crate) struct Publisher {
     ahead: Vec<(Micros, Told)>,
     /// What will be published once more.
     echoes: Vec<Told>,
-    through: Micros,
+    /// Up to where its stream is complete.
+    pub(crate) through: Micros,
+    /// Up to where it has said so.
+    pub(crate) said: Micros,
 }
 
 impl Publisher {
@@ -23,7 +26,7 @@ impl Publisher {
         let mut ahead: Vec<_> = all.iter().filter(|(_, told)| told.service == service).cloned().collect();
         ahead.sort_by_key(|(at, _)| *at);
         ahead.reverse();
-        Self { service, ahead, echoes: Vec::new(), through: begin }
+        Self { service, ahead, echoes: Vec::new(), through: begin, said: begin }
     }
 
     /// What it publishes now, and the watermark after it: all that was recorded before `through`, and never less than it said before.
