@@ -23,7 +23,9 @@ use sqlx::PgPool;
 use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
-use crate::store;
+use crate::{form::Notes, store};
+
+mod export;
 
 /// Posts that may look at tables: all that have a filing unit in their region, and those who watch over it. Grid members, secretaries,
 /// the bank and the hotline's clerks have none.
@@ -86,6 +88,24 @@ impl MonthlyTables {
         } else {
             Err(Fault::internal(format!("the table of {unit} for {month} does not cross-foot")))
         }
+    }
+
+    /// The table as computed now, with what the form notes below it.
+    async fn computed(&self, asked: &Asked) -> Result<(Table, Notes), Fault> {
+        let units = store::unit_ids(&self.pool, &asked.unit).await.map_err(faults::database)?;
+        let table = self.table(&units, &asked.unit, asked.month).await?;
+        let verified_true = store::verified_true(&self.pool, &units, asked.month).await.map_err(faults::database)?;
+        let secretaries = store::secretaries(&self.pool, &units, asked.month).await.map_err(faults::database)?;
+        let noted = |column: Column| {
+            let found = secretaries.iter().find(|(number, _)| *number == i16::from(column.number()));
+            found.map_or(0, |(_, count)| *count)
+        };
+        let notes = Notes {
+            verified_true,
+            secretaries_warned: noted(Column::WarningTalks),
+            secretaries_held_accountable: noted(Column::HeldAccountable),
+        };
+        Ok((table, notes))
     }
 }
 
@@ -232,14 +252,7 @@ impl MonthlyTableService for MonthlyTables {
         let roster = self.roster.current();
         let principal = identity::principal(&request)?;
         let asked = self.check(principal, &roster, request.get_ref().unit.as_ref(), &request.get_ref().month)?;
-        let units = store::unit_ids(&self.pool, &asked.unit).await.map_err(faults::database)?;
-        let table = self.table(&units, &asked.unit, asked.month).await?;
-        let verified_true = store::verified_true(&self.pool, &units, asked.month).await.map_err(faults::database)?;
-        let secretaries = store::secretaries(&self.pool, &units, asked.month).await.map_err(faults::database)?;
-        let noted = |column: Column| {
-            let found = secretaries.iter().find(|(number, _)| *number == i16::from(column.number()));
-            found.map_or(0, |(_, count)| *count)
-        };
+        let (table, notes) = self.computed(&asked).await?;
         Ok(Response::new(pb::GetMonthlyTableResponse {
             unit: Some(wire_unit(&asked.unit)),
             unit_name: printed(&asked, &roster),
@@ -248,9 +261,9 @@ impl MonthlyTableService for MonthlyTables {
             total: Some(wire_row("", &table.total)),
             without_sector: Some(wire_row("", &table.without_sector)),
             computed_at: Some(self.clock.now().into()),
-            verified_true,
-            secretaries_warned: noted(Column::WarningTalks),
-            secretaries_held_accountable: noted(Column::HeldAccountable),
+            verified_true: notes.verified_true,
+            secretaries_warned: notes.secretaries_warned,
+            secretaries_held_accountable: notes.secretaries_held_accountable,
         }))
     }
 
@@ -262,5 +275,22 @@ impl MonthlyTableService for MonthlyTables {
         let principal = identity::principal(&request)?;
         let asked = self.check(principal, &roster, request.get_ref().unit.as_ref(), &request.get_ref().month)?;
         Ok(Response::new(self.list_facts(&asked, request.into_inner()).await?))
+    }
+
+    async fn split_column(
+        &self,
+        _: Request<pb::SplitColumnRequest>,
+    ) -> Result<Response<pb::SplitColumnResponse>, Status> {
+        Err(Status::unimplemented("SplitColumn"))
+    }
+
+    async fn export_monthly_table(
+        &self,
+        request: Request<pb::ExportMonthlyTableRequest>,
+    ) -> Result<Response<pb::ExportMonthlyTableResponse>, Status> {
+        let roster = self.roster.current();
+        let principal = identity::principal(&request)?;
+        let asked = self.check(principal, &roster, request.get_ref().unit.as_ref(), &request.get_ref().month)?;
+        Ok(Response::new(self.export(&asked, &roster, request.get_ref()).await?))
     }
 }

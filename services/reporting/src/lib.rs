@@ -1,6 +1,7 @@
 //! The reporting service: facts by filing unit, and the monthly table of 附件2 made of them (clauses F1, F2).
 
 pub mod consumer;
+pub mod form;
 pub mod grpc;
 pub mod happening;
 pub mod store;

@@ -50,7 +50,7 @@ const ISSUER: &str = "tests";
 pub(crate) struct World {
     pub(crate) db: TestDb,
     pub(crate) clock: ControlledClock,
-    client: MonthlyTableServiceClient<Channel>,
+    pub(crate) client: MonthlyTableServiceClient<Channel>,
     minter: Minter,
     js: jetstream::Context,
     consumers: Vec<(&'static str, ConsumerHandle)>,
@@ -199,7 +199,7 @@ impl World {
     }
 
     /// A request with a token.
-    fn request<T>(&self, caller: Caller<'_>, message: T) -> Request<T> {
+    pub(crate) fn request<T>(&self, caller: Caller<'_>, message: T) -> Request<T> {
         let mut request = Request::new(message);
         let token = format!("Bearer {}", self.token(caller.0, caller.1, caller.2));
         request.metadata_mut().insert("authorization", token.parse().expect("a header"));
