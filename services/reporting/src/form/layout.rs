@@ -52,9 +52,14 @@ pub(super) fn subtitle(form: &Form) -> String {
     format!("（{}）", month(form.month))
 }
 
+/// Name of the unit without control characters, which neither file may hold.
+pub(super) fn unit_name(form: &Form) -> String {
+    form.unit_name.chars().filter(|c| !c.is_control()).collect()
+}
+
 /// Above the table on the left.
 pub(super) fn filled_by(form: &Form) -> String {
-    format!("填报单位：{}", form.unit_name)
+    format!("填报单位：{}", unit_name(form))
 }
 
 /// Above the table on the right.
@@ -98,14 +103,15 @@ pub(super) fn status(form: &Form) -> String {
 
 /// Name of the document: unit, month and form.
 pub(super) fn document_name(form: &Form) -> String {
-    format!("{} {} {TITLE}", form.unit_name, month(form.month))
+    format!("{} {} {TITLE}", unit_name(form), month(form.month))
 }
 
 /// A name for the form's file in Chinese, with its ending: without characters that file systems refuse, and short enough for them. Versions
 /// have different names, so that a file that is kept beside another does not replace it.
 #[must_use]
 pub fn file_name(form: &Form, ending: &str) -> String {
-    let unit: String = form.unit_name.chars().take(NAME_IN_FILE).map(|c| if refused(c) { '_' } else { c }).collect();
+    let unit = unit_name(form);
+    let unit: String = unit.chars().take(NAME_IN_FILE).map(|c| if refused(c) { '_' } else { c }).collect();
     let version = form.version.map_or_else(|| "未报送".to_owned(), |version| format!("第{version}版"));
     // A leading point would hide the file.
     let unit = unit.trim().trim_start_matches('.');
@@ -113,7 +119,7 @@ pub fn file_name(form: &Form, ending: &str) -> String {
 }
 
 fn refused(c: char) -> bool {
-    c.is_control() || matches!(c, '/' | '\\' | ':' | '*' | '?' | '"' | '<' | '>' | '|')
+    matches!(c, '/' | '\\' | ':' | '*' | '?' | '"' | '<' | '>' | '|')
 }
 
 #[cfg(test)]
@@ -189,7 +195,7 @@ pub(super) mod tests {
         );
         let strange = Form { unit_name: format!("../a\\b:c*d?\"<e>|\u{7}{}", "县".repeat(200)), ..form() };
         let name = file_name(&strange, "xlsx");
-        assert!(name.starts_with("_a_b_c_d___e___县"), "{name}");
+        assert!(name.starts_with("_a_b_c_d___e__县"), "{name}");
         assert!(name.len() < 255, "{} bytes", name.len());
         let nameless = Form { unit_name: String::new(), ..form() };
         assert!(file_name(&nameless, "xlsx").starts_with("2026年11月 "));

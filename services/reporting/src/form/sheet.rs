@@ -14,11 +14,12 @@ const INCH: f64 = 25.4;
 /// Character set of the fonts: a machine that has not got them takes another of the same (GB 2312).
 const GB2312: u8 = 134;
 
-/// Column widths in characters: together as wide as the page within its margins.
-const FIRST_WIDTH: f64 = 13.0;
-const WIDTH: f64 = 10.0;
-/// Chinese characters that surely fit into a line across all columns.
-const LINE: usize = 64;
+/// Column widths in pixels: together hardly wider than the page within its margins, and each wide enough for six characters of a head, so
+/// that none stands alone in a line.
+const FIRST_WIDTH: u32 = 96;
+const WIDTH: u32 = 80;
+/// Letters and digits that surely fit into a line across all columns; a Chinese character is as wide as two.
+const LINE: usize = 146;
 /// Height of such a line, in points.
 const LINE_HEIGHT: f64 = 15.0;
 
@@ -61,7 +62,7 @@ fn properties(form: &Form) -> Result<DocProperties, XlsxError> {
     let created = ExcelDateTime::from_ymd(year, month, day)?;
     Ok(DocProperties::new()
         .set_title(layout::document_name(form))
-        .set_author(&form.unit_name)
+        .set_author(layout::unit_name(form))
         .set_creation_datetime(&created))
 }
 
@@ -89,7 +90,7 @@ fn above(sheet: &mut Worksheet, form: &Form) -> Result<(), XlsxError> {
     sheet.merge_range(FILLED, 0, FILLED, LEFT, &layout::filled_by(form), &line)?;
     let line = font("仿宋_GB2312", 12.0).set_align(FormatAlign::Right);
     sheet.merge_range(FILLED, LEFT + 1, FILLED, LAST, &layout::filled_on(form), &line)?;
-    for (row, height) in [(ANNEX, 20.0), (TITLE, 34.0), (MONTH, 21.0), (FILLED, 22.0)] {
+    for (row, height) in [(ANNEX, 20.0), (TITLE, 36.0), (MONTH, 21.0), (FILLED, 24.0)] {
         sheet.set_row_height(row, height)?;
     }
     Ok(())
@@ -97,8 +98,9 @@ fn above(sheet: &mut Worksheet, form: &Form) -> Result<(), XlsxError> {
 
 /// Both head rows.
 fn heads(sheet: &mut Worksheet) -> Result<(), XlsxError> {
-    let format = framed(font("黑体", 10.5)).set_text_wrap();
-    sheet.merge_range(GROUPS, 0, HEADS, 0, layout::FIRST_HEAD, &format)?;
+    let group_format = framed(font("黑体", 10.5)).set_text_wrap();
+    let format = framed(font("黑体", 9.0)).set_text_wrap();
+    sheet.merge_range(GROUPS, 0, HEADS, 0, layout::FIRST_HEAD, &group_format)?;
     let mut at = 1;
     for (group, columns) in layout::groups() {
         let first = at;
@@ -107,16 +109,16 @@ fn heads(sheet: &mut Worksheet) -> Result<(), XlsxError> {
             sheet.write_string_with_format(HEADS, at, head, &format)?;
             at += 1;
         }
-        sheet.merge_range(GROUPS, first, GROUPS, at - 1, group.name(), &format)?;
+        sheet.merge_range(GROUPS, first, GROUPS, at - 1, group.name(), &group_format)?;
     }
-    sheet.set_row_height(GROUPS, 24.0)?;
-    sheet.set_row_height(HEADS, 64.0)?;
+    sheet.set_row_height(GROUPS, 26.0)?;
+    sheet.set_row_height(HEADS, 54.0)?;
     Ok(())
 }
 
 /// A row of figures.
 fn figures(sheet: &mut Worksheet, at: u32, row: &Row) -> Result<(), XlsxError> {
-    sheet.set_row_height(at, 23.0)?;
+    sheet.set_row_height(at, 28.0)?;
     sheet.write_string_with_format(at, 0, row.name, &framed(font("黑体", 10.5)))?;
     // A figure too wide for its cell would be printed as ####.
     let format = framed(font("宋体", 10.5)).set_shrink();
@@ -136,14 +138,14 @@ fn number(column: Column, value: i64) -> f64 {
 
 /// What stands below the table, from row `at` on; the last row.
 fn below(sheet: &mut Worksheet, form: &Form, mut at: u32) -> Result<u32, XlsxError> {
-    let format = font("仿宋_GB2312", 10.0).set_text_wrap();
+    let format = font("仿宋_GB2312", 10.0).set_text_wrap().set_align(FormatAlign::Top);
     for (number, note) in (1..).zip(layout::notes(form)) {
         let head = if number == 1 { "注：" } else { "　　" };
         let text = format!("{head}{number}. {note}");
-        let lines = text.chars().count().div_ceil(LINE);
+        let width: usize = text.chars().map(|c| if c.is_ascii() { 1 } else { 2 }).sum();
         sheet.merge_range(at, 0, at, LAST, &text, &format)?;
         // Programs do not fit the height of merged cells by themselves.
-        sheet.set_row_height(at, LINE_HEIGHT * f64::from(u32::try_from(lines).unwrap_or(1)))?;
+        sheet.set_row_height(at, LINE_HEIGHT * f64::from(u32::try_from(width.div_ceil(LINE)).unwrap_or(1)))?;
         at += 1;
     }
     sheet.merge_range(at, 0, at, LAST, &layout::status(form), &font("黑体", 10.0))?;
@@ -153,11 +155,11 @@ fn below(sheet: &mut Worksheet, form: &Form, mut at: u32) -> Result<u32, XlsxErr
 
 /// How it is printed.
 fn paper(sheet: &mut Worksheet, last: u32) -> Result<(), XlsxError> {
-    sheet.set_column_width(0, FIRST_WIDTH)?;
+    sheet.set_column_width_pixels(0, FIRST_WIDTH)?;
     for column in 1..=LAST {
-        sheet.set_column_width(column, WIDTH)?;
+        sheet.set_column_width_pixels(column, WIDTH)?;
     }
-    let (side, top, bottom, head) = (15.0 / INCH, 14.0 / INCH, 12.0 / INCH, 7.0 / INCH);
+    let (side, top, bottom, head) = (12.0 / INCH, 14.0 / INCH, 12.0 / INCH, 7.0 / INCH);
     sheet
         .set_paper_size(A4)
         .set_landscape()
@@ -171,6 +173,8 @@ fn paper(sheet: &mut Worksheet, last: u32) -> Result<(), XlsxError> {
 
 #[cfg(test)]
 mod tests {
+    use std::io::{Cursor, Read as _};
+
     use dafei_reporting_core::Column;
 
     use super::{number, workbook};
@@ -194,9 +198,15 @@ mod tests {
     }
 
     #[test]
-    fn any_name_can_be_written() {
-        for unit_name in [String::new(), "=1+1".to_owned(), "甲\u{1}&<乙>".repeat(40)] {
-            assert!(workbook(&Form { unit_name: unit_name.clone(), ..form() }).is_ok(), "{unit_name}");
+    fn any_name_can_be_written_and_read() {
+        for name in ["", "=1+1", "甲\u{1}&<乙>\u{7f}"] {
+            let bytes = workbook(&Form { unit_name: name.repeat(40), ..form() }).expect("a workbook");
+            let mut archive = zip::ZipArchive::new(Cursor::new(bytes)).expect("a zip");
+            for part in ["docProps/core.xml", "xl/sharedStrings.xml"] {
+                let mut xml = String::new();
+                archive.by_name(part).expect(part).read_to_string(&mut xml).expect("UTF-8");
+                assert!(roxmltree::Document::parse(&xml).is_ok(), "{part} with {name:?}");
+            }
         }
     }
 }
