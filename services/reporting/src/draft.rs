@@ -20,7 +20,8 @@ use sha2::{Digest as _, Sha256};
 use sqlx::PgConnection;
 
 use crate::{
-    grpc::{cell, unit_name, wire_row, wire_unit},
+    form::Notes,
+    grpc::{cell, notes, unit_name, wire_row, wire_unit},
     store::filing::{self as store, Cell, Standing},
 };
 
@@ -36,6 +37,7 @@ pub(crate) struct Drafted {
     corrections: Vec<Correction>,
     pub(crate) figures: Table,
     units: Vec<(Unit, Standing)>,
+    notes: Notes,
 }
 
 fn table(cells: impl IntoIterator<Item = Cell>) -> Result<Table, Fault> {
@@ -61,10 +63,12 @@ impl Drafted {
         let corrections = rows.into_iter().map(correction).collect::<Result<Vec<_>, _>>()?;
         let figures = filing::figures(&own, &from_units, &corrections);
         let below = collected(conn, unit, month, roster).await?;
-        let standings = store::standings(conn, &below, month).await.map_err(faults::database)?;
+        let standings = store::standings(&mut *conn, &below, month).await.map_err(faults::database)?;
         let units = below.into_iter().zip(standings).collect();
+        let counted = crate::store::unit_ids(&mut *conn, unit).await.map_err(faults::database)?;
+        let notes = notes(conn, &counted, month).await?;
         let (unit, path) = (unit.clone(), path.clone());
-        Ok(Self { unit, path, month, own_cells, own, from_units, corrections, figures, units })
+        Ok(Self { unit, path, month, own_cells, own, from_units, corrections, figures, units, notes })
     }
 
     /// What a cell comes to without its correction.
@@ -90,6 +94,9 @@ impl Drafted {
             units: units.map(|(unit, standing)| wire_filing(unit, standing, self.month, roster, now)).collect(),
             filing: None,
             digest: String::new(),
+            verified_true: self.notes.verified_true,
+            secretaries_warned: self.notes.secretaries_warned,
+            secretaries_held_accountable: self.notes.secretaries_held_accountable,
         }
     }
 
@@ -107,6 +114,9 @@ impl Drafted {
             corrections: self.corrections(),
             figures: Some(body(&self.figures)),
             units: versions.collect(),
+            verified_true: self.notes.verified_true,
+            secretaries_warned: self.notes.secretaries_warned,
+            secretaries_held_accountable: self.notes.secretaries_held_accountable,
             ..pb::Draft::default()
         };
         sha256(&told.encode_to_vec())

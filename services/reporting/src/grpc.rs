@@ -1,5 +1,6 @@
 //! `MonthlyTableService`: checks the caller and the request, reads, converts.
 
+mod export;
 mod filing;
 
 use dafei_contracts::{
@@ -21,11 +22,11 @@ use dafei_runtime::{
     status::Fault,
 };
 use dafei_shell::{faults, paging, roster::RosterView, scope};
-use sqlx::PgPool;
+use sqlx::{PgConnection, PgPool};
 use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
-use crate::store;
+use crate::{form::Notes, store};
 
 pub use filing::Filings;
 
@@ -91,6 +92,30 @@ impl MonthlyTables {
             Err(Fault::internal(format!("the table of {unit} for {month} does not cross-foot")))
         }
     }
+
+    /// The table as computed now, with what the form notes below it.
+    async fn computed(&self, asked: &Asked) -> Result<(Table, Notes), Fault> {
+        let units = store::unit_ids(&self.pool, &asked.unit).await.map_err(faults::database)?;
+        let table = self.table(&units, &asked.unit, asked.month).await?;
+        let mut conn = self.pool.acquire().await.map_err(faults::database)?;
+        let notes = notes(&mut conn, &units, asked.month).await?;
+        Ok((table, notes))
+    }
+}
+
+/// What the form notes below the table of these units.
+pub(crate) async fn notes(conn: &mut PgConnection, units: &[Uuid], month: Month) -> Result<Notes, Fault> {
+    let verified_true = store::verified_true(&mut *conn, units, month).await.map_err(faults::database)?;
+    let secretaries = store::secretaries(conn, units, month).await.map_err(faults::database)?;
+    let noted = |column: Column| {
+        let found = secretaries.iter().find(|(number, _)| *number == i16::from(column.number()));
+        found.map_or(0, |(_, count)| *count)
+    };
+    Ok(Notes {
+        verified_true,
+        secretaries_warned: noted(Column::WarningTalks),
+        secretaries_held_accountable: noted(Column::HeldAccountable),
+    })
 }
 
 /// A stored cell; an unknown code is a fault of ours, never left out of a table.
@@ -236,14 +261,7 @@ impl MonthlyTableService for MonthlyTables {
         let roster = self.roster.current();
         let principal = identity::principal(&request)?;
         let asked = self.check(principal, &roster, request.get_ref().unit.as_ref(), &request.get_ref().month)?;
-        let units = store::unit_ids(&self.pool, &asked.unit).await.map_err(faults::database)?;
-        let table = self.table(&units, &asked.unit, asked.month).await?;
-        let verified_true = store::verified_true(&self.pool, &units, asked.month).await.map_err(faults::database)?;
-        let secretaries = store::secretaries(&self.pool, &units, asked.month).await.map_err(faults::database)?;
-        let noted = |column: Column| {
-            let found = secretaries.iter().find(|(number, _)| *number == i16::from(column.number()));
-            found.map_or(0, |(_, count)| *count)
-        };
+        let (table, notes) = self.computed(&asked).await?;
         Ok(Response::new(pb::GetMonthlyTableResponse {
             unit: Some(wire_unit(&asked.unit)),
             unit_name: unit_name(&asked.unit, &asked.path, &roster),
@@ -252,9 +270,9 @@ impl MonthlyTableService for MonthlyTables {
             total: Some(wire_row("", &table.total)),
             without_sector: Some(wire_row("", &table.without_sector)),
             computed_at: Some(self.clock.now().into()),
-            verified_true,
-            secretaries_warned: noted(Column::WarningTalks),
-            secretaries_held_accountable: noted(Column::HeldAccountable),
+            verified_true: notes.verified_true,
+            secretaries_warned: notes.secretaries_warned,
+            secretaries_held_accountable: notes.secretaries_held_accountable,
         }))
     }
 
@@ -277,8 +295,11 @@ impl MonthlyTableService for MonthlyTables {
 
     async fn export_monthly_table(
         &self,
-        _: Request<pb::ExportMonthlyTableRequest>,
+        request: Request<pb::ExportMonthlyTableRequest>,
     ) -> Result<Response<pb::ExportMonthlyTableResponse>, Status> {
-        Err(Status::unimplemented("ExportMonthlyTable"))
+        let roster = self.roster.current();
+        let principal = identity::principal(&request)?;
+        let asked = self.check(principal, &roster, request.get_ref().unit.as_ref(), &request.get_ref().month)?;
+        Ok(Response::new(self.export(&asked, &roster, request.get_ref()).await?))
     }
 }

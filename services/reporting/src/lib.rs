@@ -2,6 +2,7 @@
 
 pub mod consumer;
 mod draft;
+pub mod form;
 pub mod grpc;
 pub mod happening;
 pub mod store;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use dafei_reporting_core::{Fact, Month, Secretary};
-use sqlx::{PgConnection, PgPool};
+use sqlx::{PgConnection, PgExecutor};
 use uuid::Uuid;
 
 use super::{month, unit_id, write::Place};
@@ -58,13 +58,13 @@ pub(super) async fn put_in(
 ///
 /// # Errors
 /// When PostgreSQL is away.
-pub async fn secretaries(pool: &PgPool, units: &[Uuid], month: Month) -> sqlx::Result<Vec<(i16, i64)>> {
+pub async fn secretaries(executor: impl PgExecutor<'_>, units: &[Uuid], month: Month) -> sqlx::Result<Vec<(i16, i64)>> {
     let rows = sqlx::query!(
         r#"SELECT col, count(*) AS "count!" FROM secretary_note WHERE unit_id = ANY($1) AND month = $2 GROUP BY col"#,
         units,
         super::month(month)
     )
-    .fetch_all(pool)
+    .fetch_all(executor)
     .await?;
     Ok(rows.into_iter().map(|row| (row.col, row.count)).collect())
 }

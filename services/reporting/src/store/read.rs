@@ -3,7 +3,7 @@
 use dafei_kernel::time::Instant;
 use dafei_messaging::pg::PgInstant;
 use dafei_reporting_core::{Column, Month, Unit, UnitKind};
-use sqlx::PgPool;
+use sqlx::{PgExecutor, PgPool};
 use uuid::Uuid;
 
 use super::code;
@@ -46,14 +46,14 @@ pub struct FactRow {
 ///
 /// # Errors
 /// When PostgreSQL is away.
-pub async fn unit_ids(pool: &PgPool, unit: &Unit) -> sqlx::Result<Vec<Uuid>> {
+pub async fn unit_ids(executor: impl PgExecutor<'_>, unit: &Unit) -> sqlx::Result<Vec<Uuid>> {
     let region = code(Some(unit.region()));
     match unit.kind() {
         UnitKind::CountyOffice => {
-            sqlx::query_scalar!("SELECT unit_id FROM unit WHERE county = $1", region).fetch_all(pool).await
+            sqlx::query_scalar!("SELECT unit_id FROM unit WHERE county = $1", region).fetch_all(executor).await
         }
         UnitKind::CityOffice => {
-            sqlx::query_scalar!("SELECT unit_id FROM unit WHERE city = $1", region).fetch_all(pool).await
+            sqlx::query_scalar!("SELECT unit_id FROM unit WHERE city = $1", region).fetch_all(executor).await
         }
         UnitKind::Township | UnitKind::CountyDepartment | UnitKind::CityDepartment => {
             let agency = unit.agency().map_or("", |agency| agency.code());
@@ -63,7 +63,7 @@ pub async fn unit_ids(pool: &PgPool, unit: &Unit) -> sqlx::Result<Vec<Uuid>> {
                 region,
                 agency
             )
-            .fetch_all(pool)
+            .fetch_all(executor)
             .await
         }
     }
@@ -90,13 +90,13 @@ pub async fn cells(pool: &PgPool, units: &[Uuid], month: Month) -> sqlx::Result<
 ///
 /// # Errors
 /// When PostgreSQL is away.
-pub async fn verified_true(pool: &PgPool, units: &[Uuid], month: Month) -> sqlx::Result<i64> {
+pub async fn verified_true(executor: impl PgExecutor<'_>, units: &[Uuid], month: Month) -> sqlx::Result<i64> {
     sqlx::query_scalar!(
         r#"SELECT count(*) AS "count!" FROM fact WHERE unit_id = ANY($1) AND month = $2 AND verdict = 'true'"#,
         units,
         super::month(month)
     )
-    .fetch_one(pool)
+    .fetch_one(executor)
     .await
 }
 

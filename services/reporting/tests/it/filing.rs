@@ -3,8 +3,9 @@
 use dafei_contracts::{
     events::v1 as events,
     reporting::v1::{
-        CorrectCellRequest, Draft, FileTableRequest, FiledTable, FilingState, FilingUnit, GetDraftRequest,
-        GetFiledTableRequest, ListDifferencesRequest, ListFilingsRequest, TableBody,
+        CorrectCellRequest, Draft, ExportMonthlyTableRequest, ExportMonthlyTableResponse, FileTableRequest, FiledTable,
+        FilingState, FilingUnit, GetDraftRequest, GetFiledTableRequest, ListDifferencesRequest, ListFilingsRequest,
+        TableBody, TableFormat,
     },
 };
 use dafei_kernel::{agency::Agency, role::Role};
@@ -14,6 +15,7 @@ use uuid::Uuid;
 
 use crate::{
     events::{Case, EMERGENCY, OFFICE, POLICE_STATION, fine},
+    export::{asked, export},
     world::{CITY_OFFICE, Caller, World, unit},
 };
 
@@ -294,4 +296,22 @@ async fn the_bus_is_told_of_every_version_and_the_chain_of_them_holds() {
         head = dafei_contracts::chain::next_head(&head, payload);
     }
     assert_eq!(rows.len(), 2);
+}
+
+#[tokio::test]
+async fn a_filed_version_is_printed_with_its_own_figures_whatever_came_later() {
+    let world = World::start().await;
+    world.tell(&fined(1, 500_000).told).await;
+    world.december(2, "09:00:00");
+    world.file(CENTRE, township()).await;
+    world.tell(&fined(2, 300_000).told).await;
+    let page = async |version| {
+        let request = ExportMonthlyTableRequest { version, ..asked(township(), TableFormat::Html) };
+        export(&world, CITY_OFFICE, request).await.expect("a file")
+    };
+    let (filed, computed) = (page(1).await, page(0).await);
+    let text = |file: &ExportMonthlyTableResponse| String::from_utf8(file.content.to_vec()).expect("a page");
+    assert!(text(&filed).contains("0.50") && !text(&filed).contains("0.80"));
+    assert!(text(&computed).contains("0.80") && !text(&computed).contains("0.50"));
+    assert!(filed.file_name.contains("第1版") && text(&filed).contains("2026年12月2日"), "{}", filed.file_name);
 }

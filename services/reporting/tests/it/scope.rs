@@ -14,7 +14,7 @@ fn township() -> FilingUnit {
 }
 
 /// Field and reason of the first violation, with the status of a refusal.
-fn violation(status: &Status) -> (Code, String, String) {
+pub(crate) fn violation(status: &Status) -> (Code, String, String) {
     let details = status.get_error_details();
     let field = details.bad_request().and_then(|bad| bad.field_violations.first()).map(|first| first.field.clone());
     let reason = details.error_info().map(|info| info.reason.clone());

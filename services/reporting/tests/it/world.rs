@@ -51,7 +51,7 @@ const ISSUER: &str = "tests";
 pub(crate) struct World {
     pub(crate) db: TestDb,
     pub(crate) clock: ControlledClock,
-    client: MonthlyTableServiceClient<Channel>,
+    pub(crate) client: MonthlyTableServiceClient<Channel>,
     filings: FilingServiceClient<Channel>,
     minter: Minter,
     js: jetstream::Context,
