@@ -287,3 +287,79 @@ pub fn file(figures: &Table, seen: &str, digest: &str, last: Option<Last<'_>>) -
         _ => Ok(last.map_or(1, |last| last.version + 1)),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use dafei_kernel::{sector::Sector, time::Month};
+
+    use super::{Last, Rejection, State, check_correction, differences, due, figures, file, state};
+    use crate::{column::Column, table::Table, unit::UnitKind};
+
+    fn november() -> Month {
+        "2026-11".parse().expect("a month")
+    }
+
+    fn at(text: &str) -> dafei_kernel::time::Instant {
+        text.parse().expect("an instant")
+    }
+
+    fn fines(fen: i64) -> Table {
+        Table::of_cells([(Some(Sector::ALL[0]), Column::Fines, fen)])
+    }
+
+    #[test]
+    fn tables_are_due_on_the_days_on_which_the_monitor_s_rules_have_them() {
+        let rules = include_str!("../../../../data/clocks/default.json");
+        let (_, m1) = rules.split_once("\"clock\": \"M1\"").expect("the rules have M1");
+        let (m1, _) = m1.split_once("\"clock\"").expect("another follows");
+        for (kind, name) in [
+            (UnitKind::Township, "township"),
+            (UnitKind::CountyDepartment, "county-department"),
+            (UnitKind::CityDepartment, "city-department"),
+            (UnitKind::CountyOffice, "county"),
+            (UnitKind::CityOffice, "city"),
+        ] {
+            let rule = format!("{{ \"kind\": \"{name}\", \"days\": {},", kind.due_day());
+            assert!(m1.contains(&rule), "{rule} in {m1}");
+        }
+    }
+
+    #[test]
+    fn filed_up_to_the_last_instant_of_the_day_is_in_time_and_at_24_00_it_is_late() {
+        let kind = UnitKind::Township;
+        assert_eq!(due(kind, november()), at("2026-12-04T00:00:00+08:00"));
+        assert_eq!(due(UnitKind::CityOffice, "2026-12".parse().expect("a month")), at("2027-01-06T00:00:00+08:00"));
+        let (last, over) = (at("2026-12-03T23:59:59.999999+08:00"), at("2026-12-04T00:00:00+08:00"));
+        assert_eq!(state(kind, november(), Some(last), over), State::Filed);
+        assert_eq!(state(kind, november(), Some(over), over), State::Late);
+        assert_eq!(state(kind, november(), None, last), State::Open);
+        assert_eq!(state(kind, november(), None, over), State::Missing);
+    }
+
+    #[test]
+    fn a_draft_is_the_sum_of_own_facts_units_and_corrections() {
+        let figures = figures(&fines(5), &fines(7), &[]);
+        assert_eq!(figures.total.value(Column::Fines), 12);
+        let differing = differences(&fines(5), &figures);
+        assert_eq!(differing.iter().map(|one| (one.filed, one.now)).collect::<Vec<_>>(), [(5, 12)]);
+        assert!(differences(&figures, &figures).is_empty());
+    }
+
+    #[test]
+    fn a_correction_needs_a_reason_and_leaves_no_figure_below_zero() {
+        assert_eq!(check_correction(5, -5, "票据重复"), Ok(()));
+        assert_eq!(check_correction(5, -6, "票据重复"), Err(Rejection::BelowZero(-1)));
+        assert_eq!(check_correction(5, 1, "  "), Err(Rejection::ReasonMissing));
+        assert_eq!(check_correction(5, i64::MIN, "票据重复"), Err(Rejection::TooLarge));
+        assert_eq!(check_correction(5, 0, ""), Ok(()), "it is removed");
+    }
+
+    #[test]
+    fn what_is_filed_is_what_was_looked_at_once_and_with_no_figure_below_zero() {
+        assert_eq!(file(&fines(5), "a", "a", None), Ok(1));
+        assert_eq!(file(&fines(5), "b", "b", Some(Last { version: 3, digest: "a" })), Ok(4));
+        assert_eq!(file(&fines(5), "a", "a", Some(Last { version: 3, digest: "a" })), Err(Rejection::AlreadyFiled(3)));
+        assert_eq!(file(&fines(5), "a", "b", None), Err(Rejection::DraftChanged));
+        assert_eq!(file(&fines(-1), "a", "a", None), Err(Rejection::BelowZero(-1)));
+    }
+}
