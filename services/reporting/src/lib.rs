@@ -1,6 +1,8 @@
 //! The reporting service: facts by filing unit, and the monthly table of 附件2 made of them (clauses F1, F2).
 
 pub mod consumer;
+pub mod counting;
 pub mod grpc;
 pub mod happening;
+pub mod rebuild;
 pub mod store;

@@ -26,7 +26,7 @@ fn city() -> FilingUnit {
 }
 
 /// An entry of the ledger, whose decisions are told one after the other.
-struct Entry {
+pub(crate) struct Entry {
     number: u32,
     path: &'static str,
     sector: &'static str,
@@ -34,10 +34,10 @@ struct Entry {
 }
 
 /// A person: post, name, outcome, leading cadre.
-type Person = (By, &'static str, &'static str, bool);
+pub(crate) type Person = (By, &'static str, &'static str, bool);
 
 impl Entry {
-    fn new(number: u32, path: &'static str, sector: &'static str) -> Self {
+    pub(crate) fn new(number: u32, path: &'static str, sector: &'static str) -> Self {
         // The notice and a statement came before.
         Self { number, path, sector, sequence: 0 }
     }
@@ -58,12 +58,12 @@ impl Entry {
         })
     }
 
-    fn opened(&mut self) -> Told {
+    pub(crate) fn opened(&mut self) -> Told {
         let charge = self.charge();
         self.told(pb::AccountabilityOpened { charge, ..pb::AccountabilityOpened::default() })
     }
 
-    fn decided(&mut self, by: By, when: &str, persons: &[Person]) -> Told {
+    pub(crate) fn decided(&mut self, by: By, when: &str, persons: &[Person]) -> Told {
         let event = pb::AccountabilityDecided {
             charge: self.charge(),
             persons: outcomes(persons),
@@ -76,7 +76,7 @@ impl Entry {
     }
 
     /// Decided on appeal a month later, by the city's office.
-    fn appeal_decided(&mut self, by: By, when: &str, persons: &[Person]) -> Told {
+    pub(crate) fn appeal_decided(&mut self, by: By, when: &str, persons: &[Person]) -> Told {
         let event = pb::AccountabilityAppealDecided {
             charge: self.charge(),
             changed: true,

@@ -2,12 +2,17 @@
 //! by gRPC with tokens.
 
 mod accountability;
+mod city_year;
 mod county_start;
 mod delivery;
 mod events;
+mod independent;
 mod intake_columns;
 mod intake_events;
+mod rebuild;
+mod received;
 mod scope;
+mod split;
 mod table;
 mod turns;
 mod world;
