@@ -1,15 +1,19 @@
 //! What reporting takes from the bus: facts from dispatch, intake and sla-monitor, and the roster from intake. Everything else only advances the marks.
+//! What counts is kept as it was received, in the same transaction.
 
-use dafei_contracts::{Event, Stream, catalogue::EventError};
+use dafei_contracts::{Event, Stream};
 use dafei_messaging::{
     consumer::{ConsumerConfig, Delivered, Handler, HandlerError},
     rebuild,
 };
-use dafei_reporting_core::{Fact, Replacement, facts_of, replacement_of};
+use dafei_reporting_core::Fact;
 use dafei_shell::roster::{RosterError, RosterPart, RosterView};
 use sqlx::{PgConnection, PgPool};
 
-use crate::{happening, store};
+use crate::{
+    counting::{counts, facts_in, replacement_in},
+    store,
+};
 
 /// CloudEvents type of the roster's snapshots.
 const SNAPSHOT: &str = "dafei.events.v1.RosterSnapshot";
@@ -35,7 +39,9 @@ impl Handler for DispatchFacts {
     }
 
     async fn apply(&self, conn: &mut PgConnection, events: &[Delivered]) -> Result<(), HandlerError> {
-        store::take(conn, all_facts(events)?).await?;
+        let facts = all_facts(events)?;
+        keep(conn, Stream::Dispatch, events).await?;
+        store::take(conn, facts).await?;
         Ok(())
     }
 }
@@ -63,51 +69,27 @@ impl Handler for SlaFacts {
     async fn apply(&self, conn: &mut PgConnection, events: &[Delivered]) -> Result<(), HandlerError> {
         let mut told = Vec::new();
         for (index, delivered) in events.iter().enumerate() {
-            told.extend(replacement_in(delivered).map_err(|reason| HandlerError::Reject { index, reason })?);
+            told.extend(replacement_in(delivered.into()).map_err(|reason| HandlerError::Reject { index, reason })?);
         }
+        keep(conn, Stream::Sla, events).await?;
         store::replace(conn, told).await?;
         Ok(())
     }
-}
-
-/// What stands of an entry by an event, or why it cannot be counted.
-fn replacement_in(delivered: &Delivered) -> Result<Option<Replacement>, String> {
-    if !happening::DECIDED.contains(&delivered.event_type.as_str()) {
-        return Ok(None);
-    }
-    let Some(event) = parse(delivered).map_err(|error| error.to_string())? else {
-        return Ok(None);
-    };
-    let decided = happening::decided(delivered, &event).map_err(|error| error.to_string())?;
-    decided.map(|decided| replacement_of(&decided)).transpose().map_err(|error| error.to_string())
 }
 
 /// The facts of all events.
 fn all_facts(events: &[Delivered]) -> Result<Vec<Fact>, HandlerError> {
     let mut facts = Vec::new();
     for (index, delivered) in events.iter().enumerate() {
-        facts.extend(facts_in(delivered).map_err(|reason| HandlerError::Reject { index, reason })?);
+        facts.extend(facts_in(delivered.into()).map_err(|reason| HandlerError::Reject { index, reason })?);
     }
     Ok(facts)
 }
 
-/// The facts of an event, or why it cannot be counted.
-fn facts_in(delivered: &Delivered) -> Result<Vec<Fact>, String> {
-    if !happening::COUNTED.contains(&delivered.event_type.as_str()) {
-        return Ok(Vec::new());
-    }
-    let Some(event) = parse(delivered).map_err(|error| error.to_string())? else {
-        return Ok(Vec::new());
-    };
-    let mut facts = Vec::new();
-    for happening in happening::of_event(delivered, &event).map_err(|error| error.to_string())? {
-        facts.extend(facts_of(&happening).map_err(|error| error.to_string())?);
-    }
-    Ok(facts)
-}
-
-fn parse(delivered: &Delivered) -> Result<Option<Event>, EventError> {
-    Event::from_json(&delivered.event_type, &delivered.payload)
+/// Keeps what counts as it was received, in the transaction that counts it.
+async fn keep(conn: &mut PgConnection, stream: Stream, events: &[Delivered]) -> sqlx::Result<()> {
+    let counted: Vec<&Delivered> = events.iter().filter(|event| counts(&event.event_type)).collect();
+    store::keep(conn, stream.name(), &counted).await
 }
 
 /// The roster from intake's snapshots, and facts from its other events.
@@ -143,8 +125,8 @@ impl Handler for IntakeEvents {
         let mut snapshots = Vec::new();
         for (index, delivered) in events.iter().enumerate().filter(|(_, delivered)| delivered.event_type == SNAPSHOT) {
             let reject = |reason: String| HandlerError::Reject { index, reason };
-            if let Some(Event::RosterSnapshot(snapshot)) =
-                parse(delivered).map_err(|error| reject(error.to_string()))?
+            if let Some(Event::RosterSnapshot(snapshot)) = Event::from_json(&delivered.event_type, &delivered.payload)
+                .map_err(|error| reject(error.to_string()))?
             {
                 RosterPart::try_from(&snapshot).map_err(|error| reject(error.to_string()))?;
                 snapshots.push(snapshot);
@@ -155,6 +137,7 @@ impl Handler for IntakeEvents {
             RosterError::Sql(error) => error.into(),
             other => HandlerError::Retry(Box::new(other)),
         })?;
+        keep(conn, Stream::Intake, events).await?;
         store::take(conn, facts).await?;
         Ok(())
     }
@@ -162,7 +145,7 @@ impl Handler for IntakeEvents {
 
 /// Forgets the projection and its marks in one transaction: with the next message (a publisher's watermark is enough) or at their next
 /// start the consumers begin again at the start of their streams. Until they are through, tables show less. What the streams no longer
-/// hold must be refilled from the publishers' event logs first.
+/// hold must be refilled from the publishers' event logs first. What was received stays, and what comes again adds nothing to it.
 ///
 /// # Errors
 /// When PostgreSQL refuses or is away; then nothing is forgotten.

@@ -2,6 +2,8 @@
 
 mod export;
 mod filing;
+mod rebuild;
+mod split;
 
 use dafei_contracts::{
     convert,
@@ -26,9 +28,10 @@ use sqlx::{PgConnection, PgPool};
 use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
-use crate::{form::Notes, store};
-
 pub use filing::Filings;
+pub use rebuild::RebuildTables;
+
+use crate::{form::Notes, store};
 
 /// Posts that may look at tables: all that have a filing unit in their region, and those who watch over it. Grid members, secretaries,
 /// the bank and the hotline's clerks have none.
@@ -221,19 +224,12 @@ impl MonthlyTables {
         asked: &Asked,
         request: pb::ListCellFactsRequest,
     ) -> Result<pb::ListCellFactsResponse, Fault> {
-        let column = Column::from_number(request.column)
-            .ok_or_else(|| Fault::field("column", "UNKNOWN_COLUMN", "is none of 1 to 12", "没有这一栏，应为1至12"))?;
-        let sector = match request.sector.as_str() {
-            "" => None,
-            code => Some(code.parse::<Sector>().map_err(|_| {
-                faults::convert(convert::ConvertError::unknown("sector", "UNKNOWN_SECTOR", code, "领域代码"))
-            })?),
-        };
+        let column = split::column(request.column)?;
+        let sector = split::sector(&request.sector)?.map(|sector| sector.code());
         let size = paging::page_size(request.page_size, 50, 500)?;
         let filter = pb::ListCellFactsRequest { page_size: 0, page_token: String::new(), ..request.clone() };
         let after = cursor(paging::decode(&request.page_token, &filter)?)?;
         let units = store::unit_ids(&self.pool, &asked.unit).await.map_err(faults::database)?;
-        let sector = sector.map(|sector| sector.code());
         // One more than asked for says whether there is a next page.
         let mut rows = store::facts(&self.pool, &units, asked.month, column, sector, after, size + 1)
             .await
@@ -288,9 +284,12 @@ impl MonthlyTableService for MonthlyTables {
 
     async fn split_column(
         &self,
-        _: Request<pb::SplitColumnRequest>,
+        request: Request<pb::SplitColumnRequest>,
     ) -> Result<Response<pb::SplitColumnResponse>, Status> {
-        Err(Status::unimplemented("SplitColumn"))
+        let roster = self.roster.current();
+        let principal = identity::principal(&request)?;
+        let asked = self.check(principal, &roster, request.get_ref().unit.as_ref(), &request.get_ref().month)?;
+        Ok(Response::new(self.split(&asked, request.get_ref()).await?))
     }
 
     async fn export_monthly_table(

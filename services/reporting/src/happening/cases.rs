@@ -17,8 +17,8 @@ pub(super) fn act_confirmed(told: Told<'_>, event: &pb::ActConfirmed) -> Result<
     Ok(Happening {
         about: case,
         case_id: Some(case),
-        event_id: told.delivered.event_id,
-        sequence: told.delivered.sequence,
+        event_id: told.counted.event_id,
+        sequence: told.counted.sequence,
         path: told.path,
         by: post("by", event.by.as_ref())?,
         at: convert::instant("confirmed_at", event.confirmed_at)?,
@@ -38,8 +38,8 @@ pub(super) fn measure_recorded(told: Told<'_>, event: &pb::MeasureRecorded) -> R
     Ok(Some(Happening {
         about: case,
         case_id: Some(case),
-        event_id: told.delivered.event_id,
-        sequence: told.delivered.sequence,
+        event_id: told.counted.event_id,
+        sequence: told.counted.sequence,
         path: told.path,
         by: post("by", event.by.as_ref())?,
         at: convert::instant("measure.decided_at", wire.decided_at)?,
@@ -60,8 +60,8 @@ pub(super) fn tip_verified(told: Told<'_>, event: &pb::TipVerified) -> Result<Ha
     Ok(Happening {
         about: convert::uuid("tip_id", &event.tip_id)?,
         case_id: Some(convert::uuid("case_id", &event.case_id)?),
-        event_id: told.delivered.event_id,
-        sequence: told.delivered.sequence,
+        event_id: told.counted.event_id,
+        sequence: told.counted.sequence,
         path: told.path,
         by: post("by", event.by.as_ref())?,
         at: convert::instant("verified_at", event.verified_at)?,

@@ -53,8 +53,8 @@ impl Inspection<'_> {
         Happening {
             about: self.id,
             case_id,
-            event_id: self.told.delivered.event_id,
-            sequence: self.told.delivered.sequence,
+            event_id: self.told.counted.event_id,
+            sequence: self.told.counted.sequence,
             path: self.told.path.clone(),
             by: self.by.clone(),
             at,
@@ -71,8 +71,8 @@ pub(super) fn reward_paid(told: Told<'_>, event: &pb::RewardPaid) -> Result<Happ
     Ok(Happening {
         about: convert::uuid("announcement_id", &event.announcement_id)?,
         case_id: None,
-        event_id: told.delivered.event_id,
-        sequence: told.delivered.sequence,
+        event_id: told.counted.event_id,
+        sequence: told.counted.sequence,
         path: told.path,
         by: post("unit", event.unit.as_ref())?,
         at: convert::instant("paid_at", event.paid_at)?,
@@ -112,8 +112,8 @@ fn publicity(
     Ok(Happening {
         about,
         case_id: None,
-        event_id: told.delivered.event_id,
-        sequence: told.delivered.sequence,
+        event_id: told.counted.event_id,
+        sequence: told.counted.sequence,
         path: told.path,
         by: post("meta.actor", actor)?,
         at,

@@ -1,9 +1,14 @@
 //! All SQL of the service.
 
 mod accountability;
+mod copy;
 pub mod filing;
 mod read;
 mod rebuild;
+pub mod rebuilds;
+mod received;
+pub mod shadow;
+mod split;
 mod write;
 
 use dafei_kernel::{ids, region::Region, time::Month};
@@ -12,15 +17,19 @@ use sqlx::migrate::Migrator;
 use uuid::Uuid;
 
 pub use accountability::secretaries;
+pub use copy::FactRows;
 pub use read::{Cursor, FactRow, cells, facts, unit_ids, verified_true};
 pub use rebuild::clear;
+pub use received::{Received, keep, page};
+pub use split::{Part, split};
 pub use write::{replace, take};
 
 /// The service's own migrations, versions 400 to 499.
 pub static MIGRATOR: Migrator = sqlx::migrate!("./migrations");
 
 /// The id of a leaf unit's row: derived, so that it needs no look-up and is the same after a rebuild.
-fn unit_id(leaf: &LeafUnit) -> Uuid {
+#[must_use]
+pub fn unit_id(leaf: &LeafUnit) -> Uuid {
     let unit = leaf.unit();
     ids::derived(&[
         "unit",

@@ -92,7 +92,7 @@ pub async fn cells(pool: &PgPool, units: &[Uuid], month: Month) -> sqlx::Result<
 /// When PostgreSQL is away.
 pub async fn verified_true(executor: impl PgExecutor<'_>, units: &[Uuid], month: Month) -> sqlx::Result<i64> {
     sqlx::query_scalar!(
-        r#"SELECT count(*) AS "count!" FROM fact WHERE unit_id = ANY($1) AND month = $2 AND verdict = 'true'"#,
+        r#"SELECT COALESCE(sum(verified_true), 0)::bigint AS "count!" FROM tip_note WHERE unit_id = ANY($1) AND month = $2"#,
         units,
         super::month(month)
     )

@@ -2,11 +2,12 @@
 
 use sqlx::PgConnection;
 
-/// Empties facts and cells. The roster's projection stays: its snapshots replace it as they come again.
+/// Empties facts and cells. What was received stays, and so does the roster's projection: its snapshots
+/// replace it as they come again.
 ///
 /// # Errors
 /// When PostgreSQL refuses or is away.
 pub async fn clear(conn: &mut PgConnection) -> sqlx::Result<()> {
-    sqlx::query!("TRUNCATE fact, counted_key, cell, unit, entry_fact, secretary_note").execute(conn).await?;
+    sqlx::query!("TRUNCATE fact, counted_key, cell, unit, entry_fact, secretary_note, tip_note").execute(conn).await?;
     Ok(())
 }

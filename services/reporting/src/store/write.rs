@@ -1,4 +1,4 @@
-//! Facts and the cells they add to, in the consumer's transaction: the same five statements for a batch of any size.
+//! Facts and the cells they add to, in the consumer's transaction: the same few statements for a batch of any size.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -29,6 +29,7 @@ pub async fn take(conn: &mut PgConnection, facts: Vec<Fact>) -> sqlx::Result<()>
     insert_units(conn, facts.iter().map(|fact| &fact.leaf)).await?;
     let fresh = insert_facts(conn, &facts).await?;
     let fresh: Vec<&Fact> = facts.iter().filter(|fact| fresh.contains(&fact.fact_id)).collect();
+    note_true_tips(conn, &fresh).await?;
     let mut new_keys = insert_keys(conn, &fresh).await?;
     let mut increments = Increments::default();
     for fact in fresh {
@@ -71,6 +72,29 @@ pub async fn replace(conn: &mut PgConnection, told: Vec<Replacement>) -> sqlx::R
     }
     changes.retain(|_, value| *value != 0);
     add_to_cells(conn, changes).await
+}
+
+/// Adds to the note 其中属实, in the order of its places.
+async fn note_true_tips(conn: &mut PgConnection, fresh: &[&Fact]) -> sqlx::Result<()> {
+    let mut notes: BTreeMap<(Uuid, i32), i64> = BTreeMap::new();
+    for fact in fresh.iter().filter(|fact| fact.verdict == Some(Verdict::True)) {
+        *notes.entry((unit_id(&fact.leaf), month(fact.month))).or_default() += 1;
+    }
+    if notes.is_empty() {
+        return Ok(());
+    }
+    let (units, months): (Vec<Uuid>, Vec<i32>) = notes.keys().copied().unzip();
+    let counts: Vec<i64> = notes.values().copied().collect();
+    sqlx::query!(
+        "INSERT INTO tip_note (unit_id, month, verified_true) SELECT * FROM UNNEST($1::uuid[], $2::integer[], $3::bigint[])
+         ON CONFLICT (unit_id, month) DO UPDATE SET verified_true = tip_note.verified_true + excluded.verified_true",
+        &units,
+        &months,
+        &counts,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
 }
 
 /// Unit, month, sector and column of a cell.

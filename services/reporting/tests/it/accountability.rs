@@ -58,7 +58,7 @@ impl Entry {
         })
     }
 
-    fn opened(&mut self) -> Told {
+    pub(crate) fn opened(&mut self) -> Told {
         let charge = self.charge();
         self.told(pb::AccountabilityOpened { charge, ..pb::AccountabilityOpened::default() })
     }
@@ -76,7 +76,7 @@ impl Entry {
     }
 
     /// Decided on appeal a month later, by the city's office.
-    fn appeal_decided(&mut self, by: By, when: &str, persons: &[Person]) -> Told {
+    pub(crate) fn appeal_decided(&mut self, by: By, when: &str, persons: &[Person]) -> Told {
         let event = pb::AccountabilityAppealDecided {
             charge: self.charge(),
             changed: true,

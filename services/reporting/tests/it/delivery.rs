@@ -4,16 +4,16 @@ use dafei_contracts::events::v1::{NoticeKind, TipVerdict};
 use dafei_kernel::ids;
 
 use crate::{
-    events::{CENTRE, Case, EMERGENCY, POLICE_STATION, SECRETARY, Told, close, criminal, fine, stop},
+    events::{CENTRE, Case, EMERGENCY, POLICE_STATION, SECRETARY, Told, close, criminal, fine, kind, stop},
     intake_events::{Book, Inspection, TOWNSHIP, reward_paid},
-    world::{World, kind, total, unit},
+    world::{World, total, unit},
 };
 
 const NOVEMBER: &str = "2026-11";
 const NOON: &str = "2026-11-12T12:00:00+08:00";
 
 /// Of dispatch, case by case, and of intake.
-fn history() -> Vec<Vec<Told>> {
+pub(crate) fn history() -> Vec<Vec<Told>> {
     let tip = ids::derived(&["tip", "1"]);
     let cases = vec![
         Case::open(1, "FW-1").confirmed(POLICE_STATION, NOON).measure(POLICE_STATION, "m", NOON, close()),

@@ -100,13 +100,14 @@ pub(crate) struct Case {
     act: Act,
     path: String,
     enterprise: Option<&'static str>,
+    source: pb::CaseSource,
     sequence: i64,
     pub(crate) told: Vec<Told>,
 }
 
 /// Who does something.
 #[derive(Clone, Copy)]
-pub(crate) struct By(&'static str, &'static str, &'static str);
+pub(crate) struct By(pub(crate) &'static str, pub(crate) &'static str, pub(crate) &'static str);
 
 /// A township's police station.
 pub(crate) const POLICE_STATION: By = By("township-agency", "township:371302001", "public-security");
@@ -139,7 +140,8 @@ impl Case {
     pub(crate) fn open_in(number: u32, act: &str, path: &str) -> Self {
         let id = ids::derived(&["case", &number.to_string()]);
         let act = act.parse().expect("an act");
-        let mut case = Self { id, act, path: path.to_owned(), enterprise: None, sequence: 0, told: Vec::new() };
+        let source = pb::CaseSource::GridReport;
+        let mut case = Self { id, act, path: path.to_owned(), enterprise: None, source, sequence: 0, told: Vec::new() };
         let township = path.rsplit('/').next().filter(|region| region.starts_with("township:"));
         let tier = if township.is_some() { pb::Tier::Township } else { pb::Tier::County };
         case.tell(pb::CaseOpened {
@@ -166,6 +168,12 @@ impl Case {
         self
     }
 
+    /// The same case of another source.
+    pub(crate) fn from(mut self, source: pb::CaseSource) -> Self {
+        self.source = source;
+        self
+    }
+
     fn subject(&self) -> types::Subject {
         self.enterprise.map_or_else(den, enterprise)
     }
@@ -186,7 +194,7 @@ impl Case {
             sector: self.act.sector().code().to_owned(),
             by: Some(post(by)),
             confirmed_at: Some(at(when).into()),
-            source: pb::CaseSource::GridReport.into(),
+            source: self.source.into(),
             ..Default::default()
         });
         self
@@ -222,7 +230,7 @@ impl Case {
             sector: self.act.sector().code().to_owned(),
             act: self.act.code().to_owned(),
             subject: Some(self.subject()),
-            source: pb::CaseSource::GridReport.into(),
+            source: self.source.into(),
         });
         self
     }
@@ -266,4 +274,9 @@ pub(crate) fn close() -> Kind {
 /// 采取刑事措施.
 pub(crate) fn criminal(persons: u32) -> Kind {
     Kind::CriminalMeasure(types::CriminalMeasure { persons })
+}
+
+/// The type of a told event.
+pub(crate) fn kind(told: &Told) -> &'static str {
+    told.event.kind().event_type
 }

@@ -39,7 +39,7 @@ pub(crate) async fn export(
     caller: Caller<'_>,
     request: ExportMonthlyTableRequest,
 ) -> Result<ExportMonthlyTableResponse, Status> {
-    Ok(world.client.clone().export_monthly_table(world.request(caller, request)).await?.into_inner())
+    Ok(world.tables().export_monthly_table(world.request(caller, request)).await?.into_inner())
 }
 
 async fn exported(world: &World, format: TableFormat) -> ExportMonthlyTableResponse {

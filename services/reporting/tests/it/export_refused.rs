@@ -42,7 +42,7 @@ async fn who_may_see_a_table_may_have_it_as_a_file_and_nobody_else() {
         let (code, _, why) = violation(&status);
         assert_eq!((code, why.as_str()), (Code::PermissionDenied, reason), "{caller:?} {unit:?}");
     }
-    let status = world.client.clone().export_monthly_table(asked(county(), TableFormat::Xlsx)).await;
+    let status = world.tables().export_monthly_table(asked(county(), TableFormat::Xlsx)).await;
     assert_eq!(status.expect_err("no token").code(), Code::Unauthenticated);
 }
 

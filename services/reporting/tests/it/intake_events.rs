@@ -48,6 +48,13 @@ impl Inspection {
         inspection
     }
 
+    /// The same elsewhere, of another sector.
+    pub(crate) fn elsewhere(mut self, path: &'static str, sector: &str) -> Self {
+        self.path = path;
+        sector.clone_into(&mut self.event.sector);
+        self
+    }
+
     /// 日常检查.
     pub(crate) fn daily(mut self) -> Self {
         self.event.enforcement = false;

@@ -2,6 +2,7 @@
 //! by gRPC with tokens.
 
 mod accountability;
+mod city_year;
 mod county_start;
 mod delivery;
 mod events;
@@ -11,9 +12,13 @@ mod export_refused;
 mod file;
 mod filing;
 mod filing_refused;
+mod independent;
 mod intake_columns;
 mod intake_events;
+mod rebuild;
+mod received;
 mod scope;
+mod split;
 mod table;
 mod turns;
 mod world;

@@ -4,12 +4,13 @@ use std::{sync::Arc, time::Duration};
 
 use async_nats::{HeaderMap, jetstream};
 use dafei_contracts::{
-    Event, Stream,
+    Stream,
     reporting::v1::{
         FilingUnit, GetMonthlyTableRequest, GetMonthlyTableResponse, ListCellFactsRequest, ListCellFactsResponse,
         TableRow, filing_service_client::FilingServiceClient, filing_service_server::FilingServiceServer,
         monthly_table_service_client::MonthlyTableServiceClient,
-        monthly_table_service_server::MonthlyTableServiceServer,
+        monthly_table_service_server::MonthlyTableServiceServer, rebuild_service_client::RebuildServiceClient,
+        rebuild_service_server::RebuildServiceServer,
     },
     types::v1::Region as WireRegion,
 };
@@ -25,7 +26,8 @@ use dafei_messaging::{
 };
 use dafei_reporting::{
     consumer::{DispatchFacts, IntakeEvents, SlaFacts},
-    grpc::{Filings, MonthlyTables},
+    grpc::{Filings, MonthlyTables, RebuildTables},
+    rebuild::Rebuilds,
     store,
 };
 use dafei_runtime::identity::{
@@ -51,8 +53,7 @@ const ISSUER: &str = "tests";
 pub(crate) struct World {
     pub(crate) db: TestDb,
     pub(crate) clock: ControlledClock,
-    pub(crate) client: MonthlyTableServiceClient<Channel>,
-    filings: FilingServiceClient<Channel>,
+    channel: Channel,
     minter: Minter,
     js: jetstream::Context,
     consumers: Vec<(&'static str, ConsumerHandle)>,
@@ -77,8 +78,8 @@ impl World {
         let minter = Minter::generate().expect("a key");
         let tables = MonthlyTables::new(db.pool.clone(), roster.clone(), Arc::new(clock.clone()));
         let filings = Filings::new(db.pool.clone(), roster.clone(), Arc::new(clock.clone()));
-        let (channel, server) = serve(tables, filings, &minter).await;
-        let (client, filings) = (MonthlyTableServiceClient::new(channel.clone()), FilingServiceClient::new(channel));
+        let rebuilds = Rebuilds::open(db.pool.clone(), Arc::new(clock.clone())).await.expect("no rebuild yet");
+        let (channel, server) = serve(tables, filings, rebuilds, &minter).await;
         let intake = ConsumerLoop::new(
             db.pool.clone(),
             js.clone(),
@@ -108,7 +109,7 @@ impl World {
         tokio::spawn(sla.run(stop.clone()));
         tokio::spawn(intake.run(stop.clone()));
         tokio::spawn(dispatch.run(stop.clone()));
-        let world = Self { db, clock, client, filings, minter, js, consumers, stop, server, _nats: nats };
+        let world = Self { db, clock, channel, minter, js, consumers, stop, server, _nats: nats };
         for told in events::roster() {
             world.publish(&told).await;
         }
@@ -202,6 +203,16 @@ impl World {
         self.minter.sign(&request).expect("a token")
     }
 
+    /// The tables' service.
+    pub(crate) fn tables(&self) -> MonthlyTableServiceClient<Channel> {
+        MonthlyTableServiceClient::new(self.channel.clone())
+    }
+
+    /// The rebuilds' service.
+    pub(crate) fn rebuilds(&self) -> RebuildServiceClient<Channel> {
+        RebuildServiceClient::new(self.channel.clone())
+    }
+
     /// A request with a token.
     pub(crate) fn request<T>(&self, caller: Caller<'_>, message: T) -> Request<T> {
         let mut request = Request::new(message);
@@ -218,7 +229,7 @@ impl World {
         month: &str,
     ) -> Result<GetMonthlyTableResponse, Status> {
         let message = GetMonthlyTableRequest { unit: Some(unit), month: month.to_owned() };
-        let answer = self.client.clone().get_monthly_table(self.request(caller, message)).await?;
+        let answer = self.tables().get_monthly_table(self.request(caller, message)).await?;
         Ok(answer.into_inner())
     }
 
@@ -229,18 +240,18 @@ impl World {
 
     /// `ListCellFacts` as the city office.
     pub(crate) async fn facts(&self, request: ListCellFactsRequest) -> Result<ListCellFactsResponse, Status> {
-        Ok(self.client.clone().list_cell_facts(self.request(CITY_OFFICE, request)).await?.into_inner())
+        Ok(self.tables().list_cell_facts(self.request(CITY_OFFICE, request)).await?.into_inner())
     }
 
     /// `FilingService`.
     pub(crate) fn filings(&self) -> FilingServiceClient<Channel> {
-        self.filings.clone()
+        FilingServiceClient::new(self.channel.clone())
     }
 
     /// Without a token at all.
     pub(crate) async fn anonymous(&self, unit: FilingUnit, month: &str) -> Result<GetMonthlyTableResponse, Status> {
         let message = GetMonthlyTableRequest { unit: Some(unit), month: month.to_owned() };
-        Ok(self.client.clone().get_monthly_table(message).await?.into_inner())
+        Ok(self.tables().get_monthly_table(message).await?.into_inner())
     }
 }
 
@@ -251,7 +262,12 @@ impl Drop for World {
     }
 }
 
-async fn serve(tables: MonthlyTables, filings: Filings, minter: &Minter) -> (Channel, JoinHandle<()>) {
+async fn serve(
+    tables: MonthlyTables,
+    filings: Filings,
+    rebuilds: Rebuilds,
+    minter: &Minter,
+) -> (Channel, JoinHandle<()>) {
     let verifier = Verifier::from_jwks(&minter.jwks(), ISSUER, ISSUER).expect("keys");
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let address = format!("http://{}", listener.local_addr().expect("an address"));
@@ -259,10 +275,10 @@ async fn serve(tables: MonthlyTables, filings: Filings, minter: &Minter) -> (Cha
         .layer(AuthLayer::new(verifier, &Paths::none()))
         .add_service(MonthlyTableServiceServer::new(tables))
         .add_service(FilingServiceServer::new(filings))
+        .add_service(RebuildServiceServer::new(RebuildTables::new(rebuilds)))
         .serve_with_incoming(TcpListenerStream::new(listener));
     let server = tokio::spawn(async move { serving.await.expect("the server runs until it is stopped") });
-    let channel = Channel::from_shared(address).expect("an address").connect_lazy();
-    (channel, server)
+    (Channel::from_shared(address).expect("an address").connect_lazy(), server)
 }
 
 /// Role, region, agency.
@@ -294,9 +310,4 @@ pub(crate) fn value(row: &TableRow, column: usize) -> i64 {
 /// The row of a sector.
 pub(crate) fn row<'a>(table: &'a GetMonthlyTableResponse, sector: &str) -> &'a TableRow {
     table.rows.iter().find(|row| row.sector == sector).expect("a row per sector")
-}
-
-/// The event of a told one, for tests that look into it.
-pub(crate) fn kind(told: &Told) -> &'static str {
-    Event::kind(&told.event).event_type
 }
