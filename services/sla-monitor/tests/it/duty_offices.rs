@@ -20,7 +20,7 @@ const COUNTY_PATH: &str = "city:371300/county:371302";
 const TOWNSHIP_PATH: &str = "city:371300/county:371302/township:371302001";
 
 /// The shipped rules with these duties, and no others, in force.
-fn in_force(clocks: &[&str]) -> String {
+pub(crate) fn in_force(clocks: &[&str]) -> String {
     let mut rules = RULES.replace("\"in_force\": true", "\"in_force\": false");
     for clock in clocks {
         let (before, after) = rules.split_once(&format!("\"clock\": \"{clock}\"")).unwrap();
