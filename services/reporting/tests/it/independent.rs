@@ -45,10 +45,12 @@ async fn served(world: &World) -> Vec<Cell> {
     cells
 }
 
+/// Whether a cell is in a unit's table.
+type Covers = Box<dyn Fn(&Cell) -> bool>;
+
 /// Every filing unit of the roster's city with something to file: the leaves, the counties' offices, the city's.
-fn units(cells: &[Cell]) -> Vec<(FilingUnit, Box<dyn Fn(&Cell) -> bool>)> {
-    let mut units: Vec<(FilingUnit, Box<dyn Fn(&Cell) -> bool>)> =
-        vec![(unit("city-office", "city:371300", ""), Box::new(|_| true))];
+fn units(cells: &[Cell]) -> Vec<(FilingUnit, Covers)> {
+    let mut units: Vec<(FilingUnit, Covers)> = vec![(unit("city-office", "city:371300", ""), Box::new(|_| true))];
     for county in ["371302", "371311", "371371"] {
         let office = unit("county-office", &format!("county:{county}"), "");
         units.push((office, Box::new(move |cell| cell.county == county)));
