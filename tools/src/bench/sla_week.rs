@@ -16,15 +16,15 @@ const IDLE_OF: u64 = 20;
 /// When it is not through by then, something is broken.
 const PATIENCE: Duration = Duration::from_secs(900);
 
-/// The week before this one, as periods are written.
-fn last_week() -> String {
-    let week = civil_date(SystemClock.now()).saturating_sub(jiff::Span::new().weeks(1)).iso_week_date();
+/// The week so many before this one, as periods are written.
+fn week_of(before: i64) -> String {
+    let week = civil_date(SystemClock.now()).saturating_sub(jiff::Span::new().weeks(before)).iso_week_date();
     format!("{:04}-W{:02}", week.year(), week.week())
 }
 
 pub(super) async fn fill(conn: &mut PgConnection, villages: u64) -> anyhow::Result<()> {
     let begun = Instant::now();
-    let (villages, idle, week) = (i64::try_from(villages)?, i64::try_from(IDLE_OF)?, last_week());
+    let (villages, idle, week) = (i64::try_from(villages)?, i64::try_from(IDLE_OF)?, week_of(1));
     sqlx::raw_sql("SET synchronous_commit = off; DELETE FROM duty_unit WHERE kind = 'village'; TRUNCATE duty_progress")
         .execute(&mut *conn)
         .await?;
@@ -54,6 +54,15 @@ pub(super) async fn fill(conn: &mut PgConnection, villages: u64) -> anyhow::Resu
     .bind(idle)
     .execute(&mut *conn)
     .await?;
+    // This week's yellow light may have come as well: nobody has missed anything of it.
+    sqlx::query(
+        "INSERT INTO duty_progress (clock, period, unit, acts)
+         SELECT clock, $1, unit, array_fill((date_trunc('week', now() AT TIME ZONE 'Asia/Shanghai') AT TIME ZONE 'Asia/Shanghai'), ARRAY[count])
+         FROM duty_unit, (VALUES ('W1', 3), ('W2', 1)) AS duty (clock, count) WHERE kind = 'village'",
+    )
+    .bind(week_of(0))
+    .execute(&mut *conn)
+    .await?;
     for clock in ["W1", "W2"] {
         sqlx::query(
             "INSERT INTO duty_sweep (clock, kind, period, at) VALUES ($1, 'village', $2, now() - interval '8 days')
@@ -70,7 +79,7 @@ pub(super) async fn fill(conn: &mut PgConnection, villages: u64) -> anyhow::Resu
 }
 
 pub(super) async fn measure(conn: &mut PgConnection, started: i64, villages: u64) -> anyhow::Result<()> {
-    let (begun, week) = (Instant::now(), last_week());
+    let (begun, week) = (Instant::now(), week_of(1));
     loop {
         let open: bool = sqlx::query_scalar(
             "SELECT EXISTS (SELECT FROM duty_sweep WHERE kind = 'village' AND clock IN ('W1', 'W2') AND period <= $1)
