@@ -2,6 +2,7 @@
 
 mod clocks;
 mod faults;
+mod filing;
 mod public;
 mod reconciler;
 mod traces;

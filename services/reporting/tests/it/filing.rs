@@ -8,10 +8,13 @@ use dafei_contracts::{
         TableBody, TableFormat,
     },
 };
-use dafei_kernel::{agency::Agency, role::Role};
+use dafei_kernel::{
+    agency::Agency,
+    ids::{IdSource as _, SystemIds},
+    role::Role,
+};
 use sha2::{Digest as _, Sha256};
 use tonic::Status;
-use uuid::Uuid;
 
 use crate::{
     events::{Case, EMERGENCY, OFFICE, POLICE_STATION, fine},
@@ -43,7 +46,7 @@ pub(crate) fn city() -> FilingUnit {
 }
 
 pub(crate) fn id() -> String {
-    Uuid::now_v7().to_string()
+    SystemIds.random().to_string()
 }
 
 impl World {
