@@ -11,7 +11,7 @@ from .home import TOOLS, Home
 from .say import Stop, line, step
 
 SERVICE = "reporting"
-# What a fact takes on disk with the event that told it, its indexes and its copy in a rebuild's shadow, in bytes, as measured.
+# What a fact takes on disk with the event that told it, its indexes and its copy in a rebuild's shadow, in bytes: a guess.
 BYTES_PER_FACT = 2_500
 
 
