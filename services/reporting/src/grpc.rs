@@ -22,6 +22,7 @@ use dafei_reporting_core::{Column, Month, Row, Table, Unit, UnitKind, unit::NoUn
 use dafei_runtime::{
     identity::{self, Principal},
     status::Fault,
+    telemetry::metrics::{self, Counter},
 };
 use dafei_shell::{faults, paging, roster::RosterView, scope};
 use sqlx::{PgConnection, PgPool};
@@ -55,6 +56,7 @@ pub struct MonthlyTables {
     pool: PgPool,
     roster: RosterView,
     clock: SharedClock,
+    alarms: Counter<u64>,
 }
 
 /// What a request asks about, checked.
@@ -67,8 +69,10 @@ struct Asked {
 impl MonthlyTables {
     /// Reads from `pool`; the clock says which months have begun.
     #[must_use]
-    pub const fn new(pool: PgPool, roster: RosterView, clock: SharedClock) -> Self {
-        Self { pool, roster, clock }
+    pub fn new(pool: PgPool, roster: RosterView, clock: SharedClock) -> Self {
+        let alarms =
+            metrics::counter("dafei.reporting.cross_footing_alarms", "Tables of which rows and totals did not fit");
+        Self { pool, roster, clock, alarms }
     }
 
     fn check(
@@ -86,14 +90,18 @@ impl MonthlyTables {
     }
 
     async fn table(&self, units: &[Uuid], unit: &Unit, month: Month) -> Result<Table, Fault> {
-        let cells = store::cells(&self.pool, units, month).await.map_err(faults::database)?;
-        let cells = cells.into_iter().map(cell).collect::<Result<Vec<_>, _>>()?;
-        let table = Table::of_cells(cells);
-        if table.cross_foots() {
-            Ok(table)
-        } else {
-            Err(Fault::internal(format!("the table of {unit} for {month} does not cross-foot")))
+        let found = store::cells(&self.pool, units, month).await.map_err(faults::database)?;
+        let table = Table::of_cells(found.cells.into_iter().map(cell).collect::<Result<Vec<_>, _>>()?);
+        let totals = found.totals.into_iter().map(|(column, value)| cell((String::new(), column, value)));
+        let totals: Vec<_> =
+            totals.map(|cell| cell.map(|(_, column, value)| (column, value))).collect::<Result<_, _>>()?;
+        let differing: Vec<u8> = table.differs_from(&totals).into_iter().map(Column::number).collect();
+        if differing.is_empty() {
+            return Ok(table);
         }
+        self.alarms.add(1, &[]);
+        tracing::error!(%unit, %month, columns = ?differing, "rows and totals of a table do not fit");
+        Err(Fault::internal(format!("columns {differing:?} of the table of {unit} for {month} do not cross-foot")))
     }
 
     /// The table as computed now, with what the form notes below it.

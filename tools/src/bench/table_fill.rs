@@ -65,6 +65,7 @@ pub(super) async fn run(facts: u64) -> anyhow::Result<()> {
          INSERT INTO cell (unit_id, month, sector, col, value)
          SELECT unit_id, month, sector, col, CASE WHEN col IN (1, 3, 7) THEN count(DISTINCT distinct_key) ELSE sum(amount) END
          FROM fact GROUP BY unit_id, month, sector, col;
+         INSERT INTO cell_total (unit_id, month, col, value) SELECT unit_id, month, col, sum(value) FROM cell GROUP BY unit_id, month, col;
          INSERT INTO tip_note (unit_id, month, verified_true)
          SELECT unit_id, month, count(*) FROM fact WHERE verdict = 'true' GROUP BY unit_id, month;
          DROP TABLE bench_unit, bench_act",

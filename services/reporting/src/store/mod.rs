@@ -18,7 +18,7 @@ use uuid::Uuid;
 
 pub use accountability::secretaries;
 pub use copy::FactRows;
-pub use read::{Cursor, FactRow, cells, facts, unit_ids, verified_true};
+pub use read::{Cells, Cursor, FactRow, cells, facts, unit_ids, verified_true};
 pub use rebuild::clear;
 pub use received::{Received, keep, page};
 pub use split::{Part, split};

@@ -69,21 +69,38 @@ pub async fn unit_ids(executor: impl PgExecutor<'_>, unit: &Unit) -> sqlx::Resul
     }
 }
 
-/// Sector code (empty: none), column number and figure of each cell of a month, summed over units.
+/// A month's cells, summed over units: sector code (empty: none), column number and figure; and the totals of columns that are kept beside them.
+#[derive(Debug, Default)]
+pub struct Cells {
+    /// By sector and column.
+    pub cells: Vec<(String, i16, i64)>,
+    /// By column.
+    pub totals: Vec<(i16, i64)>,
+}
+
+/// A month's cells and the totals of their columns, as of one moment.
 ///
 /// # Errors
 /// When PostgreSQL is away.
-pub async fn cells(pool: &PgPool, units: &[Uuid], month: Month) -> sqlx::Result<Vec<(String, i16, i64)>> {
+pub async fn cells(pool: &PgPool, units: &[Uuid], month: Month) -> sqlx::Result<Cells> {
     let rows = sqlx::query!(
-        r#"SELECT sector, col, sum(value)::bigint AS "value!"
-           FROM cell WHERE unit_id = ANY($1) AND month = $2
-           GROUP BY sector, col"#,
+        r#"SELECT sector AS "sector?", col AS "col!", sum(value)::bigint AS "value!"
+           FROM cell WHERE unit_id = ANY($1) AND month = $2 GROUP BY sector, col
+           UNION ALL
+           SELECT NULL, col, sum(value)::bigint FROM cell_total WHERE unit_id = ANY($1) AND month = $2 GROUP BY col"#,
         units,
         super::month(month)
     )
     .fetch_all(pool)
     .await?;
-    Ok(rows.into_iter().map(|row| (row.sector, row.col, row.value)).collect())
+    let mut found = Cells::default();
+    for row in rows {
+        match row.sector {
+            Some(sector) => found.cells.push((sector, row.col, row.value)),
+            None => found.totals.push((row.col, row.value)),
+        }
+    }
+    Ok(found)
 }
 
 /// How many of a month's verified tips were true (其中属实).

@@ -8,6 +8,8 @@ use sqlx::PgConnection;
 /// # Errors
 /// When PostgreSQL refuses or is away.
 pub async fn clear(conn: &mut PgConnection) -> sqlx::Result<()> {
-    sqlx::query!("TRUNCATE fact, counted_key, cell, unit, entry_fact, secretary_note, tip_note").execute(conn).await?;
+    sqlx::query!("TRUNCATE fact, counted_key, cell, cell_total, unit, entry_fact, secretary_note, tip_note")
+        .execute(conn)
+        .await?;
     Ok(())
 }

@@ -221,7 +221,7 @@ async fn insert_keys(conn: &mut PgConnection, facts: &[&Fact]) -> sqlx::Result<H
     Ok(rows.into_iter().map(|row| (row.unit_id, row.month, row.sector, row.col, row.distinct_key)).collect())
 }
 
-/// In the order of the places: two consumers that write at once lock in the same order.
+/// The cells, and the totals of their columns. In the order of the places: two consumers that write at once lock in the same order.
 async fn add_to_cells(conn: &mut PgConnection, cells: BTreeMap<Place, i64>) -> sqlx::Result<()> {
     let units: Vec<Uuid> = cells.keys().map(|place| place.0).collect();
     let months: Vec<i32> = cells.keys().map(|place| place.1).collect();
@@ -229,9 +229,14 @@ async fn add_to_cells(conn: &mut PgConnection, cells: BTreeMap<Place, i64>) -> s
     let columns: Vec<i16> = cells.keys().map(|place| place.3).collect();
     let values: Vec<i64> = cells.values().copied().collect();
     sqlx::query!(
-        "INSERT INTO cell (unit_id, month, sector, col, value)
-         SELECT * FROM UNNEST($1::uuid[], $2::integer[], $3::text[], $4::smallint[], $5::bigint[])
-         ON CONFLICT (unit_id, month, sector, col) DO UPDATE SET value = cell.value + excluded.value",
+        "WITH new AS MATERIALIZED (
+             SELECT * FROM UNNEST($1::uuid[], $2::integer[], $3::text[], $4::smallint[], $5::bigint[]) AS n (unit_id, month, sector, col, value)),
+         cells AS (
+             INSERT INTO cell (unit_id, month, sector, col, value) SELECT unit_id, month, sector, col, value FROM new
+             ON CONFLICT (unit_id, month, sector, col) DO UPDATE SET value = cell.value + excluded.value)
+         INSERT INTO cell_total (unit_id, month, col, value)
+         SELECT unit_id, month, col, sum(value)::bigint FROM new GROUP BY unit_id, month, col ORDER BY unit_id, month, col
+         ON CONFLICT (unit_id, month, col) DO UPDATE SET value = cell_total.value + excluded.value",
         &units,
         &months,
         &sectors as &[&str],

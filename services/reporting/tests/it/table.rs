@@ -6,7 +6,7 @@ use crate::{
     events::{
         CITY_EMERGENCY, Case, EMERGENCY, OFFICE, POLICE, POLICE_STATION, ZONE_STATION, close, criminal, fine, stop,
     },
-    world::{World, row, total, unit, value},
+    world::{CITY_OFFICE, World, row, total, unit, value},
 };
 
 const NOVEMBER: &str = "2026-11";
@@ -159,4 +159,18 @@ async fn the_month_turns_at_midnight_in_shanghai() {
     world.tell(&case.told).await;
     assert_eq!(total(&world.table(county("371302"), "2026-10").await, 4), 100);
     assert_eq!(total(&world.table(county("371302"), NOVEMBER).await, 4), 10_000);
+}
+
+#[tokio::test]
+async fn a_table_whose_rows_and_totals_do_not_fit_is_an_alarm_and_is_not_shown() {
+    let world = World::start().await;
+    world.tell(&Case::open(1, "FS-2").confirmed(POLICE_STATION, NOON).told).await;
+    assert_eq!(total(&world.table(township(), NOVEMBER).await, 2), 1);
+    sqlx::query("UPDATE cell SET value = value + 1").execute(&world.db.pool).await.expect("somebody changed a figure");
+    for of in [township(), county("371302"), city()] {
+        let refused = world.try_table(CITY_OFFICE, of, NOVEMBER).await.expect_err("it does not cross-foot");
+        assert_eq!(refused.code(), tonic::Code::Internal);
+    }
+    // Other months and units are not concerned.
+    assert!(world.try_table(CITY_OFFICE, city(), "2026-10").await.is_ok());
 }
