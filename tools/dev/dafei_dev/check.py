@@ -114,9 +114,11 @@ def black_box(filter_: list[str]) -> None:
 
 
 def few_villages(home: Home) -> Path:
-    """The roster with the villages of two counties: the exercise clock is moved over months, and each week every village owes its duties."""
+    """The roster with the townships and villages of two counties: the exercise clock is moved over months; each week every village owes its duties,
+    and each month every township its table."""
     rows = suite.ROSTER.read_text(encoding="utf-8").splitlines()
-    kept = [row for row in rows if not row.startswith("village,") or row.split(",")[1].startswith(("371311", "371312"))]
+    below = ("township,", "village,")
+    kept = [row for row in rows if not row.startswith(below) or row.split(",")[1].startswith(("371311", "371312"))]
     file = home.path / "few-villages.csv"
     file.write_text("\n".join(kept) + "\n", encoding="utf-8")
     return file
