@@ -17,7 +17,7 @@ use dafei_kernel::{
     time::{Instant, format_local},
 };
 use futures::future::try_join_all;
-use tonic::Streaming;
+use tonic::{Code, Streaming};
 
 use crate::{
     client::{self, Authed, Caller, Keys, Service, Suite},
@@ -32,6 +32,10 @@ const DRY: Duration = Duration::from_secs(120);
 const CALM: u32 = 3;
 /// How long after the last light no further one is waited for.
 const QUIET: Duration = Duration::from_millis(500);
+
+/// How often the lights are asked for before it is given up, and the pause between two times.
+const WATCH_TRIES: u32 = 20;
+const WATCH_PAUSE: Duration = Duration::from_millis(500);
 
 /// Where the clock shall go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -233,7 +237,16 @@ impl Lights {
         let bearer = keys.bearer(&Caller::new(Role::CityOffice, city.clone()))?;
         let mut client = BreachServiceClient::new(suite.with(Service::SlaMonitor, &bearer));
         let request = WatchBreachesRequest { region: Some((&city).into()), watch_token: String::new() };
-        Ok(Self { stream: client.watch_breaches(request).await.map_err(refusal)?.into_inner() })
+        let mut left = WATCH_TRIES;
+        loop {
+            match client.watch_breaches(request.clone()).await {
+                Ok(stream) => return Ok(Self { stream: stream.into_inner() }),
+                // A bus that has just taken months of lights may not answer at once.
+                Err(status) if status.code() == Code::Unavailable && left > 1 => left -= 1,
+                Err(status) => return Err(refusal(status)),
+            }
+            tokio::time::sleep(WATCH_PAUSE).await;
+        }
     }
 
     /// Prints what has come and is about to come, in the order of the lights. Those of periodic duties come from every village of the city: they
