@@ -5,10 +5,10 @@ use dafei_contracts::{
     events::v1 as events,
     reporting::v1::{self as pb, filing_service_server::FilingService},
 };
-use dafei_kernel::{clock::SharedClock, ids, region::RegionPath, roster::RosterIndex, sector::Sector};
+use dafei_kernel::{clock::SharedClock, ids, region::RegionPath, roster::RosterIndex};
 use dafei_messaging::{log, requests::RequestKey};
 use dafei_reporting_core::{
-    Column, Month, Unit,
+    Month, Unit,
     filing::{self, Correction, Last, Rejection},
 };
 use dafei_runtime::{
@@ -26,7 +26,10 @@ use prost::Message as _;
 use sqlx::PgPool;
 use tonic::{Request, Response, Status};
 
-use super::{READERS, checked_month, filing_unit};
+use super::{
+    READERS, checked_month, filing_unit,
+    split::{column, sector},
+};
 use crate::{
     SERVICE,
     draft::{self, Drafted},
@@ -286,20 +289,6 @@ impl Filings {
 fn passed(units: &[Unit], after: &str, name: &str) -> bool {
     let place = |text: &str| units.iter().position(|unit| unit.to_string() == text);
     place(name) > place(after)
-}
-
-fn column(number: u32) -> Result<Column, Fault> {
-    Column::from_number(number)
-        .ok_or_else(|| Fault::field("column", "UNKNOWN_COLUMN", "is none of 1 to 12", "没有这一栏，应为1至12"))
-}
-
-fn sector(code: &str) -> Result<Option<Sector>, Fault> {
-    if code.is_empty() {
-        return Ok(None);
-    }
-    code.parse()
-        .map(Some)
-        .map_err(|_| faults::convert(convert::ConvertError::unknown("sector", "UNKNOWN_SECTOR", code, "领域代码")))
 }
 
 fn key(caller: &Principal, method: &str, request_id: &str) -> Result<RequestKey, Fault> {
