@@ -291,6 +291,13 @@ catalogue! {
     BriefingReleased: Reporting, Reporting, "briefing-released", "W3 - (township), M2 - (county)";
     TableFiled: Reporting, Reporting, "table-filed", "M1 -";
     EvaluationComplete: Reporting, Reporting, "evaluation-complete", "Q1 -";
+    BriefingAcknowledged: Reporting, Reporting, "briefing-acknowledged", "";
+    EvaluationOpened: Reporting, Reporting, "evaluation-opened", "";
+    SheetSubmitted: Reporting, Reporting, "sheet-submitted", "";
+    EvaluationClosed: Reporting, Reporting, "evaluation-closed", "";
+    TableReleased: Reporting, Reporting, "table-released", "";
+    SpotCheckDrawn: Reporting, Reporting, "spot-check-drawn", "";
+    SpotCheckRecorded: Reporting, Reporting, "spot-check-recorded", "";
 }
 
 impl Event {
@@ -318,7 +325,7 @@ impl Event {
             Family::Inspection => self.inspection_subject(kind.fact)?,
             Family::Publicity => Subject::publicity(&path, kind.fact)?,
             Family::Accountability => Subject::accountability(&path, kind.fact),
-            Family::Reporting => self.reporting_subject(kind.fact)?,
+            Family::Reporting => self.reporting_subject(&path, kind.fact)?,
         })
     }
 
@@ -395,13 +402,22 @@ impl Event {
         Ok(Subject::Inspection { region: post.region, fact: fact.to_owned() })
     }
 
-    fn reporting_subject(&self, fact: &str) -> Result<Subject, EventError> {
+    fn reporting_subject(&self, path: &RegionPath, fact: &str) -> Result<Subject, EventError> {
         let region = |wire: Option<&crate::types::v1::Region>| Ok((crate::convert::region("unit", wire)?, None));
         let (region, agency) = match self {
             Self::BriefingReleased(event) => region(event.unit.as_ref()),
+            Self::BriefingAcknowledged(event) => region(event.unit.as_ref()),
             Self::EvaluationComplete(event) => region(event.county.as_ref()),
-            Self::TableFiled(event) => {
-                let post = dafei_kernel::owner::Post::try_from(event.unit.as_ref().required("unit")?)?;
+            Self::EvaluationOpened(event) => region(event.county.as_ref()),
+            Self::SheetSubmitted(event) => region(event.county.as_ref()),
+            Self::EvaluationClosed(event) => region(event.county.as_ref()),
+            // The city's, wherever it was drawn.
+            Self::SpotCheckDrawn(_) | Self::SpotCheckRecorded(_) => {
+                let city = path.at(Level::City).required("meta.region_path")?;
+                Ok((city.clone(), None))
+            }
+            Self::TableFiled(pb::TableFiled { unit, .. }) | Self::TableReleased(pb::TableReleased { unit, .. }) => {
+                let post = dafei_kernel::owner::Post::try_from(unit.as_ref().required("unit")?)?;
                 Ok((post.region, post.agency))
             }
             _ => Err(ConvertError::required("unit")),

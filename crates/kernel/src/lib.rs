@@ -16,6 +16,7 @@ pub mod inspection;
 pub mod measure;
 pub mod money;
 pub mod owner;
+pub mod period;
 pub mod region;
 pub mod role;
 pub mod roster;

@@ -331,6 +331,7 @@ impl Meta {
             received_at: Some(self.received_at.into()),
             claimed_at: None,
             chain_head: self.chain_head,
+            person: String::new(),
         }
     }
 }

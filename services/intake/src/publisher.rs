@@ -100,6 +100,7 @@ pub(crate) fn patrol(id: Uuid, at: Instant, patrol: &NewPatrol) -> ev::PatrolIte
         checklist_id,
         checklist_version: u32::try_from(checklist_version).unwrap_or(0),
         problems: count(patrol.problems.len()),
+        inspector: patrol.inspector.clone(),
     }
 }
 
@@ -130,6 +131,7 @@ impl Meta<'_> {
             received_at: Some(self.received_at.into()),
             claimed_at: self.claimed_at.map(Into::into),
             chain_head: self.chain,
+            person: String::new(),
         }
     }
 }

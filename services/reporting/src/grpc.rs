@@ -1,5 +1,6 @@
 //! `MonthlyTableService`: checks the caller and the request, reads, converts.
 
+mod change;
 mod export;
 mod filing;
 mod rebuild;

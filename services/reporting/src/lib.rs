@@ -6,7 +6,9 @@ mod draft;
 pub mod form;
 pub mod grpc;
 pub mod happening;
+mod publisher;
 pub mod rebuild;
+pub mod serve;
 pub mod store;
 
 /// The service's name, as events name their source.

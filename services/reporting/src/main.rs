@@ -4,15 +4,10 @@
 use std::{process::ExitCode, sync::Arc};
 
 use anyhow::{Context as _, bail};
-use dafei_contracts::reporting::v1::{
-    filing_service_server::{self, FilingServiceServer},
-    monthly_table_service_server::{self, MonthlyTableServiceServer},
-    rebuild_service_server::{self, RebuildServiceServer},
-};
 use dafei_reporting::{
     consumer::{self, DispatchFacts, IntakeEvents, SlaFacts},
-    grpc::{Filings, MonthlyTables, RebuildTables},
     rebuild::Rebuilds,
+    serve::{self, Parts},
     store,
 };
 use dafei_runtime::{
@@ -20,14 +15,6 @@ use dafei_runtime::{
     telemetry,
 };
 use dafei_shell::start::Open;
-use tonic::service::Routes;
-
-/// The gRPC services, for reflection and health.
-const SERVICES: &[&str] = &[
-    monthly_table_service_server::SERVICE_NAME,
-    filing_service_server::SERVICE_NAME,
-    rebuild_service_server::SERVICE_NAME,
-];
 
 #[tokio::main]
 async fn main() -> anyhow::Result<ExitCode> {
@@ -47,13 +34,10 @@ async fn serve(common: Common) -> anyhow::Result<ExitCode> {
     service.consume(Arc::new(IntakeEvents::new(service.roster.clone())), IntakeEvents::config());
     service.consume(Arc::new(DispatchFacts), DispatchFacts::config());
     service.consume(Arc::new(SlaFacts), SlaFacts::config());
-    let tables = MonthlyTables::new(service.pool.clone(), service.roster.clone(), service.clock.clone());
-    let filings = Filings::new(service.pool.clone(), service.roster.clone(), service.clock.clone());
-    let rebuilds = Rebuilds::open(service.pool.clone(), service.clock.clone()).await?;
-    let routes = Routes::new(MonthlyTableServiceServer::new(tables))
-        .add_service(FilingServiceServer::new(filings))
-        .add_service(RebuildServiceServer::new(RebuildTables::new(rebuilds)));
-    service.run(routes, SERVICES, Open::default()).await
+    let parts = Parts { pool: service.pool.clone(), roster: service.roster.clone(), clock: service.clock.clone() };
+    let rebuilds = Rebuilds::open(parts.pool.clone(), parts.clock.clone()).await?;
+    let open = Open { public: serve::PUBLIC, ..Open::default() };
+    service.run(serve::routes(&parts, rebuilds), serve::SERVICES, open).await
 }
 
 async fn rebuild(common: &Common) -> anyhow::Result<ExitCode> {

@@ -77,6 +77,7 @@ fn row(record: &mut Record, mut event: Event, received_at: Instant, now: Instant
         received_at: Some(received_at.into()),
         claimed_at: None,
         chain_head: record.chain_head.clone(),
+        person: String::new(),
     });
     let outgoing = Outgoing {
         event,

@@ -273,6 +273,7 @@ impl Suite {
             received_at: Some(now.into()),
             claimed_at: None,
             chain_head: String::new(),
+            person: String::new(),
         };
         self.intake_with(meta, event).await;
     }

@@ -371,6 +371,7 @@ impl World {
             received_at: Some(now.into()),
             claimed_at: None,
             chain_head: String::new(),
+            person: String::new(),
         });
         let mut headers = HeaderMap::new();
         headers.insert("ce-specversion", "1.0");

@@ -6,7 +6,7 @@ use dafei_contracts::{
     reporting::v1::{self as pb, filing_service_server::FilingService},
 };
 use dafei_kernel::{clock::SharedClock, ids, region::RegionPath, roster::RosterIndex};
-use dafei_messaging::{log, requests::RequestKey};
+use dafei_messaging::log;
 use dafei_reporting_core::{
     Month, Unit,
     filing::{self, Correction, Last, Rejection},
@@ -17,7 +17,7 @@ use dafei_runtime::{
 };
 use dafei_shell::{
     faults,
-    once::{self, Begun, Once},
+    once::{self, Begun},
     paging, publish,
     roster::RosterView,
     scope,
@@ -27,7 +27,7 @@ use sqlx::PgPool;
 use tonic::{Request, Response, Status};
 
 use super::{
-    READERS, checked_month, filing_unit,
+    READERS, change, checked_month, filing_unit,
     split::{column, sector},
 };
 use crate::{
@@ -121,12 +121,11 @@ impl Filings {
         let Change { caller, asked, roster } = self.change(caller, body.unit.as_ref(), &body.month)?;
         let column = column(body.column)?;
         let sector = sector(&body.sector)?;
-        let key = key(caller, "CorrectCell", &body.request_id)?;
-        let hash = faults::payload_hash(body);
-        let mut once = match Once::begin(&self.pool, &*self.clock, key, &hash).await? {
-            Begun::Answered(first) => return Ok(first),
-            Begun::New(once) => once,
-        };
+        let mut once =
+            match change::begin(&self.pool, &self.clock, caller, "CorrectCell", &body.request_id, body).await? {
+                Begun::Answered(first) => return Ok(first),
+                Begun::New(once) => once,
+            };
         let Asked { unit, path, month } = asked;
         let now = once.now;
         store::lock(once.conn(), &unit, &path, month).await.map_err(faults::database)?;
@@ -145,9 +144,8 @@ impl Filings {
         if body.draft_digest.is_empty() {
             return Err(faults::convert(convert::ConvertError::required("draft_digest")));
         }
-        let key = key(caller, "FileTable", &body.request_id)?;
-        let hash = faults::payload_hash(body);
-        let mut once = match Once::begin(&self.pool, &*self.clock, key, &hash).await? {
+        let mut once = match change::begin(&self.pool, &self.clock, caller, "FileTable", &body.request_id, body).await?
+        {
             Begun::Answered(first) => return Ok(first),
             Begun::New(once) => once,
         };
@@ -190,6 +188,7 @@ impl Filings {
                 received_at: Some(filed.filed_at.into()),
                 claimed_at: None,
                 chain_head: head.to_owned(),
+                person: String::new(),
             }),
             unit: Some((&unit.filer()).into()),
             month,
@@ -289,11 +288,6 @@ impl Filings {
 fn passed(units: &[Unit], after: &str, name: &str) -> bool {
     let place = |text: &str| units.iter().position(|unit| unit.to_string() == text);
     place(name) > place(after)
-}
-
-fn key(caller: &Principal, method: &str, request_id: &str) -> Result<RequestKey, Fault> {
-    let request_id = faults::request_id(request_id)?.to_string();
-    Ok(RequestKey { subject: caller.subject.clone(), method: method.to_owned(), request_id })
 }
 
 fn wire_filed(unit: &Unit, month: Month, filed: Filed) -> Result<pb::FiledTable, Fault> {

@@ -82,6 +82,7 @@ pub(crate) fn meta(aggregate: Uuid, sequence: i64, path: &str) -> pb::EventMeta 
         received_at: Some(at("2026-11-10T09:00:00+08:00").into()),
         claimed_at: None,
         chain_head: String::new(),
+        person: String::new(),
     }
 }
 

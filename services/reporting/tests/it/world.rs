@@ -7,10 +7,8 @@ use dafei_contracts::{
     Stream,
     reporting::v1::{
         FilingUnit, GetMonthlyTableRequest, GetMonthlyTableResponse, ListCellFactsRequest, ListCellFactsResponse,
-        TableRow, filing_service_client::FilingServiceClient, filing_service_server::FilingServiceServer,
-        monthly_table_service_client::MonthlyTableServiceClient,
-        monthly_table_service_server::MonthlyTableServiceServer, rebuild_service_client::RebuildServiceClient,
-        rebuild_service_server::RebuildServiceServer,
+        TableRow, filing_service_client::FilingServiceClient, monthly_table_service_client::MonthlyTableServiceClient,
+        rebuild_service_client::RebuildServiceClient,
     },
     types::v1::Region as WireRegion,
 };
@@ -26,8 +24,8 @@ use dafei_messaging::{
 };
 use dafei_reporting::{
     consumer::{DispatchFacts, IntakeEvents, SlaFacts},
-    grpc::{Filings, MonthlyTables, RebuildTables},
     rebuild::Rebuilds,
+    serve::{self, Parts},
     store,
 };
 use dafei_runtime::identity::{
@@ -76,10 +74,9 @@ impl World {
         let roster = RosterView::load(&db.pool).await.expect("an empty roster");
         let stop = CancellationToken::new();
         let minter = Minter::generate().expect("a key");
-        let tables = MonthlyTables::new(db.pool.clone(), roster.clone(), Arc::new(clock.clone()));
-        let filings = Filings::new(db.pool.clone(), roster.clone(), Arc::new(clock.clone()));
+        let parts = Parts { pool: db.pool.clone(), roster: roster.clone(), clock: Arc::new(clock.clone()) };
         let rebuilds = Rebuilds::open(db.pool.clone(), Arc::new(clock.clone())).await.expect("no rebuild yet");
-        let (channel, server) = serve(tables, filings, rebuilds, &minter).await;
+        let (channel, server) = listen(&parts, rebuilds, &minter).await;
         let intake = ConsumerLoop::new(
             db.pool.clone(),
             js.clone(),
@@ -262,20 +259,13 @@ impl Drop for World {
     }
 }
 
-async fn serve(
-    tables: MonthlyTables,
-    filings: Filings,
-    rebuilds: Rebuilds,
-    minter: &Minter,
-) -> (Channel, JoinHandle<()>) {
+async fn listen(parts: &Parts, rebuilds: Rebuilds, minter: &Minter) -> (Channel, JoinHandle<()>) {
     let verifier = Verifier::from_jwks(&minter.jwks(), ISSUER, ISSUER).expect("keys");
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let address = format!("http://{}", listener.local_addr().expect("an address"));
     let serving = tonic::transport::Server::builder()
-        .layer(AuthLayer::new(verifier, &Paths::none()))
-        .add_service(MonthlyTableServiceServer::new(tables))
-        .add_service(FilingServiceServer::new(filings))
-        .add_service(RebuildServiceServer::new(RebuildTables::new(rebuilds)))
+        .layer(AuthLayer::new(verifier, &Paths::new(serve::PUBLIC.iter().copied())))
+        .add_routes(serve::routes(parts, rebuilds))
         .serve_with_incoming(TcpListenerStream::new(listener));
     let server = tokio::spawn(async move { serving.await.expect("the server runs until it is stopped") });
     (Channel::from_shared(address).expect("an address").connect_lazy(), server)

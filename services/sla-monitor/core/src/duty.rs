@@ -3,7 +3,7 @@
 //! when it was fulfilled follows from the set of acts, whatever the order in which they came.
 
 pub mod member;
-pub mod period;
+pub use dafei_kernel::period;
 pub mod rules;
 pub mod standing;
 pub mod unit;

@@ -62,6 +62,7 @@ pub(crate) fn encode(
         received_at: Some(now.into()),
         claimed_at: None,
         chain_head: kept.chain_head.clone(),
+        person: String::new(),
     });
     let outgoing = Outgoing {
         event: public,

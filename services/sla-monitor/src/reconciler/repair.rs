@@ -196,6 +196,7 @@ impl Reconciler {
                 received_at: Some(now.into()),
                 claimed_at: None,
                 chain_head: String::new(),
+                person: String::new(),
             }),
             case_id: key.case.to_string(),
             clock: key.clock.code().to_owned(),

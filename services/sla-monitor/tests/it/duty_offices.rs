@@ -44,7 +44,7 @@ fn told(number: u128, path: &str, event: impl Into<Event>) -> Told {
 
 fn briefed(number: u128, unit: &str, path: &str, period: &str, when: &str) -> Told {
     let (unit, period, released_at) = (Some(wire_region(unit)), period.to_owned(), stamp(when));
-    told(number, path, ev::BriefingReleased { meta: None, unit, period, released_at })
+    told(number, path, ev::BriefingReleased { meta: None, unit, period, released_at, sha256: String::new() })
 }
 
 fn filed(number: u128, role: &str, agency: &str, when: &str) -> Told {

@@ -81,6 +81,7 @@ impl Case {
             received_at: stamp(when),
             claimed_at: None,
             chain_head: String::new(),
+            person: String::new(),
         });
         self.told.push(Told { service, aggregate: self.id, sequence: *sequence, event });
         self

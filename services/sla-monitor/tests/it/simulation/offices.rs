@@ -204,7 +204,10 @@ impl Teller<'_> {
 fn event(clock: &str, unit: &Unit, period: &str, at: Micros, version: u32) -> Event {
     let (region, period) = (Some(wire_region(unit.region())), period.to_owned());
     match clock {
-        "W3" | "M2" => ev::BriefingReleased { meta: None, unit: region, period, released_at: stamp(at) }.into(),
+        "W3" | "M2" => {
+            ev::BriefingReleased { meta: None, unit: region, period, released_at: stamp(at), sha256: String::new() }
+                .into()
+        }
         "Q1" => ev::EvaluationComplete { meta: None, county: region, quarter: period, completed_at: stamp(at) }.into(),
         "M1" => {
             let post = Some(wire_post(unit.role, unit.region(), unit.agency));

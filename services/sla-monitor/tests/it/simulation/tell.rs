@@ -34,6 +34,7 @@ pub(crate) fn events(story: &Story) -> Vec<(Micros, Told)> {
             received_at: stamp(act.told),
             claimed_at: None,
             chain_head: String::new(),
+            person: String::new(),
         });
         (act.told, Told { service, aggregate: story.case, sequence: *sequence, event })
     });

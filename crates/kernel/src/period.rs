@@ -2,7 +2,7 @@
 
 use std::{fmt, str::FromStr};
 
-use dafei_kernel::time::{Instant, civil_date, start_of_day};
+use crate::time::{Instant, civil_date, start_of_day};
 use jiff::{
     Span,
     civil::{Date, ISOWeekDate, Weekday},
