@@ -1,5 +1,6 @@
 //! `MonthlyTableService`: checks the caller and the request, reads, converts.
 
+mod briefing;
 mod change;
 mod export;
 mod filing;
@@ -30,6 +31,7 @@ use sqlx::{PgConnection, PgPool};
 use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
+pub use briefing::Briefings;
 pub use filing::Filings;
 pub use rebuild::RebuildTables;
 

@@ -1,6 +1,7 @@
 //! The gRPC services of reporting, as the process and its tests serve them.
 
 use dafei_contracts::reporting::v1::{
+    briefing_service_server::{self, BriefingServiceServer},
     filing_service_server::{self, FilingServiceServer},
     monthly_table_service_server::{self, MonthlyTableServiceServer},
     rebuild_service_server::{self, RebuildServiceServer},
@@ -11,7 +12,7 @@ use sqlx::PgPool;
 use tonic::service::Routes;
 
 use crate::{
-    grpc::{Filings, MonthlyTables, RebuildTables},
+    grpc::{Briefings, Filings, MonthlyTables, RebuildTables},
     rebuild::Rebuilds,
 };
 
@@ -20,6 +21,7 @@ pub const SERVICES: &[&str] = &[
     monthly_table_service_server::SERVICE_NAME,
     filing_service_server::SERVICE_NAME,
     rebuild_service_server::SERVICE_NAME,
+    briefing_service_server::SERVICE_NAME,
 ];
 
 /// Open to everyone, without a token (clause F5).
@@ -44,4 +46,5 @@ pub fn routes(parts: &Parts, rebuilds: Rebuilds) -> Routes {
     Routes::new(MonthlyTableServiceServer::new(tables))
         .add_service(FilingServiceServer::new(Filings::new(pool, roster, clock)))
         .add_service(RebuildServiceServer::new(RebuildTables::new(rebuilds)))
+        .add_service(BriefingServiceServer::new(Briefings::new(parts.clone())))
 }

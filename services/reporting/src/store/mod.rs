@@ -1,6 +1,9 @@
 //! All SQL of the service.
 
 mod accountability;
+mod activity;
+pub mod activity_read;
+pub mod briefing;
 pub mod chain;
 mod copy;
 pub mod filing;
@@ -18,6 +21,7 @@ use sqlx::migrate::Migrator;
 use uuid::Uuid;
 
 pub use accountability::secretaries;
+pub use activity::take_activity;
 pub use copy::FactRows;
 pub use read::{Cells, Cursor, FactRow, cells, facts, unit_ids, verified_true};
 pub use rebuild::clear;

@@ -2,6 +2,9 @@
 //! by gRPC with tokens.
 
 mod accountability;
+mod activity;
+mod briefing;
+mod briefing_refused;
 mod city_year;
 mod county_start;
 mod delivery;
