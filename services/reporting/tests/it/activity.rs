@@ -84,7 +84,7 @@ pub(crate) fn obligation(name: &str, clock: &str, case: Option<Uuid>, by: By, du
         started_at: Some(at("2026-11-09T00:00:00+08:00").into()),
         due: Some(at(due).into()),
         due_inclusive: case.is_some(),
-        rule_version: "linyi-2020-17.4".to_owned(),
+        rule_version: "linyi-2020-17.5".to_owned(),
         period: if case.is_some() { String::new() } else { "2026-W46".to_owned() },
         ..pb::Obligation::default()
     }
