@@ -5,6 +5,7 @@ mod brief;
 pub mod consumer;
 pub mod counting;
 mod draft;
+mod footing;
 pub mod form;
 pub mod grpc;
 pub mod happening;

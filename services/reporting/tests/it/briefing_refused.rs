@@ -8,14 +8,16 @@ use crate::{
     briefing::{PRINCIPAL, UNIT, WEEK, releasing},
     events::region,
     filing::{CENTRE, COUNTY_OFFICE},
+    filing_refused::why,
     world::{CITY_OFFICE, Caller, World},
 };
 
-fn refused<T: std::fmt::Debug>(result: Result<T, Status>, code: Code, reason: &str) {
-    let status = result.expect_err(reason);
-    let told = String::from_utf8_lossy(status.details()).into_owned();
-    assert_eq!(status.code(), code, "{reason}: {status:?}");
-    assert!(told.contains(reason), "{reason}: {told}");
+/// Refused with this code, and with this reason or for this field.
+fn refused<T: std::fmt::Debug>(result: Result<T, Status>, code: Code, what: &str) {
+    let status = result.expect_err(what);
+    let (told, field, reason) = why(&status);
+    assert_eq!(told, code, "{what}: {status:?}");
+    assert!(what == reason || what == field, "{what}: {field} {reason}");
 }
 
 #[tokio::test]
