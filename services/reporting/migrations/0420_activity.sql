@@ -14,7 +14,6 @@ CREATE TABLE deed (
     times    bigint NOT NULL,
     PRIMARY KEY (county, day, township, what, role, agency)
 ) WITH (fillfactor = 80);
-CREATE INDEX deed_of_city ON deed (day, what);
 
 -- What grid chiefs and members did in a month, by person where it is known.
 CREATE TABLE work_done (
@@ -51,8 +50,8 @@ CREATE TABLE case_line (
     sequence   bigint      NOT NULL
 ) WITH (fillfactor = 80);
 -- What is open at a time is little, and so is what has ended since a period did.
-CREATE INDEX case_line_open ON case_line (opened_at, case_id) WHERE ended_at IS NULL;
-CREATE INDEX case_line_ended ON case_line (ended_at, case_id) WHERE ended_at IS NOT NULL;
+CREATE INDEX case_line_open ON case_line (county, opened_at) WHERE ended_at IS NULL;
+CREATE INDEX case_line_ended ON case_line (county, ended_at) WHERE ended_at IS NOT NULL;
 CREATE INDEX case_line_opened ON case_line (county, opened_at);
 
 -- Limits that ran out, of cases and of duties.
@@ -80,7 +79,6 @@ CREATE TABLE breach_line (
     how_ended     text        NOT NULL
 ) WITH (fillfactor = 80);
 CREATE INDEX breach_line_day ON breach_line (county, day);
-CREATE INDEX breach_line_day_city ON breach_line (day);
 CREATE INDEX breach_line_open ON breach_line (county, village) WHERE ended_at IS NULL;
 CREATE INDEX breach_line_case ON breach_line (case_id) WHERE case_id IS NOT NULL;
 

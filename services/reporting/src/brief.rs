@@ -57,7 +57,7 @@ pub(crate) async fn draft(
     now: Instant,
 ) -> Result<pb::BriefingContent, Fault> {
     let period = briefing.period();
-    let within = Within::new(briefing.unit(), path.at(Level::County));
+    let within = Within::new(briefing.unit(), roster);
     let (this, before) = (days(period), days(period.prev()));
     let deeds = read::deeds(&mut *conn, &within, this, before).await.map_err(faults::database)?;
     let deeds: HashMap<String, (i64, i64)> =

@@ -2,6 +2,7 @@
 
 use dafei_kernel::{
     region::{Level, Region},
+    roster::RosterIndex,
     time::Instant,
 };
 use dafei_messaging::pg::PgInstant;
@@ -9,23 +10,29 @@ use jiff::civil::Date;
 use sqlx::PgExecutor;
 use uuid::Uuid;
 
-/// A region as the tables of activity name it: empty codes for all.
+/// A region as the tables of activity name it. Of the city all counties are named, and the empty one of what the city does itself: indexes begin
+/// with the county.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Within {
-    county: Option<String>,
+    counties: Vec<String>,
     township: Option<String>,
 }
 
 impl Within {
-    /// A township, a county, or all of the city: a deployment has one.
+    /// A township, a county or the city, by the roster.
     #[must_use]
-    pub fn new(region: &Region, county: Option<&Region>) -> Self {
+    pub fn new(region: &Region, roster: &RosterIndex) -> Self {
         let code = |region: &Region| region.code().to_string();
         match region.level() {
-            Level::City => Self { county: None, township: None },
-            Level::County => Self { county: Some(code(region)), township: None },
+            Level::City => {
+                let counties = roster.of_level(Level::County).map(|county| code(&county.region));
+                Self { counties: counties.chain([String::new()]).collect(), township: None }
+            }
+            Level::County => Self { counties: vec![code(region)], township: None },
             Level::Township | Level::WorkArea | Level::Village => {
-                Self { county: county.map(code), township: Some(code(region)) }
+                let path = roster.path(region);
+                let county = path.as_ref().and_then(|path| path.at(Level::County)).map(code);
+                Self { counties: county.into_iter().collect(), township: Some(code(region)) }
             }
         }
     }
@@ -48,10 +55,10 @@ pub async fn deeds(
         r#"SELECT what, COALESCE(sum(times) FILTER (WHERE day >= $5::text::date), 0)::bigint AS "this!",
                   COALESCE(sum(times) FILTER (WHERE day < $4::text::date), 0)::bigint AS "before!"
            FROM deed
-           WHERE ($1::text IS NULL OR county = $1) AND ($2::text IS NULL OR township = $2)
+           WHERE county = ANY($1) AND ($2::text IS NULL OR township = $2)
              AND day >= $3::text::date AND day < $6::text::date
            GROUP BY what ORDER BY what"#,
-        within.county,
+        &within.counties,
         within.township,
         before.0.to_string(),
         before.1.to_string(),
@@ -99,12 +106,12 @@ pub async fn owners(
                   array_agg(DISTINCT clock ORDER BY clock) AS "clocks!",
                   count(*) OVER () AS "owners!"
            FROM breach_line
-           WHERE ($1::text IS NULL OR county = $1) AND ($2::text IS NULL OR township = $2)
+           WHERE county = ANY($1) AND ($2::text IS NULL OR township = $2)
              AND day >= $3::text::date AND day < $4::text::date AND how_ended <> 'annulled'
            GROUP BY role, region, agency
            ORDER BY count(*) DESC, role, region, agency
            LIMIT $6"#,
-        within.county,
+        &within.counties,
         within.township,
         days.0.to_string(),
         days.1.to_string(),
@@ -127,10 +134,10 @@ pub async fn villages_that_missed(
 ) -> sqlx::Result<Vec<(String, i64)>> {
     let rows = sqlx::query!(
         r#"SELECT village, count(*) AS "missed!" FROM breach_line
-           WHERE ($1::text IS NULL OR county = $1) AND ($2::text IS NULL OR township = $2) AND clock = $3
+           WHERE county = ANY($1) AND ($2::text IS NULL OR township = $2) AND clock = $3
              AND day >= $4::text::date AND day < $5::text::date AND how_ended <> 'annulled'
            GROUP BY village ORDER BY count(*) DESC, village"#,
-        within.county,
+        &within.counties,
         within.township,
         clock,
         days.0.to_string(),
@@ -148,8 +155,8 @@ pub async fn villages_that_missed(
 pub async fn villages_with_notices(executor: impl PgExecutor<'_>, within: &Within) -> sqlx::Result<Vec<String>> {
     sqlx::query_scalar!(
         "SELECT village FROM village_notices
-         WHERE ($1::text IS NULL OR county = $1) AND ($2::text IS NULL OR township = $2) AND valid_places >= required",
-        within.county,
+         WHERE county = ANY($1) AND ($2::text IS NULL OR township = $2) AND valid_places >= required",
+        &within.counties,
         within.township
     )
     .fetch_all(executor)
@@ -190,21 +197,21 @@ pub async fn open_cases(
     sqlx::query_as!(
         OpenRow,
         r#"WITH open AS (
-               SELECT * FROM case_line WHERE ended_at IS NULL AND opened_at < $3
+               SELECT * FROM case_line WHERE county = ANY($1) AND ended_at IS NULL AND opened_at < $3
                UNION ALL
-               SELECT * FROM case_line WHERE ended_at >= $3 AND opened_at < $3),
-           told AS (
+               SELECT * FROM case_line WHERE county = ANY($1) AND ended_at >= $3 AND opened_at < $3),
+           told AS MATERIALIZED (
                SELECT o.case_id, o.place, o.sector, o.act, o.act_text, o.opened_at, o.chain_head, o.sequence,
                       ARRAY(SELECT DISTINCT b.clock FROM breach_line b
                             WHERE b.case_id = o.case_id AND b.day < $5::text::date AND b.how_ended <> 'annulled'
                               AND (b.ended_at IS NULL OR b.ended_at >= $3) ORDER BY b.clock) AS overdue
                FROM open o
-               WHERE ($1::text IS NULL OR o.county = $1) AND ($2::text IS NULL OR o.township = $2))
+               WHERE ($2::text IS NULL OR o.township = $2))
            SELECT case_id AS "case_id!", place AS "place!", sector AS "sector!", act AS "act!", act_text AS "act_text!",
                   opened_at AS "opened_at!: PgInstant", chain_head AS "chain_head!", sequence AS "sequence!", overdue AS "overdue!",
                   count(*) OVER () AS "open!", count(*) FILTER (WHERE overdue <> '{}') OVER () AS "overdue_cases!"
            FROM told ORDER BY overdue = '{}', opened_at, case_id LIMIT $4"#,
-        within.county,
+        &within.counties,
         within.township,
         PgInstant(until) as PgInstant,
         limit,
