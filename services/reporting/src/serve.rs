@@ -1,6 +1,7 @@
 //! The gRPC services of reporting, as the process and its tests serve them.
 
 use dafei_contracts::reporting::v1::{
+    evaluation_service_server::{self, EvaluationServiceServer},
     filing_service_server::{self, FilingServiceServer},
     monthly_table_service_server::{self, MonthlyTableServiceServer},
     rebuild_service_server::{self, RebuildServiceServer},
@@ -11,7 +12,7 @@ use sqlx::PgPool;
 use tonic::service::Routes;
 
 use crate::{
-    grpc::{Filings, MonthlyTables, RebuildTables},
+    grpc::{Evaluations, Filings, MonthlyTables, RebuildTables},
     rebuild::Rebuilds,
 };
 
@@ -20,6 +21,7 @@ pub const SERVICES: &[&str] = &[
     monthly_table_service_server::SERVICE_NAME,
     filing_service_server::SERVICE_NAME,
     rebuild_service_server::SERVICE_NAME,
+    evaluation_service_server::SERVICE_NAME,
 ];
 
 /// Open to everyone, without a token (clause F5).
@@ -42,6 +44,7 @@ pub fn routes(parts: &Parts, rebuilds: Rebuilds) -> Routes {
     let Parts { pool, roster, clock } = parts.clone();
     let tables = MonthlyTables::new(pool.clone(), roster.clone(), clock.clone());
     Routes::new(MonthlyTableServiceServer::new(tables))
-        .add_service(FilingServiceServer::new(Filings::new(pool, roster, clock)))
+        .add_service(FilingServiceServer::new(Filings::new(pool.clone(), roster.clone(), clock.clone())))
+        .add_service(EvaluationServiceServer::new(Evaluations::new(pool, roster, clock)))
         .add_service(RebuildServiceServer::new(RebuildTables::new(rebuilds)))
 }

@@ -9,7 +9,7 @@ pub mod results;
 
 use dafei_kernel::{
     owner::Post,
-    period::{Cycle, Period},
+    period::Period,
     region::Region,
     role::Role,
     roster::RosterIndex,
@@ -154,18 +154,6 @@ impl Round {
 /// [`Rejection::NotOwnOffice`].
 pub fn may_run(by: &Post, county: &Region) -> Result<(), Rejection> {
     if by.role == Role::CountyOffice && by.region == *county { Ok(()) } else { Err(Rejection::NotOwnOffice) }
-}
-
-/// A quarter in which something can be scored: it has begun.
-///
-/// # Errors
-/// [`Rejection::NoQuarter`] or [`Rejection::QuarterNotBegun`].
-pub fn begun(period: Period, now: Instant) -> Result<Period, Rejection> {
-    match period.cycle() {
-        Cycle::Quarter if now < period.start() => Err(Rejection::QuarterNotBegun(period)),
-        Cycle::Quarter => Ok(period),
-        Cycle::Week | Cycle::Month => Err(Rejection::NoQuarter),
-    }
 }
 
 /// Whether a round of these pairs can be opened.

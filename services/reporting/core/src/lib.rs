@@ -9,6 +9,7 @@ pub mod evaluation;
 pub mod fact;
 pub mod filing;
 pub mod happening;
+pub mod quarter;
 pub mod table;
 pub mod tally;
 pub mod unit;

@@ -10,12 +10,6 @@ pub enum Rejection {
     /// Only the county's own office opens and closes.
     #[error("only the office of the county opens and closes its rounds")]
     NotOwnOffice,
-    /// A week or a month.
-    #[error("is no quarter of the form 2026-Q4")]
-    NoQuarter,
-    /// The quarter is to come.
-    #[error("{0} has not begun")]
-    QuarterNotBegun(Period),
     /// There is a round already.
     #[error("the round of this county and quarter is opened already")]
     AlreadyOpened,

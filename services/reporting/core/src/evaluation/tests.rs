@@ -8,9 +8,7 @@ use dafei_kernel::{
     time::Instant,
 };
 
-use super::{
-    Direction, Rejection, Round, Sight, State, begun, due, may_close, may_open, may_run, may_submit, pairs, sight,
-};
+use super::{Direction, Rejection, Round, Sight, State, due, may_close, may_open, may_run, may_submit, pairs, sight};
 
 fn at(text: &str) -> Instant {
     text.parse().expect("an instant")
@@ -117,11 +115,7 @@ fn only_the_county_s_own_office_runs_its_rounds() {
 }
 
 #[test]
-fn a_round_is_opened_once_from_the_first_day_of_its_quarter() {
-    let last = at("2026-09-30T23:59:59.999999+08:00");
-    assert_eq!(begun(quarter(), last), Err(Rejection::QuarterNotBegun(quarter())));
-    assert_eq!(begun(quarter(), at("2026-10-01T00:00:00+08:00")), Ok(quarter()));
-    assert_eq!(begun("2026-10".parse().expect("a month"), last), Err(Rejection::NoQuarter));
+fn a_round_is_opened_once_and_for_somebody() {
     let pairs = pairs(&region("county:371302"), &roster());
     assert_eq!(may_open(None, &pairs), Ok(()));
     assert_eq!(may_open(Some(&round(0)), &pairs), Err(Rejection::AlreadyOpened));

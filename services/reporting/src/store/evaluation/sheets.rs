@@ -110,9 +110,6 @@ pub async fn sheets(
     sheets.collect()
 }
 
-
-
-
 /// The sheets that a round waits for, by evaluator and evaluated: all, or only those of one evaluator.
 ///
 /// # Errors
