@@ -5,6 +5,8 @@ mod accountability;
 mod city_year;
 mod county_start;
 mod delivery;
+mod evaluation;
+mod evaluation_refused;
 mod events;
 mod export;
 mod export_page;

@@ -7,8 +7,8 @@ use dafei_contracts::{
     Stream,
     reporting::v1::{
         FilingUnit, GetMonthlyTableRequest, GetMonthlyTableResponse, ListCellFactsRequest, ListCellFactsResponse,
-        TableRow, filing_service_client::FilingServiceClient, monthly_table_service_client::MonthlyTableServiceClient,
-        rebuild_service_client::RebuildServiceClient,
+        TableRow, evaluation_service_client::EvaluationServiceClient, filing_service_client::FilingServiceClient,
+        monthly_table_service_client::MonthlyTableServiceClient, rebuild_service_client::RebuildServiceClient,
     },
     types::v1::Region as WireRegion,
 };
@@ -243,6 +243,11 @@ impl World {
     /// `FilingService`.
     pub(crate) fn filings(&self) -> FilingServiceClient<Channel> {
         FilingServiceClient::new(self.channel.clone())
+    }
+
+    /// `EvaluationService`.
+    pub(crate) fn evaluations(&self) -> EvaluationServiceClient<Channel> {
+        EvaluationServiceClient::new(self.channel.clone())
     }
 
     /// Without a token at all.
