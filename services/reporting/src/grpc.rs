@@ -1,5 +1,6 @@
 //! `MonthlyTableService`: checks the caller and the request, reads, converts.
 
+mod assessment;
 mod change;
 mod evaluation;
 mod export;
@@ -36,6 +37,7 @@ use sqlx::{PgConnection, PgPool};
 use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
+pub use assessment::Assessments;
 pub use evaluation::Evaluations;
 pub use filing::Filings;
 pub use rebuild::RebuildTables;

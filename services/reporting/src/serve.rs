@@ -1,6 +1,7 @@
 //! The gRPC services of reporting, as the process and its tests serve them.
 
 use dafei_contracts::reporting::v1::{
+    assessment_service_server::{self, AssessmentServiceServer},
     evaluation_service_server::{self, EvaluationServiceServer},
     filing_service_server::{self, FilingServiceServer},
     monthly_table_service_server::{self, MonthlyTableServiceServer},
@@ -12,7 +13,7 @@ use sqlx::PgPool;
 use tonic::service::Routes;
 
 use crate::{
-    grpc::{Evaluations, Filings, MonthlyTables, RebuildTables},
+    grpc::{Assessments, Evaluations, Filings, MonthlyTables, RebuildTables},
     rebuild::Rebuilds,
 };
 
@@ -22,6 +23,7 @@ pub const SERVICES: &[&str] = &[
     filing_service_server::SERVICE_NAME,
     rebuild_service_server::SERVICE_NAME,
     evaluation_service_server::SERVICE_NAME,
+    assessment_service_server::SERVICE_NAME,
 ];
 
 /// Open to everyone, without a token (clause F5).
@@ -45,6 +47,7 @@ pub fn routes(parts: &Parts, rebuilds: Rebuilds) -> Routes {
     let tables = MonthlyTables::new(pool.clone(), roster.clone(), clock.clone());
     Routes::new(MonthlyTableServiceServer::new(tables))
         .add_service(FilingServiceServer::new(Filings::new(pool.clone(), roster.clone(), clock.clone())))
-        .add_service(EvaluationServiceServer::new(Evaluations::new(pool, roster, clock)))
+        .add_service(EvaluationServiceServer::new(Evaluations::new(pool.clone(), roster.clone(), clock.clone())))
+        .add_service(AssessmentServiceServer::new(Assessments::new(pool, roster, clock)))
         .add_service(RebuildServiceServer::new(RebuildTables::new(rebuilds)))
 }

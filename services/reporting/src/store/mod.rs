@@ -1,6 +1,7 @@
 //! All SQL of the service.
 
 mod accountability;
+pub mod assessment;
 pub mod chain;
 mod copy;
 pub mod evaluation;

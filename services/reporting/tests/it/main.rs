@@ -2,6 +2,7 @@
 //! by gRPC with tokens.
 
 mod accountability;
+mod assessment;
 mod city_year;
 mod county_start;
 mod delivery;
