@@ -180,6 +180,8 @@ async fn others_than_those_concerned_see_nothing() {
         denied(&world.sheets(caller, None).await.expect_err("another county"), "OUT_OF_SCOPE");
         denied(&world.missing(caller).await.expect_err("another county"), "OUT_OF_SCOPE");
     }
+    let auditor: Caller<'_> = (Role::Auditor, "township:371302001", None);
+    denied(&world.evaluation(auditor).await.expect_err("an auditor of one township"), "OUT_OF_SCOPE");
     denied(&world.sheets(COMMANDER, None).await.expect_err("no sheets"), "ROLE_NOT_ALLOWED");
     denied(&world.evaluation(MEMBER).await.expect_err("no table either"), "ROLE_NOT_ALLOWED");
     let mut post = wire(POLICE);
