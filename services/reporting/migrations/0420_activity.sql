@@ -12,7 +12,7 @@ CREATE TABLE deed (
     role     text   NOT NULL,
     agency   text   NOT NULL,
     times    bigint NOT NULL,
-    PRIMARY KEY (county, township, day, what, role, agency)
+    PRIMARY KEY (county, day, township, what, role, agency)
 ) WITH (fillfactor = 80);
 CREATE INDEX deed_of_city ON deed (day, what);
 
@@ -50,8 +50,10 @@ CREATE TABLE case_line (
     chain_head text        NOT NULL,
     sequence   bigint      NOT NULL
 ) WITH (fillfactor = 80);
-CREATE INDEX case_line_open ON case_line (county, township, opened_at, case_id) WHERE ended_at IS NULL;
-CREATE INDEX case_line_ended ON case_line (county, township, ended_at, case_id) WHERE ended_at IS NOT NULL;
+-- What is open at a time is little, and so is what has ended since a period did.
+CREATE INDEX case_line_open ON case_line (opened_at, case_id) WHERE ended_at IS NULL;
+CREATE INDEX case_line_ended ON case_line (ended_at, case_id) WHERE ended_at IS NOT NULL;
+CREATE INDEX case_line_opened ON case_line (county, opened_at);
 
 -- Limits that ran out, of cases and of duties.
 CREATE TABLE breach_line (
@@ -68,17 +70,19 @@ CREATE TABLE breach_line (
     agency        text        NOT NULL,
     persons       text[]      NOT NULL,
     due           timestamptz NOT NULL,
+    -- The civil day in Asia/Shanghai in which the limit lies: of one at 24:00 the day that ends then.
+    day           date        NOT NULL,
     -- Of a duty.
     period        text        NOT NULL,
-    -- When it was done, fell away or was disproved; null while it stands open.
+    -- When it was done, fell away, was disproved or could no longer be done; null while it stands open.
     ended_at      timestamptz,
-    -- settled, cancelled or annulled; empty while open. An annulled one never was.
+    -- settled, cancelled, annulled or missed (a week that is over); empty while open. An annulled one never was.
     how_ended     text        NOT NULL
 ) WITH (fillfactor = 80);
-CREATE INDEX breach_line_due ON breach_line (county, township, due);
-CREATE INDEX breach_line_due_city ON breach_line (due);
-CREATE INDEX breach_line_open ON breach_line (county, township, due) WHERE ended_at IS NULL;
-CREATE INDEX breach_line_case ON breach_line (case_id) WHERE case_id IS NOT NULL AND ended_at IS NULL;
+CREATE INDEX breach_line_day ON breach_line (county, day);
+CREATE INDEX breach_line_day_city ON breach_line (day);
+CREATE INDEX breach_line_open ON breach_line (county, village) WHERE ended_at IS NULL;
+CREATE INDEX breach_line_case ON breach_line (case_id) WHERE case_id IS NOT NULL;
 
 -- How villages stand with their reward notices, by the last event taken.
 CREATE TABLE village_notices (

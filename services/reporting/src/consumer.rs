@@ -11,6 +11,7 @@ use dafei_shell::roster::{RosterError, RosterPart, RosterView};
 use sqlx::{PgConnection, PgPool};
 
 use crate::{
+    activity,
     counting::{counts, facts_in, replacement_in},
     store,
 };
@@ -40,8 +41,10 @@ impl Handler for DispatchFacts {
 
     async fn apply(&self, conn: &mut PgConnection, events: &[Delivered]) -> Result<(), HandlerError> {
         let facts = all_facts(events)?;
+        let activity = activity::of_events(Stream::Dispatch, events)?;
         keep(conn, Stream::Dispatch, events).await?;
         store::take(conn, facts).await?;
+        store::take_activity(conn, activity).await?;
         Ok(())
     }
 }
@@ -71,8 +74,10 @@ impl Handler for SlaFacts {
         for (index, delivered) in events.iter().enumerate() {
             told.extend(replacement_in(delivered.into()).map_err(|reason| HandlerError::Reject { index, reason })?);
         }
+        let activity = activity::of_events(Stream::Sla, events)?;
         keep(conn, Stream::Sla, events).await?;
         store::replace(conn, told).await?;
+        store::take_activity(conn, activity).await?;
         Ok(())
     }
 }
@@ -122,6 +127,7 @@ impl Handler for IntakeEvents {
 
     async fn apply(&self, conn: &mut PgConnection, events: &[Delivered]) -> Result<(), HandlerError> {
         let facts = all_facts(events)?;
+        let activity = activity::of_events(Stream::Intake, events)?;
         let mut snapshots = Vec::new();
         for (index, delivered) in events.iter().enumerate().filter(|(_, delivered)| delivered.event_type == SNAPSHOT) {
             let reject = |reason: String| HandlerError::Reject { index, reason };
@@ -139,6 +145,7 @@ impl Handler for IntakeEvents {
         })?;
         keep(conn, Stream::Intake, events).await?;
         store::take(conn, facts).await?;
+        store::take_activity(conn, activity).await?;
         Ok(())
     }
 }

@@ -20,6 +20,7 @@ use sha2::{Digest as _, Sha256};
 use sqlx::PgConnection;
 
 use crate::{
+    footing,
     form::Notes,
     grpc::{cell, notes, unit_name, wire_row, wire_unit},
     store::filing::{self as store, Cell, Standing},
@@ -58,6 +59,11 @@ impl Drafted {
     ) -> Result<Self, Fault> {
         let own_cells = store::own_cells(&mut *conn, unit, month).await.map_err(faults::database)?;
         let own = table(own_cells.iter().map(|(_, _, cell)| cell.clone()))?;
+        let totals = store::own_totals(&mut *conn, unit, month).await.map_err(faults::database)?;
+        let totals = totals.into_iter().map(|(column, value)| cell((String::new(), column, value)));
+        let totals: Vec<_> =
+            totals.map(|cell| cell.map(|(_, column, value)| (column, value))).collect::<Result<_, _>>()?;
+        footing::check(&own, &totals, unit, month)?;
         let from_units = table(store::from_units(&mut *conn, unit, month).await.map_err(faults::database)?)?;
         let rows = store::corrections(&mut *conn, unit, month).await.map_err(faults::database)?;
         let corrections = rows.into_iter().map(correction).collect::<Result<Vec<_>, _>>()?;

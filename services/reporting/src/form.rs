@@ -3,7 +3,7 @@
 
 pub mod filed;
 mod layout;
-mod page;
+pub(crate) mod page;
 mod sheet;
 
 use dafei_reporting_core::{Month, Table};

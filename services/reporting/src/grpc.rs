@@ -1,6 +1,7 @@
 //! `MonthlyTableService`: checks the caller and the request, reads, converts.
 
 mod assessment;
+mod briefing;
 mod change;
 mod evaluation;
 mod export;
@@ -30,7 +31,6 @@ use dafei_reporting_core::{
 use dafei_runtime::{
     identity::{self, Principal},
     status::Fault,
-    telemetry::metrics::{self, Counter},
 };
 use dafei_shell::{faults, paging, roster::RosterView, scope};
 use sqlx::{PgConnection, PgPool};
@@ -38,11 +38,12 @@ use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
 pub use assessment::Assessments;
+pub use briefing::Briefings;
 pub use evaluation::Evaluations;
 pub use filing::Filings;
 pub use rebuild::RebuildTables;
 
-use crate::{form::Notes, store};
+use crate::{footing, form::Notes, store};
 
 /// Posts that may look at tables: all that have a filing unit in their region, and those who watch over it. Grid members, secretaries,
 /// the bank and the hotline's clerks have none.
@@ -66,7 +67,6 @@ pub struct MonthlyTables {
     pool: PgPool,
     roster: RosterView,
     clock: SharedClock,
-    alarms: Counter<u64>,
 }
 
 /// What a request asks about, checked.
@@ -79,10 +79,8 @@ struct Asked {
 impl MonthlyTables {
     /// Reads from `pool`; the clock says which months have begun.
     #[must_use]
-    pub fn new(pool: PgPool, roster: RosterView, clock: SharedClock) -> Self {
-        let alarms =
-            metrics::counter("dafei.reporting.cross_footing_alarms", "Tables of which rows and totals did not fit");
-        Self { pool, roster, clock, alarms }
+    pub const fn new(pool: PgPool, roster: RosterView, clock: SharedClock) -> Self {
+        Self { pool, roster, clock }
     }
 
     fn check(
@@ -105,13 +103,8 @@ impl MonthlyTables {
         let totals = found.totals.into_iter().map(|(column, value)| cell((String::new(), column, value)));
         let totals: Vec<_> =
             totals.map(|cell| cell.map(|(_, column, value)| (column, value))).collect::<Result<_, _>>()?;
-        let differing: Vec<u8> = table.differs_from(&totals).into_iter().map(Column::number).collect();
-        if differing.is_empty() {
-            return Ok(table);
-        }
-        self.alarms.add(1, &[]);
-        tracing::error!(%unit, %month, columns = ?differing, "rows and totals of a table do not fit");
-        Err(Fault::internal(format!("columns {differing:?} of the table of {unit} for {month} do not cross-foot")))
+        footing::check(&table, &totals, unit, month)?;
+        Ok(table)
     }
 
     /// The table as computed now, with what the form notes below it.

@@ -1,8 +1,11 @@
 //! The reporting service: facts by filing unit, and the monthly table of 附件2 made of them (clauses F1, F2).
 
+pub mod activity;
+mod brief;
 pub mod consumer;
 pub mod counting;
 mod draft;
+mod footing;
 pub mod form;
 pub mod grpc;
 pub mod happening;

@@ -2,6 +2,7 @@
 
 use dafei_contracts::reporting::v1::{
     assessment_service_server::{self, AssessmentServiceServer},
+    briefing_service_server::{self, BriefingServiceServer},
     evaluation_service_server::{self, EvaluationServiceServer},
     filing_service_server::{self, FilingServiceServer},
     monthly_table_service_server::{self, MonthlyTableServiceServer},
@@ -13,7 +14,7 @@ use sqlx::PgPool;
 use tonic::service::Routes;
 
 use crate::{
-    grpc::{Assessments, Evaluations, Filings, MonthlyTables, RebuildTables},
+    grpc::{Assessments, Briefings, Evaluations, Filings, MonthlyTables, RebuildTables},
     rebuild::Rebuilds,
 };
 
@@ -22,6 +23,7 @@ pub const SERVICES: &[&str] = &[
     monthly_table_service_server::SERVICE_NAME,
     filing_service_server::SERVICE_NAME,
     rebuild_service_server::SERVICE_NAME,
+    briefing_service_server::SERVICE_NAME,
     evaluation_service_server::SERVICE_NAME,
     assessment_service_server::SERVICE_NAME,
 ];
@@ -50,4 +52,5 @@ pub fn routes(parts: &Parts, rebuilds: Rebuilds) -> Routes {
         .add_service(EvaluationServiceServer::new(Evaluations::new(pool.clone(), roster.clone(), clock.clone())))
         .add_service(AssessmentServiceServer::new(Assessments::new(pool, roster, clock)))
         .add_service(RebuildServiceServer::new(RebuildTables::new(rebuilds)))
+        .add_service(BriefingServiceServer::new(Briefings::new(parts.clone())))
 }

@@ -3,7 +3,9 @@
 //! Everything here is a pure function of what was told: no clock, no database, no wire types. The service keeps the same figures as
 //! increments; [`tally::Tally`] is the plain definition that they must equal.
 
+pub mod activity;
 pub mod assessment;
+pub mod briefing;
 pub mod column;
 pub mod decided;
 pub mod evaluation;

@@ -84,7 +84,7 @@ fn row(row: &Row) -> String {
 }
 
 /// A text that is nothing but text, wherever it is put.
-fn escaped(text: &str) -> String {
+pub(crate) fn escaped(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for c in text.chars() {
         match c {

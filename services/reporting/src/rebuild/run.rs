@@ -101,7 +101,10 @@ fn count(page: &[Received]) -> Result<Page, RunError> {
             for fact in &told.facts {
                 rows.standing(fact, unit(&fact.leaf), told.entry, told.sequence);
             }
-            if told.facts.is_empty() {
+            for secretary in &told.secretaries {
+                rows.secretary(secretary, unit(&secretary.leaf), told.entry, told.sequence);
+            }
+            if told.facts.is_empty() && told.secretaries.is_empty() {
                 rows.nothing(told.entry, told.sequence);
             }
         }

@@ -48,7 +48,7 @@ pub struct Count {
 }
 
 /// Deeds, missed patrols, sufficient notices and cases of all units, in one query. A week's patrols belong to the quarter in which the week ends; its
-/// limit is that end.
+/// limit is that end, which lies in its last day.
 ///
 /// # Errors
 /// When PostgreSQL is away.
@@ -61,7 +61,7 @@ pub async fn counts(executor: impl PgExecutor<'_>, of: &Of, deeds: &[&str]) -> s
                WHERE county = ANY($2) AND day >= ($3::text)::date AND day < ($4::text)::date AND what = ANY($5)
                UNION ALL
                SELECT CASE WHEN $1 THEN township ELSE county END, $8, 1 FROM breach_line
-               WHERE county = ANY($2) AND clock = 'W1' AND due > $6 AND due <= $7 AND how_ended <> 'annulled'
+               WHERE county = ANY($2) AND clock = 'W1' AND day >= ($3::text)::date AND day < ($4::text)::date AND how_ended <> 'annulled'
                UNION ALL
                SELECT CASE WHEN $1 THEN township ELSE county END, $9, 1 FROM village_notices
                WHERE county = ANY($2) AND valid_places >= required

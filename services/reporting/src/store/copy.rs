@@ -1,6 +1,6 @@
 //! Rows of the shadow in PostgreSQL's binary COPY format: several times as fast as parameters, which are read one by one.
 
-use dafei_reporting_core::Fact;
+use dafei_reporting_core::{Fact, Month, Secretary, happening::Verdict};
 use uuid::Uuid;
 
 use super::month;
@@ -9,8 +9,21 @@ use super::month;
 pub(super) const HEADER: [u8; 19] = *b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
 /// A row of -1 columns.
 pub(super) const TRAILER: [u8; 2] = (-1_i16).to_be_bytes();
+/// What is added to a column's number for the note below the form that belongs to it: 106 其中属实, 109 and 110 village secretaries.
+const NOTE: i16 = 100;
 /// Columns of a row.
 const COLUMNS: i16 = 9;
+
+/// Which row, and by whose word.
+struct Told {
+    id: Uuid,
+    entry: Option<Uuid>,
+    told: i64,
+}
+
+fn column(fact: &Fact) -> i16 {
+    i16::from(fact.column.number())
+}
 
 /// Rows of `shadow_fact`.
 #[derive(Debug, Default)]
@@ -23,12 +36,23 @@ pub struct FactRows {
 impl FactRows {
     /// A fact of a unit, told by the event at a position of the raw log.
     pub fn fact(&mut self, fact: &Fact, unit: Uuid, position: i64) {
-        self.row(Some(fact.fact_id), None, position, unit, fact);
+        self.row(fact.fact_id, None, position, unit, fact);
+        if fact.verdict == Some(Verdict::True) {
+            // A row of its own: facts are told apart by their ids.
+            let id = Uuid::from_u128(!fact.fact_id.as_u128());
+            self.note(Told { id, entry: None, told: position }, unit, fact.month, column(fact));
+        }
+    }
+
+    /// A village secretary who stands in the note of an entry by the word of this sequence.
+    pub fn secretary(&mut self, secretary: &Secretary, unit: Uuid, entry: Uuid, sequence: i64) {
+        let told = Told { id: secretary.id, entry: Some(entry), told: sequence };
+        self.note(told, unit, secretary.month, i16::from(secretary.column.number()));
     }
 
     /// A fact that stands of an entry of the accountability ledger by the word of this sequence.
     pub fn standing(&mut self, fact: &Fact, unit: Uuid, entry: Uuid, sequence: i64) {
-        self.row(Some(fact.fact_id), Some(entry), sequence, unit, fact);
+        self.row(fact.fact_id, Some(entry), sequence, unit, fact);
     }
 
     /// Nothing stands of an entry by the word of this sequence.
@@ -51,21 +75,33 @@ impl FactRows {
         &self.bytes
     }
 
-    fn row(&mut self, fact_id: Option<Uuid>, entry: Option<Uuid>, told: i64, unit: Uuid, fact: &Fact) {
+    fn row(&mut self, id: Uuid, entry: Option<Uuid>, told: i64, unit: Uuid, fact: &Fact) {
         self.facts += 1;
-        self.bytes.extend(COLUMNS.to_be_bytes());
-        self.uuid(fact_id);
-        self.uuid(entry);
-        self.field(&told.to_be_bytes());
-        self.uuid(Some(unit));
-        self.field(&month(fact.month).to_be_bytes());
+        self.head(&Told { id, entry, told }, unit, fact.month);
         self.field(fact.sector.map_or("", |sector| sector.code()).as_bytes());
-        self.field(&i16::from(fact.column.number()).to_be_bytes());
+        self.field(&column(fact).to_be_bytes());
         self.field(&fact.amount.to_be_bytes());
         match &fact.distinct_key {
             Some(key) => self.field(key.as_bytes()),
             None => self.null(),
         }
+    }
+
+    fn note(&mut self, told: Told, unit: Uuid, of: Month, column: i16) {
+        self.head(&told, unit, of);
+        self.field(b"");
+        self.field(&(NOTE + column).to_be_bytes());
+        self.field(&1_i64.to_be_bytes());
+        self.null();
+    }
+
+    fn head(&mut self, told: &Told, unit: Uuid, of: Month) {
+        self.bytes.extend(COLUMNS.to_be_bytes());
+        self.uuid(Some(told.id));
+        self.uuid(told.entry);
+        self.field(&told.told.to_be_bytes());
+        self.uuid(Some(unit));
+        self.field(&month(of).to_be_bytes());
     }
 
     fn uuid(&mut self, id: Option<Uuid>) {

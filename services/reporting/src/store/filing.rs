@@ -13,7 +13,7 @@ use sqlx::{PgConnection, PgExecutor, types::Json};
 
 use super::{code, month as stored};
 
-pub use roll_up::{counted_units, from_units, own_cells, roll_up};
+pub use roll_up::{counted_units, from_units, own_cells, own_totals, roll_up};
 
 /// A stored cell: sector code (empty: none), column number, figure.
 pub type Cell = (String, i16, i64);

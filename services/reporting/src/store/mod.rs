@@ -1,7 +1,10 @@
 //! All SQL of the service.
 
 mod accountability;
+mod activity;
+pub mod activity_read;
 pub mod assessment;
+pub mod briefing;
 pub mod chain;
 mod copy;
 pub mod evaluation;
@@ -20,6 +23,7 @@ use sqlx::migrate::Migrator;
 use uuid::Uuid;
 
 pub use accountability::secretaries;
+pub use activity::take_activity;
 pub use copy::FactRows;
 pub use read::{Cells, Cursor, FactRow, cells, facts, unit_ids, verified_true};
 pub use rebuild::clear;

@@ -2,14 +2,17 @@
 
 use sqlx::PgConnection;
 
-/// Empties facts and cells. What was received stays, and so does the roster's projection: its snapshots
+/// Empties facts and cells, and what is done and left undone. What was received stays, and so does the roster's projection: its snapshots
 /// replace it as they come again.
 ///
 /// # Errors
 /// When PostgreSQL refuses or is away.
 pub async fn clear(conn: &mut PgConnection) -> sqlx::Result<()> {
-    sqlx::query!("TRUNCATE fact, counted_key, cell, cell_total, unit, entry_fact, secretary_note, tip_note")
-        .execute(conn)
-        .await?;
+    sqlx::query!(
+        "TRUNCATE fact, counted_key, cell, cell_total, unit, entry_fact, secretary_note, tip_note,
+                  deed, case_line, breach_line, village_notices, anchor_line"
+    )
+    .execute(conn)
+    .await?;
     Ok(())
 }

@@ -63,13 +63,18 @@ pub async fn clear_shadow(writer: &mut PgConnection) -> sqlx::Result<()> {
     Ok(())
 }
 
-/// Copies what is served, as the reader's snapshot has it.
+/// Copies what is served, as the reader's snapshot has it: cells, and the notes below the form as cells of columns above 100.
 ///
 /// # Errors
 /// When PostgreSQL is away.
 pub async fn copy_served(reader: &mut PgConnection, writer: &mut PgConnection) -> sqlx::Result<()> {
     for (from, to) in [
-        ("SELECT unit_id, month, sector, col, value FROM cell WHERE value <> 0", "shadow_served"),
+        (
+            "SELECT unit_id, month, sector, col, value FROM cell WHERE value <> 0
+             UNION ALL SELECT unit_id, month, '', 106::smallint, verified_true FROM tip_note WHERE verified_true <> 0
+             UNION ALL SELECT unit_id, month, '', (100 + col)::smallint, count(*) FROM secretary_note GROUP BY unit_id, month, col",
+            "shadow_served",
+        ),
         ("SELECT unit_id, kind, region_level, region_code, agency FROM unit", "shadow_unit"),
     ] {
         let mut rows = reader.copy_out_raw(&format!("COPY ({from}) TO STDOUT (FORMAT binary)")).await?;

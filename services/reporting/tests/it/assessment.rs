@@ -72,8 +72,10 @@ impl World {
 
     async fn missed_week(&self, clock: &str, due: &str, how_ended: &str) {
         sqlx::query(
-            "INSERT INTO breach_line VALUES (gen_random_uuid(), $1, NULL, '371302', '371302001', '371302001001', 'village-secretary', '', '',
-                                             '{}', $2::timestamptz, '', NULL, $3)",
+            "INSERT INTO breach_line (obligation_id, clock, county, township, village, role, region, agency, persons, due, day, period, how_ended)
+             SELECT gen_random_uuid(), $1, '371302', '371302001', '371302001001', 'village-secretary', '', '', '{}', due,
+                    ((due AT TIME ZONE 'Asia/Shanghai') - interval '1 microsecond')::date, '', $3
+             FROM (SELECT $2::timestamptz AS due) AS given",
         )
         .bind(clock)
         .bind(due)

@@ -42,6 +42,13 @@ fn place(name: &str) -> PathBuf {
     place
 }
 
+/// Keeps a page to look at, where a place for pictures is named.
+pub(crate) fn keep(name: &str, page: &str) {
+    if std::env::var_os("DAFEI_TEST_PICTURES").is_some() {
+        std::fs::write(place(name).join(format!("{name}.html")), page).expect("written");
+    }
+}
+
 async fn run(mut command: Command) {
     command.stdin(Stdio::null()).kill_on_drop(true);
     let output = timeout(PATIENCE, command.output()).await.expect("in time").expect("it starts");

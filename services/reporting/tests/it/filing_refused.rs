@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// Code, field or subject, and reason of a refusal.
-fn why(status: &Status) -> (Code, String, String) {
+pub(crate) fn why(status: &Status) -> (Code, String, String) {
     let details = status.get_error_details();
     let field = details.bad_request().and_then(|bad| bad.field_violations.first()).map(|first| first.field.clone());
     assert!(details.localized_message().is_some(), "a clerk is told in Chinese: {status:?}");
@@ -147,4 +147,17 @@ async fn what_does_not_exist_is_said_so() {
     );
     (request.draft_digest, request.filled_in_by, request.request_id) = ("x".to_owned(), String::new(), id());
     assert_eq!(why(&world.try_file(CENTRE, request).await.expect_err("nobody filled it in")).1, "filled_in_by");
+}
+
+#[tokio::test]
+async fn a_draft_whose_rows_and_totals_do_not_fit_is_neither_shown_nor_filed() {
+    let world = World::start().await;
+    let case = Case::open(1, "MI-1").measure(POLICE_STATION, "m1", "2026-11-12T12:00:00+08:00", fine(500_000));
+    world.tell(&case.told).await;
+    world.december(2, "09:00:00");
+    let draft_digest = world.draft(CENTRE, township()).await.expect("a draft").digest;
+    sqlx::query("UPDATE cell SET value = value + 1").execute(&world.db.pool).await.expect("changed");
+    assert_eq!(world.draft(CENTRE, township()).await.expect_err("an alarm").code(), Code::Internal);
+    let filed = world.try_file(CENTRE, filing(township(), &draft_digest)).await;
+    assert_eq!(filed.expect_err("an alarm").code(), Code::Internal);
 }

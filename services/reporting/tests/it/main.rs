@@ -2,7 +2,10 @@
 //! by gRPC with tokens.
 
 mod accountability;
+mod activity;
 mod assessment;
+mod briefing;
+mod briefing_refused;
 mod city_year;
 mod county_start;
 mod delivery;

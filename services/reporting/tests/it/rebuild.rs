@@ -12,7 +12,7 @@ use uuid::Uuid;
 use crate::{
     accountability::Entry,
     delivery::history,
-    events::{CENTRE, Case, EMERGENCY, OFFICE, POLICE_STATION, fine},
+    events::{CENTRE, Case, EMERGENCY, OFFICE, POLICE_STATION, SECRETARY, fine},
     intake_events::TOWNSHIP,
     world::{CITY_OFFICE, Caller, World, total, unit},
 };
@@ -57,7 +57,11 @@ async fn told() -> World {
     let decided = [(CENTRE, "赵主任", "held-accountable", true), (CENTRE, "钱副主任", "held-accountable", true)];
     let told = [
         changed.decided(OFFICE, NOON, &decided),
-        changed.appeal_decided(OFFICE, NOON, &[(CENTRE, "赵主任", "warning-talk", true)]),
+        changed.appeal_decided(
+            OFFICE,
+            NOON,
+            &[(CENTRE, "赵主任", "warning-talk", true), (SECRETARY, "孙支书", "warning-talk", false)],
+        ),
         cleared.decided(OFFICE, NOON, &decided),
         cleared.appeal_decided(OFFICE, NOON, &[]),
     ];
@@ -114,6 +118,37 @@ async fn a_cell_that_was_changed_lost_or_made_up_is_found() {
     .map(|(month, kind, sector, column, filed, now)| (month, kind.to_owned(), sector.to_owned(), column, filed, now));
     assert_eq!(found, expected);
     assert_eq!(rebuilds::last_differences(&world.db.pool).await.expect("a count"), Some(3));
+}
+
+#[tokio::test]
+async fn a_note_below_the_form_that_was_changed_or_lost_is_found() {
+    let world = told().await;
+    let served = world.table(unit("city-office", "city:371300", ""), "2026-11").await;
+    assert_eq!((served.verified_true, served.secretaries_warned), (1, 1), "the history has both");
+    for statement in ["UPDATE tip_note SET verified_true = verified_true + 1", "DELETE FROM secretary_note"] {
+        sqlx::query(statement).execute(&world.db.pool).await.expect("changed");
+    }
+    let rebuild = rebuilt(&world, 1).await;
+    let cells = rebuild.examples.iter().map(|example| example.cell.clone().expect("a cell"));
+    let found: Vec<_> = cells.map(|cell| (cell.column, cell.filed, cell.now)).collect();
+    assert_eq!(found, [(109, 0, 1), (106, 2, 1)]);
+}
+
+#[tokio::test]
+async fn a_raw_log_of_more_than_a_page_is_counted_whole() {
+    let world = told().await;
+    // Copies of one event, each under an id of its own: an act that was confirmed in a case counts once in it.
+    sqlx::query(
+        "INSERT INTO received (source, event_id, aggregate_id, sequence, event_type, recorded_at, received_at, stream, payload)
+         SELECT source, gen_random_uuid(), aggregate_id, 1000 + n, event_type, recorded_at, received_at, stream, payload
+         FROM (SELECT * FROM received WHERE event_type = 'dafei.events.v1.ActConfirmed' LIMIT 1) one, generate_series(1, 9000) AS s (n)",
+    )
+    .execute(&world.db.pool)
+    .await
+    .expect("kept");
+    let rebuild = rebuilt(&world, 1).await;
+    assert_eq!((rebuild.state(), rebuild.failure.as_str()), (RebuildState::Equal, ""));
+    assert!(rebuild.events > 9000, "{rebuild:?}");
 }
 
 #[tokio::test]

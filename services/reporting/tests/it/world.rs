@@ -201,6 +201,11 @@ impl World {
         self.minter.sign(&request).expect("a token")
     }
 
+    /// Where the service listens.
+    pub(crate) fn channel(&self) -> Channel {
+        self.channel.clone()
+    }
+
     /// The tables' service.
     pub(crate) fn tables(&self) -> MonthlyTableServiceClient<Channel> {
         MonthlyTableServiceClient::new(self.channel.clone())

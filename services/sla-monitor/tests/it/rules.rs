@@ -26,7 +26,7 @@ const SHIPPED: &str = include_str!("../../../../data/clocks/default.json");
 
 /// The shipped text under another label with another limit of T1, in minutes.
 fn city_text(version: &str, t1: u32) -> String {
-    let text = SHIPPED.replacen("linyi-2020-17.4", version, 1);
+    let text = SHIPPED.replacen("linyi-2020-17.5", version, 1);
     text.replacen(r#"{ "minutes": 30 }"#, &format!(r#"{{ "minutes": {t1} }}"#), 1)
 }
 
@@ -93,7 +93,7 @@ fn pair(version: &str, due: &str) -> (String, Instant) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_replaced_rule_holds_for_what_starts_afterwards_whenever_it_is_told_and_in_every_replica() {
     let world = World::without_firing(START).await;
-    assert_eq!((world.in_force().await.version.as_str(), world.in_force().await.revision), ("linyi-2020-17.4", 1));
+    assert_eq!((world.in_force().await.version.as_str(), world.in_force().await.revision), ("linyi-2020-17.5", 1));
     let known = Case::new(1).opened("2026-11-23T08:00:00+08:00");
     world.tell(&known.told).await;
     world.clock.set(at("2026-11-23T09:00:00+08:00"));
@@ -106,8 +106,8 @@ async fn a_replaced_rule_holds_for_what_starts_afterwards_whenever_it_is_told_an
         (Case::new(2).opened("2026-11-23T08:59:00+08:00"), Case::new(3).opened("2026-11-23T09:00:01+08:00"));
     world.tell(&late.told).await;
     world.tell(&new.told).await;
-    assert_eq!(world.triages(&known).await, [pair("linyi-2020-17.4", "2026-11-23T08:30:00+08:00")]);
-    assert_eq!(world.triages(&late).await, [pair("linyi-2020-17.4", "2026-11-23T09:29:00+08:00")]);
+    assert_eq!(world.triages(&known).await, [pair("linyi-2020-17.5", "2026-11-23T08:30:00+08:00")]);
+    assert_eq!(world.triages(&late).await, [pair("linyi-2020-17.5", "2026-11-23T09:29:00+08:00")]);
     assert_eq!(world.triages(&new).await, [pair("v2", "2026-11-23T09:20:01+08:00")]);
     assert_eq!(world.triage(None).await, pair("v2", "2026-11-23T12:20:00+08:00"), "another replica");
 }
@@ -118,11 +118,11 @@ async fn a_text_that_is_yet_to_come_in_force_waits_for_its_instant() {
     let noon = "2026-11-23T12:00:00+08:00";
     let message = ReplaceRulesRequest { in_force_from: Some(at(noon).into()), ..replacement(1, city_text("v2", 20)) };
     world.replace(message).await.unwrap();
-    assert_eq!(world.in_force().await.version, "linyi-2020-17.4");
+    assert_eq!(world.in_force().await.version, "linyi-2020-17.5");
     let request = world.request(Role::Auditor, CITY, ListRulesVersionsRequest::default());
     let versions = world.rules().list_rules_versions(request).await.unwrap().into_inner().versions;
     let told: Vec<_> = versions.iter().map(|text| (text.version.as_str(), text.revision, text.text.as_str())).collect();
-    assert_eq!(told, [("v2", 2, ""), ("linyi-2020-17.4", 1, "")]);
+    assert_eq!(told, [("v2", 2, ""), ("linyi-2020-17.5", 1, "")]);
     world.clock.set(at(noon));
     assert_eq!(world.in_force().await.version, "v2");
     let past = Some(at("2026-11-23T11:59:59+08:00").into());
@@ -137,7 +137,7 @@ async fn a_county_s_own_holds_there_alone_and_both_versions_are_kept() {
     let text = county_text("371302-1", r#"{ "clock": "T1", "limit": { "minutes": 10 } }"#);
     let request = world.request(Role::CountyOffice, COUNTY, of_county(0, text.clone()));
     world.rules().replace_county_rules(request).await.unwrap();
-    let own = "linyi-2020-17.4+371302-1";
+    let own = "linyi-2020-17.5+371302-1";
     let (here, there) = (
         Case::new(1).opened("2026-11-23T08:00:01+08:00"),
         Case::at_path(2, OTHER_PATH).opened("2026-11-23T08:00:01+08:00"),
@@ -145,9 +145,9 @@ async fn a_county_s_own_holds_there_alone_and_both_versions_are_kept() {
     world.tell(&here.told).await;
     world.tell(&there.told).await;
     assert_eq!(world.triages(&here).await, [pair(own, "2026-11-23T08:10:01+08:00")]);
-    assert_eq!(world.triages(&there).await, [pair("linyi-2020-17.4", "2026-11-23T08:30:01+08:00")]);
+    assert_eq!(world.triages(&there).await, [pair("linyi-2020-17.5", "2026-11-23T08:30:01+08:00")]);
     assert_eq!(world.triage(Some(VILLAGE)).await, pair(own, "2026-11-23T12:10:00+08:00"));
-    assert_eq!(world.triage(Some(OTHER_COUNTY)).await.0, "linyi-2020-17.4");
+    assert_eq!(world.triage(Some(OTHER_COUNTY)).await.0, "linyi-2020-17.5");
     let elsewhere = world.request(Role::CountyOffice, OTHER_COUNTY, of_county(1, text.clone()));
     assert_eq!(world.rules().replace_county_rules(elsewhere).await.unwrap_err().code(), Code::PermissionDenied);
     let centre = world.request(Role::TownshipCentre, "township:371302001", of_county(1, text));
@@ -175,7 +175,7 @@ async fn a_text_with_problems_is_refused_whole_with_all_of_them_and_the_old_one_
     assert_eq!(told, [(20, "T1", "LIMIT_OUT_OF_RANGE"), (32, "K2", "LIMIT_ABOVE_DOCUMENT")]);
     let stale = world.replace(replacement(0, city_text("v2", 20))).await.unwrap_err();
     assert_eq!(stale.code(), Code::Aborted, "another revision is the newest");
-    let used = world.replace(replacement(1, city_text("linyi-2020-17.4", 20))).await.unwrap_err();
+    let used = world.replace(replacement(1, city_text("linyi-2020-17.5", 20))).await.unwrap_err();
     assert_eq!(violations(&used), [("text/version".to_owned(), "VERSION_USED".to_owned())]);
     let empty = world.replace(replacement(1, " ".to_owned())).await.unwrap_err();
     assert_eq!(violations(&empty), [("text".to_owned(), "REQUIRED".to_owned())]);

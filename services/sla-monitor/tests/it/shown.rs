@@ -202,7 +202,7 @@ async fn an_obligation_shows_where_it_stands() {
     assert_eq!(item.warned_at, Some(at("2026-11-23T08:45:00+08:00").into()));
     assert_eq!((item.breached, item.reminders, item.stopped_at), (true, 1, None));
     let obligation = item.obligation.unwrap();
-    assert_eq!(obligation.rule_version, "linyi-2020-17.4");
+    assert_eq!(obligation.rule_version, "linyi-2020-17.5");
     assert_eq!((obligation.calendar_version.as_str(), obligation.leg), ("", 1));
 }
 

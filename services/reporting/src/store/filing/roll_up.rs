@@ -30,6 +30,26 @@ pub async fn own_cells(
     Ok(rows.into_iter().map(|row| (row.county, row.city, (row.sector, row.col, row.value))).collect())
 }
 
+/// The totals of a unit's own columns, which are kept apart from its cells.
+///
+/// # Errors
+/// When PostgreSQL is away.
+pub async fn own_totals(executor: impl PgExecutor<'_>, unit: &Unit, month: Month) -> sqlx::Result<Vec<(i16, i64)>> {
+    let rows = sqlx::query!(
+        r#"SELECT t.col, sum(t.value)::bigint AS "value!"
+           FROM unit u JOIN cell_total t ON t.unit_id = u.unit_id AND t.month = $4
+           WHERE u.kind = $1 AND u.region_code = $2 AND u.agency = $3
+           GROUP BY t.col"#,
+        unit.kind().code(),
+        code(Some(unit.region())),
+        agency(unit),
+        stored(month)
+    )
+    .fetch_all(executor)
+    .await?;
+    Ok(rows.into_iter().map(|row| (row.col, row.value)).collect())
+}
+
 /// What an office's units come to: the last version of those that have filed, and the computed cells of the others. A county whose office has
 /// filed enters the city's as its office filed it.
 ///

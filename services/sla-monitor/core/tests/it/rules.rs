@@ -77,8 +77,8 @@ fn each_fault_is_told_with_its_line_its_clock_and_its_reason() {
     // What is put in the place of what, and what is told of it.
     let table = [
         (r#""source""#, r#""sauce""#, vec!["1 - MISSING_KEY", "3 - UNKNOWN_KEY"]),
-        (r#""version": "linyi-2020-17.4""#, r#""version": """#, vec!["2 - WRONG_VERSION"]),
-        (r#""version": "linyi-2020-17.4""#, r#""version": "a+b""#, vec!["2 - WRONG_VERSION"]),
+        (r#""version": "linyi-2020-17.5""#, r#""version": """#, vec!["2 - WRONG_VERSION"]),
+        (r#""version": "linyi-2020-17.5""#, r#""version": "a+b""#, vec!["2 - WRONG_VERSION"]),
         (r#""warn_percent": 75"#, r#""warn_percent": "75""#, vec!["5 - MALFORMED"]),
         (r#""warn_percent": 75"#, r#""warn_percent": 0"#, vec!["5 - WRONG_WARN"]),
         (r#""warn_percent": 75"#, r#""warn_percent": 75, "warn_percent": 70"#, vec!["5 - TWICE"]),
@@ -136,7 +136,7 @@ fn a_county_sets_local_defaults_and_shorter_limits_and_nothing_else() {
     }
     let own = r#"{ "clock": "T1", "limit": { "minutes": 20 } }, { "clock": "K3", "limit": { "working_days": 4 } }"#;
     let rules = CountyRules::parse(&text(own)).unwrap().over(&Rules::builtin());
-    assert_eq!(rules.version(), "linyi-2020-17.4+371302-1");
+    assert_eq!(rules.version(), "linyi-2020-17.5+371302-1");
     assert_eq!(rules.rule(Clock::T1).limit, Limit::Minutes(20));
     let result = rules.rule(Clock::K3);
     assert_eq!(

@@ -14,7 +14,7 @@ const SHIPPED: &str = include_str!("../../../../../data/clocks/default.json");
 /// The shipped rules with another limit of T1.
 fn city(revision: i64, from: i64, t1: u32) -> Version<Rules> {
     let text = SHIPPED.replacen(r#"{ "minutes": 30 }"#, &format!(r#"{{ "minutes": {t1} }}"#), 1);
-    let text = text.replacen("linyi-2020-17.4", &format!("v{revision}"), 1);
+    let text = text.replacen("linyi-2020-17.5", &format!("v{revision}"), 1);
     Version { revision, from: minutes(from), rules: Rules::parse(&text).unwrap() }
 }
 

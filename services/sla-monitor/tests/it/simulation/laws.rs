@@ -31,7 +31,7 @@ pub(crate) struct Limits {
 }
 
 const SHIPPED: Limits = Limits {
-    version: "linyi-2020-17.4",
+    version: "linyi-2020-17.5",
     at_once: 30 * MINUTE,
     revisit: 3,
     publication: 3,
