@@ -5,7 +5,7 @@ pub mod catalogue;
 use std::cmp::Reverse;
 
 use dafei_kernel::{
-    period::{Cycle, Period},
+    period::Period,
     time::{Instant, Month},
 };
 
@@ -99,18 +99,6 @@ pub fn places(scores: &[Option<u32>]) -> Vec<(usize, u32)> {
     placed.collect()
 }
 
-/// How many weeks ended in a quarter up to an instant: one whose last day is the last of the quarter before is of that one.
-#[must_use]
-pub fn weeks_ended(quarter: Period, now: Instant) -> i64 {
-    let mut week = Cycle::Week.of(quarter.start());
-    let mut ended = 0;
-    while week.end() <= now.min(quarter.end()) {
-        ended += i64::from(week.end() > quarter.start());
-        week = week.next();
-    }
-    ended
-}
-
 /// The months of a quarter.
 #[must_use]
 pub fn months(quarter: Period) -> [Month; 3] {
@@ -130,8 +118,8 @@ pub fn filed(kind: UnitKind, month: Month, first_filed_at: Option<Instant>, now:
 mod tests {
     use dafei_kernel::{period::Period, time::Instant};
 
-    use super::{Catalogue, From, Grain, Share, assess, filed, months, places, weeks_ended};
-    use crate::unit::UnitKind;
+    use super::{Catalogue, From, Grain, Share, assess, filed, months, places};
+    use crate::{briefing::weeks_ended, unit::UnitKind};
 
     fn at(text: &str) -> Instant {
         text.parse().expect("an instant")

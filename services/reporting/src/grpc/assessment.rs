@@ -17,6 +17,7 @@ use dafei_kernel::{
 use dafei_reporting_core::{
     Unit, UnitKind,
     assessment::{self as core, Assessment, Catalogue, Figure, From, Grain, Share},
+    briefing::weeks_ended,
     evaluation::results::mean,
 };
 use dafei_runtime::{
@@ -64,7 +65,7 @@ impl Counted {
                 Share::new(sum(numerator), sum(numerator) + sum(beside))
             }
             From::Patrols => {
-                let owed = villages(unit, roster) * core::weeks_ended(self.of.quarter, self.now);
+                let owed = villages(unit, roster) * weeks_ended(self.of.quarter, self.now);
                 Share::new(owed - times(store::PATROLS_MISSED), owed)
             }
             From::Notices => Share::new(times(store::NOTICES_MET), villages(unit, roster)),

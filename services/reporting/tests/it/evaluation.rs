@@ -329,50 +329,6 @@ async fn after_the_limit_the_office_closes_without_what_is_missing() {
 }
 
 #[tokio::test]
-async fn what_was_measured_in_the_quarter_stands_beside_the_scores() {
-    let world = World::start().await;
-    world.open(COUNTY_OFFICE, opening()).await.expect("opened");
-    let police = ("county-department", "public-security");
-    for (day, township, by, what, times) in [
-        ("2026-10-01", "371302001", police, "clock:K2:in-time", 3),
-        ("2026-12-31", "371302002", police, "clock:K2:in-time", 4),
-        ("2026-12-31", "371302002", police, "clock:K2:breached", 1),
-        ("2026-11-05", "371302001", police, "case:returned", 2),
-        // Of other quarters, and of the police station.
-        ("2026-09-30", "371302001", police, "clock:K2:in-time", 50),
-        ("2027-01-01", "371302001", police, "clock:K2:in-time", 50),
-        ("2026-11-05", "371302001", ("township-agency", "public-security"), "case:returned", 7),
-        ("2026-11-05", "371302001", ("township-agency", "public-security"), "clock:T2:in-time", 5),
-        ("2026-11-05", "371302001", ("township-agency", "fire-rescue"), "clock:T2:breached", 1),
-        ("2026-11-05", "371302001", ("", ""), "case:opened", 9),
-    ] {
-        world.deed(day, township, by, what, times).await;
-    }
-    let figures = |side: &[Evaluated], at: usize| -> Vec<(String, i64, i64)> {
-        side[at]
-            .measured
-            .iter()
-            .map(|one| (one.code.clone(), one.numerator, one.denominator))
-            .filter(|(_, numerator, denominator)| (*numerator, *denominator) != (0, 0))
-            .collect()
-    };
-    let round = world.evaluation(CENTRE).await.expect("a round");
-    assert_eq!(round.departments[1].name, "兰山区公安部门");
-    let of_police = [("on-time-K2".to_owned(), 7, 8), ("returned".to_owned(), 2, 0)];
-    assert_eq!(figures(&round.departments, 1), of_police);
-    assert!(figures(&round.departments, 0).is_empty());
-    let of_township = [("on-time-T2".to_owned(), 5, 6), ("cases-opened".to_owned(), 9, 0)];
-    assert_eq!(figures(&round.townships, 0), of_township);
-
-    world.score_all().await;
-    world.at("2027-01-02T09:00:00");
-    world.close(COUNTY_OFFICE, closing(false)).await.expect("closed");
-    world.deed("2026-12-30", "371302001", police, "case:returned", 40).await;
-    let closed = world.evaluation(CENTRE).await.expect("a round");
-    assert_eq!(figures(&closed.departments, 1), of_police, "as it was when it was closed");
-}
-
-#[tokio::test]
 async fn who_scores_whom_stays_as_it_was_at_the_opening() {
     let world = World::start().await;
     world.open(COUNTY_OFFICE, opening()).await.expect("opened");

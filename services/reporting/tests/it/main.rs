@@ -10,6 +10,7 @@ mod city_year;
 mod county_start;
 mod delivery;
 mod evaluation;
+mod evaluation_measured;
 mod evaluation_refused;
 mod events;
 mod export;

@@ -1,6 +1,9 @@
 //! Clause E3: whatever was counted, scores are of 100 points and places are in order.
 
-use dafei_reporting_core::assessment::{Catalogue, Grain, Share, assess, places, weeks_ended};
+use dafei_reporting_core::{
+    assessment::{Catalogue, Grain, Share, assess, places},
+    briefing::weeks_ended,
+};
 use proptest::prelude::*;
 
 fn shares() -> impl Strategy<Value = Vec<Share>> {
