@@ -1,7 +1,9 @@
 //! `MonthlyTableService`: checks the caller and the request, reads, converts.
 
+mod assessment;
 mod briefing;
 mod change;
+mod evaluation;
 mod export;
 mod filing;
 mod rebuild;
@@ -14,13 +16,18 @@ use dafei_contracts::{
 };
 use dafei_kernel::{
     clock::SharedClock,
+    period::Period,
     region::RegionPath,
     role::Role,
     roster::RosterIndex,
     sector::Sector,
     time::{Instant, MonthError},
 };
-use dafei_reporting_core::{Column, Month, Row, Table, Unit, UnitKind, unit::NoUnit};
+use dafei_reporting_core::{
+    Column, Month, Row, Table, Unit, UnitKind,
+    quarter::{self, NoQuarter},
+    unit::NoUnit,
+};
 use dafei_runtime::{
     identity::{self, Principal},
     status::Fault,
@@ -30,7 +37,9 @@ use sqlx::{PgConnection, PgPool};
 use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
+pub use assessment::Assessments;
 pub use briefing::Briefings;
+pub use evaluation::Evaluations;
 pub use filing::Filings;
 pub use rebuild::RebuildTables;
 
@@ -163,6 +172,20 @@ fn checked_month(text: &str, now: Instant) -> Result<Month, Fault> {
         return Err(Fault::field("month", "MONTH_IN_FUTURE", format!("{month} has not begun"), "该月份还没有开始"));
     }
     Ok(month)
+}
+
+/// A quarter that has begun.
+fn checked_quarter(text: &str, now: Instant) -> Result<Period, Fault> {
+    if text.is_empty() {
+        return Err(faults::convert(convert::ConvertError::required("quarter")));
+    }
+    quarter::begun(text, now).map_err(|why| {
+        let (reason, zh) = match why {
+            NoQuarter::Form => ("INVALID_QUARTER", "季度应写作“2026-Q4”的样子"),
+            NoQuarter::NotBegun(_) => ("QUARTER_IN_FUTURE", "该季度还没有开始"),
+        };
+        Fault::field("quarter", reason, why.to_string(), zh)
+    })
 }
 
 /// 填报单位 as printed: with the county before a township.

@@ -1,7 +1,9 @@
 //! The gRPC services of reporting, as the process and its tests serve them.
 
 use dafei_contracts::reporting::v1::{
+    assessment_service_server::{self, AssessmentServiceServer},
     briefing_service_server::{self, BriefingServiceServer},
+    evaluation_service_server::{self, EvaluationServiceServer},
     filing_service_server::{self, FilingServiceServer},
     monthly_table_service_server::{self, MonthlyTableServiceServer},
     rebuild_service_server::{self, RebuildServiceServer},
@@ -12,7 +14,7 @@ use sqlx::PgPool;
 use tonic::service::Routes;
 
 use crate::{
-    grpc::{Briefings, Filings, MonthlyTables, RebuildTables},
+    grpc::{Assessments, Briefings, Evaluations, Filings, MonthlyTables, RebuildTables},
     rebuild::Rebuilds,
 };
 
@@ -22,6 +24,8 @@ pub const SERVICES: &[&str] = &[
     filing_service_server::SERVICE_NAME,
     rebuild_service_server::SERVICE_NAME,
     briefing_service_server::SERVICE_NAME,
+    evaluation_service_server::SERVICE_NAME,
+    assessment_service_server::SERVICE_NAME,
 ];
 
 /// Open to everyone, without a token (clause F5).
@@ -44,7 +48,9 @@ pub fn routes(parts: &Parts, rebuilds: Rebuilds) -> Routes {
     let Parts { pool, roster, clock } = parts.clone();
     let tables = MonthlyTables::new(pool.clone(), roster.clone(), clock.clone());
     Routes::new(MonthlyTableServiceServer::new(tables))
-        .add_service(FilingServiceServer::new(Filings::new(pool, roster, clock)))
+        .add_service(FilingServiceServer::new(Filings::new(pool.clone(), roster.clone(), clock.clone())))
+        .add_service(EvaluationServiceServer::new(Evaluations::new(pool.clone(), roster.clone(), clock.clone())))
+        .add_service(AssessmentServiceServer::new(Assessments::new(pool, roster, clock)))
         .add_service(RebuildServiceServer::new(RebuildTables::new(rebuilds)))
         .add_service(BriefingServiceServer::new(Briefings::new(parts.clone())))
 }

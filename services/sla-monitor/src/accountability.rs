@@ -1,6 +1,8 @@
-//! The accountability ledger (问责台账, clauses C15, E4, E5): entries are opened for breaches and for what cases record, and go on by what those
+//! The accountability ledger (问责台账, clauses C15, E4, E5): entries are opened for breaches, for what cases record and for
+//! results of the quarterly evaluation below the mark (clause E1), and go on by what those
 //! concerned say and decide. The rules are in `dafei_sla_core::accountability`.
 
+pub(crate) mod evaluations;
 pub(crate) mod events;
 pub(crate) mod reports;
 pub(crate) mod work;

@@ -21,7 +21,10 @@ use dafei_sla_core::Source;
 use sqlx::{PgConnection, PgPool};
 
 use crate::{
-    accountability::reports::{self, Report},
+    accountability::{
+        evaluations,
+        reports::{self, Report},
+    },
     duties,
     facts::{CaseFact, of_event},
     ledger,
@@ -125,6 +128,16 @@ fn facts_of(source: Source, events: &[Delivered]) -> Result<Vec<CaseFact>, Handl
     Ok(facts)
 }
 
+/// Results of evaluations below the mark.
+fn evaluated(events: &[Delivered]) -> Result<Vec<Report>, HandlerError> {
+    let mut found = Vec::new();
+    for (index, delivered) in events.iter().enumerate() {
+        let report = evaluations::of_event(delivered);
+        found.extend(report.map_err(|error| HandlerError::Reject { index, reason: error.to_string() })?);
+    }
+    Ok(found)
+}
+
 /// What cases record of people.
 fn reports_of(source: Source, events: &[Delivered]) -> Result<Vec<Report>, HandlerError> {
     if source != Source::Dispatch {
@@ -204,6 +217,10 @@ impl Handler for ReportingEvents {
 
     async fn apply(&self, conn: &mut PgConnection, events: &[Delivered]) -> Result<(), HandlerError> {
         let in_force = self.terms.refresh(conn).await?;
+        let reports = evaluated(events)?;
+        if !reports.is_empty() {
+            queue::add_reports(conn, &reports).await?;
+        }
         duties::take_reporting(conn, &in_force.rules, events).await
     }
 

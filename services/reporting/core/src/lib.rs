@@ -4,12 +4,15 @@
 //! increments; [`tally::Tally`] is the plain definition that they must equal.
 
 pub mod activity;
+pub mod assessment;
 pub mod briefing;
 pub mod column;
 pub mod decided;
+pub mod evaluation;
 pub mod fact;
 pub mod filing;
 pub mod happening;
+pub mod quarter;
 pub mod table;
 pub mod tally;
 pub mod unit;

@@ -3,9 +3,11 @@
 mod accountability;
 mod activity;
 pub mod activity_read;
+pub mod assessment;
 pub mod briefing;
 pub mod chain;
 mod copy;
+pub mod evaluation;
 pub mod filing;
 mod read;
 mod rebuild;

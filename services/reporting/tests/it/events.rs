@@ -52,6 +52,15 @@ fn snapshot(code: &str, name: &str, parent: Option<&str>, path: &str) -> Told {
     told("intake", aggregate, 1, event.into())
 }
 
+/// A township's snapshot once another county administers it.
+pub(crate) fn moved_township(sequence: i64, code: &str, county: &str) -> Told {
+    let path = format!("city:371300/{county}/{code}");
+    let told = snapshot(code, "银雀山街道", Some(county), &path);
+    let mut event = told.event;
+    event.set_meta(meta(told.aggregate, sequence, &path));
+    self::told("intake", told.aggregate, sequence, event)
+}
+
 /// Who holds the departments' posts: of 兰山区 and of the city, 应急管理 and 公安.
 fn departments(code: &str) -> Vec<pb::RosterHolder> {
     let role = match code {

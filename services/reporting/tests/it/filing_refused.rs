@@ -19,7 +19,7 @@ pub(crate) fn why(status: &Status) -> (Code, String, String) {
     (status.code(), field.unwrap_or_default(), details.error_info().map(|info| info.reason.clone()).unwrap_or_default())
 }
 
-fn is(status: &Status, code: Code, field: &str, reason: &str) {
+pub(crate) fn is(status: &Status, code: Code, field: &str, reason: &str) {
     assert_eq!(why(status), (code, field.to_owned(), reason.to_owned()), "{status:?}");
 }
 

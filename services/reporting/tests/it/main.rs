@@ -3,11 +3,15 @@
 
 mod accountability;
 mod activity;
+mod assessment;
 mod briefing;
 mod briefing_refused;
 mod city_year;
 mod county_start;
 mod delivery;
+mod evaluation;
+mod evaluation_measured;
+mod evaluation_refused;
 mod events;
 mod export;
 mod export_page;

@@ -7,8 +7,9 @@ use dafei_contracts::{
     Stream,
     reporting::v1::{
         FilingUnit, GetMonthlyTableRequest, GetMonthlyTableResponse, ListCellFactsRequest, ListCellFactsResponse,
-        TableRow, filing_service_client::FilingServiceClient, monthly_table_service_client::MonthlyTableServiceClient,
-        rebuild_service_client::RebuildServiceClient,
+        TableRow, assessment_service_client::AssessmentServiceClient,
+        evaluation_service_client::EvaluationServiceClient, filing_service_client::FilingServiceClient,
+        monthly_table_service_client::MonthlyTableServiceClient, rebuild_service_client::RebuildServiceClient,
     },
     types::v1::Region as WireRegion,
 };
@@ -248,6 +249,16 @@ impl World {
     /// `FilingService`.
     pub(crate) fn filings(&self) -> FilingServiceClient<Channel> {
         FilingServiceClient::new(self.channel.clone())
+    }
+
+    /// `EvaluationService`.
+    pub(crate) fn evaluations(&self) -> EvaluationServiceClient<Channel> {
+        EvaluationServiceClient::new(self.channel.clone())
+    }
+
+    /// `AssessmentService`.
+    pub(crate) fn assessments(&self) -> AssessmentServiceClient<Channel> {
+        AssessmentServiceClient::new(self.channel.clone())
     }
 
     /// Without a token at all.

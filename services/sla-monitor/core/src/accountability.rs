@@ -1,5 +1,5 @@
-//! 问责台账 (clauses C15, E4, E5): an entry charges a post with a breach or with conduct; its owners are heard (陈述申辩), the office one level above
-//! decides for each person, who may appeal (申诉) to the next level above.
+//! 问责台账 (clauses C15, E1, E4, E5): an entry charges a post with a breach, with conduct or with a result of the quarterly evaluation that is below
+//! the mark; its owners are heard (陈述申辩), the office one level above decides for each person, who may appeal (申诉) to the next level above.
 //!
 //! [`decide`] says which event a command makes, [`evolve`] what an entry becomes by an event.
 

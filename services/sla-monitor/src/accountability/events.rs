@@ -18,7 +18,7 @@ pub(crate) fn charge(entry: &Entry) -> pb::AccountabilityCharge {
     let (obligation, clock, conduct) = match &entry.basis {
         Basis::Breach { obligation, clock, .. } => (obligation.to_string(), clock.code(), ""),
         Basis::Conduct { kind, .. } => (String::new(), "", kind.code()),
-        Basis::Accident { .. } => (String::new(), "", ""),
+        Basis::Accident { .. } | Basis::Evaluation { .. } => (String::new(), "", ""),
     };
     pb::AccountabilityCharge {
         entry_id: entry.id.to_string(),

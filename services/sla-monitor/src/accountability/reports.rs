@@ -1,4 +1,5 @@
-//! What cases record of people: accessories, orders that were defied, accidents (clauses E4, E5). The consumer notes it; the timer opens entries.
+//! What cases record of people: accessories, orders that were defied, accidents (clauses E4, E5); and results of the quarterly evaluation below the
+//! mark (clause E1). The consumer notes it; the timer opens entries.
 
 use dafei_contracts::{
     Event,
@@ -12,20 +13,21 @@ use dafei_sla_core::accountability::{Basis, Charge, Conduct, Draft};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::work::accident_owners;
+use super::{evaluations::Low, work::accident_owners};
 use crate::facts::FactError;
 
 /// Types of the events that report; others need not be parsed.
 const REPORTING: [&str; 3] =
     ["dafei.events.v1.AccessoryRecorded", "dafei.events.v1.ComplianceRecorded", "dafei.events.v1.AccidentRecorded"];
 
-/// What a case recorded.
+/// What a case recorded, or what an evaluation came to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Report {
     /// The event that told it.
     pub(crate) event: Uuid,
-    pub(crate) case_id: Uuid,
-    /// Regions from the city down to where the case is.
+    /// None of an evaluation.
+    pub(crate) case_id: Option<Uuid>,
+    /// Regions from the city down to where the case is, or to the county that was evaluated.
     pub(crate) path: RegionPath,
     pub(crate) recorded_at: Instant,
     pub(crate) what: What,
@@ -38,6 +40,8 @@ pub(crate) enum What {
     Conduct { kind: Conduct, name: String, text: String, happened_at: Instant },
     /// An accident or a major impact.
     Accident { text: String, happened_at: Instant },
+    /// Results below the mark.
+    Evaluation { quarter: String, ended_at: Instant, mark: u32, low: Vec<Low> },
 }
 
 /// What an event reports; none when it charges nobody.
@@ -59,7 +63,7 @@ pub(crate) fn of_event(delivered: &Delivered) -> Result<Option<Report>, FactErro
     let Some(what) = what else { return Ok(None) };
     Ok(Some(Report {
         event: delivered.event_id,
-        case_id: convert::uuid("case_id", case)?,
+        case_id: Some(convert::uuid("case_id", case)?),
         path: event.region_path()?,
         recorded_at: received_at,
         what,
@@ -117,7 +121,7 @@ impl Report {
             basis,
             charge,
             path: self.path.clone(),
-            case_id: Some(self.case_id),
+            case_id: self.case_id,
             sector,
         };
         match &self.what {
@@ -138,6 +142,9 @@ impl Report {
                     draft(&owner.post.to_string(), basis, Charge::Post { direct: owner, loop_owner: None })
                 })
                 .collect(),
+            What::Evaluation { quarter, ended_at, mark, low } => {
+                low.iter().filter_map(|low| self.low(low, quarter, (*ended_at, *mark), roster)).collect()
+            }
         }
     }
 }

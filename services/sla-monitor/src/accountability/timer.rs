@@ -1,4 +1,4 @@
-//! Opens entries for breaches and for what cases have recorded, and withdraws or reopens those whose breach was disproved.
+//! Opens entries for breaches, for what cases have recorded and for evaluations, and withdraws or reopens those whose breach was disproved.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -106,13 +106,13 @@ impl Ledger {
         if reports.is_empty() {
             return Ok(Vec::new());
         }
-        let cases: Vec<Uuid> = reports.iter().map(|report| report.case_id).collect();
+        let cases: Vec<Uuid> = reports.iter().filter_map(|report| report.case_id).collect();
         let sectors = queue::sectors(conn, &cases).await.map_err(faults::database)?;
         let sectors: HashMap<Uuid, Sector> =
             sectors.into_iter().filter_map(|(case, sector)| Some((case, sector.parse().ok()?))).collect();
+        let sector_of = |case: Option<Uuid>| case.and_then(|case| sectors.get(&case).copied());
         let roster = self.roster.current();
-        let drafts =
-            reports.iter().flat_map(|report| report.drafts(sectors.get(&report.case_id).copied(), &roster)).collect();
+        let drafts = reports.iter().flat_map(|report| report.drafts(sector_of(report.case_id), &roster)).collect();
         self.open(conn, drafts, now).await
     }
 

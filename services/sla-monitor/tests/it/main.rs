@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test ends where it cannot go on")]
 
 mod accountability;
+mod accountability_evaluated;
 mod accountability_lists;
 mod accountability_opened;
 mod announced;

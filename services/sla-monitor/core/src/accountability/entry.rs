@@ -1,5 +1,7 @@
 //! An entry of the ledger.
 
+use std::borrow::Cow;
+
 use dafei_kernel::{
     owner::{Owner, Post},
     region::RegionPath,
@@ -82,6 +84,19 @@ pub enum Basis {
         /// The event of the case that told it.
         event: Uuid,
     },
+    /// A result of the quarterly evaluation that is below the mark (clause E1).
+    Evaluation {
+        /// The quarter, `2026-Q4`.
+        quarter: String,
+        /// When it ended: who held the post last before that is charged.
+        ended_at: Instant,
+        /// The result, in hundredths of a point.
+        score: u32,
+        /// The mark, likewise.
+        mark: u32,
+        /// The event that published it.
+        event: Uuid,
+    },
 }
 
 impl Basis {
@@ -92,6 +107,7 @@ impl Basis {
             Self::Breach { .. } => "breach",
             Self::Conduct { .. } => "conduct",
             Self::Accident { .. } => "accident",
+            Self::Evaluation { .. } => "evaluation",
         }
     }
 
@@ -100,7 +116,30 @@ impl Basis {
     pub const fn obligation(&self) -> Option<Uuid> {
         match self {
             Self::Breach { obligation, .. } => Some(*obligation),
-            Self::Conduct { .. } | Self::Accident { .. } => None,
+            Self::Conduct { .. } | Self::Accident { .. } | Self::Evaluation { .. } => None,
+        }
+    }
+
+    /// When it happened: the limit that was not kept, the conduct, the accident, the end of the quarter.
+    #[must_use]
+    pub const fn happened_at(&self) -> Instant {
+        match self {
+            Self::Breach { due, .. } => *due,
+            Self::Conduct { happened_at, .. } | Self::Accident { happened_at, .. } => *happened_at,
+            Self::Evaluation { ended_at, .. } => *ended_at,
+        }
+    }
+
+    /// What happened, in Chinese; empty for breaches, which their clock tells.
+    #[must_use]
+    pub fn text(&self) -> Cow<'_, str> {
+        match self {
+            Self::Breach { .. } => Cow::Borrowed(""),
+            Self::Conduct { text, .. } | Self::Accident { text, .. } => Cow::Borrowed(text),
+            Self::Evaluation { quarter, score, mark, .. } => {
+                let points = |hundredths: &u32| format!("{}.{:02}", hundredths / 100, hundredths % 100);
+                Cow::Owned(format!("{quarter}季度双向评议得分{}分，低于{}分", points(score), points(mark)))
+            }
         }
     }
 }

@@ -62,7 +62,7 @@ fn month(text: &str) -> Result<(Instant, Instant), Fault> {
 
 fn source(text: &str) -> Result<String, Fault> {
     match text {
-        "" | "breach" | "conduct" | "accident" => Ok(text.to_owned()),
+        "" | "breach" | "conduct" | "accident" | "evaluation" => Ok(text.to_owned()),
         other => Err(faults::convert(ConvertError::unknown("source", "UNKNOWN_SOURCE", other, "来源"))),
     }
 }

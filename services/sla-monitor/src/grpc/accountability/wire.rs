@@ -17,10 +17,9 @@ const NAME: usize = 200;
 
 /// An entry.
 pub(super) fn entry(entry: &Entry) -> pb::AccountabilityEntry {
-    let (happened_at, text, reported_by) = match &entry.basis {
-        Basis::Breach { due, .. } => (*due, "", None),
-        Basis::Conduct { happened_at, text, reported_by, .. } => (*happened_at, text.as_str(), reported_by.as_ref()),
-        Basis::Accident { happened_at, text, .. } => (*happened_at, text.as_str(), None),
+    let reported_by = match &entry.basis {
+        Basis::Conduct { reported_by, .. } => reported_by.as_ref(),
+        Basis::Breach { .. } | Basis::Accident { .. } | Basis::Evaluation { .. } => None,
     };
     let statements = entry.parties.iter().filter_map(|party| Some(statement(party.part, party.statement.as_ref()?)));
     pb::AccountabilityEntry {
@@ -30,8 +29,8 @@ pub(super) fn entry(entry: &Entry) -> pb::AccountabilityEntry {
         version: entry.sequence,
         opened_at: Some(entry.opened_at.into()),
         statement_until: Some(entry.statement_until.into()),
-        happened_at: Some(happened_at.into()),
-        text: text.to_owned(),
+        happened_at: Some(entry.basis.happened_at().into()),
+        text: entry.basis.text().into_owned(),
         reported_by: reported_by.map(Into::into),
         statements: statements.collect(),
         decisions: entry.decisions.iter().map(decision).collect(),

@@ -1,0 +1,275 @@
+//! `AssessmentService`: the figures of counties and townships, and their places (clause E3).
+
+use std::collections::HashMap;
+
+use dafei_contracts::{
+    convert,
+    reporting::v1::{self as pb, assessment_service_server::AssessmentService},
+};
+use dafei_kernel::{
+    clock::SharedClock,
+    period::Period,
+    region::{Level, Region},
+    role::Role,
+    roster::RosterIndex,
+    time::{Instant, Month},
+};
+use dafei_reporting_core::{
+    Unit, UnitKind,
+    assessment::{self as core, Assessment, Catalogue, Figure, From, Grain, Share},
+    briefing::weeks_ended,
+    evaluation::results::mean,
+};
+use dafei_runtime::{
+    identity::{self, Principal},
+    status::Fault,
+};
+use dafei_shell::{faults, roster::RosterView, scope};
+use sqlx::PgPool;
+use tonic::{Request, Response, Status};
+
+use super::{READERS, checked_quarter};
+use crate::store::assessment::{self as store, FiledTable, Of};
+
+/// Serves assessments.
+#[derive(Clone)]
+pub struct Assessments {
+    pool: PgPool,
+    roster: RosterView,
+    clock: SharedClock,
+}
+
+/// What was counted of all units of a request.
+struct Counted {
+    of: Of,
+    now: Instant,
+    counts: HashMap<(String, String), i64>,
+    /// When units filed a month's table first.
+    filings: HashMap<(String, String, String), Vec<FiledTable>>,
+    spot_checks: HashMap<String, Share>,
+    /// By township.
+    scores: HashMap<String, Share>,
+}
+
+impl Counted {
+    fn times(&self, unit: &Region, what: &str) -> i64 {
+        self.counts.get(&(unit.code().to_string(), what.to_owned())).copied().unwrap_or_default()
+    }
+
+    fn share(&self, figure: &Figure, unit: &Region, roster: &RosterIndex) -> Share {
+        let times = |what: &str| self.times(unit, what);
+        let code = || unit.code().to_string();
+        match &figure.from {
+            From::Deeds { numerator, beside } => {
+                let sum = |deeds: &[String]| deeds.iter().map(|what| times(what)).sum::<i64>();
+                Share::new(sum(numerator), sum(numerator) + sum(beside))
+            }
+            From::Patrols => {
+                let owed = villages(unit, roster) * weeks_ended(self.of.quarter, self.now);
+                Share::new(owed - times(store::PATROLS_MISSED), owed)
+            }
+            From::Notices => Share::new(times(store::NOTICES_MET), villages(unit, roster)),
+            From::Cases => {
+                let ended = times(store::CASES_ENDED);
+                Share::new(ended, ended + times(store::CASES_OPEN))
+            }
+            From::Filings => self.filed(unit, roster),
+            From::SpotChecks => self.spot_checks.get(&code()).copied().unwrap_or_default(),
+            From::Evaluation => self.scores.get(&code()).copied().unwrap_or_default(),
+        }
+    }
+
+    /// Tables of a township, or of a county's office and all that it collects from.
+    fn filed(&self, region: &Region, roster: &RosterIndex) -> Share {
+        let kind = match self.of.grain {
+            Grain::County => UnitKind::CountyOffice,
+            Grain::Township => UnitKind::Township,
+        };
+        let Ok(own) = Unit::new(kind, region.clone(), None) else { return Share::default() };
+        let units = own.collected(roster).into_iter().chain([own]);
+        let shares = units.flat_map(|unit| core::months(self.of.quarter).map(|month| self.filed_by(&unit, month)));
+        let sum = shares.fold((0, 0), |sum, share| (sum.0 + share.numerator, sum.1 + share.denominator));
+        Share::new(sum.0, sum.1)
+    }
+
+    fn filed_by(&self, unit: &Unit, month: Month) -> Share {
+        let agency = unit.agency().map_or("", |agency| agency.code()).to_owned();
+        let key = (unit.kind().code().to_owned(), unit.region().code().to_string(), agency);
+        let of_unit = self.filings.get(&key).into_iter().flatten();
+        let first = of_unit.filter(|filed| filed.is_of(month)).map(|filed| filed.first_filed_at).next();
+        core::filed(unit.kind(), month, first, self.now)
+    }
+}
+
+/// Villages of a county or township by the roster of now.
+fn villages(region: &Region, roster: &RosterIndex) -> i64 {
+    match region.level() {
+        Level::Village => 1,
+        Level::City | Level::County | Level::Township => {
+            roster.children(region).map(|child| villages(child, roster)).sum()
+        }
+        Level::WorkArea => 0,
+    }
+}
+
+fn wire(unit: &Region, quarter: Period, assessed: &Assessment<'_>, roster: &RosterIndex) -> pb::Assessment {
+    let figure = |one: &core::Assessed<'_>| pb::AssessedFigure {
+        code: one.figure.code.clone(),
+        name: one.figure.name.clone(),
+        numerator: one.share.numerator,
+        denominator: one.share.denominator,
+        weight: one.figure.weight,
+        points: one.points,
+    };
+    let entry = roster.get(unit);
+    let name = |region: &Region| roster.get(region).map(|entry| entry.name.clone()).unwrap_or_default();
+    // A township's name says little without its county's.
+    let above = entry.and_then(|entry| entry.parent.as_ref()).filter(|_| unit.level() == Level::Township);
+    pb::Assessment {
+        region: Some(unit.into()),
+        name: above.map(name).unwrap_or_default() + &name(unit),
+        quarter: quarter.to_string(),
+        figures: assessed.figures.iter().map(figure).collect(),
+        score: assessed.score.unwrap_or_default(),
+        assessed: assessed.score.is_some(),
+        place: 0,
+        version: Catalogue::shipped().version.clone(),
+    }
+}
+
+fn wrong_level(wanted: &str, zh: &'static str) -> Fault {
+    Fault::field("region.level", "WRONG_LEVEL", format!("is no {wanted}"), zh)
+}
+
+impl Assessments {
+    /// Assesses from `pool`; the clock says which quarters have begun.
+    #[must_use]
+    pub const fn new(pool: PgPool, roster: RosterView, clock: SharedClock) -> Self {
+        Self { pool, roster, clock }
+    }
+
+    /// The region and quarter of a request, checked.
+    fn asked(
+        &self,
+        caller: &Principal,
+        roster: &RosterIndex,
+        region: Option<&dafei_contracts::types::v1::Region>,
+        quarter: &str,
+    ) -> Result<(Region, Period), Fault> {
+        scope::require(caller, &READERS)?;
+        let region = convert::region("region", region).map_err(faults::convert)?;
+        scope::require_region(caller, roster, "region", &region)?;
+        Ok((region, checked_quarter(quarter, self.clock.now())?))
+    }
+
+    async fn count(&self, of: Of) -> Result<Counted, Fault> {
+        let mut conn = self.pool.acquire().await.map_err(faults::database)?;
+        let counts = store::counts(&mut *conn, &of, &Catalogue::shipped().deeds()).await.map_err(faults::database)?;
+        let months = core::months(of.quarter);
+        let found = store::filings(&mut *conn, &of.counties, &months).await.map_err(faults::database)?;
+        let mut filings: HashMap<_, Vec<FiledTable>> = HashMap::new();
+        for filed in found {
+            let key = (filed.kind.clone(), filed.region_code.clone(), filed.agency.clone());
+            filings.entry(key).or_default().push(filed);
+        }
+        let scores = store::scores(&mut *conn, &of).await.map_err(faults::database)?;
+        let checks = store::spot_checks(&mut conn, &of).await.map_err(faults::database)?;
+        Ok(Counted {
+            of,
+            now: self.clock.now(),
+            counts: counts.into_iter().map(|one| ((one.unit, one.what), one.times)).collect(),
+            filings,
+            spot_checks: checks
+                .into_iter()
+                .map(|one| (one.unit, Share::new(one.in_order, one.in_order + one.problems)))
+                .collect(),
+            scores: scores.iter().filter_map(score).collect(),
+        })
+    }
+
+    async fn one(
+        &self,
+        caller: &Principal,
+        body: &pb::GetAssessmentRequest,
+    ) -> Result<pb::GetAssessmentResponse, Fault> {
+        let roster = self.roster.current();
+        let (region, quarter) = self.asked(caller, &roster, body.region.as_ref(), &body.quarter)?;
+        let grain = Grain::ALL.into_iter().find(|grain| grain.level() == region.level());
+        let grain = grain.ok_or_else(|| wrong_level("county or township", "应填写县区或乡镇"))?;
+        let county = roster.path(&region).and_then(|path| path.at(Level::County).cloned());
+        let counties = county.iter().map(|county| county.code().to_string()).collect();
+        let counted = self.count(Of { grain, counties, quarter }).await?;
+        let assessed = core::assess(Catalogue::shipped(), grain, |figure| counted.share(figure, &region, &roster));
+        Ok(pb::GetAssessmentResponse { assessment: Some(wire(&region, quarter, &assessed, &roster)) })
+    }
+
+    async fn list(
+        &self,
+        caller: &Principal,
+        body: &pb::ListAssessmentsRequest,
+    ) -> Result<pb::ListAssessmentsResponse, Fault> {
+        let roster = self.roster.current();
+        let (region, quarter) = self.asked(caller, &roster, body.region.as_ref(), &body.quarter)?;
+        let grain = Grain::ALL.into_iter().find(|grain| grain.above() == region.level());
+        let grain = grain.ok_or_else(|| wrong_level("city or county", "应填写市或县区"))?;
+        let units: Vec<&Region> = roster.children(&region).filter(|unit| unit.level() == grain.level()).collect();
+        let counties = match grain {
+            Grain::County => units.iter().map(|unit| unit.code().to_string()).collect(),
+            Grain::Township => vec![region.code().to_string()],
+        };
+        let counted = self.count(Of { grain, counties, quarter }).await?;
+        let assess =
+            |unit: &Region| core::assess(Catalogue::shipped(), grain, |figure| counted.share(figure, unit, &roster));
+        let all: Vec<Assessment<'_>> = units.iter().map(|unit| assess(unit)).collect();
+        let scores: Vec<Option<u32>> = all.iter().map(|one| one.score).collect();
+        let placed = core::places(&scores)
+            .into_iter()
+            .map(|(at, place)| pb::Assessment { place, ..wire(units[at], quarter, &all[at], &roster) });
+        Ok(pb::ListAssessmentsResponse { assessments: placed.collect() })
+    }
+}
+
+/// The mean of a township's sheets, of all that there is.
+fn score(score: &store::Score) -> Option<(String, Share)> {
+    let post = crate::store::evaluation::post(&score.evaluated).filter(|post| post.role == Role::TownshipCentre)?;
+    let mean = mean(u64::try_from(score.sum).ok()?, u32::try_from(score.sheets).ok()?);
+    Some((post.region.code().to_string(), Share::new(i64::from(mean), 10_000)))
+}
+
+fn catalogue() -> pb::ListFiguresResponse {
+    let figure = |one: &Figure| pb::Figure {
+        code: one.code.clone(),
+        name: one.name.clone(),
+        numerator: one.numerator.clone(),
+        denominator: one.denominator.clone(),
+        grains: one.grains.iter().map(|grain| grain.code().to_owned()).collect(),
+        weight: one.weight,
+    };
+    let shipped = Catalogue::shipped();
+    pb::ListFiguresResponse { version: shipped.version.clone(), figures: shipped.figures.iter().map(figure).collect() }
+}
+
+#[tonic::async_trait]
+impl AssessmentService for Assessments {
+    async fn list_figures(
+        &self,
+        request: Request<pb::ListFiguresRequest>,
+    ) -> Result<Response<pb::ListFiguresResponse>, Status> {
+        scope::require(identity::principal(&request)?, &READERS)?;
+        Ok(Response::new(catalogue()))
+    }
+
+    async fn get_assessment(
+        &self,
+        request: Request<pb::GetAssessmentRequest>,
+    ) -> Result<Response<pb::GetAssessmentResponse>, Status> {
+        Ok(Response::new(self.one(identity::principal(&request)?, request.get_ref()).await?))
+    }
+
+    async fn list_assessments(
+        &self,
+        request: Request<pb::ListAssessmentsRequest>,
+    ) -> Result<Response<pb::ListAssessmentsResponse>, Status> {
+        Ok(Response::new(self.list(identity::principal(&request)?, request.get_ref()).await?))
+    }
+}

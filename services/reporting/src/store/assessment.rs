@@ -1,0 +1,185 @@
+//! What assessments are made of (clause E3): for all units of a region at once.
+
+use dafei_kernel::{
+    period::Period,
+    time::{Instant, Month},
+};
+use dafei_messaging::pg::PgInstant;
+use dafei_reporting_core::assessment::Grain;
+use sqlx::{PgConnection, PgExecutor};
+
+use super::month as stored;
+
+/// A patrol week of a village that was not fulfilled.
+pub const PATROLS_MISSED: &str = "patrols:missed";
+/// A village whose notices are enough.
+pub const NOTICES_MET: &str = "notices:met";
+/// A case that ended within the quarter.
+pub const CASES_ENDED: &str = "cases:ended";
+/// A case that was open at the end of the quarter, or is.
+pub const CASES_OPEN: &str = "cases:open";
+
+/// Of which units and which quarter.
+#[derive(Debug, Clone)]
+pub struct Of {
+    /// By county or by township.
+    pub grain: Grain,
+    /// Codes of the counties: of those that are assessed, or of that whose townships are.
+    pub counties: Vec<String>,
+    /// The quarter.
+    pub quarter: Period,
+}
+
+impl Of {
+    fn by_township(&self) -> bool {
+        self.grain == Grain::Township
+    }
+}
+
+/// How often something was done in a unit.
+#[derive(Debug, Clone)]
+pub struct Count {
+    /// Code of the county or township.
+    pub unit: String,
+    /// A deed, or one of the constants above.
+    pub what: String,
+    /// How often.
+    pub times: i64,
+}
+
+/// Deeds, missed patrols, sufficient notices and cases of all units, in one query. A week's patrols belong to the quarter in which the week ends; its
+/// limit is that end, which lies in its last day.
+///
+/// # Errors
+/// When PostgreSQL is away.
+pub async fn counts(executor: impl PgExecutor<'_>, of: &Of, deeds: &[&str]) -> sqlx::Result<Vec<Count>> {
+    let (from, until) = (of.quarter.first_day().to_string(), of.quarter.day_after().to_string());
+    sqlx::query_as!(
+        Count,
+        r#"SELECT unit AS "unit!", what AS "what!", sum(times)::bigint AS "times!" FROM (
+               SELECT CASE WHEN $1 THEN township ELSE county END AS unit, what, times FROM deed
+               WHERE county = ANY($2) AND day >= ($3::text)::date AND day < ($4::text)::date AND what = ANY($5)
+               UNION ALL
+               SELECT CASE WHEN $1 THEN township ELSE county END, $8, 1 FROM breach_line
+               WHERE county = ANY($2) AND clock = 'W1' AND day >= ($3::text)::date AND day < ($4::text)::date AND how_ended <> 'annulled'
+               UNION ALL
+               SELECT CASE WHEN $1 THEN township ELSE county END, $9, 1 FROM village_notices
+               WHERE county = ANY($2) AND valid_places >= required
+               UNION ALL
+               SELECT CASE WHEN $1 THEN township ELSE county END, CASE WHEN ended_at < $7 THEN $10 ELSE $11 END, 1 FROM case_line
+               WHERE county = ANY($2) AND opened_at < $7 AND (ended_at IS NULL OR ended_at >= $6)
+           ) AS done (unit, what, times)
+           WHERE unit <> '' GROUP BY unit, what"#,
+        of.by_township(),
+        &of.counties,
+        from,
+        until,
+        deeds as &[&str],
+        PgInstant(of.quarter.start()) as PgInstant,
+        PgInstant(of.quarter.end()) as PgInstant,
+        PATROLS_MISSED,
+        NOTICES_MET,
+        CASES_ENDED,
+        CASES_OPEN
+    )
+    .fetch_all(executor)
+    .await
+}
+
+/// A table that was filed.
+#[derive(Debug, Clone)]
+pub struct FiledTable {
+    /// Kind of the filing unit.
+    pub kind: String,
+    /// Code of its region.
+    pub region_code: String,
+    /// Its agency; empty but for departments.
+    pub agency: String,
+    /// The month, 202611.
+    pub month: i32,
+    /// When the first version was filed.
+    pub first_filed_at: Instant,
+}
+
+impl FiledTable {
+    /// Whether it is of a month.
+    #[must_use]
+    pub fn is_of(&self, month: Month) -> bool {
+        self.month == stored(month)
+    }
+}
+
+/// The tables that units of these regions filed for these months: of counties, and of townships and departments in them.
+///
+/// # Errors
+/// When PostgreSQL is away.
+pub async fn filings(
+    executor: impl PgExecutor<'_>,
+    counties: &[String],
+    months: &[Month],
+) -> sqlx::Result<Vec<FiledTable>> {
+    let rows = sqlx::query!(
+        r#"SELECT kind, region_code, agency, month, first_filed_at AS "first_filed_at!: PgInstant" FROM filing
+           WHERE month = ANY($1) AND county = ANY($2) AND county <> '' AND version > 0"#,
+        &months.iter().map(|month| stored(*month)).collect::<Vec<_>>(),
+        counties
+    )
+    .fetch_all(executor)
+    .await?;
+    let table = |kind, region_code, agency, month, at: PgInstant| FiledTable {
+        kind,
+        region_code,
+        agency,
+        month,
+        first_filed_at: at.0,
+    };
+    let rows = rows.into_iter();
+    Ok(rows.map(|row| table(row.kind, row.region_code, row.agency, row.month, row.first_filed_at)).collect())
+}
+
+/// What the sheets of a closed round say of a post.
+#[derive(Debug, Clone)]
+pub struct Score {
+    /// The post, as text.
+    pub evaluated: String,
+    /// Sum of the totals, in points.
+    pub sum: i64,
+    /// Sheets.
+    pub sheets: i64,
+}
+
+/// The scores of the closed rounds of a quarter; of those that are open nobody learns anything by an assessment.
+///
+/// # Errors
+/// When PostgreSQL is away.
+pub async fn scores(executor: impl PgExecutor<'_>, of: &Of) -> sqlx::Result<Vec<Score>> {
+    sqlx::query_as!(
+        Score,
+        r#"SELECT s.evaluated, sum(s.total)::bigint AS "sum!", count(*) AS "sheets!" FROM evaluation e
+           JOIN evaluation_sheet s ON s.county = e.county AND s.quarter = e.quarter
+           WHERE e.county = ANY($1) AND e.quarter = $2 AND e.closed_at IS NOT NULL GROUP BY s.evaluated"#,
+        &of.counties,
+        of.quarter.to_string()
+    )
+    .fetch_all(executor)
+    .await
+}
+
+/// What the spot checks of a unit came to.
+#[derive(Debug, Clone)]
+pub struct SpotChecks {
+    /// Code of the county or township.
+    pub unit: String,
+    /// In order.
+    pub in_order: i64,
+    /// With a problem.
+    pub problems: i64,
+}
+
+/// The spot checks of all units (clause E2). None is recorded yet: the figure does not count until there is.
+///
+/// # Errors
+/// When PostgreSQL is away.
+pub async fn spot_checks(_conn: &mut PgConnection, _of: &Of) -> sqlx::Result<Vec<SpotChecks>> {
+    Ok(Vec::new())
+}
