@@ -5,6 +5,7 @@
 
 pub mod column;
 pub mod decided;
+pub mod disclosure;
 pub mod fact;
 pub mod filing;
 pub mod happening;

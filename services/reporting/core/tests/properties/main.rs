@@ -1,6 +1,7 @@
 //! Clause F1 and the table's promises as properties over random histories: every order and repetition of events gives the same table,
 //! every fact is in exactly one leaf unit, and every tier adds up.
 
+mod disclosure;
 mod histories;
 mod leaves;
 mod rules;
