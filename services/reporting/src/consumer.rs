@@ -12,7 +12,7 @@ use sqlx::{PgConnection, PgPool};
 
 use crate::{
     counting::{counts, facts_in, replacement_in},
-    store,
+    exposure, store,
 };
 
 /// CloudEvents type of the roster's snapshots.
@@ -40,6 +40,7 @@ impl Handler for DispatchFacts {
 
     async fn apply(&self, conn: &mut PgConnection, events: &[Delivered]) -> Result<(), HandlerError> {
         let facts = all_facts(events)?;
+        store::disclosure::take(conn, exposure::words_of(events)?).await?;
         keep(conn, Stream::Dispatch, events).await?;
         store::take(conn, facts).await?;
         Ok(())

@@ -1,9 +1,11 @@
 //! `MonthlyTableService`: checks the caller and the request, reads, converts.
 
 mod change;
+mod disclosure;
 mod export;
 mod filing;
 mod rebuild;
+mod release;
 mod split;
 
 use dafei_contracts::{
@@ -30,8 +32,10 @@ use sqlx::{PgConnection, PgPool};
 use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
+pub use disclosure::Disclosures;
 pub use filing::Filings;
 pub use rebuild::RebuildTables;
+pub use release::Releases;
 
 use crate::{form::Notes, store};
 

@@ -1,8 +1,10 @@
 //! The reporting service: facts by filing unit, and the monthly table of 附件2 made of them (clauses F1, F2).
 
+pub mod config;
 pub mod consumer;
 pub mod counting;
 mod draft;
+pub mod exposure;
 pub mod form;
 pub mod grpc;
 pub mod happening;

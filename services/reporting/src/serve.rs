@@ -1,9 +1,13 @@
 //! The gRPC services of reporting, as the process and its tests serve them.
 
+use std::sync::Arc;
+
 use dafei_contracts::reporting::v1::{
+    disclosure_service_server::{self, DisclosureServiceServer},
     filing_service_server::{self, FilingServiceServer},
     monthly_table_service_server::{self, MonthlyTableServiceServer},
     rebuild_service_server::{self, RebuildServiceServer},
+    release_service_server::{self, ReleaseServiceServer},
 };
 use dafei_kernel::clock::SharedClock;
 use dafei_shell::roster::RosterView;
@@ -11,7 +15,8 @@ use sqlx::PgPool;
 use tonic::service::Routes;
 
 use crate::{
-    grpc::{Filings, MonthlyTables, RebuildTables},
+    config::Rules,
+    grpc::{Disclosures, Filings, MonthlyTables, RebuildTables, Releases},
     rebuild::Rebuilds,
 };
 
@@ -20,10 +25,12 @@ pub const SERVICES: &[&str] = &[
     monthly_table_service_server::SERVICE_NAME,
     filing_service_server::SERVICE_NAME,
     rebuild_service_server::SERVICE_NAME,
+    disclosure_service_server::SERVICE_NAME,
+    release_service_server::SERVICE_NAME,
 ];
 
 /// Open to everyone, without a token (clause F5).
-pub const PUBLIC: &[&str] = &[];
+pub const PUBLIC: &[&str] = &["/dafei.reporting.v1.DisclosureService/"];
 
 /// What every service of the API works with. Cheap to clone.
 #[derive(Clone)]
@@ -34,14 +41,18 @@ pub struct Parts {
     pub roster: RosterView,
     /// The clock.
     pub clock: SharedClock,
+    /// What it goes by.
+    pub rules: Arc<Rules>,
 }
 
 /// All services.
 #[must_use]
 pub fn routes(parts: &Parts, rebuilds: Rebuilds) -> Routes {
-    let Parts { pool, roster, clock } = parts.clone();
+    let Parts { pool, roster, clock, rules } = parts.clone();
     let tables = MonthlyTables::new(pool.clone(), roster.clone(), clock.clone());
     Routes::new(MonthlyTableServiceServer::new(tables))
-        .add_service(FilingServiceServer::new(Filings::new(pool, roster, clock)))
+        .add_service(FilingServiceServer::new(Filings::new(pool.clone(), roster.clone(), clock.clone())))
         .add_service(RebuildServiceServer::new(RebuildTables::new(rebuilds)))
+        .add_service(DisclosureServiceServer::new(Disclosures::new(pool.clone(), roster.clone())))
+        .add_service(ReleaseServiceServer::new(Releases::new(pool, roster, clock, rules)))
 }

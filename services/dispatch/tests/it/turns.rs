@@ -362,7 +362,19 @@ async fn a_closed_case_is_exposed_asked_for_again_and_taken_up() {
     let reopened = office.decide_reopening(decide).await.expect("granted").into_inner().case.expect("a case");
     assert_eq!((reopened.state(), reopened.reopened), (CaseState::AtOffice, 1));
     suite.office().assign(id).await.expect("a new leg");
-    let told = facts(&events_of(&suite, id).await);
+    let events = events_of(&suite, id).await;
+    let told = facts(&events);
+    let exposed: Vec<_> = events
+        .iter()
+        .filter_map(|event| {
+            if let Event::CaseExposed(told) = event {
+                Some((told.public_text.as_str(), told.retracted, told.sector.as_str()))
+            } else {
+                None
+            }
+        })
+        .collect();
+    assert_eq!(exposed, [("某窝点被取缔", false, "hazardous-chemicals"), ("", true, "hazardous-chemicals")]);
     let end = ["closed", "exposed", "exposed", "reopening-requested", "reopened", "department-instructed"];
     assert_eq!(told[told.len() - 6..], end);
 }

@@ -3,6 +3,7 @@
 mod accountability;
 pub mod chain;
 mod copy;
+pub mod disclosure;
 pub mod filing;
 mod read;
 mod rebuild;

@@ -2,14 +2,15 @@
 
 use sqlx::PgConnection;
 
-/// Empties facts and cells. What was received stays, and so does the roster's projection: its snapshots
+/// Empties facts and cells, and what the public reads of cases. What was received stays, and so does the roster's projection: its snapshots
 /// replace it as they come again.
 ///
 /// # Errors
 /// When PostgreSQL refuses or is away.
 pub async fn clear(conn: &mut PgConnection) -> sqlx::Result<()> {
     sqlx::query!("TRUNCATE fact, counted_key, cell, cell_total, unit, entry_fact, secretary_note, tip_note")
-        .execute(conn)
+        .execute(&mut *conn)
         .await?;
+    sqlx::query!("TRUNCATE exposure").execute(conn).await?;
     Ok(())
 }
