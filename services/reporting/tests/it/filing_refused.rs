@@ -12,14 +12,14 @@ use crate::{
 };
 
 /// Code, field or subject, and reason of a refusal.
-fn why(status: &Status) -> (Code, String, String) {
+pub(crate) fn why(status: &Status) -> (Code, String, String) {
     let details = status.get_error_details();
     let field = details.bad_request().and_then(|bad| bad.field_violations.first()).map(|first| first.field.clone());
     assert!(details.localized_message().is_some(), "a clerk is told in Chinese: {status:?}");
     (status.code(), field.unwrap_or_default(), details.error_info().map(|info| info.reason.clone()).unwrap_or_default())
 }
 
-fn is(status: &Status, code: Code, field: &str, reason: &str) {
+pub(crate) fn is(status: &Status, code: Code, field: &str, reason: &str) {
     assert_eq!(why(status), (code, field.to_owned(), reason.to_owned()), "{status:?}");
 }
 

@@ -5,6 +5,8 @@ mod accountability;
 mod city_year;
 mod county_start;
 mod delivery;
+mod disclosure;
+mod disclosure_refused;
 mod events;
 mod export;
 mod export_page;
