@@ -3,11 +3,13 @@
 use std::path::PathBuf;
 
 use anyhow::Context as _;
-use dafei_reporting_core::disclosure;
+use dafei_reporting_core::{allowance, disclosure};
 use dafei_runtime::config::{Common, ConfigError, Reader, Service, Source, parse};
 
 /// Which small cells are protected, where no other rules are given.
 pub const DISCLOSURE: &str = include_str!("../../../data/disclosure/default.json");
+/// The rates of allowances, where no others are given.
+pub const ALLOWANCES: &str = include_str!("../../../data/allowances/default.json");
 
 /// Settings of reporting.
 #[derive(Debug, Clone)]
@@ -43,8 +45,7 @@ impl Settings {
     /// # Errors
     /// When a file cannot be read or breaks a rule.
     pub fn rules(&self) -> anyhow::Result<Rules> {
-        let _ = &self.allowances;
-        Rules::of(&read(self.disclosure.as_ref(), DISCLOSURE)?)
+        Rules::of(&read(self.disclosure.as_ref(), DISCLOSURE)?, &read(self.allowances.as_ref(), ALLOWANCES)?)
     }
 }
 
@@ -53,6 +54,8 @@ impl Settings {
 pub struct Rules {
     /// Which small cells are protected (clause F5).
     pub disclosure: disclosure::Rules,
+    /// What grid chiefs and members are paid (clause F6).
+    pub allowances: allowance::Rates,
 }
 
 impl Rules {
@@ -60,8 +63,11 @@ impl Rules {
     ///
     /// # Errors
     /// When a text breaks a rule.
-    pub fn of(disclosure: &str) -> anyhow::Result<Self> {
-        Ok(Self { disclosure: disclosure::Rules::parse(disclosure).context("rules of disclosure")? })
+    pub fn of(disclosure: &str, allowances: &str) -> anyhow::Result<Self> {
+        Ok(Self {
+            disclosure: disclosure::Rules::parse(disclosure).context("rules of disclosure")?,
+            allowances: allowance::Rates::parse(allowances).context("rates of allowances")?,
+        })
     }
 
     /// The built-in ones.
@@ -69,7 +75,7 @@ impl Rules {
     /// # Errors
     /// Never, as the tests show.
     pub fn built_in() -> anyhow::Result<Self> {
-        Self::of(DISCLOSURE)
+        Self::of(DISCLOSURE, ALLOWANCES)
     }
 }
 

@@ -12,7 +12,7 @@ use sqlx::{PgConnection, PgPool};
 
 use crate::{
     counting::{counts, facts_in, replacement_in},
-    exposure, store,
+    exposure, store, work,
 };
 
 /// CloudEvents type of the roster's snapshots.
@@ -138,6 +138,7 @@ impl Handler for IntakeEvents {
             RosterError::Sql(error) => error.into(),
             other => HandlerError::Retry(Box::new(other)),
         })?;
+        store::work::add(conn, work::entries_of(events, &self.roster.current())?).await?;
         keep(conn, Stream::Intake, events).await?;
         store::take(conn, facts).await?;
         Ok(())

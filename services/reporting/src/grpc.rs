@@ -7,6 +7,7 @@ mod filing;
 mod rebuild;
 mod release;
 mod split;
+mod work;
 
 use dafei_contracts::{
     convert,
@@ -36,6 +37,7 @@ pub use disclosure::Disclosures;
 pub use filing::Filings;
 pub use rebuild::RebuildTables;
 pub use release::Releases;
+pub use work::WorkLedgers;
 
 use crate::{form::Notes, store};
 

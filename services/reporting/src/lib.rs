@@ -12,6 +12,7 @@ mod publisher;
 pub mod rebuild;
 pub mod serve;
 pub mod store;
+pub mod work;
 
 /// The service's name, as events name their source.
 pub const SERVICE: &str = "reporting";

@@ -8,6 +8,7 @@ use dafei_contracts::reporting::v1::{
     monthly_table_service_server::{self, MonthlyTableServiceServer},
     rebuild_service_server::{self, RebuildServiceServer},
     release_service_server::{self, ReleaseServiceServer},
+    work_ledger_service_server::{self, WorkLedgerServiceServer},
 };
 use dafei_kernel::clock::SharedClock;
 use dafei_shell::roster::RosterView;
@@ -16,7 +17,7 @@ use tonic::service::Routes;
 
 use crate::{
     config::Rules,
-    grpc::{Disclosures, Filings, MonthlyTables, RebuildTables, Releases},
+    grpc::{Disclosures, Filings, MonthlyTables, RebuildTables, Releases, WorkLedgers},
     rebuild::Rebuilds,
 };
 
@@ -27,6 +28,7 @@ pub const SERVICES: &[&str] = &[
     rebuild_service_server::SERVICE_NAME,
     disclosure_service_server::SERVICE_NAME,
     release_service_server::SERVICE_NAME,
+    work_ledger_service_server::SERVICE_NAME,
 ];
 
 /// Open to everyone, without a token (clause F5).
@@ -54,5 +56,11 @@ pub fn routes(parts: &Parts, rebuilds: Rebuilds) -> Routes {
         .add_service(FilingServiceServer::new(Filings::new(pool.clone(), roster.clone(), clock.clone())))
         .add_service(RebuildServiceServer::new(RebuildTables::new(rebuilds)))
         .add_service(DisclosureServiceServer::new(Disclosures::new(pool.clone(), roster.clone())))
-        .add_service(ReleaseServiceServer::new(Releases::new(pool, roster, clock, rules)))
+        .add_service(ReleaseServiceServer::new(Releases::new(
+            pool.clone(),
+            roster.clone(),
+            clock.clone(),
+            rules.clone(),
+        )))
+        .add_service(WorkLedgerServiceServer::new(WorkLedgers::new(pool, roster, clock, rules)))
 }

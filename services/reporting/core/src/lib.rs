@@ -3,6 +3,7 @@
 //! Everything here is a pure function of what was told: no clock, no database, no wire types. The service keeps the same figures as
 //! increments; [`tally::Tally`] is the plain definition that they must equal.
 
+pub mod allowance;
 pub mod column;
 pub mod decided;
 pub mod disclosure;
@@ -12,6 +13,7 @@ pub mod happening;
 pub mod table;
 pub mod tally;
 pub mod unit;
+pub mod work;
 
 pub use column::Column;
 pub use dafei_kernel::time::Month;

@@ -11,6 +11,7 @@ pub mod rebuilds;
 mod received;
 pub mod shadow;
 mod split;
+pub mod work;
 mod write;
 
 use dafei_kernel::{ids, region::Region, time::Month};

@@ -2,7 +2,7 @@
 
 use sqlx::PgConnection;
 
-/// Empties facts and cells, and what the public reads of cases. What was received stays, and so does the roster's projection: its snapshots
+/// Empties facts and cells, what the public reads of cases, and the work ledger. What was received stays, and so does the roster's projection: its snapshots
 /// replace it as they come again.
 ///
 /// # Errors
@@ -11,6 +11,6 @@ pub async fn clear(conn: &mut PgConnection) -> sqlx::Result<()> {
     sqlx::query!("TRUNCATE fact, counted_key, cell, cell_total, unit, entry_fact, secretary_note, tip_note")
         .execute(&mut *conn)
         .await?;
-    sqlx::query!("TRUNCATE exposure").execute(conn).await?;
+    sqlx::query!("TRUNCATE exposure, work_done").execute(conn).await?;
     Ok(())
 }

@@ -23,4 +23,5 @@ mod scope;
 mod split;
 mod table;
 mod turns;
+mod work;
 mod world;
