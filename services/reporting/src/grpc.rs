@@ -7,6 +7,7 @@ mod filing;
 mod rebuild;
 mod release;
 mod split;
+mod spot_checks;
 mod work;
 
 use dafei_contracts::{
@@ -37,6 +38,7 @@ pub use disclosure::Disclosures;
 pub use filing::Filings;
 pub use rebuild::RebuildTables;
 pub use release::Releases;
+pub use spot_checks::SpotChecks;
 pub use work::WorkLedgers;
 
 use crate::{form::Notes, store};

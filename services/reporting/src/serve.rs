@@ -8,6 +8,7 @@ use dafei_contracts::reporting::v1::{
     monthly_table_service_server::{self, MonthlyTableServiceServer},
     rebuild_service_server::{self, RebuildServiceServer},
     release_service_server::{self, ReleaseServiceServer},
+    spot_check_service_server::{self, SpotCheckServiceServer},
     work_ledger_service_server::{self, WorkLedgerServiceServer},
 };
 use dafei_kernel::clock::SharedClock;
@@ -17,7 +18,7 @@ use tonic::service::Routes;
 
 use crate::{
     config::Rules,
-    grpc::{Disclosures, Filings, MonthlyTables, RebuildTables, Releases, WorkLedgers},
+    grpc::{Disclosures, Filings, MonthlyTables, RebuildTables, Releases, SpotChecks, WorkLedgers},
     rebuild::Rebuilds,
 };
 
@@ -29,6 +30,7 @@ pub const SERVICES: &[&str] = &[
     disclosure_service_server::SERVICE_NAME,
     release_service_server::SERVICE_NAME,
     work_ledger_service_server::SERVICE_NAME,
+    spot_check_service_server::SERVICE_NAME,
 ];
 
 /// Open to everyone, without a token (clause F5).
@@ -62,5 +64,6 @@ pub fn routes(parts: &Parts, rebuilds: Rebuilds) -> Routes {
             clock.clone(),
             rules.clone(),
         )))
+        .add_service(SpotCheckServiceServer::new(SpotChecks::new(pool.clone(), roster.clone(), clock.clone())))
         .add_service(WorkLedgerServiceServer::new(WorkLedgers::new(pool, roster, clock, rules)))
 }

@@ -10,6 +10,7 @@ pub mod disclosure;
 pub mod fact;
 pub mod filing;
 pub mod happening;
+pub mod spot_check;
 pub mod table;
 pub mod tally;
 pub mod unit;

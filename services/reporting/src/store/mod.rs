@@ -11,6 +11,7 @@ pub mod rebuilds;
 mod received;
 pub mod shadow;
 mod split;
+pub mod spot_checks;
 pub mod work;
 mod write;
 

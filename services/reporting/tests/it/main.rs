@@ -21,6 +21,8 @@ mod rebuild;
 mod received;
 mod scope;
 mod split;
+mod spot_checks;
+mod spot_checks_refused;
 mod table;
 mod turns;
 mod work;

@@ -26,22 +26,27 @@ const TWO: &str = "village:371302001002";
 const MEMBER: By = By("grid-member", ONE, "");
 const NOON: &str = "2026-11-20T12:00:00+08:00";
 
-/// A village with its chief and members.
-fn village(code: &str, name: &str, persons: &[(&str, &str)]) -> Told {
+fn village(code: &'static str, name: &str, persons: &[(&'static str, &str)]) -> Told {
+    village_in(TOWNSHIP, code, name, persons)
+}
+
+/// A village of the township that a path leads to, with its chief and members.
+pub(crate) fn village_in(path: &str, code: &'static str, name: &str, persons: &[(&'static str, &str)]) -> Told {
+    let township = path.rsplit('/').next().expect("a township");
     let aggregate = ids::derived(&["roster", code]);
-    let holder = |(role, person): &(&str, &str)| ev::RosterHolder {
+    let holder = |(role, person): &(&'static str, &str)| ev::RosterHolder {
         post: Some(post(By(role, code, ""))),
         person: (*person).to_owned(),
         valid_from: Some(at("2020-06-20T00:00:00+08:00").into()),
         valid_until: None,
     };
     let event = ev::RosterSnapshot {
-        meta: Some(meta(aggregate, 1, &format!("{TOWNSHIP}/{code}"))),
+        meta: Some(meta(aggregate, 1, &format!("{path}/{code}"))),
         region: Some(region(code)),
         regions: vec![ev::RosterRegion {
             region: Some(region(code)),
             name: name.to_owned(),
-            parent: Some(region("township:371302001")),
+            parent: Some(region(township)),
             work_area: String::new(),
             households: 0,
         }],

@@ -5,6 +5,7 @@ mod disclosure;
 mod histories;
 mod leaves;
 mod rules;
+mod spot_checks;
 
 use std::collections::{BTreeMap, BTreeSet};
 
