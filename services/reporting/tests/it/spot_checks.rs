@@ -4,8 +4,9 @@ use dafei_contracts::{
     Event,
     events::v1 as ev,
     reporting::v1::{
-        CheckMeans, CheckOutcome, DrawSampleRequest, Drawn, GetSampleRequest, ListPopulationRequest, ListSamplesRequest,
-        RecordSpotCheckRequest, Sample, SampleKind, Weighted, spot_check_service_client::SpotCheckServiceClient,
+        CheckMeans, CheckOutcome, DrawSampleRequest, Drawn, GetSampleRequest, ListPopulationRequest,
+        ListSamplesRequest, RecordSpotCheckRequest, Sample, SampleKind, Weighted,
+        spot_check_service_client::SpotCheckServiceClient,
     },
 };
 use dafei_kernel::{ids, role::Role};
@@ -156,7 +157,10 @@ async fn a_sample_can_be_drawn_again_from_its_seed_and_its_list() {
     let expected =
         [("371302001001", 1), ("371302001002", 3), ("371302001003", 1), ("371302001004", 1), ("371311004001", 1)];
     assert_eq!(shown, expected, "open breaches alone");
-    assert_eq!((sample.population, sample.population_sha256.as_str()), (5, spot_check::digest(&members(&list)).as_str()));
+    assert_eq!(
+        (sample.population, sample.population_sha256.as_str()),
+        (5, spot_check::digest(&members(&list)).as_str())
+    );
     let again: Vec<&str> =
         spot_check::draw(&members(&list), LOTTERY, 3).into_iter().map(|at| list[at].id.as_str()).collect();
     assert_eq!(sample.drawn.iter().map(|one| one.id.as_str()).collect::<Vec<_>>(), again);
@@ -168,7 +172,9 @@ async fn a_sample_can_be_drawn_again_from_its_seed_and_its_list() {
     world.breach(9, "371302001004", None, None).await;
     assert_eq!(world.population(CITY_OFFICE, &sample).await.expect("the list"), list);
     assert_eq!(world.sample(CITY_OFFICE, &sample).await.expect("the sample"), sample);
-    for change in ["DELETE FROM spot_drawn", "UPDATE spot_population SET weight = 9", "UPDATE spot_sample SET seed = 'x'"] {
+    for change in
+        ["DELETE FROM spot_drawn", "UPDATE spot_population SET weight = 9", "UPDATE spot_sample SET seed = 'x'"]
+    {
         let refused = sqlx::query(sqlx::AssertSqlSafe(change)).execute(&world.db.pool).await.expect_err(change);
         assert!(refused.to_string().contains("stay as they are"), "{refused}");
     }
@@ -191,10 +197,12 @@ async fn cases_that_are_open_or_were_closed_within_ninety_days_are_drawn_by_thei
 }
 
 async fn outcomes(world: &World) -> Vec<(i32, String, String, String, String)> {
-    sqlx::query_as("SELECT number, county, township, checked_day::text, outcome FROM spot_check_outcome ORDER BY number")
-        .fetch_all(&world.db.pool)
-        .await
-        .expect("outcomes")
+    sqlx::query_as(
+        "SELECT number, county, township, checked_day::text, outcome FROM spot_check_outcome ORDER BY number",
+    )
+    .fetch_all(&world.db.pool)
+    .await
+    .expect("outcomes")
 }
 
 #[tokio::test]
@@ -216,7 +224,10 @@ async fn every_check_is_kept_and_the_latest_counts() {
         (number, "371302".to_owned(), "371302001".to_owned(), day.to_owned(), outcome.to_owned())
     };
     assert_eq!(outcomes(&world).await, [row(1, "2026-12-03", "problem")]);
-    world.check(CITY_OFFICE, checking(&sample, 2, CheckOutcome::InOrder, "2026-12-05T09:00:00+08:00")).await.expect("ok");
+    world
+        .check(CITY_OFFICE, checking(&sample, 2, CheckOutcome::InOrder, "2026-12-05T09:00:00+08:00"))
+        .await
+        .expect("ok");
     assert_eq!(outcomes(&world).await, [row(1, "2026-12-03", "problem"), row(2, "2026-12-05", "in-order")]);
     let refused = sqlx::query("DELETE FROM spot_check").execute(&world.db.pool).await.expect_err("checks stay");
     assert!(refused.to_string().contains("stay as they are"), "{refused}");
@@ -226,7 +237,8 @@ async fn every_check_is_kept_and_the_latest_counts() {
 async fn below_the_city_nobody_knows_who_was_drawn_before_somebody_was_there() {
     let world = villages().await;
     let of_city = world.draw(CITY_OFFICE, drawing(CITY, SampleKind::Village, LOTTERY, 5)).await.expect("drawn");
-    let of_zone = world.draw(CITY_OFFICE, drawing("county:371371", SampleKind::Village, LOTTERY, 1)).await.expect("drawn");
+    let of_zone =
+        world.draw(CITY_OFFICE, drawing("county:371371", SampleKind::Village, LOTTERY, 1)).await.expect("drawn");
     let of_county = world.draw(CITY_OFFICE, drawing(COUNTY, SampleKind::Village, LOTTERY, 1)).await.expect("drawn");
     let ids = |samples: &[&Sample]| samples.iter().map(|sample| sample.sample_id.clone()).collect::<Vec<_>>();
     assert_eq!(world.samples(CITY_OFFICE, CITY).await, ids(&[&of_county, &of_zone, &of_city]));

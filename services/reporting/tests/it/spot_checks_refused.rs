@@ -33,7 +33,8 @@ async fn only_the_city_s_office_draws_and_records() {
     let elsewhere = (Role::TownshipCentre, "township:371311004", None);
     assert_eq!(world.sample(elsewhere, &sample).await.expect_err("another's").code(), Code::NotFound);
     let request = ListSamplesRequest { region: Some(region(CITY)), ..ListSamplesRequest::default() };
-    let refused = world.spot_checks().list_samples(world.request(COUNTY_OFFICE, request)).await.expect_err("the city's");
+    let refused =
+        world.spot_checks().list_samples(world.request(COUNTY_OFFICE, request)).await.expect_err("the city's");
     is(&refused, Code::PermissionDenied, "", "OUT_OF_SCOPE");
     let refused = world.population(COUNTY_OFFICE, &sample).await.expect_err("nobody was there yet");
     is(&refused, Code::FailedPrecondition, "", "SAMPLE_NOT_CHECKED");
@@ -72,7 +73,8 @@ async fn a_bad_draw_names_its_field() {
     for (request, field, reason) in cases {
         is(&world.draw(CITY_OFFICE, request).await.expect_err(reason), Code::InvalidArgument, field, reason);
     }
-    let drawn: i64 = sqlx::query_scalar("SELECT count(*) FROM spot_sample").fetch_one(&world.db.pool).await.expect("a count");
+    let drawn: i64 =
+        sqlx::query_scalar("SELECT count(*) FROM spot_sample").fetch_one(&world.db.pool).await.expect("a count");
     assert_eq!(drawn, 0);
 }
 
@@ -85,7 +87,11 @@ async fn a_bad_check_names_its_field_and_leaves_nothing() {
     let at = |text: &str| Some(text.parse::<dafei_kernel::time::Instant>().expect("an instant").into());
     let cases = [
         (RecordSpotCheckRequest { checked_at: at("2026-11-30T11:59:59+08:00"), ..good() }, "checked_at", "BEFORE_DRAW"),
-        (RecordSpotCheckRequest { checked_at: at("2026-12-02T09:00:01+08:00"), ..good() }, "checked_at", "TIME_IN_FUTURE"),
+        (
+            RecordSpotCheckRequest { checked_at: at("2026-12-02T09:00:01+08:00"), ..good() },
+            "checked_at",
+            "TIME_IN_FUTURE",
+        ),
         (RecordSpotCheckRequest { checked_at: None, ..good() }, "checked_at", "REQUIRED"),
         (RecordSpotCheckRequest { note: " ".to_owned(), ..good() }, "note", "REQUIRED"),
         (RecordSpotCheckRequest { note: "长".repeat(1_001), ..good() }, "note", "TOO_LONG"),
@@ -100,6 +106,7 @@ async fn a_bad_check_names_its_field_and_leaves_nothing() {
     }
     let unknown = RecordSpotCheckRequest { sample_id: crate::filing::id(), ..good() };
     assert_eq!(why(&world.check(CITY_OFFICE, unknown).await.expect_err("no such sample")).0, Code::NotFound);
-    let kept: i64 = sqlx::query_scalar("SELECT count(*) FROM spot_check").fetch_one(&world.db.pool).await.expect("a count");
+    let kept: i64 =
+        sqlx::query_scalar("SELECT count(*) FROM spot_check").fetch_one(&world.db.pool).await.expect("a count");
     assert_eq!(kept, 0);
 }

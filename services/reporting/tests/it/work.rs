@@ -233,14 +233,13 @@ async fn the_ledger_is_read_by_those_who_pay_and_a_chief_reads_his_village_s() {
     let world = start().await;
     let secretary = (Role::VillageSecretary, ONE, None);
     assert_eq!(world.work(secretary, ONE, NOVEMBER, 0).await.expect("his own").len(), 5);
-    let area = (Role::WorkAreaSecretary, "township:371302001", None);
     let cases: [(Caller<'_>, &str, &str); 6] = [
         (secretary, TWO, "OUT_OF_SCOPE"),
         (secretary, "township:371302001", "OUT_OF_SCOPE"),
         ((Role::GridMember, ONE, None), ONE, "ROLE_NOT_ALLOWED"),
         ((Role::CountyOffice, "county:371371", None), "county:371302", "OUT_OF_SCOPE"),
         ((Role::CountyDepartment, "county:371302", Some(Agency::EmergencyManagement)), ONE, "ROLE_NOT_ALLOWED"),
-        (area, ONE, "ROLE_NOT_ALLOWED"),
+        ((Role::HotlineClerk, "county:371302", None), ONE, "ROLE_NOT_ALLOWED"),
     ];
     for (caller, of, reason) in cases {
         is(&world.work(caller, of, NOVEMBER, 0).await.expect_err(reason), Code::PermissionDenied, "", reason);
