@@ -364,17 +364,11 @@ async fn a_closed_case_is_exposed_asked_for_again_and_taken_up() {
     suite.office().assign(id).await.expect("a new leg");
     let events = events_of(&suite, id).await;
     let told = facts(&events);
-    let exposed: Vec<_> = events
-        .iter()
-        .filter_map(|event| {
-            if let Event::CaseExposed(told) = event {
-                Some((told.public_text.as_str(), told.retracted, told.sector.as_str()))
-            } else {
-                None
-            }
-        })
-        .collect();
-    assert_eq!(exposed, [("某窝点被取缔", false, "hazardous-chemicals"), ("", true, "hazardous-chemicals")]);
+    let sectors = events.iter().filter_map(|event| match event {
+        Event::CaseExposed(told) => Some(told.sector.as_str()),
+        _ => None,
+    });
+    assert_eq!(sectors.collect::<Vec<_>>(), ["hazardous-chemicals"; 2]);
     let end = ["closed", "exposed", "exposed", "reopening-requested", "reopened", "department-instructed"];
     assert_eq!(told[told.len() - 6..], end);
 }

@@ -47,9 +47,12 @@ impl Kind {
     }
 }
 
-/// Puts a list into the order of its ids, as bytes.
-pub fn put_in_order(population: &mut [Weighted]) {
-    population.sort_by(|one, other| one.id.as_bytes().cmp(other.id.as_bytes()));
+impl Weighted {
+    /// The order of a list: that of the ids, as bytes.
+    #[must_use]
+    pub fn order(&self, other: &Self) -> std::cmp::Ordering {
+        self.id.as_bytes().cmp(other.id.as_bytes())
+    }
 }
 
 /// SHA-256 of a list in lower-case hexadecimal: of the lines "id weight" in the order of ids, each ended by a line feed.
@@ -187,12 +190,12 @@ pub fn closed_since(now: Instant) -> Instant {
 
 #[cfg(test)]
 mod tests {
-    use super::{Kind, Outcome, Rejection, Weighted, check, digest, draw, put_in_order};
+    use super::{Kind, Outcome, Rejection, Weighted, check, digest, draw};
 
     fn list() -> Vec<Weighted> {
         let of = |(number, weight)| Weighted { id: format!("37130200100{number}"), weight };
         let mut list: Vec<Weighted> = [(7, 1), (1, 1), (3, 4), (2, 2), (5, 1), (4, 1), (6, 3), (8, 1)].map(of).into();
-        put_in_order(&mut list);
+        list.sort_by(Weighted::order);
         list
     }
 

@@ -60,7 +60,7 @@ impl SpotChecks {
                 store::cases(once.conn(), &within, since).await.map_err(faults::database)?
             }
         };
-        population.sort_by(|one, other| one.weighted.id.as_bytes().cmp(other.weighted.id.as_bytes()));
+        population.sort_by(|one, other| one.weighted.order(&other.weighted));
         if population.is_empty() {
             return Err(refused(Rejection::Nothing));
         }
