@@ -13,6 +13,7 @@ pub mod objects;
 pub mod photos;
 pub mod serve;
 
+mod acting;
 mod publisher;
 mod store;
 mod wire;

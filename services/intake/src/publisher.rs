@@ -115,6 +115,8 @@ pub(crate) struct Meta<'a> {
     pub(crate) sequence: i64,
     pub(crate) path: &'a RegionPath,
     pub(crate) actor: Option<&'a Post>,
+    /// Who acted for a village's post; empty for all others, and never an informant.
+    pub(crate) person: &'a str,
     pub(crate) received_at: Instant,
     pub(crate) claimed_at: Option<Instant>,
     /// Head of the chain before the event.
@@ -131,7 +133,7 @@ impl Meta<'_> {
             received_at: Some(self.received_at.into()),
             claimed_at: self.claimed_at.map(Into::into),
             chain_head: self.chain,
-            person: String::new(),
+            person: self.person.to_owned(),
         }
     }
 }

@@ -15,6 +15,7 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use crate::{
+    acting::Acting,
     app::App,
     publisher::{self, Meta},
     store::{
@@ -36,7 +37,7 @@ pub(crate) struct Order {
     /// What is asked.
     pub(crate) command: Command,
     /// Who asks, of that village; none for the system.
-    pub(crate) actor: Option<Post>,
+    pub(crate) actor: Option<Acting>,
     /// The version that the caller has seen; none when any will do.
     pub(crate) expected_version: Option<i64>,
     /// W3C trace context of the cause.
@@ -185,7 +186,7 @@ impl<'a> Work<'a> {
         let held = self.held.get(&order.case).map(|held| &held.suspicion);
         let target = order.target().and_then(|id| self.suspicion(id));
         if let Some(actor) = &order.actor
-            && ![held, target].into_iter().flatten().all(|one| self.reaches(actor, one.facts.village()))
+            && ![held, target].into_iter().flatten().all(|one| self.reaches(&actor.post, one.facts.village()))
         {
             return Err(Refusal::OutOfScope);
         }
@@ -236,7 +237,8 @@ impl<'a> Work<'a> {
                 aggregate: facts.id,
                 sequence: head.sequence + 1,
                 path: &facts.path,
-                actor: order.actor.as_ref(),
+                actor: order.actor.as_ref().map(|actor| &actor.post),
+                person: order.actor.as_ref().map_or("", |actor| &actor.person),
                 received_at: self.now,
                 claimed_at: if matches!(event, Event::Recorded(_)) { facts.claimed_at } else { None },
                 chain: head.chain.clone(),
@@ -257,7 +259,7 @@ impl<'a> Work<'a> {
             Event::Helped(help) => self.helps.push(Given {
                 case: order.case,
                 help: (**help).clone(),
-                role: order.actor.as_ref().map_or("", |actor| actor.role.code()),
+                role: order.actor.as_ref().map_or("", |actor| actor.post.role.code()),
                 received_at: self.now,
             }),
             Event::Merged { into, .. } => {

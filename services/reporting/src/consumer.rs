@@ -13,7 +13,7 @@ use sqlx::{PgConnection, PgPool};
 use crate::{
     activity,
     counting::{counts, facts_in, replacement_in},
-    store,
+    exposure, store, work,
 };
 
 /// CloudEvents type of the roster's snapshots.
@@ -42,6 +42,7 @@ impl Handler for DispatchFacts {
     async fn apply(&self, conn: &mut PgConnection, events: &[Delivered]) -> Result<(), HandlerError> {
         let facts = all_facts(events)?;
         let activity = activity::of_events(Stream::Dispatch, events)?;
+        store::disclosure::take(conn, exposure::words_of(events)?).await?;
         keep(conn, Stream::Dispatch, events).await?;
         store::take(conn, facts).await?;
         store::take_activity(conn, activity).await?;
@@ -143,6 +144,7 @@ impl Handler for IntakeEvents {
             RosterError::Sql(error) => error.into(),
             other => HandlerError::Retry(Box::new(other)),
         })?;
+        store::work::add(conn, work::entries_of(events, &self.roster.current())?).await?;
         keep(conn, Stream::Intake, events).await?;
         store::take(conn, facts).await?;
         store::take_activity(conn, activity).await?;

@@ -3,6 +3,7 @@
 
 pub mod filed;
 mod layout;
+pub mod ledger;
 pub(crate) mod page;
 mod sheet;
 

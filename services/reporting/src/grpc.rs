@@ -3,11 +3,15 @@
 mod assessment;
 mod briefing;
 mod change;
+mod disclosure;
 mod evaluation;
 mod export;
 mod filing;
 mod rebuild;
+mod release;
 mod split;
+mod spot_checks;
+mod work;
 
 use dafei_contracts::{
     convert,
@@ -39,9 +43,13 @@ use uuid::Uuid;
 
 pub use assessment::Assessments;
 pub use briefing::Briefings;
+pub use disclosure::Disclosures;
 pub use evaluation::Evaluations;
 pub use filing::Filings;
 pub use rebuild::RebuildTables;
+pub use release::Releases;
+pub use spot_checks::SpotChecks;
+pub use work::WorkLedgers;
 
 use crate::{footing, form::Notes, store};
 

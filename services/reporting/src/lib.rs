@@ -2,9 +2,11 @@
 
 pub mod activity;
 mod brief;
+pub mod config;
 pub mod consumer;
 pub mod counting;
 mod draft;
+pub mod exposure;
 mod footing;
 pub mod form;
 pub mod grpc;
@@ -13,6 +15,7 @@ mod publisher;
 pub mod rebuild;
 pub mod serve;
 pub mod store;
+pub mod work;
 
 /// The service's name, as events name their source.
 pub const SERVICE: &str = "reporting";

@@ -5,36 +5,39 @@ use std::{process::ExitCode, sync::Arc};
 
 use anyhow::{Context as _, bail};
 use dafei_reporting::{
+    config::Settings,
     consumer::{self, DispatchFacts, IntakeEvents, SlaFacts},
     rebuild::Rebuilds,
     serve::{self, Parts},
     store,
 };
 use dafei_runtime::{
-    config::{Common, Environment, Service},
+    config::{Common, Environment},
     telemetry,
 };
 use dafei_shell::start::Open;
 
 #[tokio::main]
 async fn main() -> anyhow::Result<ExitCode> {
-    let common = Common::read(&Environment, Service::Reporting)?;
+    let settings = Settings::read(&Environment)?;
     match std::env::args().nth(1).as_deref() {
-        None => serve(common).await,
-        Some("rebuild") => rebuild(&common).await,
+        None => serve(settings).await,
+        Some("rebuild") => rebuild(&settings.common).await,
         Some(other) => {
             bail!("unknown argument {other:?}: none serves, `rebuild` makes the projection again")
         }
     }
 }
 
-async fn serve(common: Common) -> anyhow::Result<ExitCode> {
-    let telemetry = telemetry::init(&common)?;
-    let mut service = dafei_shell::start::start(common, telemetry, &store::MIGRATOR).await?;
+async fn serve(settings: Settings) -> anyhow::Result<ExitCode> {
+    let rules = Arc::new(settings.rules()?);
+    let telemetry = telemetry::init(&settings.common)?;
+    let mut service = dafei_shell::start::start(settings.common, telemetry, &store::MIGRATOR).await?;
     service.consume(Arc::new(IntakeEvents::new(service.roster.clone())), IntakeEvents::config());
     service.consume(Arc::new(DispatchFacts), DispatchFacts::config());
     service.consume(Arc::new(SlaFacts), SlaFacts::config());
-    let parts = Parts { pool: service.pool.clone(), roster: service.roster.clone(), clock: service.clock.clone() };
+    let parts =
+        Parts { pool: service.pool.clone(), roster: service.roster.clone(), clock: service.clock.clone(), rules };
     let rebuilds = Rebuilds::open(parts.pool.clone(), parts.clock.clone()).await?;
     let open = Open { public: serve::PUBLIC, ..Open::default() };
     service.run(serve::routes(&parts, rebuilds), serve::SERVICES, open).await

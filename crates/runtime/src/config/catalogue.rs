@@ -289,6 +289,16 @@ pub const KNOWN_KEYS: &[Key] = &[
         Default("30"),
         "Days after its closing within which a case can be asked to be taken up again (dispatch), 1 to 3650.",
     ),
+    Key::new(
+        "DAFEI_DISCLOSURE_FILE",
+        Optional,
+        "Which small cells of released tables are protected (reporting, clause F5), JSON; the built-in rules when left out.",
+    ),
+    Key::new(
+        "DAFEI_ALLOWANCES_FILE",
+        Optional,
+        "Rates of the allowances of grid chiefs and members (reporting, clause F6), JSON; the built-in rates when left out.",
+    ),
     // Publicity.
     Key::new(
         "DAFEI_NOTICE_DISTANCE_M",

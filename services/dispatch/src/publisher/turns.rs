@@ -1,11 +1,23 @@
 //! The events of the turns that a case can take beside its way through the tiers.
 
 use dafei_contracts::{Event as Public, events::v1 as ev};
-use dafei_dispatch_core::case::{Case, Event};
+use dafei_dispatch_core::case::{Case, Event, Tier};
 use dafei_kernel::time::Instant;
 
 use super::By;
 use crate::wire;
+
+/// Exposed with this text; none: taken back.
+fn exposed(case: &Case, tier: Tier, text: Option<&str>) -> ev::CaseExposed {
+    ev::CaseExposed {
+        meta: None,
+        case_id: case.facts.id.to_string(),
+        tier: wire::tier(tier).into(),
+        public_text: text.unwrap_or_default().to_owned(),
+        retracted: text.is_none(),
+        sector: case.facts.act.sector().code().to_owned(),
+    }
+}
 
 pub(super) fn of(case: &Case, event: &Event) -> Option<Public> {
     let case_id = case.facts.id.to_string();
@@ -60,14 +72,8 @@ pub(super) fn of(case: &Case, event: &Event) -> Option<Public> {
             let accessory = Some((&**accessory).into());
             ev::AccessoryRecorded { meta: None, case_id, tier: wire::tier(*tier).into(), accessory }.into()
         }
-        Event::Exposed { tier, text, .. } => {
-            let (tier, public_text) = (wire::tier(*tier).into(), text.clone());
-            ev::CaseExposed { meta: None, case_id, tier, public_text, retracted: false }.into()
-        }
-        Event::ExposureRetracted { tier, .. } => {
-            let (tier, public_text) = (wire::tier(*tier).into(), String::new());
-            ev::CaseExposed { meta: None, case_id, tier, public_text, retracted: true }.into()
-        }
+        Event::Exposed { tier, text, .. } => exposed(case, *tier, Some(text)).into(),
+        Event::ExposureRetracted { tier, .. } => exposed(case, *tier, None).into(),
         Event::ReopeningRequested { tier, request } => {
             let reason = request.reason.clone();
             ev::ReopeningRequested { meta: None, case_id, tier: wire::tier(*tier).into(), reason }.into()

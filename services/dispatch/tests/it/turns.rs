@@ -362,7 +362,13 @@ async fn a_closed_case_is_exposed_asked_for_again_and_taken_up() {
     let reopened = office.decide_reopening(decide).await.expect("granted").into_inner().case.expect("a case");
     assert_eq!((reopened.state(), reopened.reopened), (CaseState::AtOffice, 1));
     suite.office().assign(id).await.expect("a new leg");
-    let told = facts(&events_of(&suite, id).await);
+    let events = events_of(&suite, id).await;
+    let told = facts(&events);
+    let sectors = events.iter().filter_map(|event| match event {
+        Event::CaseExposed(told) => Some(told.sector.as_str()),
+        _ => None,
+    });
+    assert_eq!(sectors.collect::<Vec<_>>(), ["hazardous-chemicals"; 2]);
     let end = ["closed", "exposed", "exposed", "reopening-requested", "reopened", "department-instructed"];
     assert_eq!(told[told.len() - 6..], end);
 }

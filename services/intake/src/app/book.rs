@@ -4,7 +4,6 @@
 use dafei_contracts::Event;
 use dafei_kernel::{
     ids,
-    owner::Post,
     region::{Region, RegionPath},
     time::Instant,
 };
@@ -18,6 +17,7 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use crate::{
+    acting::Acting,
     app::App,
     publisher::Meta,
     store::heads::{self, Head},
@@ -30,7 +30,7 @@ pub(super) struct Book<'a> {
     id: Uuid,
     head: Head,
     path: &'a RegionPath,
-    actor: &'a Post,
+    actor: &'a Acting,
     now: Instant,
     rows: Vec<NewEvent>,
 }
@@ -41,7 +41,7 @@ impl<'a> Book<'a> {
         app: &'a App,
         once: &mut Once,
         path: &'a RegionPath,
-        actor: &'a Post,
+        actor: &'a Acting,
     ) -> Result<Self, Fault> {
         let id = id(path.leaf());
         let mut heads = heads::lock(once.conn(), &[id]).await.map_err(faults::database)?;
@@ -60,7 +60,8 @@ impl<'a> Book<'a> {
             aggregate: self.id,
             sequence: self.head.sequence + 1,
             path: self.path,
-            actor: Some(self.actor),
+            actor: Some(&self.actor.post),
+            person: &self.actor.person,
             received_at: self.now,
             claimed_at: Some(claimed_at),
             chain: self.head.chain.clone(),

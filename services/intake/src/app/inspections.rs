@@ -161,6 +161,7 @@ fn event(
         sequence: 1,
         path,
         actor: Some(&inspection.by),
+        person: "",
         received_at: inspection.received_at,
         claimed_at: Some(inspection.inspected_at),
         chain: String::new(),

@@ -2,7 +2,7 @@
 
 use dafei_contracts::{events::v1 as ev, intake::v1 as api};
 use dafei_intake_core::coverage;
-use dafei_kernel::{claimed, owner::Post, region::RegionPath, time::Instant};
+use dafei_kernel::{claimed, region::RegionPath, time::Instant};
 use dafei_messaging::requests::RequestKey;
 use dafei_runtime::status::Fault;
 use dafei_shell::{
@@ -12,6 +12,7 @@ use dafei_shell::{
 
 use super::book::Book;
 use crate::{
+    acting::Acting,
     app::{App, untimely},
     store::leaflets::{self, Distribution, EnterpriseReached},
     wire::publicity as wire,
@@ -20,7 +21,7 @@ use crate::{
 /// A distribution on its way; the path leads to its village.
 pub(crate) struct NewDistribution {
     pub(crate) request: (RequestKey, [u8; 32]),
-    pub(crate) actor: Post,
+    pub(crate) actor: Acting,
     pub(crate) path: RegionPath,
     pub(crate) distributed_at: Instant,
     pub(crate) copies: u32,

@@ -4,7 +4,6 @@ use dafei_contracts::{events::v1 as ev, intake::v1 as api};
 use dafei_intake_core::notices::{self as rules, Hanging, Outside, Standing};
 use dafei_kernel::{
     claimed,
-    owner::Post,
     region::{Region, RegionPath},
     subject::Position,
     time::Instant,
@@ -20,6 +19,7 @@ use uuid::Uuid;
 
 use super::book::Book;
 use crate::{
+    acting::Acting,
     app::{App, photos, untimely},
     store::notices::{self, Notice},
     wire::{self, publicity as publicity_wire},
@@ -31,7 +31,7 @@ const REPLACED: &str = "已更换";
 /// A notice on its way; the path leads to its village.
 pub(crate) struct NewNotice {
     pub(crate) request: (RequestKey, [u8; 32]),
-    pub(crate) actor: Post,
+    pub(crate) actor: Acting,
     pub(crate) path: RegionPath,
     pub(crate) reward: bool,
     pub(crate) copies: u32,
@@ -185,7 +185,7 @@ fn removed(
 /// A removal on its way; the path leads to the notice's village.
 pub(crate) struct Removal {
     pub(crate) request: (RequestKey, [u8; 32]),
-    pub(crate) actor: Post,
+    pub(crate) actor: Acting,
     pub(crate) path: RegionPath,
     pub(crate) notice: Notice,
     pub(crate) reason: String,

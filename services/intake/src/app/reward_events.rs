@@ -81,6 +81,7 @@ pub(super) async fn append(
             sequence: head.sequence + 1,
             path: &reward.path,
             actor: actor.as_ref(),
+            person: "",
             received_at: at,
             claimed_at: None,
             chain: head.chain.clone(),

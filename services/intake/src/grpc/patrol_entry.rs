@@ -30,6 +30,7 @@ use uuid::Uuid;
 
 use super::{optional_text, text};
 use crate::{
+    acting::{self, Acting},
     app::App,
     store::{
         checklists,
@@ -46,7 +47,7 @@ const SITUATION: usize = 4_000;
 /// Longest note of an answer, in characters.
 const NOTE: usize = 1_000;
 /// Longest inspector, in characters.
-const INSPECTOR: usize = 100;
+const INSPECTOR: usize = acting::NAME;
 /// Longest act text, in characters.
 const ACT_TEXT: usize = 500;
 /// Most answers of a patrol.
@@ -71,7 +72,7 @@ struct Draft {
     path: RegionPath,
     key: Uuid,
     device: DeviceTimes,
-    actor: Post,
+    actor: Acting,
 }
 
 impl<'a> Entries<'a> {
@@ -109,7 +110,7 @@ impl<'a> Entries<'a> {
             path: self.path(given.village.as_ref())?,
             key: convert::uuid(key_field, &given.patrol_key).map_err(faults::convert)?,
             device: wire::device(given.device_time, given.device_sent_at).map_err(faults::convert)?,
-            actor: self.actor(given.village.as_ref()),
+            actor: self.actor(given.village.as_ref(), &given.inspector),
         };
         let by_work_area = self.caller.role == Role::WorkAreaSecretary;
         let evidence = wire::photos(&given.evidence_ids).map_err(faults::convert)?;
@@ -136,7 +137,7 @@ impl<'a> Entries<'a> {
             by_work_area,
             body: serde_json::to_string(&body).map_err(Fault::internal)?,
             object: body.object,
-            actor: draft.actor,
+            actor: draft.actor.post,
             traceparent: self.traceparent.clone(),
             content: content(given),
         })
@@ -154,11 +155,13 @@ impl<'a> Entries<'a> {
     }
 
     /// Who patrolled: the caller; for a platform, the grid members of the village whose patrols it hands on.
-    fn actor(&self, village: Option<&types::Region>) -> Post {
-        let own = scope::post(self.caller);
+    fn actor(&self, village: Option<&types::Region>, inspector: &str) -> Acting {
         match village.and_then(|village| Region::new(Level::Village, &village.code).ok()) {
-            Some(region) if own.role == Role::Service => Post { role: Role::GridMember, region, agency: None },
-            _ => own,
+            Some(region) if self.caller.role == Role::Service => Acting {
+                post: Post { role: Role::GridMember, region, agency: None },
+                person: inspector.trim().chars().take(INSPECTOR).collect(),
+            },
+            _ => Acting::of(self.caller),
         }
     }
 
@@ -167,7 +170,7 @@ impl<'a> Entries<'a> {
         if !given.is_empty() {
             return Ok(given);
         }
-        Ok(self.caller.name.as_deref().unwrap_or(&self.caller.subject).chars().take(INSPECTOR).collect())
+        Ok(acting::name(self.caller))
     }
 
     /// The answers as kept, and the suspicions that they start.

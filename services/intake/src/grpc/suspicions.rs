@@ -23,6 +23,7 @@ use uuid::Uuid;
 
 use super::{Cursor, Grpc, before, optional_text, text};
 use crate::{
+    acting::Acting,
     app::{Action, Answer},
     wire,
     work::Order,
@@ -56,7 +57,7 @@ fn order(caller: &Principal, case: Uuid, command: Command, expected_version: Opt
     Action::Suspicion(Box::new(Order {
         case,
         command,
-        actor: Some(scope::post(caller)),
+        actor: Some(Acting::of(caller)),
         expected_version,
         traceparent: telemetry::current_traceparent(),
     }))

@@ -60,6 +60,7 @@ fn record(
         sequence: head.sequence + 1,
         path: &tip.body.recipient.path,
         actor: None,
+        person: "",
         received_at,
         claimed_at: None,
         chain: head.chain.clone(),

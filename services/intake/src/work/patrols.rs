@@ -243,6 +243,8 @@ impl<'a> Patrols<'a> {
                     sequence: head.sequence + 1,
                     path: &patrol.path,
                     actor: actor(part),
+                    // Each patrol names its own.
+                    person: "",
                     received_at: now,
                     claimed_at: None,
                     chain: head.chain.clone(),

@@ -1,5 +1,6 @@
 //! Intake on a real PostgreSQL and a real NATS server, driven by gRPC with tokens.
 
+mod acting;
 mod bad_input;
 mod bucket;
 mod checklists;

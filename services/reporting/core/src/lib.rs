@@ -4,18 +4,22 @@
 //! increments; [`tally::Tally`] is the plain definition that they must equal.
 
 pub mod activity;
+pub mod allowance;
 pub mod assessment;
 pub mod briefing;
 pub mod column;
 pub mod decided;
+pub mod disclosure;
 pub mod evaluation;
 pub mod fact;
 pub mod filing;
 pub mod happening;
 pub mod quarter;
+pub mod spot_check;
 pub mod table;
 pub mod tally;
 pub mod unit;
+pub mod work;
 
 pub use column::Column;
 pub use dafei_kernel::time::Month;

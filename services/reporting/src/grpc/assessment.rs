@@ -173,7 +173,7 @@ impl Assessments {
             filings.entry(key).or_default().push(filed);
         }
         let scores = store::scores(&mut *conn, &of).await.map_err(faults::database)?;
-        let checks = store::spot_checks(&mut conn, &of).await.map_err(faults::database)?;
+        let checks = store::spot_checks(&mut *conn, &of).await.map_err(faults::database)?;
         Ok(Counted {
             of,
             now: self.clock.now(),

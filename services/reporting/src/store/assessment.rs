@@ -6,7 +6,7 @@ use dafei_kernel::{
 };
 use dafei_messaging::pg::PgInstant;
 use dafei_reporting_core::assessment::Grain;
-use sqlx::{PgConnection, PgExecutor};
+use sqlx::PgExecutor;
 
 use super::month as stored;
 
@@ -176,10 +176,23 @@ pub struct SpotChecks {
     pub problems: i64,
 }
 
-/// The spot checks of all units (clause E2). None is recorded yet: the figure does not count until there is.
+/// The spot checks of all units within the quarter (clause E2), each drawn one by its latest check.
 ///
 /// # Errors
 /// When PostgreSQL is away.
-pub async fn spot_checks(_conn: &mut PgConnection, _of: &Of) -> sqlx::Result<Vec<SpotChecks>> {
-    Ok(Vec::new())
+pub async fn spot_checks(executor: impl PgExecutor<'_>, of: &Of) -> sqlx::Result<Vec<SpotChecks>> {
+    sqlx::query_as!(
+        SpotChecks,
+        r#"SELECT CASE WHEN $1 THEN township ELSE county END AS "unit!", count(*) FILTER (WHERE outcome = 'in-order') AS "in_order!",
+                  count(*) FILTER (WHERE outcome = 'problem') AS "problems!"
+           FROM spot_check_outcome
+           WHERE county = ANY($2) AND checked_day >= $3::text::date AND checked_day < $4::text::date
+           GROUP BY 1"#,
+        of.by_township(),
+        &of.counties,
+        of.quarter.first_day().to_string(),
+        of.quarter.day_after().to_string()
+    )
+    .fetch_all(executor)
+    .await
 }

@@ -7,6 +7,7 @@ pub mod assessment;
 pub mod briefing;
 pub mod chain;
 mod copy;
+pub mod disclosure;
 pub mod evaluation;
 pub mod filing;
 mod read;
@@ -15,6 +16,8 @@ pub mod rebuilds;
 mod received;
 pub mod shadow;
 mod split;
+pub mod spot_checks;
+pub mod work;
 mod write;
 
 use dafei_kernel::{ids, region::Region, time::Month};

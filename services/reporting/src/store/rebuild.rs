@@ -2,15 +2,15 @@
 
 use sqlx::PgConnection;
 
-/// Empties facts and cells, and what is done and left undone. What was received stays, and so does the roster's projection: its snapshots
-/// replace it as they come again.
+/// Empties facts and cells, what is done and left undone, what the public reads of cases, and the work ledger. What was received stays, and so does
+/// the roster's projection: its snapshots replace it as they come again.
 ///
 /// # Errors
 /// When PostgreSQL refuses or is away.
 pub async fn clear(conn: &mut PgConnection) -> sqlx::Result<()> {
     sqlx::query!(
         "TRUNCATE fact, counted_key, cell, cell_total, unit, entry_fact, secretary_note, tip_note,
-                  deed, case_line, breach_line, village_notices, anchor_line"
+                  deed, case_line, breach_line, village_notices, anchor_line, exposure, work_done"
     )
     .execute(conn)
     .await?;

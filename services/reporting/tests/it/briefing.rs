@@ -41,7 +41,7 @@ impl World {
         Ok(self.briefings().get_briefing(self.request(caller, message)).await?.into_inner())
     }
 
-    pub(crate) async fn try_release(
+    pub(crate) async fn try_brief(
         &self,
         caller: Caller<'_>,
         request: ReleaseBriefingRequest,
@@ -51,9 +51,9 @@ impl World {
     }
 
     /// Looks at the draft and releases it.
-    pub(crate) async fn release(&self, caller: Caller<'_>, unit: &str, period: &str) -> BriefingStanding {
+    pub(crate) async fn brief(&self, caller: Caller<'_>, unit: &str, period: &str) -> BriefingStanding {
         let digest = self.briefing(caller, unit, period).await.expect("a draft").digest;
-        self.try_release(caller, releasing(unit, period, &digest)).await.expect("it is released")
+        self.try_brief(caller, releasing(unit, period, &digest)).await.expect("it is released")
     }
 
     pub(crate) async fn acknowledge(
@@ -196,9 +196,9 @@ async fn what_is_released_stays_byte_for_byte_whatever_comes_later() {
     let before = world.briefing(CENTRE, UNIT, WEEK).await.expect("a draft");
     assert!(before.released_content.is_empty());
     world.tell(&lights).await;
-    let changed = world.try_release(CENTRE, releasing(UNIT, WEEK, &before.digest)).await.expect_err("it was another");
+    let changed = world.try_brief(CENTRE, releasing(UNIT, WEEK, &before.digest)).await.expect_err("it was another");
     assert!(format!("{changed:?}").contains("DRAFT_CHANGED"));
-    let standing = world.release(CENTRE, UNIT, WEEK).await;
+    let standing = world.brief(CENTRE, UNIT, WEEK).await;
     assert_eq!(standing.state(), BriefingState::Late);
     let first = world.briefing(PRINCIPAL, UNIT, WEEK).await.expect("it is released");
     world.tell(&closed_case()).await;
@@ -235,7 +235,7 @@ async fn principals_acknowledge_and_those_who_have_not_are_shown() {
     world.tell(&[township_with_villages()]).await;
     let early = world.acknowledge(PRINCIPAL, UNIT, WEEK).await.expect_err("nothing to read");
     assert!(format!("{early:?}").contains("NOT_RELEASED"));
-    let released = world.release(CENTRE, UNIT, WEEK).await;
+    let released = world.brief(CENTRE, UNIT, WEEK).await;
     assert_eq!((released.acknowledgements.len(), released.not_acknowledged.len()), (0, 2));
     let read = world.acknowledge(PRINCIPAL, UNIT, WEEK).await.expect("read");
     let again = world.acknowledge(PRINCIPAL, UNIT, WEEK).await.expect("read again");
@@ -253,7 +253,7 @@ async fn principals_acknowledge_and_those_who_have_not_are_shown() {
 #[tokio::test]
 async fn the_bus_is_told_what_was_released_and_when() {
     let world = World::start().await;
-    world.release(CENTRE, UNIT, WEEK).await;
+    world.brief(CENTRE, UNIT, WEEK).await;
     let sha256 = world.briefing(CENTRE, UNIT, WEEK).await.expect("it is released").digest;
     let payload: Vec<u8> = sqlx::query_scalar("SELECT payload FROM event_log WHERE stream = 'DAFEI_REPORTING'")
         .fetch_one(&world.db.pool)
@@ -296,7 +296,7 @@ async fn a_county_s_month_holds_its_table_as_filed() {
 async fn a_list_says_how_each_unit_stands_in_pages_that_leave_nobody_out() {
     let world = World::start().await;
     world.clock.set("2026-11-17T12:00:00+08:00".parse().expect("an instant"));
-    world.release(CENTRE, UNIT, WEEK).await;
+    world.brief(CENTRE, UNIT, WEEK).await;
     let list = ListBriefingsRequest {
         region: Some(region("city:371300")),
         period: WEEK.to_owned(),
@@ -328,7 +328,7 @@ async fn the_page_is_well_formed_and_says_what_the_message_says() {
     world.tell(&week()).await;
     world.tell(&case.told).await;
     world.tell(&lights).await;
-    world.release(CENTRE, UNIT, WEEK).await;
+    world.brief(CENTRE, UNIT, WEEK).await;
     let message = RenderBriefingRequest { unit: Some(region(UNIT)), period: WEEK.to_owned() };
     let page = world.briefings().render_briefing(world.request(PRINCIPAL, message)).await.expect("a page").into_inner();
     assert_eq!(page.content_type, "text/html; charset=utf-8");

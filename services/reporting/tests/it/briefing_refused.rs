@@ -58,7 +58,7 @@ async fn only_the_own_centre_releases_just_what_it_looked_at_once() {
     let world = World::start().await;
     let digest = world.briefing(CENTRE, UNIT, WEEK).await.expect("a draft").digest;
     for caller in [COUNTY_OFFICE, CITY_OFFICE, PRINCIPAL] {
-        let result = world.try_release(caller, releasing(UNIT, WEEK, &digest)).await;
+        let result = world.try_brief(caller, releasing(UNIT, WEEK, &digest)).await;
         refused(result, Code::PermissionDenied, "NOT_OWN_UNIT");
     }
     let release = releasing(UNIT, WEEK, &digest);
@@ -68,21 +68,21 @@ async fn only_the_own_centre_releases_just_what_it_looked_at_once() {
         (ReleaseBriefingRequest { remarks: "要".repeat(2001), ..release.clone() }, Code::InvalidArgument, "TOO_LONG"),
         (releasing(UNIT, WEEK, "another"), Code::FailedPrecondition, "DRAFT_CHANGED"),
     ] {
-        refused(world.try_release(CENTRE, request).await, code, reason);
+        refused(world.try_brief(CENTRE, request).await, code, reason);
     }
     let events: i64 =
         sqlx::query_scalar("SELECT count(*) FROM event_log").fetch_one(&world.db.pool).await.expect("a count");
     assert_eq!(events, 0, "nothing is half-done");
-    let first = world.try_release(CENTRE, release.clone()).await.expect("released");
-    assert_eq!(world.try_release(CENTRE, release).await.expect("the first answer"), first);
-    let twice = world.try_release(CENTRE, releasing(UNIT, WEEK, &digest)).await;
+    let first = world.try_brief(CENTRE, release.clone()).await.expect("released");
+    assert_eq!(world.try_brief(CENTRE, release).await.expect("the first answer"), first);
+    let twice = world.try_brief(CENTRE, releasing(UNIT, WEEK, &digest)).await;
     refused(twice, Code::FailedPrecondition, "ALREADY_RELEASED");
 }
 
 #[tokio::test]
 async fn only_those_to_whom_it_is_addressed_acknowledge_it() {
     let world = World::start().await;
-    world.release(CENTRE, UNIT, WEEK).await;
+    world.brief(CENTRE, UNIT, WEEK).await;
     for caller in [CENTRE, CITY_OFFICE, (Role::CountyCommander, "county:371302", None)] {
         refused(world.acknowledge(caller, UNIT, WEEK).await, Code::PermissionDenied, "NOT_ADDRESSED");
     }

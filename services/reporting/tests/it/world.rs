@@ -24,6 +24,7 @@ use dafei_messaging::{
     streams::{StreamSpec, ensure_streams},
 };
 use dafei_reporting::{
+    config::Rules,
     consumer::{DispatchFacts, IntakeEvents, SlaFacts},
     rebuild::Rebuilds,
     serve::{self, Parts},
@@ -52,7 +53,7 @@ const ISSUER: &str = "tests";
 pub(crate) struct World {
     pub(crate) db: TestDb,
     pub(crate) clock: ControlledClock,
-    channel: Channel,
+    pub(crate) channel: Channel,
     minter: Minter,
     js: jetstream::Context,
     consumers: Vec<(&'static str, ConsumerHandle)>,
@@ -75,7 +76,8 @@ impl World {
         let roster = RosterView::load(&db.pool).await.expect("an empty roster");
         let stop = CancellationToken::new();
         let minter = Minter::generate().expect("a key");
-        let parts = Parts { pool: db.pool.clone(), roster: roster.clone(), clock: Arc::new(clock.clone()) };
+        let rules = Arc::new(Rules::built_in().expect("rules"));
+        let parts = Parts { pool: db.pool.clone(), roster: roster.clone(), clock: Arc::new(clock.clone()), rules };
         let rebuilds = Rebuilds::open(db.pool.clone(), Arc::new(clock.clone())).await.expect("no rebuild yet");
         let (channel, server) = listen(&parts, rebuilds, &minter).await;
         let intake = ConsumerLoop::new(

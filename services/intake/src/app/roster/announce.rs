@@ -92,6 +92,7 @@ fn snapshot(
         sequence: head.sequence + 1,
         path,
         actor: Some(draft.actor),
+        person: "",
         received_at: now,
         claimed_at: None,
         chain: head.chain.clone(),

@@ -2,10 +2,11 @@
 
 use dafei_contracts::{convert, intake::v1 as api};
 use dafei_runtime::{identity::Principal, status::Fault};
-use dafei_shell::{faults, scope};
+use dafei_shell::faults;
 
 use super::{listed, number, written};
 use crate::{
+    acting::Acting,
     app::NewBroadcast,
     grpc::{Grpc, pages, request_key, text},
     store::broadcasts,
@@ -26,7 +27,7 @@ impl Grpc {
         let path = written(caller, &self.app.roster.current(), body.village.as_ref())?;
         Ok(NewBroadcast {
             request: (request_key(caller, "RecordBroadcast", &body.request_id)?, faults::payload_hash(body)),
-            actor: scope::post(caller),
+            actor: Acting::of(caller),
             path,
             made_at: convert::instant("made_at", body.made_at).map_err(faults::convert)?,
             seconds: number("seconds", body.seconds, 1, SECONDS)?,

@@ -13,10 +13,11 @@ use dafei_kernel::{
     roster::RosterIndex,
 };
 use dafei_runtime::{identity::Principal, status::Fault};
-use dafei_shell::{faults, scope};
+use dafei_shell::faults;
 
 use super::{listed, number, written};
 use crate::{
+    acting::Acting,
     app::{self, NewDistribution},
     grpc::{Grpc, optional_text, pages, request_key},
     store::leaflets::{self, EnterpriseReached},
@@ -48,7 +49,7 @@ impl Grpc {
         }
         Ok(NewDistribution {
             request: (request_key(caller, "DistributeLeaflets", &body.request_id)?, faults::payload_hash(body)),
-            actor: scope::post(caller),
+            actor: Acting::of(caller),
             path,
             distributed_at: convert::instant("distributed_at", body.distributed_at).map_err(faults::convert)?,
             copies,

@@ -11,6 +11,7 @@ use dafei_shell::{faults, paging, scope};
 
 use super::{listed, number, written};
 use crate::{
+    acting::Acting,
     app::{self, AskedStandings, NewNotice, Removal},
     grpc::{Grpc, pages, request_key, text},
     store::notices::{self, Filter},
@@ -35,7 +36,7 @@ impl Grpc {
         }
         Ok(NewNotice {
             request: (request_key(caller, "PostNotice", &body.request_id)?, faults::payload_hash(body)),
-            actor: scope::post(caller),
+            actor: Acting::of(caller),
             path,
             reward: reward.ok_or_else(|| faults::convert(ConvertError::required("kind")))?,
             copies: number("copies", body.copies, 1, COPIES)?,
@@ -61,7 +62,7 @@ impl Grpc {
         let notice = notices::get(&mut conn, id).await.map_err(faults::database)?;
         let notice = notice.ok_or_else(|| Fault::not_found("notice", id.to_string(), "没有这张公告"))?;
         let path = scope::require_region(caller, &self.app.roster.current(), "notice_id", &notice.village)?;
-        Ok(Removal { request, actor: scope::post(caller), path, notice, reason, at })
+        Ok(Removal { request, actor: Acting::of(caller), path, notice, reason, at })
     }
 
     pub(super) async fn notices(

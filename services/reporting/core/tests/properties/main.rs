@@ -2,10 +2,12 @@
 //! every fact is in exactly one leaf unit, and every tier adds up.
 
 mod assessment;
+mod disclosure;
 mod evaluation;
 mod histories;
 mod leaves;
 mod rules;
+mod spot_checks;
 
 use std::collections::{BTreeMap, BTreeSet};
 
