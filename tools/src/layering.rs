@@ -30,7 +30,7 @@ struct Dependency {
 /// Prefix of the suite's own crates.
 const OWN: &str = "dafei-";
 /// External crates that a pure crate may use.
-const PURE: [&str; 6] = ["csv", "jiff", "serde", "serde_json", "thiserror", "uuid"];
+const PURE: [&str; 7] = ["csv", "jiff", "serde", "serde_json", "sha2", "thiserror", "uuid"];
 /// Beside them, in its tests.
 const PURE_DEV: [&str; 1] = ["proptest"];
 
