@@ -242,8 +242,25 @@ impl BreachEnd {
     }
 }
 
-/// Deeds by what, day, place without village, role and agency.
-pub type Deeds = BTreeMap<(String, Date, String, String, String, String), i64>;
+/// What was done, on which day, where (without the village), and by which post.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Deed {
+    /// Its code.
+    pub what: String,
+    /// The civil day.
+    pub day: Date,
+    /// The county.
+    pub county: String,
+    /// The township.
+    pub township: String,
+    /// Role of the post; empty where it does not matter.
+    pub role: String,
+    /// Agency of the post.
+    pub agency: String,
+}
+
+/// How often each was done.
+pub type Deeds = BTreeMap<Deed, i64>;
 
 /// What became of a case in a batch.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -311,8 +328,8 @@ impl Activity {
     fn count(&mut self, what: String, day: Date, place: &Place, by: Option<&Post>, times: i64) {
         let role = by.map(|post| post.role.code().to_owned()).unwrap_or_default();
         let agency = by.and_then(|post| post.agency).map(|agency| agency.code().to_owned()).unwrap_or_default();
-        let key = (what, day, place.county.clone(), place.township.clone(), role, agency);
-        *self.deeds.entry(key).or_default() += times;
+        let deed = Deed { what, day, county: place.county.clone(), township: place.township.clone(), role, agency };
+        *self.deeds.entry(deed).or_default() += times;
     }
 
     /// A case was opened.
@@ -412,7 +429,7 @@ mod tests {
     }
 
     fn times(activity: &Activity, what: &str) -> i64 {
-        activity.deeds.iter().filter(|((code, ..), _)| code == what).map(|(_, times)| times).sum()
+        activity.deeds.iter().filter(|(deed, _)| deed.what == what).map(|(_, times)| times).sum()
     }
 
     #[test]

@@ -82,7 +82,7 @@ impl Briefings {
         let asked = self.asked(caller, body.unit.as_ref(), &body.period)?;
         let mut conn = self.0.pool.acquire().await.map_err(faults::database)?;
         let (content, released) = self.content(&mut conn, &asked).await?;
-        let standing = self.standing(&mut *conn, &asked).await?;
+        let standing = self.standing(&mut conn, &asked).await?;
         let (digest, released_content) = released
             .map_or_else(|| (brief::digest(&content), Vec::new()), |released| (released.sha256, released.content));
         Ok(pb::GetBriefingResponse {

@@ -2,8 +2,7 @@
 
 use dafei_kernel::time::Instant;
 use dafei_messaging::pg::PgInstant;
-use dafei_reporting_core::activity::{Activity, BreachChange, CaseChange, Deeds, Notices, Obligation, Opened};
-use jiff::civil::Date;
+use dafei_reporting_core::activity::{Activity, BreachChange, CaseChange, Deed, Deeds, Notices, Obligation, Opened};
 use sqlx::{PgConnection, types::Json};
 use uuid::Uuid;
 
@@ -42,21 +41,20 @@ async fn add_deeds(conn: &mut PgConnection, deeds: &Deeds) -> sqlx::Result<()> {
     if deeds.is_empty() {
         return Ok(());
     }
-    let column = |pick: fn(&(String, Date, String, String, String, String)) -> &String| -> Vec<String> {
-        deeds.iter().map(|(key, _)| pick(key).clone()).collect()
-    };
+    let column =
+        |pick: fn(&Deed) -> &String| -> Vec<String> { deeds.iter().map(|(deed, _)| pick(deed).clone()).collect() };
     sqlx::query!(
         "INSERT INTO deed (what, day, county, township, role, agency, times)
          SELECT what, day::date, county, township, role, agency, times
          FROM UNNEST($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::bigint[])
              AS d (what, day, county, township, role, agency, times)
          ON CONFLICT (county, day, township, what, role, agency) DO UPDATE SET times = deed.times + excluded.times",
-        &column(|key| &key.0),
-        &deeds.iter().map(|(key, _)| key.1.to_string()).collect::<Vec<_>>(),
-        &column(|key| &key.2),
-        &column(|key| &key.3),
-        &column(|key| &key.4),
-        &column(|key| &key.5),
+        &column(|deed| &deed.what),
+        &deeds.iter().map(|(deed, _)| deed.day.to_string()).collect::<Vec<_>>(),
+        &column(|deed| &deed.county),
+        &column(|deed| &deed.township),
+        &column(|deed| &deed.role),
+        &column(|deed| &deed.agency),
         &deeds.iter().map(|(_, times)| **times).collect::<Vec<_>>()
     )
     .execute(conn)

@@ -16,7 +16,7 @@ use crate::{
     activity::{
         EAST, TOWNSHIP, WEST, breached, first, notices, obligation, patrols, received, settled, township_with_villages,
     },
-    events::{By, CENTRE as CENTRE_POST, Case, POLICE_STATION, SECRETARY, Told, fine, region},
+    events::{By, CENTRE as CENTRE_POST, Case, POLICE_STATION, SECRETARY, Told, at, fine, region},
     filing::{CENTRE, COUNTY_OFFICE, county, id, township},
     world::{CITY_OFFICE, Caller, World},
 };
@@ -136,7 +136,12 @@ fn week() -> Vec<Told> {
             "intake",
             "suspicion",
             &village(EAST),
-            events::SuspicionRecorded { case_id: id(), act: "MI-1".to_owned(), ..Default::default() },
+            events::SuspicionRecorded {
+                case_id: id(),
+                act: "MI-1".to_owned(),
+                found_at: Some(at("2026-11-10T08:00:00+08:00").into()),
+                ..Default::default()
+            },
         ),
         breached("w1", &village(EAST), w1),
     ]

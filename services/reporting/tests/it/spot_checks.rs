@@ -92,9 +92,9 @@ impl World {
     /// A limit that ran out and stands open, of a village or a case of 兰山街道.
     async fn breach(&self, number: u32, village: &str, case: Option<uuid::Uuid>, ended: Option<&str>) {
         sqlx::query(
-            "INSERT INTO breach_line (obligation_id, clock, case_id, county, township, village, role, region, agency, persons, due, period,
+            "INSERT INTO breach_line (obligation_id, clock, case_id, county, township, village, role, region, agency, persons, due, day, period,
                                       ended_at, how_ended)
-             VALUES ($1, 'W1', $2, '371302', '371302001', $3, 'village-secretary', '', '', '{}', '2026-11-20T00:00:00Z', '', $4::text::timestamptz,
+             VALUES ($1, 'W1', $2, '371302', '371302001', $3, 'village-secretary', '', '', '{}', '2026-11-20T00:00:00Z', '2026-11-20', '', $4::text::timestamptz,
                      CASE WHEN $4 IS NULL THEN '' ELSE 'settled' END)",
         )
         .bind(ids::derived(&["breach", &number.to_string()]))
