@@ -117,12 +117,23 @@ pub async fn start(common: Common, telemetry: Telemetry, own: &'static Migrator)
     })
 }
 
+/// Applies the migrations of a service, as its start does, and ends: for a deployment that changes the tables before it changes the replicas.
+///
+/// # Errors
+/// When PostgreSQL stays away or a migration fails.
+pub async fn migrate(common: &Common, own: &'static Migrator) -> anyhow::Result<ExitCode> {
+    let pool = connect_database(common).await?;
+    dafei_messaging::migrate(&pool, &migrators(own)).await.context("migrations")?;
+    pool.close().await;
+    Ok(ExitCode::SUCCESS)
+}
+
 /// The streams that a service publishes; its relay makes them.
-fn published_by(service: Service) -> Vec<StreamSpec> {
+fn published_by(service: Service, replicas: usize) -> Vec<StreamSpec> {
     Stream::ALL
         .into_iter()
         .filter(|stream| stream.publisher() == Some(service.name()))
-        .map(|stream| StreamSpec::new(stream.name(), stream.subjects().iter().copied()))
+        .map(|stream| StreamSpec { replicas, ..StreamSpec::new(stream.name(), stream.subjects().iter().copied()) })
         .collect()
 }
 
@@ -185,7 +196,7 @@ impl Started {
 
     /// Adds a stream that this service keeps beside those that it publishes.
     pub fn keep_stream(&mut self, spec: StreamSpec) {
-        self.kept.push(spec);
+        self.kept.push(StreamSpec { replicas: self.common.nats.replicas, ..spec });
     }
 
     /// What the service does by itself as time goes on: when next, and how far it is. Shown to operations and to the exercise clock.
@@ -286,7 +297,7 @@ impl Started {
 
     fn spawn_relay(&mut self) -> RelayHandle {
         let service = self.common.service.name();
-        let own: Vec<StreamSpec> = published_by(self.common.service);
+        let own: Vec<StreamSpec> = published_by(self.common.service, self.common.nats.replicas);
         let mut config = RelayConfig::new(service, own);
         let floors = std::mem::take(&mut self.floors);
         if !floors.is_empty() {
@@ -391,6 +402,22 @@ async fn listen_roster(
                 while listener.next_buffered().is_some() {}
                 roster.reload(pool).await?;
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use dafei_runtime::config::Service;
+
+    use super::published_by;
+
+    #[test]
+    fn every_published_stream_has_the_replicas_of_the_settings() {
+        for service in Service::ALL {
+            let specs = published_by(service, 3);
+            assert!(!specs.is_empty(), "{service:?} publishes something");
+            assert!(specs.iter().all(|spec| spec.replicas == 3), "{specs:?}");
         }
     }
 }
