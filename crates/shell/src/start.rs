@@ -20,7 +20,7 @@ use dafei_runtime::{
     lifecycle::{GrpcServer, Lifecycle, Stage},
     ops::ModeClock,
     paths::Paths,
-    telemetry::{Telemetry, metrics},
+    telemetry::Telemetry,
 };
 use sqlx::{
     PgPool,
@@ -30,6 +30,7 @@ use sqlx::{
 use tonic::service::Routes;
 
 use crate::{
+    gauges,
     ops::{ConsumerPart, Ops, Progress},
     roster::{self, RosterView},
     timer::{Due, Timer},
@@ -236,7 +237,10 @@ impl Started {
         let verifier = Verifier::load(&self.common.identity).await?;
         self.keep_streams_there();
         let relay = self.spawn_relay();
-        self.watch(&relay);
+        gauges::relay(self.common.service, &relay);
+        for part in &self.consumers {
+            gauges::consumer(self.common.service, part.key(), &part.handle);
+        }
         let ops = Ops::new(&self.common, self.pool.clone(), self.clock.clone(), self.mode_clock.clone()).with_parts(
             relay,
             &self.consumers,
@@ -312,47 +316,6 @@ impl Started {
             Ok::<(), sqlx::Error>(())
         });
         handle
-    }
-
-    /// What dashboards and alerts read: how far the service is behind.
-    fn watch(&self, relay: &RelayHandle) {
-        let labels = [("service", self.common.service.name())];
-        let handle = relay.clone();
-        metrics::gauge_callback(
-            "dafei.outbox.age",
-            "s",
-            "Age of the oldest event not yet published",
-            &labels,
-            move || Some(handle.status().outbox_age.as_secs_f64()),
-        );
-        let handle = relay.clone();
-        metrics::gauge_callback("dafei.outbox.pending", "{event}", "Events not yet published", &labels, move || {
-            Some(handle.status().pending as f64)
-        });
-        let handle = relay.clone();
-        metrics::gauge_callback(
-            "dafei.streams.wiped",
-            "{stream}",
-            "Streams that wait for a refill",
-            &labels,
-            move || Some(handle.status().wiped.len() as f64),
-        );
-        for part in &self.consumers {
-            let labels = [("service", self.common.service.name()), ("consumer", part.key())];
-            let handle = part.handle.clone();
-            metrics::gauge_callback(
-                "dafei.consumer.lag",
-                "{message}",
-                "Messages not yet in effect",
-                &labels,
-                move || Some(handle.status().lag as f64),
-            );
-            let handle = part.handle.clone();
-            let help = "Dead letters since the start";
-            metrics::gauge_callback("dafei.consumer.dead_letters", "{message}", help, &labels, move || {
-                Some(handle.status().dead_letters as f64)
-            });
-        }
     }
 
     /// Another replica, or an import, has changed the roster.
