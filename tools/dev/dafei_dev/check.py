@@ -71,7 +71,7 @@ def deployment_checks() -> None:
         licences.check()
     with step("manifests, images, dashboards and alerts"):
         env = {**os.environ, "PYTHONPATH": str(ROOT / "tools/dev"), "DAFEI_IMAGE_BINARY": suite.binary("dafei-dispatch")}
-        for module in ("test_deploy", "test_watching", "test_licences", "test_image"):
+        for module in ("test_deploy", "test_watching", "test_scale", "test_licences", "test_image"):
             if signals.call([str(provision.venv()), "-m", "unittest", "-q", module], cwd=ROOT / "tools/dev/tests", env=env) != 0:
                 raise Stop(f"{module} failed")
 
