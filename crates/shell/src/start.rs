@@ -175,7 +175,12 @@ async fn connect_bus(common: &Common) -> anyhow::Result<async_nats::Client> {
         NatsAuth::Password { user, password } => options.user_and_password(user.clone(), password.expose().to_owned()),
         NatsAuth::Creds(path) => options.credentials_file(path).await?,
     };
-    Ok(options.connect(&common.nats.url).await?)
+    Ok(options.connect(servers(&common.nats.url)?).await?)
+}
+
+/// The servers of `DAFEI_NATS_URL`; the client would take the whole list for one address.
+fn servers(urls: &str) -> std::io::Result<Vec<async_nats::ServerAddr>> {
+    urls.split(',').map(|url| url.trim().parse()).collect()
 }
 
 impl Started {
@@ -373,7 +378,15 @@ async fn listen_roster(
 mod tests {
     use dafei_runtime::config::Service;
 
-    use super::published_by;
+    use super::{published_by, servers};
+
+    #[test]
+    fn several_servers_are_several_addresses() {
+        let ports = |urls: &str| servers(urls).map(|all| all.iter().map(|one| one.port()).collect::<Vec<_>>());
+        assert_eq!(ports("nats://a:4222").expect("one"), [4222]);
+        assert_eq!(ports("nats://a:4222, nats://b:4223,tls://c:4224").expect("three"), [4222, 4223, 4224]);
+        assert!(ports("nats://a:4222,nats://b:x").is_err());
+    }
 
     #[test]
     fn every_published_stream_has_the_replicas_of_the_settings() {
