@@ -20,7 +20,8 @@ from .say import Stop
 
 AUTHORITIES = Path("/etc/ssl/certs/ca-certificates.crt")
 USER = "65532:65532"
-ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
+# The machine's number in the header of a program -> its name in images.
+ARCHITECTURES = {62: "amd64", 183: "arm64"}
 OCI = "application/vnd.oci.image"
 LARGEST = 40 * 1024 * 1024
 # Accounts by name for what asks for one; nobody can log in.
@@ -146,10 +147,9 @@ def _architecture(program: bytes) -> str:
     if program[:4] != b"\x7fELF":
         raise Stop("the binary is no ELF program")
     machine = int.from_bytes(program[18:20], "little")
-    names = {62: "x86_64", 183: "aarch64"}
-    if machine not in names:
+    if machine not in ARCHITECTURES:
         raise Stop(f"the binary is for a machine of number {machine}, which has no name here")
-    return ARCHITECTURES[names[machine]]
+    return ARCHITECTURES[machine]
 
 
 def _layer(files: "dict[str, tuple[bytes, int]]") -> "tuple[bytes, bytes]":

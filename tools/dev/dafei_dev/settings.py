@@ -29,9 +29,9 @@ def prefix(service: str) -> str:
 
 
 def catalogue(text: "str | None" = None) -> "dict[tuple[str, str], str]":
-    """(`new` or `own`, name) -> need. Fails where a row was written in a way that this does not read."""
+    """(`new` or `own`, name) -> need, `Required`, `Optional` or `Default("…")`. Fails where a row was written in a way that this does not read."""
     source = text if text is not None else (CONFIG / "catalogue.rs").read_text(encoding="utf-8")
-    rows = {(kind, name): need.split("(")[0] for kind, name, need in _ROW.findall(source)}
+    rows = {(kind, name): need for kind, name, need in _ROW.findall(source)}
     table = source[source.index("KNOWN_KEYS: &[Key]"):]
     written = len(re.findall(r"Key::(?:new|own)\(", table))
     if len(rows) != written:
@@ -56,6 +56,18 @@ def of(service: str, rows: "dict[tuple[str, str], str] | None" = None) -> Settin
                 required.add(full)
         read |= {prefix(_dashed(peer)) + name for peer, name in _PEER.findall(text)}
     return Settings(frozenset(read), frozenset(required))
+
+
+def undocumented(page: str, rows: "dict[tuple[str, str], str]") -> "list[str]":
+    """Settings that have no row in docs/operations.md, or one with another default."""
+    found = []
+    for (kind, name), need in rows.items():
+        shown = f"DAFEI_<S>_{name}" if kind == "own" else name
+        default = {"Required": "required", "Optional": ""}.get(need, need.replace('Default("', "`").replace('")', "`"))
+        cell = f" {default} " if default else "  "
+        if f"| `{shown}` |{cell}|" not in page:
+            found.append(shown)
+    return found
 
 
 def _own_sources(service: str) -> "list[Path]":

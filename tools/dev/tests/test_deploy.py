@@ -63,6 +63,12 @@ class Manifests(unittest.TestCase):
             self.assert_sound(deployment.keys(RENDERED[name], known))
             self.assert_sound(deployment.keys(RENDERED["migrate"], known, shared=RENDERED[name]))
 
+    def test_every_setting_stands_in_the_operations_page_as_the_catalogue_has_it(self) -> None:
+        page = (ROOT / "docs/operations.md").read_text(encoding="utf-8")
+        self.assertEqual(settings.undocumented(page, settings.catalogue()), [])
+        less = page.replace("| `DAFEI_NATS_REPLICAS` | `1` |", "| `DAFEI_NATS_REPLICAS` | `2` |")
+        self.assertEqual(settings.undocumented(less, settings.catalogue()), ["DAFEI_NATS_REPLICAS"])
+
     def test_secrets_are_named_and_documented_and_nowhere_in_the_tree(self) -> None:
         for docs in RENDERED.values():
             self.assert_sound(deployment.secrets(docs, README, settings.secret_keys()))
