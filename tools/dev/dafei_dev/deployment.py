@@ -8,6 +8,8 @@ from __future__ import annotations
 import re
 from typing import Any, Iterator
 
+import yaml
+
 from . import manifests
 from .home import SERVICES
 from .manifests import identity
@@ -262,3 +264,23 @@ def connections(docs: Docs, consumers: "dict[str, int]") -> "tuple[int, int]":
             taken += replicas * each
     allowed = int(next((at(doc, "spec.postgresql.parameters.max_connections") for doc in of_kind(docs, "Cluster")), "100"))
     return taken, allowed
+
+
+def collector(docs: Docs) -> "list[str]":
+    """The collector's configuration fits together, listens where the services send, and writes names as the dashboards have them."""
+    config = next((doc["data"]["collector.yaml"] for doc in of_kind(docs, "ConfigMap") if doc["metadata"]["name"] == "dafei-collector"), "{}")
+    read = yaml.safe_load(config)
+    pipelines = at(read, "service.pipelines") or {}
+    faults = [
+        f"the collector's pipeline {name} names {part}, which is not configured under {kind}"
+        for name, pipeline in pipelines.items() for kind, parts in pipeline.items() for part in parts if part not in read.get(kind, {})
+    ]
+    endpoint = next((doc["data"].get("DAFEI_OTLP_ENDPOINT", "") for doc in of_kind(docs, "ConfigMap") if doc["metadata"]["name"] == "dafei-suite"), "")
+    port = str(at(read, "receivers.otlp.protocols.grpc.endpoint")).rpartition(":")[2]
+    wanted = {
+        "metrics and traces": {"metrics", "traces"} <= set(pipelines),
+        f"a receiver on the port of {endpoint}": endpoint == f"http://dafei-collector:{port}",
+        "names without suffixes": at(read, "exporters.prometheus.translation_strategy") == "UnderscoreEscapingWithoutSuffixes",
+        "metrics for Prometheus": "prometheus" in at(pipelines, "metrics.exporters") if "metrics" in pipelines else False,
+    }
+    return faults + [f"the collector lacks {what}" for what, holds in wanted.items() if not holds]

@@ -74,6 +74,10 @@ class Manifests(unittest.TestCase):
             self.assert_sound(deployment.secrets(docs, README, settings.secret_keys()))
         self.assertIn("`dafei-nats-accounts`", README)
 
+    def test_the_collector_fits_the_services_and_the_dashboards(self) -> None:
+        for name in OVERLAYS:
+            self.assert_sound(deployment.collector(RENDERED[name]))
+
     def test_nothing_passes_the_network_unless_a_rule_says_so(self) -> None:
         for name in OVERLAYS:
             self.assert_sound(deployment.network([*RENDERED[name], *RENDERED["migrate"]]))
@@ -187,6 +191,19 @@ class Broken(unittest.TestCase):
         inline = self.intake(lambda _, c: c["env"].append({"name": "DAFEI_PHOTOS_S3_SECRET", "value": "x"}))
         self.assert_found(deployment.secrets(inline, README, secret), "DAFEI_PHOTOS_S3_SECRET")
         self.assert_found(deployment.secrets(RENDERED["production"], "", secret), "dafei-intake-pepper")
+
+    def test_a_collector_that_does_not_fit(self) -> None:
+        changes = {
+            "names prometheus, which": ("prometheus:\n", "prometheuss:\n"), "names without suffixes": ("WithoutSuffixes", "WithSuffixes"),
+            "a receiver on the port": ("0.0.0.0:4317", "0.0.0.0:4318"), "metrics and traces": ("traces: {", "logs: {"),
+            "metrics for Prometheus": ("exporters: [prometheus]", "exporters: [nop]"),
+        }
+        for word, (old, new) in changes.items():
+            def change(doc: "dict[str, Any]") -> None:
+                self.assertIn(old, doc["data"]["collector.yaml"])
+                doc["data"]["collector.yaml"] = doc["data"]["collector.yaml"].replace(old, new)
+
+            self.assert_found(deployment.collector(self.broken("ConfigMap", "dafei-collector", change)), word)
 
     def test_openings_in_the_network(self) -> None:
         docs = [doc for doc in RENDERED["production"] if doc["metadata"]["name"] != "deny-all"]
