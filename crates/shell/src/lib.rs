@@ -2,6 +2,7 @@
 //! operations. One way of doing each thing.
 
 pub mod faults;
+mod gauges;
 pub mod once;
 pub mod ops;
 pub mod paging;

@@ -20,7 +20,7 @@ use dafei_runtime::{
     lifecycle::{GrpcServer, Lifecycle, Stage},
     ops::ModeClock,
     paths::Paths,
-    telemetry::{Telemetry, metrics},
+    telemetry::Telemetry,
 };
 use sqlx::{
     PgPool,
@@ -30,6 +30,7 @@ use sqlx::{
 use tonic::service::Routes;
 
 use crate::{
+    gauges,
     ops::{ConsumerPart, Ops, Progress},
     roster::{self, RosterView},
     timer::{Due, Timer},
@@ -117,12 +118,23 @@ pub async fn start(common: Common, telemetry: Telemetry, own: &'static Migrator)
     })
 }
 
+/// Applies the migrations of a service, as its start does, and ends: for a deployment that changes the tables before it changes the replicas.
+///
+/// # Errors
+/// When PostgreSQL stays away or a migration fails.
+pub async fn migrate(common: &Common, own: &'static Migrator) -> anyhow::Result<ExitCode> {
+    let pool = connect_database(common).await?;
+    dafei_messaging::migrate(&pool, &migrators(own)).await.context("migrations")?;
+    pool.close().await;
+    Ok(ExitCode::SUCCESS)
+}
+
 /// The streams that a service publishes; its relay makes them.
-fn published_by(service: Service) -> Vec<StreamSpec> {
+fn published_by(service: Service, replicas: usize) -> Vec<StreamSpec> {
     Stream::ALL
         .into_iter()
         .filter(|stream| stream.publisher() == Some(service.name()))
-        .map(|stream| StreamSpec::new(stream.name(), stream.subjects().iter().copied()))
+        .map(|stream| StreamSpec { replicas, ..StreamSpec::new(stream.name(), stream.subjects().iter().copied()) })
         .collect()
 }
 
@@ -163,7 +175,12 @@ async fn connect_bus(common: &Common) -> anyhow::Result<async_nats::Client> {
         NatsAuth::Password { user, password } => options.user_and_password(user.clone(), password.expose().to_owned()),
         NatsAuth::Creds(path) => options.credentials_file(path).await?,
     };
-    Ok(options.connect(&common.nats.url).await?)
+    Ok(options.connect(servers(&common.nats.url)?).await?)
+}
+
+/// The servers of `DAFEI_NATS_URL`; the client would take the whole list for one address.
+fn servers(urls: &str) -> std::io::Result<Vec<async_nats::ServerAddr>> {
+    urls.split(',').map(|url| url.trim().parse()).collect()
 }
 
 impl Started {
@@ -185,7 +202,7 @@ impl Started {
 
     /// Adds a stream that this service keeps beside those that it publishes.
     pub fn keep_stream(&mut self, spec: StreamSpec) {
-        self.kept.push(spec);
+        self.kept.push(StreamSpec { replicas: self.common.nats.replicas, ..spec });
     }
 
     /// What the service does by itself as time goes on: when next, and how far it is. Shown to operations and to the exercise clock.
@@ -225,7 +242,10 @@ impl Started {
         let verifier = Verifier::load(&self.common.identity).await?;
         self.keep_streams_there();
         let relay = self.spawn_relay();
-        self.watch(&relay);
+        gauges::relay(self.common.service, &relay);
+        for part in &self.consumers {
+            gauges::consumer(self.common.service, part.key(), &part.handle);
+        }
         let ops = Ops::new(&self.common, self.pool.clone(), self.clock.clone(), self.mode_clock.clone()).with_parts(
             relay,
             &self.consumers,
@@ -286,7 +306,7 @@ impl Started {
 
     fn spawn_relay(&mut self) -> RelayHandle {
         let service = self.common.service.name();
-        let own: Vec<StreamSpec> = published_by(self.common.service);
+        let own: Vec<StreamSpec> = published_by(self.common.service, self.common.nats.replicas);
         let mut config = RelayConfig::new(service, own);
         let floors = std::mem::take(&mut self.floors);
         if !floors.is_empty() {
@@ -301,47 +321,6 @@ impl Started {
             Ok::<(), sqlx::Error>(())
         });
         handle
-    }
-
-    /// What dashboards and alerts read: how far the service is behind.
-    fn watch(&self, relay: &RelayHandle) {
-        let labels = [("service", self.common.service.name())];
-        let handle = relay.clone();
-        metrics::gauge_callback(
-            "dafei.outbox.age",
-            "s",
-            "Age of the oldest event not yet published",
-            &labels,
-            move || Some(handle.status().outbox_age.as_secs_f64()),
-        );
-        let handle = relay.clone();
-        metrics::gauge_callback("dafei.outbox.pending", "{event}", "Events not yet published", &labels, move || {
-            Some(handle.status().pending as f64)
-        });
-        let handle = relay.clone();
-        metrics::gauge_callback(
-            "dafei.streams.wiped",
-            "{stream}",
-            "Streams that wait for a refill",
-            &labels,
-            move || Some(handle.status().wiped.len() as f64),
-        );
-        for part in &self.consumers {
-            let labels = [("service", self.common.service.name()), ("consumer", part.key())];
-            let handle = part.handle.clone();
-            metrics::gauge_callback(
-                "dafei.consumer.lag",
-                "{message}",
-                "Messages not yet in effect",
-                &labels,
-                move || Some(handle.status().lag as f64),
-            );
-            let handle = part.handle.clone();
-            let help = "Dead letters since the start";
-            metrics::gauge_callback("dafei.consumer.dead_letters", "{message}", help, &labels, move || {
-                Some(handle.status().dead_letters as f64)
-            });
-        }
     }
 
     /// Another replica, or an import, has changed the roster.
@@ -391,6 +370,30 @@ async fn listen_roster(
                 while listener.next_buffered().is_some() {}
                 roster.reload(pool).await?;
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use dafei_runtime::config::Service;
+
+    use super::{published_by, servers};
+
+    #[test]
+    fn several_servers_are_several_addresses() {
+        let ports = |urls: &str| servers(urls).map(|all| all.iter().map(|one| one.port()).collect::<Vec<_>>());
+        assert_eq!(ports("nats://a:4222").expect("one"), [4222]);
+        assert_eq!(ports("nats://a:4222, nats://b:4223,tls://c:4224").expect("three"), [4222, 4223, 4224]);
+        assert!(ports("nats://a:4222,nats://b:x").is_err());
+    }
+
+    #[test]
+    fn every_published_stream_has_the_replicas_of_the_settings() {
+        for service in Service::ALL {
+            let specs = published_by(service, 3);
+            assert!(!specs.is_empty(), "{service:?} publishes something");
+            assert!(specs.iter().all(|spec| spec.replicas == 3), "{specs:?}");
         }
     }
 }

@@ -1,5 +1,5 @@
 //! The reporting service. Settings come from the environment; `rebuild` as an argument forgets the projection and its marks, so that the
-//! service, running or started next, makes it again from the streams.
+//! service, running or started next, makes it again from the streams; `migrate` applies the migrations and ends.
 
 use std::{process::ExitCode, sync::Arc};
 
@@ -23,8 +23,11 @@ async fn main() -> anyhow::Result<ExitCode> {
     match std::env::args().nth(1).as_deref() {
         None => serve(settings).await,
         Some("rebuild") => rebuild(&settings.common).await,
+        Some("migrate") => migrate(&settings.common).await,
         Some(other) => {
-            bail!("unknown argument {other:?}: none serves, `rebuild` makes the projection again")
+            bail!(
+                "unknown argument {other:?}: none serves, `rebuild` makes the projection again, `migrate` applies the migrations"
+            )
         }
     }
 }
@@ -41,6 +44,11 @@ async fn serve(settings: Settings) -> anyhow::Result<ExitCode> {
     let rebuilds = Rebuilds::open(parts.pool.clone(), parts.clock.clone()).await?;
     let open = Open { public: serve::PUBLIC, ..Open::default() };
     service.run(serve::routes(&parts, rebuilds), serve::SERVICES, open).await
+}
+
+async fn migrate(common: &Common) -> anyhow::Result<ExitCode> {
+    let _telemetry = telemetry::init(common)?;
+    dafei_shell::start::migrate(common, &store::MIGRATOR).await
 }
 
 async fn rebuild(common: &Common) -> anyhow::Result<ExitCode> {

@@ -1,5 +1,5 @@
 //! The process of the SLA monitor. Settings come from the environment; `rebuild` as an argument forgets the facts and how far the streams
-//! were read, so that the service, running or started next, makes its ledger again from the streams.
+//! were read, so that the service, running or started next, makes its ledger again from the streams; `migrate` applies the migrations and ends.
 
 use std::process::ExitCode;
 
@@ -21,6 +21,12 @@ async fn main() -> anyhow::Result<ExitCode> {
             consumers::rebuild(&pool).await?;
             Ok(ExitCode::SUCCESS)
         }
-        Some(other) => bail!("unknown argument {other:?}: none serves, `rebuild` makes the ledger again"),
+        Some("migrate") => {
+            let _telemetry = telemetry::init(&common)?;
+            dafei_shell::start::migrate(&common, &MIGRATOR).await
+        }
+        Some(other) => bail!(
+            "unknown argument {other:?}: none serves, `rebuild` makes the ledger again, `migrate` applies the migrations"
+        ),
     }
 }

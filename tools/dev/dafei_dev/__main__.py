@@ -10,7 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from . import bench_dispatch, bench_sla, bench_table, check, prepare, processes, provision, servers, signals, suite
+from . import bench_dispatch, bench_sla, bench_table, check, image, prepare, processes, provision, servers, signals, suite
 from .home import ROOT, SERVICES, TOOLS, Home
 from .say import Stop, line
 
@@ -109,6 +109,12 @@ def status(home: Home, _: argparse.Namespace) -> None:
         print(f"{name:<12} " + ("does not run" if pid is None else f"process {pid}, port {home.state['ports'][name]}"))
 
 
+def make_image(_: Home, options: argparse.Namespace) -> None:
+    binary = options.binary or ROOT / f"target/release/dafei-{options.name}"
+    out = options.out or TOOLS / f"images/{options.name}.tar"
+    print(image.command(options.name, binary, out, options.revision))
+
+
 def with_tool(name: str) -> "object":
     def call(home: Home, options: argparse.Namespace) -> None:
         suite.tool(home, name, *options.rest)
@@ -147,6 +153,11 @@ def parser() -> argparse.ArgumentParser:
     command.add_argument("name", nargs="?", choices=[*SERVICES, "nats", "postgres"])
     command.add_argument("-f", dest="follow", action="store_true")
     add("prepare", lambda _, options: prepare.prepare(options.rest), "writes the offline SQL cache anew").add_argument("rest", nargs="*")
+    command = add("image", make_image, "makes the image of a service, without a container engine, from a release build")
+    command.add_argument("name", choices=SERVICES)
+    command.add_argument("--binary", type=Path, help="the program; target/release/dafei-NAME when left out")
+    command.add_argument("--out", type=Path, help="the tar that is written; .dev/images/NAME.tar when left out")
+    command.add_argument("--revision", default="", help="the commit that the program was built from, for the image's labels")
     add("psql", psql, "a shell on a service's database").add_argument("name", choices=SERVICES)
     command = add("part", part, "kills or starts one process of the suite (for fault tests)")
     command.add_argument("what", choices=["kill", "start", "wipe-bus"])

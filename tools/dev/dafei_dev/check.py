@@ -8,7 +8,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from . import processes, provision, servers, signals, suite
+from . import licences, processes, provision, servers, signals, suite
 from .home import ROOT, TOOLS, Home
 from .say import Stop, line, step
 
@@ -26,6 +26,7 @@ def test(filter_: list[str]) -> None:
     provision.everything()
     if not filter_:
         static_checks()
+        deployment_checks()
         accounts_test()
     tests(filter_)
     black_box(filter_)
@@ -62,6 +63,17 @@ def runner() -> list[str]:
     found = subprocess.run([provision.cargo(), "nextest", "--version"], capture_output=True).returncode == 0
     config = str(ROOT / "tools/dev/nextest.toml")
     return ["nextest", "run", "--no-fail-fast", "--no-tests=pass", "--config-file", config] if found else ["test", "--no-fail-fast"]
+
+
+def deployment_checks() -> None:
+    """What is deployed, without a cluster and without a container engine: manifests, images, dashboards and alerts, licences."""
+    with step("licences and origins of the crates"):
+        licences.check()
+    with step("manifests, images, dashboards and alerts"):
+        env = {**os.environ, "PYTHONPATH": str(ROOT / "tools/dev"), "DAFEI_IMAGE_BINARY": suite.binary("dafei-dispatch")}
+        for module in ("test_deploy", "test_watching", "test_scale", "test_licences", "test_image"):
+            if signals.call([str(provision.venv()), "-m", "unittest", "-q", module], cwd=ROOT / "tools/dev/tests", env=env) != 0:
+                raise Stop(f"{module} failed")
 
 
 def accounts_test() -> None:

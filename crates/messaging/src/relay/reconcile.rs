@@ -32,7 +32,10 @@ pub(super) async fn reconcile(
     }
     let filled = known.as_ref().map_or(0, |state| state.last_sequence);
     let stream = match js.get_stream(spec.name).await {
-        Ok(stream) => stream,
+        Ok(stream) => {
+            bring_replicas_in_line(js, spec, stream.cached_info().config.num_replicas).await;
+            stream
+        }
         Err(error) if is_missing(&error) => {
             if filled > 0 {
                 return Ok(None);
@@ -57,6 +60,17 @@ pub(super) async fn reconcile(
         store::set_state(connection, spec.name, &state).await?;
     }
     Ok(Some(last))
+}
+
+/// A stream made before the cluster was, or with other settings, gets the replicas that are wanted. What cannot be had now, because a server is
+/// away, must not keep events from being published.
+async fn bring_replicas_in_line(js: &Context, spec: &StreamSpec, found: usize) {
+    if found == spec.replicas {
+        return;
+    }
+    if let Err(error) = ensure_streams(js, std::slice::from_ref(spec)).await {
+        tracing::warn!(stream = spec.name, found, wanted = spec.replicas, %error, "the stream's replicas cannot be changed now");
+    }
 }
 
 /// Reads the messages `first..=last` and takes their events out of the outbox.

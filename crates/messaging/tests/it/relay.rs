@@ -1,9 +1,9 @@
 //! The relay: order, all or nothing, no doubles, servers that go away.
 
-use dafei_messaging::{event::NewEvent, log, tx};
+use dafei_messaging::{event::NewEvent, log, relay::RelayConfig, streams::StreamSpec, tx};
 use dafei_testkit::eventually;
 
-use crate::support::{Bus, PATIENCE, STREAM, TRACE, Until, by_aggregate, event, start_of_tests};
+use crate::support::{Bus, PATIENCE, STREAM, TRACE, Until, by_aggregate, config, event, spec, start_of_tests};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn events_reach_the_stream_once_and_in_the_order_of_each_aggregate() {
@@ -158,4 +158,16 @@ async fn more_than_a_batch_of_events_goes_out_in_several() {
         .await
         .expect("the fence");
     assert!(state >= 2_500);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn replicas_that_cannot_be_had_keep_nothing_from_being_published() {
+    let bus = Bus::start().await;
+    bus.make_stream().await;
+    // A single server has room for one.
+    let wished = StreamSpec { replicas: 3, ..spec() };
+    let _relay = bus.relay_with(RelayConfig { streams: vec![wished], ..config() });
+    bus.write(&[(1, 1), (2, 1)]).await;
+    bus.drained().await;
+    assert_eq!(bus.stored().await.len(), 2);
 }

@@ -20,6 +20,16 @@ fn the_least_settings_are_enough_and_the_rest_has_defaults() {
     assert_eq!(common.identity.jwks, JwksLocation::File("jwks.json".into()));
     assert!(common.otlp.is_none() && common.tls.is_none());
     assert!(matches!(common.nats.auth, NatsAuth::None));
+    assert_eq!(common.nats.replicas, 1);
+}
+
+#[test]
+fn the_streams_may_have_replicas_on_a_cluster() {
+    let on_three = settings().with("DAFEI_NATS_REPLICAS", "3");
+    assert_eq!(Common::read(&on_three, Service::Intake).unwrap().nats.replicas, 3);
+    for wrong in ["0", "6", "three"] {
+        assert_eq!(keys(&settings().with("DAFEI_NATS_REPLICAS", wrong)), ["DAFEI_NATS_REPLICAS"]);
+    }
 }
 
 #[test]

@@ -76,3 +76,31 @@ async fn the_process_starts_and_keeps_its_streams_there_and_shows_its_watermark(
     assert!(ended.success(), "{ended}");
     let _ = std::fs::remove_dir_all(&dir);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_process_can_migrate_and_end_without_the_bus() {
+    let db = TestDb::new(&[]).await;
+    let migrate = |argument: &'static str| {
+        Command::new(env!("CARGO_BIN_EXE_dafei-dispatch"))
+            .arg(argument)
+            .env("DAFEI_DISPATCH_LISTEN", "127.0.0.1:0")
+            .env("DAFEI_DISPATCH_DATABASE_URL", &db.url)
+            .env("DAFEI_NATS_URL", "nats://127.0.0.1:1")
+            .env("DAFEI_JWKS", "/nowhere/jwks.json")
+            .env("DAFEI_JWT_ISSUER", "issuer")
+            .env("DAFEI_JWT_AUDIENCE", "dafei")
+            .stdout(Stdio::null())
+            .status()
+    };
+    // The second time there is nothing left to do.
+    for _ in 0..2 {
+        assert!(migrate("migrate").await.expect("the process").success());
+    }
+    let applied: i64 = sqlx::query_scalar("SELECT count(*) FROM _sqlx_migrations WHERE success")
+        .fetch_one(&db.pool)
+        .await
+        .expect("the ledger of migrations");
+    let known: usize = migrators(&MIGRATOR).iter().map(|migrator| migrator.iter().count()).sum();
+    assert_eq!(usize::try_from(applied).ok(), Some(known));
+    assert!(!migrate("migrat").await.expect("the process").success(), "an unknown argument does not serve");
+}

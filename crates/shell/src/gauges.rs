@@ -1,0 +1,63 @@
+//! What dashboards and alerts read of every service: who works, and how far it is behind. A replica that stands by knows neither age nor lag and
+//! says none: an old figure of it would be taken for the service's.
+
+use dafei_messaging::{
+    consumer::ConsumerHandle,
+    relay::{RelayHandle, RelayStatus},
+};
+use dafei_runtime::{config::Service, telemetry::metrics};
+
+pub(crate) fn relay(service: Service, relay: &RelayHandle) {
+    let labels = [("service", service.name())];
+    let handle = relay.clone();
+    let help = "1 in the replica that publishes, 0 in those that stand by";
+    metrics::gauge_callback("dafei.relay.active", "{replica}", help, &labels, move || {
+        Some(f64::from(u8::from(handle.status().active)))
+    });
+    let active = |read: fn(&RelayStatus) -> f64| {
+        let handle = relay.clone();
+        move || of_the_active(&handle.status(), read)
+    };
+    let age = active(|status| status.outbox_age.as_secs_f64());
+    metrics::gauge_callback("dafei.outbox.age", "s", "Age of the oldest event not yet published", &labels, age);
+    let pending = active(|status| status.pending as f64);
+    metrics::gauge_callback("dafei.outbox.pending", "{event}", "Events not yet published", &labels, pending);
+    let wiped = active(|status| status.wiped.len() as f64);
+    metrics::gauge_callback("dafei.streams.wiped", "{stream}", "Streams that wait for a refill", &labels, wiped);
+}
+
+fn of_the_active(status: &RelayStatus, read: fn(&RelayStatus) -> f64) -> Option<f64> {
+    status.active.then(|| read(status))
+}
+
+pub(crate) fn consumer(service: Service, key: &str, consumer: &ConsumerHandle) {
+    let labels = [("service", service.name()), ("consumer", key)];
+    let handle = consumer.clone();
+    let help = "1 in the replica that consumes, 0 in those that stand by";
+    metrics::gauge_callback("dafei.consumer.active", "{replica}", help, &labels, move || {
+        Some(f64::from(u8::from(handle.status().active)))
+    });
+    let handle = consumer.clone();
+    metrics::gauge_callback("dafei.consumer.lag", "{message}", "Messages not yet in effect", &labels, move || {
+        Some(handle.status()).filter(|status| status.active).map(|status| status.lag as f64)
+    });
+    let handle = consumer.clone();
+    let help = "Dead letters since the start";
+    metrics::gauge_callback("dafei.consumer.dead_letters", "{message}", help, &labels, move || {
+        Some(handle.status().dead_letters as f64)
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{RelayStatus, of_the_active};
+
+    #[test]
+    fn a_replica_that_stands_by_says_nothing_of_the_outbox() {
+        let mut status = RelayStatus { pending: 7, ..RelayStatus::default() };
+        let pending = |status: &RelayStatus| status.pending as f64;
+        assert_eq!(of_the_active(&status, pending), None, "an old figure");
+        status.active = true;
+        assert_eq!(of_the_active(&status, pending), Some(7.0));
+    }
+}
