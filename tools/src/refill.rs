@@ -25,16 +25,18 @@ pub async fn run(names: &[String]) -> Result<()> {
     let services = chosen(names)?;
     let nats = connect_bus().await?;
     let js = async_nats::jetstream::new(nats);
+    let replicas = replicas()?;
     for service in services {
         let url = client::setting(service.key(ServiceKey::DatabaseUrl))?;
         let pool = PgPool::connect(&url).await.with_context(|| format!("the database of {}", service.name()))?;
-        let specs = specs(service);
+        let specs = specs(service, replicas);
         for done in refill::refill(&pool, &js, &specs).await.with_context(|| service.name().to_owned())? {
             tell(service, &done);
         }
         if service == Service::Dispatch {
             let done = done_instructions(&pool).await?;
-            let spec = StreamSpec::new(Stream::Agency.name(), Stream::Agency.subjects().iter().copied());
+            let spec = StreamSpec::new(Stream::Agency.name(), Stream::Agency.subjects().iter().copied())
+                .on(replicas);
             let open = |event: &LoggedEvent| is_open(event, &done);
             tell(service, &refill::refill_chosen(&pool, &js, &spec, open).await.context("the agencies' stream")?);
         }
@@ -137,12 +139,18 @@ fn chosen(names: &[String]) -> Result<Vec<Service>> {
 }
 
 /// The streams that a service publishes and that others may read again.
-fn specs(service: Service) -> Vec<StreamSpec> {
+fn specs(service: Service, replicas: usize) -> Vec<StreamSpec> {
     Stream::ALL
         .into_iter()
         .filter(|stream| stream.publisher() == Some(service.name()) && *stream != Stream::Agency)
-        .map(|stream| StreamSpec::new(stream.name(), stream.subjects().iter().copied()))
+        .map(|stream| StreamSpec::new(stream.name(), stream.subjects().iter().copied()).on(replicas))
         .collect()
+}
+
+/// On how many servers each stream is kept, as the services have it: `DAFEI_NATS_REPLICAS`, 1 when it is not set.
+fn replicas() -> Result<usize> {
+    let Ok(text) = client::setting("DAFEI_NATS_REPLICAS") else { return Ok(1) };
+    text.parse().with_context(|| format!("DAFEI_NATS_REPLICAS: {text:?} is no number"))
 }
 
 /// The bus by `DAFEI_NATS_URL`, with `DAFEI_NATS_USER` and `DAFEI_NATS_PASSWORD` or `DAFEI_NATS_CREDS` where given.

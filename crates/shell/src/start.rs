@@ -118,11 +118,11 @@ pub async fn start(common: Common, telemetry: Telemetry, own: &'static Migrator)
 }
 
 /// The streams that a service publishes; its relay makes them.
-fn published_by(service: Service) -> Vec<StreamSpec> {
+fn published_by(service: Service, replicas: usize) -> Vec<StreamSpec> {
     Stream::ALL
         .into_iter()
         .filter(|stream| stream.publisher() == Some(service.name()))
-        .map(|stream| StreamSpec::new(stream.name(), stream.subjects().iter().copied()))
+        .map(|stream| StreamSpec::new(stream.name(), stream.subjects().iter().copied()).on(replicas))
         .collect()
 }
 
@@ -185,7 +185,7 @@ impl Started {
 
     /// Adds a stream that this service keeps beside those that it publishes.
     pub fn keep_stream(&mut self, spec: StreamSpec) {
-        self.kept.push(spec);
+        self.kept.push(spec.on(self.common.nats.replicas));
     }
 
     /// What the service does by itself as time goes on: when next, and how far it is. Shown to operations and to the exercise clock.
@@ -286,7 +286,7 @@ impl Started {
 
     fn spawn_relay(&mut self) -> RelayHandle {
         let service = self.common.service.name();
-        let own: Vec<StreamSpec> = published_by(self.common.service);
+        let own: Vec<StreamSpec> = published_by(self.common.service, self.common.nats.replicas);
         let mut config = RelayConfig::new(service, own);
         let floors = std::mem::take(&mut self.floors);
         if !floors.is_empty() {

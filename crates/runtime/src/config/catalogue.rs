@@ -101,6 +101,7 @@ pub const KNOWN_KEYS: &[Key] = &[
     Key::new("DAFEI_NATS_USER", Optional, "NATS user name; together with DAFEI_NATS_PASSWORD."),
     Key::new("DAFEI_NATS_PASSWORD", Optional, "NATS password; together with DAFEI_NATS_USER.").secret(),
     Key::new("DAFEI_NATS_CREDS", Optional, "Path of a NATS credentials file, instead of user and password."),
+    Key::new("DAFEI_NATS_REPLICAS", Default("1"), "Servers of the NATS cluster that each stream is kept on, 1 to 5."),
     // Identity.
     Key::new("DAFEI_JWKS", Required, "Public keys that sign tokens: path of a JWKS file or its http(s) URL."),
     Key::new("DAFEI_JWT_ISSUER", Required, "The `iss` that tokens must carry."),

@@ -59,6 +59,8 @@ pub struct Nats {
     pub url: String,
     /// How the service shows who it is.
     pub auth: NatsAuth,
+    /// How many servers of a cluster keep each stream.
+    pub replicas: usize,
 }
 
 /// Where the public keys that sign tokens are.
@@ -240,6 +242,7 @@ impl Reader<'_> {
         let user = self.optional("DAFEI_NATS_USER", parse::text).into_inner();
         let password = self.optional("DAFEI_NATS_PASSWORD", parse::secret).into_inner();
         let creds = self.optional("DAFEI_NATS_CREDS", parse::path).into_inner();
+        let replicas = self.value("DAFEI_NATS_REPLICAS", parse::whole(1, 5)).into_inner();
         let auth = match (user?, password?, creds?) {
             (None, None, None) => NatsAuth::None,
             (Some(user), Some(password), None) => NatsAuth::Password { user, password },
@@ -257,7 +260,7 @@ impl Reader<'_> {
                 return None;
             }
         };
-        Some(Nats { url: url?, auth })
+        Some(Nats { url: url?, auth, replicas: replicas? })
     }
 
     fn identity(&mut self) -> Option<IdentitySettings> {
