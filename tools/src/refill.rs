@@ -35,8 +35,7 @@ pub async fn run(names: &[String]) -> Result<()> {
         }
         if service == Service::Dispatch {
             let done = done_instructions(&pool).await?;
-            let spec = StreamSpec::new(Stream::Agency.name(), Stream::Agency.subjects().iter().copied())
-                .on(replicas);
+            let spec = StreamSpec::new(Stream::Agency.name(), Stream::Agency.subjects().iter().copied()).on(replicas);
             let open = |event: &LoggedEvent| is_open(event, &done);
             tell(service, &refill::refill_chosen(&pool, &js, &spec, open).await.context("the agencies' stream")?);
         }
@@ -169,7 +168,7 @@ pub async fn connect_bus() -> Result<async_nats::Client> {
         (Ok(_), Err(_), Err(_)) => bail!("DAFEI_NATS_USER needs DAFEI_NATS_PASSWORD"),
         (Err(_), _, Err(_)) => async_nats::ConnectOptions::new(),
     };
-    options.connect(&url).await.with_context(|| format!("NATS at {url}"))
+    options.connect(client::servers(&url)).await.with_context(|| format!("NATS at {url}"))
 }
 
 #[cfg(test)]

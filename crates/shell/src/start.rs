@@ -163,7 +163,7 @@ async fn connect_bus(common: &Common) -> anyhow::Result<async_nats::Client> {
         NatsAuth::Password { user, password } => options.user_and_password(user.clone(), password.expose().to_owned()),
         NatsAuth::Creds(path) => options.credentials_file(path).await?,
     };
-    Ok(options.connect(&common.nats.url).await?)
+    Ok(options.connect(common.nats.servers()).await?)
 }
 
 impl Started {

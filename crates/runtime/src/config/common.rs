@@ -63,6 +63,14 @@ pub struct Nats {
     pub replicas: usize,
 }
 
+impl Nats {
+    /// Each server by itself, as the client takes them.
+    #[must_use]
+    pub fn servers(&self) -> Vec<&str> {
+        self.url.split(',').map(str::trim).collect()
+    }
+}
+
 /// Where the public keys that sign tokens are.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum JwksLocation {
