@@ -70,7 +70,11 @@ class Proxy:
 
     async def _listen(self, link: Link) -> None:
         async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            await _Connection(link, reader, writer).run()
+            try:
+                await _Connection(link, reader, writer).run()
+            except asyncio.CancelledError:
+                # The proxy ends, and its connections with it.
+                pass
         await asyncio.start_server(connected, "127.0.0.1", link.port)
 
 

@@ -52,6 +52,7 @@ class Links(unittest.TestCase):
         self.link.cuts = lambda: "answered"
         self.assertEqual(self.said(COMMIT), b"")
         self.assertEqual(Echo.heard, [COMMIT])
+        self.client.close()
         self.client = socket.create_connection(("127.0.0.1", self.link.port), timeout=5)
         self.link.cuts = lambda: "before"
         self.assertEqual(self.said(COMMIT), b"")
