@@ -36,6 +36,7 @@ class Proxy:
         self.links = {link.name: link for link in links}
         self._ready = threading.Event()
         self._failed: Optional[BaseException] = None
+        self._servers: "list[asyncio.AbstractServer]" = []
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
@@ -62,6 +63,8 @@ class Proxy:
         finally:
             self._ready.set()
         self._loop.run_forever()
+        for server in self._servers:
+            server.close()
         left = asyncio.all_tasks(self._loop)
         for task in left:
             task.cancel()
@@ -75,7 +78,7 @@ class Proxy:
             except asyncio.CancelledError:
                 # The proxy ends, and its connections with it.
                 pass
-        await asyncio.start_server(connected, "127.0.0.1", link.port)
+        self._servers.append(await asyncio.start_server(connected, "127.0.0.1", link.port))
 
 
 class _Connection:
