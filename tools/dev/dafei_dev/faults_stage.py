@@ -99,7 +99,12 @@ class Stage:
         self.journals.append(journal)
         argv = [suite.binary("dafei"), "faults", "load", "--journal", str(journal), "--patience", f"{PATIENCE:.0f}s"]
         processes.start(self.home, LOAD, argv, {**os.environ, **suite.run_env(self.home)})
-        await_that("the load's first writes", lambda: self.acknowledged() >= WARM, 60.0)
+        await_that("the load's first writes", self._warm, 60.0)
+
+    def _warm(self) -> bool:
+        if processes.running(self.home, LOAD) is None:
+            raise Stop(f"the load has ended:\n{processes.tail(self.home, LOAD)}")
+        return self.acknowledged() >= WARM
 
     def acknowledged(self) -> int:
         return len(self.journals[-1].read_bytes().splitlines())

@@ -28,9 +28,9 @@ pub enum Step {
         /// Cases under way at the same time.
         #[arg(long, default_value_t = 4)]
         lanes: u32,
-        /// Pause of a lane between two cases.
-        #[arg(long, default_value = "200ms", value_parser = duration::parse)]
-        pause: Duration,
+        /// Pause of a lane between two cases, in milliseconds.
+        #[arg(long, default_value_t = 200)]
+        pause_ms: u64,
         /// How long a step is tried until it counts as failed.
         #[arg(long, default_value = "120s", value_parser = duration::parse)]
         patience: Duration,
@@ -71,7 +71,8 @@ fn service(name: &str) -> Result<Service, String> {
 /// When the load could not bring a case to its end, the suite does not become quiet, or something is lost or doubled.
 pub async fn run(step: Step) -> anyhow::Result<()> {
     match step {
-        Step::Load { journal, lanes, pause, patience } => {
+        Step::Load { journal, lanes, pause_ms, patience } => {
+            let pause = Duration::from_millis(pause_ms);
             load::run(Suite::from_env()?, &Keys::from_env()?, &journal, &load::Plan { lanes, pause, patience }).await
         }
         Step::Quiet { within } => quiet::run(&Suite::from_env()?, &Keys::from_env()?, within).await,
