@@ -1,6 +1,7 @@
 //! The parts of `./dev faults` that speak to the suite: a load whose every acknowledged write is in a journal, the wait until all is quiet again,
 //! and the comparison of that journal with all that the suite then holds.
 
+mod databases;
 mod insist;
 mod journal;
 mod load;

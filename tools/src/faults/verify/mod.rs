@@ -13,12 +13,14 @@ use std::{
 };
 
 use anyhow::Context as _;
-use sqlx::{Connection as _, PgConnection};
 use uuid::Uuid;
 
 use self::findings::Findings;
-use super::journal::{self, Line, What};
-use crate::client::{self, Service, ServiceKey};
+use super::{
+    databases::Databases,
+    journal::{self, Line, What},
+};
+use crate::client::Service;
 
 /// What the journals say.
 #[derive(Debug, Default)]
@@ -63,38 +65,6 @@ const fn keeper(what: What) -> Service {
     match what {
         What::Recorded | What::Notified | What::ReportedUp | What::Published => Service::Intake,
         _ => Service::Dispatch,
-    }
-}
-
-/// A connection to each database.
-struct Databases {
-    intake: PgConnection,
-    dispatch: PgConnection,
-    sla: PgConnection,
-    reporting: PgConnection,
-}
-
-impl Databases {
-    async fn connect() -> anyhow::Result<Self> {
-        let of = |service: Service| async move {
-            let url = client::setting(service.key(ServiceKey::DatabaseUrl))?;
-            PgConnection::connect(&url).await.with_context(|| format!("the database of {}", service.name()))
-        };
-        Ok(Self {
-            intake: of(Service::Intake).await?,
-            dispatch: of(Service::Dispatch).await?,
-            sla: of(Service::SlaMonitor).await?,
-            reporting: of(Service::Reporting).await?,
-        })
-    }
-
-    fn all(&mut self) -> [(Service, &mut PgConnection); 4] {
-        [
-            (Service::Intake, &mut self.intake),
-            (Service::Dispatch, &mut self.dispatch),
-            (Service::SlaMonitor, &mut self.sla),
-            (Service::Reporting, &mut self.reporting),
-        ]
     }
 }
 

@@ -1,4 +1,4 @@
-//! Streams: each holds the events of its publisher's log, each once and in the log's order.
+//! Streams: each holds the events of its publisher's log, each once and each aggregate's in their order.
 
 use std::collections::{HashMap, HashSet};
 
@@ -17,6 +17,9 @@ use crate::{client::Service, refill};
 /// How long a message may take that the stream has.
 const PATIENCE: std::time::Duration = std::time::Duration::from_secs(15);
 
+/// Id, source, aggregate, sequence.
+type Logged = (Uuid, String, Uuid, i64);
+
 /// `refilled`: the agencies' stream was filled anew, with nothing but the instructions that were open.
 pub(super) async fn compare(databases: &mut Databases, refilled: bool, findings: &mut Findings) -> anyhow::Result<()> {
     let js = jetstream::new(refill::connect_bus().await?);
@@ -25,35 +28,36 @@ pub(super) async fn compare(databases: &mut Databases, refilled: bool, findings:
         let name = stream.name();
         let connection = databases.all().into_iter().find(|(service, _)| *service == publisher);
         let (_, connection) = connection.context("a database")?;
-        let log: Vec<(Uuid,)> = sqlx::query_as("SELECT event_id FROM event_log WHERE stream = $1 ORDER BY position")
-            .bind(name)
-            .fetch_all(connection)
-            .await?;
-        let log: Vec<Uuid> = log.into_iter().map(|(id,)| id).collect();
+        let log: Vec<Logged> = sqlx::query_as(
+            "SELECT event_id, source, aggregate_id, sequence FROM event_log WHERE stream = $1 ORDER BY position",
+        )
+        .bind(name)
+        .fetch_all(connection)
+        .await?;
         let found = ids(&js, name).await.with_context(|| name.to_owned())?;
         one(name, &log, &found, refilled && stream == Stream::Agency, findings);
     }
     Ok(())
 }
 
-fn one(name: &str, log: &[Uuid], found: &[Uuid], may_lack: bool, findings: &mut Findings) {
-    let places: HashMap<Uuid, usize> = log.iter().enumerate().map(|(place, id)| (*id, place)).collect();
+/// Transactions commit in another order than their events got their places in the log, so only each aggregate's order is one.
+fn one(name: &str, log: &[Logged], found: &[Uuid], may_lack: bool, findings: &mut Findings) {
+    let known: HashMap<Uuid, &Logged> = log.iter().map(|event| (event.0, event)).collect();
     let mut seen = HashSet::new();
-    let mut last = None;
+    let mut last: HashMap<(&str, Uuid), i64> = HashMap::new();
     for id in found {
-        match places.get(id) {
+        match known.get(id) {
             None => findings.doubled(format!("{name}: event {id}, which the log does not have")),
             Some(_) if !seen.insert(*id) => findings.doubled(format!("{name}: event {id}")),
-            Some(place) => {
-                if last.is_some_and(|last| last > *place) {
-                    findings.lost(format!("{name}: the order of event {id}"));
+            Some((_, source, aggregate, sequence)) => {
+                if last.insert((source.as_str(), *aggregate), *sequence).is_some_and(|before| before > *sequence) {
+                    findings.lost(format!("{name}: the order of {aggregate} at event {id}"));
                 }
-                last = Some(*place);
             }
         }
     }
     if !may_lack {
-        for id in log.iter().filter(|id| !seen.contains(*id)) {
+        for (id, ..) in log.iter().filter(|event| !seen.contains(&event.0)) {
             findings.lost(format!("{name}: event {id}"));
         }
     }
@@ -86,19 +90,26 @@ async fn ids(js: &jetstream::Context, name: &str) -> anyhow::Result<Vec<Uuid>> {
 mod tests {
     use uuid::Uuid;
 
-    use super::{Findings, one};
+    use super::{Findings, Logged, one};
 
+    /// A log of two aggregates: events 1 and 2 are one's, 11 and 12 the other's.
     fn judged(log: &[u128], found: &[u128], may_lack: bool) -> (u64, u64) {
-        let ids = |numbers: &[u128]| numbers.iter().map(|number| Uuid::from_u128(*number)).collect::<Vec<_>>();
+        let logged = |number: u128| {
+            let sequence = i64::try_from(number % 10).unwrap();
+            (Uuid::from_u128(number), "s".to_owned(), Uuid::from_u128(number / 10), sequence)
+        };
+        let log: Vec<Logged> = log.iter().map(|number| logged(*number)).collect();
+        let found: Vec<Uuid> = found.iter().map(|number| Uuid::from_u128(*number)).collect();
         let mut findings = Findings::default();
-        one("S", &ids(log), &ids(found), may_lack, &mut findings);
+        one("S", &log, &found, may_lack, &mut findings);
         let json = findings.to_json(0, 0, 0);
         (json["lost"].as_u64().unwrap(), json["doubled"].as_u64().unwrap())
     }
 
     #[test]
-    fn a_stream_has_each_event_of_the_log_once_and_in_its_order() {
+    fn a_stream_has_each_event_of_the_log_once_and_in_its_aggregates_order() {
         assert_eq!(judged(&[1, 2, 3], &[1, 2, 3], false), (0, 0));
+        assert_eq!(judged(&[1, 11, 2], &[11, 1, 2], false), (0, 0));
         assert_eq!(judged(&[1, 2, 3], &[1, 3], false), (1, 0));
         assert_eq!(judged(&[1, 2, 3], &[1, 3], true), (0, 0));
         assert_eq!(judged(&[1, 2], &[1, 1, 2], false), (0, 1));
