@@ -45,6 +45,8 @@ pub struct Actor<'a> {
     suite: &'a Suite,
     bearer: Bearer,
     region: Region,
+    /// The id of all its requests; each has one of its own without it.
+    repeated: Option<String>,
 }
 
 pub(crate) fn request_id() -> String {
@@ -89,7 +91,18 @@ impl<'a> Actor<'a> {
     }
 
     fn of(suite: &'a Suite, keys: &Keys, caller: &Caller) -> anyhow::Result<Self> {
-        Ok(Self { suite, bearer: keys.bearer(caller)?, region: (&caller.region).into() })
+        Ok(Self { suite, bearer: keys.bearer(caller)?, region: (&caller.region).into(), repeated: None })
+    }
+
+    /// The same post, all of whose requests have this id: a call whose answer was lost is made again by it, and has its effect once.
+    #[must_use]
+    pub fn repeating(&self, request_id: &str) -> Self {
+        let (bearer, region) = (self.bearer.clone(), self.region.clone());
+        Self { suite: self.suite, bearer, region, repeated: Some(request_id.to_owned()) }
+    }
+
+    fn request_id(&self) -> String {
+        self.repeated.clone().unwrap_or_else(request_id)
     }
 
     pub(crate) fn intake(&self) -> Authed {
@@ -112,7 +125,7 @@ impl<'a> Actor<'a> {
         static NUMBER: AtomicU64 = AtomicU64::new(0);
         let bytes = photo_bytes(NUMBER.fetch_add(1, Ordering::Relaxed));
         let part = intake::UploadEvidenceRequest {
-            request_id: request_id(),
+            request_id: self.request_id(),
             place: Some(self.region.clone()),
             chunk: bytes.into(),
         };
@@ -127,7 +140,7 @@ impl<'a> Actor<'a> {
     /// When the suite refuses or does not answer.
     pub async fn patrol(&self, object: &str, situation: &str) -> anyhow::Result<u32> {
         let message = intake::RecordPatrolRequest {
-            request_id: request_id(),
+            request_id: self.request_id(),
             village: Some(self.region.clone()),
             object: object.to_owned(),
             situation: situation.to_owned(),
@@ -148,7 +161,7 @@ impl<'a> Actor<'a> {
     /// When the suite refuses or does not answer.
     pub async fn suspect(&self, act: &str, subject: Subject, seen: &str) -> anyhow::Result<Suspicion> {
         let message = intake::RecordSuspicionRequest {
-            request_id: request_id(),
+            request_id: self.request_id(),
             village: Some(self.region.clone()),
             act: act.to_owned(),
             subject: Some(subject),
@@ -167,7 +180,7 @@ impl<'a> Actor<'a> {
     pub async fn suspect_plainly(&self, act: &str, place: &str) -> anyhow::Result<String> {
         let den = Den { place: place.to_owned(), position: None, industry: String::new() };
         let message = intake::RecordSuspicionRequest {
-            request_id: request_id(),
+            request_id: self.request_id(),
             village: Some(self.region.clone()),
             act: act.to_owned(),
             subject: Some(Subject { kind: Some(subject::Kind::Den(den)) }),
@@ -184,7 +197,7 @@ impl<'a> Actor<'a> {
     /// When the suite refuses or does not answer.
     pub async fn notify(&self, case_id: &str) -> anyhow::Result<()> {
         let message = intake::NotifySecretaryRequest {
-            request_id: request_id(),
+            request_id: self.request_id(),
             case_id: case_id.to_owned(),
             ..Default::default()
         };
@@ -199,7 +212,7 @@ impl<'a> Actor<'a> {
     pub async fn persuade(&self, case_id: &str, heeded: bool, note: &str) -> anyhow::Result<()> {
         let outcome = if heeded { PersuasionOutcome::Heeded } else { PersuasionOutcome::Refused };
         let message = intake::RecordPersuasionRequest {
-            request_id: request_id(),
+            request_id: self.request_id(),
             case_id: case_id.to_owned(),
             outcome: outcome.into(),
             note: note.to_owned(),
@@ -215,7 +228,7 @@ impl<'a> Actor<'a> {
     /// When the suite refuses or does not answer.
     pub async fn revisit(&self, case_id: &str, note: &str) -> anyhow::Result<()> {
         let message = intake::RecordRevisitRequest {
-            request_id: request_id(),
+            request_id: self.request_id(),
             case_id: case_id.to_owned(),
             stopped: true,
             note: note.to_owned(),
@@ -231,8 +244,11 @@ impl<'a> Actor<'a> {
     /// # Errors
     /// When the suite refuses or does not answer.
     pub async fn report_up(&self, case_id: &str) -> anyhow::Result<()> {
-        let message =
-            intake::ReportUpRequest { request_id: request_id(), case_id: case_id.to_owned(), ..Default::default() };
+        let message = intake::ReportUpRequest {
+            request_id: self.request_id(),
+            case_id: case_id.to_owned(),
+            ..Default::default()
+        };
         self.suspicions().report_up(message).await?;
         Ok(())
     }
@@ -259,7 +275,7 @@ impl<'a> Actor<'a> {
     /// When the suite refuses or does not answer.
     pub async fn publish_with(&self, case_id: &str, text: &str, photo: &str) -> anyhow::Result<()> {
         let message = intake::PublishResultRequest {
-            request_id: request_id(),
+            request_id: self.request_id(),
             case_id: case_id.to_owned(),
             text: text.to_owned(),
             evidence_ids: vec![photo.to_owned()],
@@ -313,8 +329,16 @@ impl<'a> Actor<'a> {
     /// When the suite refuses or does not answer.
     pub async fn instruct(&self, case_id: &str, agency: &str, text: &str) -> anyhow::Result<Case> {
         self.case_in(case_id, CaseState::AtCentre).await?;
+        self.instruct_now(case_id, agency, text).await
+    }
+
+    /// Instructs a township agency in a case that is at the centre.
+    ///
+    /// # Errors
+    /// When the suite refuses or does not answer.
+    pub async fn instruct_now(&self, case_id: &str, agency: &str, text: &str) -> anyhow::Result<Case> {
         let message = dispatch::InstructAgencyRequest {
-            request_id: request_id(),
+            request_id: self.request_id(),
             case_id: case_id.to_owned(),
             agency: agency.to_owned(),
             text: text.to_owned(),
@@ -339,7 +363,7 @@ impl<'a> Actor<'a> {
     /// When the suite refuses or does not answer.
     pub async fn escalate_now(&self, case_id: &str, reason: &str) -> anyhow::Result<()> {
         let message = dispatch::EscalateRequest {
-            request_id: request_id(),
+            request_id: self.request_id(),
             case_id: case_id.to_owned(),
             reason: reason.to_owned(),
             expected_version: 0,
@@ -354,8 +378,16 @@ impl<'a> Actor<'a> {
     /// When the suite refuses or does not answer.
     pub async fn accept_result(&self, case_id: &str, public_text: &str) -> anyhow::Result<()> {
         self.case_in(case_id, CaseState::TownshipResult).await?;
+        self.accept_result_now(case_id, public_text).await
+    }
+
+    /// Accepts a result that is at the centre.
+    ///
+    /// # Errors
+    /// When the suite refuses or does not answer.
+    pub async fn accept_result_now(&self, case_id: &str, public_text: &str) -> anyhow::Result<()> {
         let message = dispatch::AcceptResultRequest {
-            request_id: request_id(),
+            request_id: self.request_id(),
             case_id: case_id.to_owned(),
             public_text: public_text.to_owned(),
             expected_version: 0,
@@ -380,7 +412,7 @@ impl<'a> Actor<'a> {
     /// When the suite refuses or does not answer.
     pub async fn assign(&self, case_id: &str, text: &str) -> anyhow::Result<Case> {
         let message = dispatch::AssignDepartmentRequest {
-            request_id: request_id(),
+            request_id: self.request_id(),
             case_id: case_id.to_owned(),
             text: text.to_owned(),
             ..Default::default()
@@ -404,7 +436,7 @@ impl<'a> Actor<'a> {
     /// When the suite refuses or does not answer.
     pub async fn feed_back_now(&self, case_id: &str, text: &str, public_text: &str) -> anyhow::Result<()> {
         let message = dispatch::FeedBackRequest {
-            request_id: request_id(),
+            request_id: self.request_id(),
             case_id: case_id.to_owned(),
             text: text.to_owned(),
             public_text: public_text.to_owned(),
@@ -442,14 +474,14 @@ impl<'a> Actor<'a> {
         client.read_instruction(read).await?;
         if let Some(plan) = plan {
             let message = dispatch::RespondRequest {
-                request_id: request_id(),
+                request_id: self.request_id(),
                 instruction_id: instruction_id.clone(),
                 plan: plan.to_owned(),
             };
             client.respond(message).await?;
         }
         let message = dispatch::SubmitResultRequest {
-            request_id: request_id(),
+            request_id: self.request_id(),
             instruction_id,
             kind: ResultKind::Final.into(),
             text: text.to_owned(),

@@ -199,7 +199,7 @@ async fn apply(dir: &Path, url: &str, login: &Login, system: &AgencySystem) -> R
 async fn shut_out(url: &str, login: &Login) -> Result<()> {
     let end = Instant::now() + RELOAD;
     let login = || async_nats::ConnectOptions::with_user_and_password(login.user.clone(), login.password.clone());
-    while login().connect(url).await.is_ok() {
+    while login().connect(client::servers(url)).await.is_ok() {
         if Instant::now() >= end {
             bail!("the NATS server still lets the old login in");
         }

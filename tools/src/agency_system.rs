@@ -7,7 +7,10 @@ use async_nats::jetstream::{self, AckKind, consumer::PullConsumer};
 use futures::StreamExt as _;
 use serde_json::{Value, json};
 
-use crate::agency::{Credentials, RegionName};
+use crate::{
+    agency::{Credentials, RegionName},
+    client,
+};
 
 /// How long the system waits for what must come.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -29,7 +32,7 @@ impl AgencySystem {
     pub async fn connect(credentials: &Credentials) -> anyhow::Result<Self> {
         let client =
             async_nats::ConnectOptions::with_user_and_password(credentials.user.clone(), credentials.password.clone())
-                .connect(&credentials.url)
+                .connect(client::servers(&credentials.url))
                 .await
                 .context("部门系统连接消息总线")?;
         let context =

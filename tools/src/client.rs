@@ -35,6 +35,12 @@ pub fn setting(name: &str) -> Result<String> {
     }
 }
 
+/// Each NATS server of a list, as the client takes them.
+#[must_use]
+pub fn servers(list: &str) -> Vec<&str> {
+    list.split(',').map(str::trim).collect()
+}
+
 /// A service of the suite.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Service {

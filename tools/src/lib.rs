@@ -14,6 +14,7 @@ pub mod client;
 pub mod demo;
 pub mod duration;
 pub mod exercise;
+pub mod faults;
 pub mod health;
 pub mod keys;
 pub mod layering;

@@ -11,7 +11,7 @@ use dafei_kernel::{
 use dafei_tools::{
     agency, asyncapi, bench, check_deadline,
     client::{Caller, Keys, Suite},
-    demo, duration, exercise, health, keys, layering, refill, roster,
+    demo, duration, exercise, faults, health, keys, layering, refill, roster,
 };
 
 #[derive(Debug, Parser)]
@@ -79,6 +79,11 @@ enum Command {
         /// Address to listen on.
         #[arg(long)]
         listen: std::net::SocketAddr,
+    },
+    /// Load, verification and other steps of `./dev faults`.
+    Faults {
+        #[command(subcommand)]
+        step: faults::Step,
     },
     /// Plays the loop in all its branches on the running suite, tells it in Chinese and checks it.
     Demo,
@@ -197,6 +202,7 @@ async fn run(command: Command) -> anyhow::Result<()> {
         }
         Command::Bench { bench } => bench::run(&Suite::from_env()?, bench).await,
         Command::ReferenceServer { kind, listen } => bench::servers::serve(kind, listen).await,
+        Command::Faults { step } => faults::run(step).await,
         Command::Demo => demo::run(&Suite::from_env()?).await,
         Command::AgencyCreds { agency, level, region } => {
             let region = Region::new(level, &region)?;

@@ -147,7 +147,7 @@ fn specs(service: Service, replicas: usize) -> Vec<StreamSpec> {
 }
 
 fn spec(stream: Stream, replicas: usize) -> StreamSpec {
-    StreamSpec { replicas, ..StreamSpec::new(stream.name(), stream.subjects().iter().copied()) }
+    StreamSpec::new(stream.name(), stream.subjects().iter().copied()).on(replicas)
 }
 
 /// As the services have it: a stream that is made here must not have fewer replicas than theirs.
@@ -173,7 +173,7 @@ pub async fn connect_bus() -> Result<async_nats::Client> {
         (Ok(_), Err(_), Err(_)) => bail!("DAFEI_NATS_USER needs DAFEI_NATS_PASSWORD"),
         (Err(_), _, Err(_)) => async_nats::ConnectOptions::new(),
     };
-    options.connect(&url).await.with_context(|| format!("NATS at {url}"))
+    options.connect(client::servers(&url)).await.with_context(|| format!("NATS at {url}"))
 }
 
 #[cfg(test)]

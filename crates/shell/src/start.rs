@@ -134,7 +134,7 @@ fn published_by(service: Service, replicas: usize) -> Vec<StreamSpec> {
     Stream::ALL
         .into_iter()
         .filter(|stream| stream.publisher() == Some(service.name()))
-        .map(|stream| StreamSpec { replicas, ..StreamSpec::new(stream.name(), stream.subjects().iter().copied()) })
+        .map(|stream| StreamSpec::new(stream.name(), stream.subjects().iter().copied()).on(replicas))
         .collect()
 }
 
@@ -202,7 +202,7 @@ impl Started {
 
     /// Adds a stream that this service keeps beside those that it publishes.
     pub fn keep_stream(&mut self, spec: StreamSpec) {
-        self.kept.push(StreamSpec { replicas: self.common.nats.replicas, ..spec });
+        self.kept.push(spec.on(self.common.nats.replicas));
     }
 
     /// What the service does by itself as time goes on: when next, and how far it is. Shown to operations and to the exercise clock.

@@ -10,7 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from . import bench_dispatch, bench_sla, bench_table, check, image, prepare, processes, provision, servers, signals, suite
+from . import bench_dispatch, bench_sla, bench_table, check, faults, image, prepare, processes, provision, servers, signals, suite
 from .home import ROOT, SERVICES, TOOLS, Home
 from .say import Stop, line
 
@@ -139,6 +139,8 @@ def parser() -> argparse.ArgumentParser:
     add("test", lambda _, options: check.test(options.rest), "runs every check and test").add_argument("rest", nargs="*")
     command = add("bench", bench, "measures: loop, intake, patrols (--scale N), dispatch (--scale 1m|10m), sla (--scale 1m|10m), table (--scale 1m|10m), roster")
     command.add_argument("rest", nargs=argparse.REMAINDER)
+    command = add("faults", lambda _, options: faults.run(options.rest), "real processes under faults: --runs N --only FAULT --seed N --short --list")
+    command.add_argument("rest", nargs=argparse.REMAINDER)
     for name, text in (
         ("token", "prints a token: --role ROLE --region LEVEL:CODE [--agency AGENCY]"),
         ("clock", "moves the exercise clock: +5d | set INSTANT"),
@@ -166,7 +168,7 @@ def parser() -> argparse.ArgumentParser:
     return top
 
 
-PASSED_THROUGH = ("token", "clock", "agency-creds", "refill", "bench", "tool")
+PASSED_THROUGH = ("token", "clock", "agency-creds", "refill", "bench", "faults", "tool")
 
 
 def parse(arguments: list[str]) -> argparse.Namespace:

@@ -28,8 +28,13 @@ def test(filter_: list[str]) -> None:
         static_checks()
         deployment_checks()
         accounts_test()
+        proxy_test()
     tests(filter_)
     black_box(filter_)
+    if not filter_:
+        # Which builds on this module.
+        from . import faults
+        faults.short()
     line("all checks and tests passed")
 
 
@@ -83,6 +88,13 @@ def accounts_test() -> None:
         argv = [str(provision.venv()), "-m", "unittest", "-q", "test_example_accounts"]
         if signals.call(argv, cwd=ROOT / "tools/dev/tests", env=env) != 0:
             raise Stop("the accounts' test failed")
+
+
+def proxy_test() -> None:
+    """The links of the fault tests."""
+    with step("proxy of the fault tests"):
+        if signals.call([str(provision.venv()), "-B", "-m", "unittest", "-q", "test_faults_proxy"], cwd=ROOT / "tools/dev/tests") != 0:
+            raise Stop("the proxy's test failed")
 
 
 def tests(filter_: list[str]) -> None:

@@ -13,7 +13,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from . import processes, provision
+from . import cluster, processes, provision
 from .home import SERVICES, Home
 from .say import Stop, step
 
@@ -37,7 +37,8 @@ def _takes_logins(port: int) -> bool:
         return False
 
 
-def _wait_until_ready(home: Home, name: str, port: int, patience: float = 60.0) -> None:
+def wait_until_ready(home: Home, name: str, port: int, patience: float = 60.0) -> None:
+    """Until a part takes connections; PostgreSQL also logins."""
     ready = _takes_logins if name == "postgres" else _listens
     deadline = time.monotonic() + patience
     while True:
@@ -57,7 +58,7 @@ def start_again(home: Home, name: str) -> None:
     while True:
         processes.start_again(home, name)
         try:
-            return _wait_until_ready(home, name, port)
+            return wait_until_ready(home, name, port)
         except Stop:
             if time.monotonic() > deadline:
                 raise
@@ -70,9 +71,10 @@ def database_name(service: str) -> str:
     return "dafei_" + service.replace("-", "_")
 
 
-def database_url(home: Home, service: str) -> str:
+def database_url(home: Home, service: str, through: "dict[str, int] | None" = None) -> str:
+    """`through`: ports of what stands between a client and the servers."""
     name = database_name(service)
-    port = home.state["ports"]["postgres"]
+    port = {**home.state["ports"], **(through or {})}["postgres"]
     return f"postgres://{name}:{home.secret(name)}@127.0.0.1:{port}/{name}"
 
 
@@ -101,9 +103,9 @@ def start_postgres(home: Home, durable: bool = True) -> None:
     argv = [str(place / "postgres"), "-D", str(data)]
     for key, value in options.items():
         argv += ["-c", f"{key}={value}"]
-    processes.start(home, "postgres", argv, _plain_env(), user)
+    processes.start(home, "postgres", argv, plain_env(), user)
     try:
-        _wait_until_ready(home, "postgres", port)
+        wait_until_ready(home, "postgres", port)
     except Stop as stop:
         # The children of a server that was killed need a moment to notice.
         if "pre-existing shared memory" not in str(stop):
@@ -125,7 +127,8 @@ def _forget_cluster(data: Path) -> None:
     shutil.rmtree(data, ignore_errors=True)
 
 
-def _plain_env() -> dict[str, str]:
+def plain_env() -> dict[str, str]:
+    """What a server of ./dev gets of the caller's environment."""
     return {"PATH": os.environ.get("PATH", "/usr/bin:/bin"), "LC_ALL": "C", "LANG": "C"}
 
 
@@ -144,7 +147,7 @@ def _make_cluster(home: Home, place: Path, data: Path, user: str | None) -> None
         provision.run(
             [str(place / "initdb"), "-D", str(data), "-U", "postgres", "-E", "UTF8", "--locale=C",
              "--auth=scram-sha-256", f"--pwfile={secret.name}"],
-            "initdb", env=_plain_env(), **as_user,
+            "initdb", env=plain_env(), **as_user,
         )
     # Single-user mode needs no client program, which a registry's package may lack.
     sql = "".join(
@@ -159,7 +162,7 @@ def _make_cluster(home: Home, place: Path, data: Path, user: str | None) -> None
     )
     done = subprocess.run(
         [str(place / "postgres"), "--single", "-D", str(data), "postgres"], input=sql, text=True,
-        capture_output=True, env=_plain_env(), **as_user,  # type: ignore[call-overload]
+        capture_output=True, env=plain_env(), **as_user,  # type: ignore[call-overload]
     )
     if done.returncode != 0 or "ERROR" in done.stderr:
         raise Stop(f"the databases could not be made:\n{done.stderr[-2000:]}")
@@ -172,7 +175,15 @@ def stop_postgres(home: Home) -> None:
 
 # ---- NATS
 
+def nats_url(home: Home, through: "dict[str, int] | None" = None) -> str:
+    """All servers of the bus. `through` as with a database."""
+    ports = {**home.state["ports"], **(through or {})}
+    return ",".join(f"nats://127.0.0.1:{ports[name]}" for name in cluster.names(home))
+
+
 def start_nats(home: Home) -> None:
+    if cluster.names(home) != ["nats"]:
+        return cluster.start(home)
     pid = processes.running(home, "nats")
     port = home.port("nats", running=pid is not None)
     monitor = home.port("nats-monitor", running=pid is not None)
@@ -182,13 +193,18 @@ def start_nats(home: Home) -> None:
     (folder / "nats.conf").write_text(NATS_CONF.format(
         port=port, monitor=monitor, pid_file=json.dumps(str(folder / "nats.pid")), store=json.dumps(str(folder / "store")),
     ))
-    accounts = folder / "accounts.conf"
+    write_accounts(home)
+    binary = provision.nats_server()
+    processes.start(home, "nats", [str(binary), "-c", str(folder / "nats.conf")], plain_env())
+    wait_until_ready(home, "nats", port)
+
+
+def write_accounts(home: Home) -> None:
+    """The accounts of the first start; later ones are written by `dafei agency-creds`."""
+    accounts = home.dir("nats") / "accounts.conf"
     if not accounts.exists():
         accounts.write_text(ACCOUNTS_CONF.format(user=SUITE_USER, password=home.secret("nats"), system=home.secret("nats-system")))
         accounts.chmod(0o600)
-    binary = provision.nats_server()
-    processes.start(home, "nats", [str(binary), "-c", str(folder / "nats.conf")], _plain_env())
-    _wait_until_ready(home, "nats", port)
 
 
 NATS_CONF = """# Written by ./dev. Each publish is on disk before it is acknowledged.

@@ -6,7 +6,7 @@ import os
 import subprocess
 from pathlib import Path
 
-from . import processes, provision, servers, signals
+from . import cluster, processes, provision, servers, signals
 from .home import ROOT, SERVICES, Home
 from .say import Stop, line, step
 
@@ -44,8 +44,9 @@ def run_env(home: Home) -> dict[str, str]:
     """What a client of the suite needs; written to run.env."""
     ports = home.state["ports"]
     env = {
-        "DAFEI_NATS_URL": f"nats://127.0.0.1:{ports['nats']}",
-        "DAFEI_NATS_MONITOR_URL": f"http://127.0.0.1:{ports['nats-monitor']}",
+        "DAFEI_NATS_URL": servers.nats_url(home),
+        "DAFEI_NATS_MONITOR_URL": f"http://127.0.0.1:{ports[cluster.names(home)[0] + '-monitor']}",
+        "DAFEI_NATS_REPLICAS": str(len(cluster.names(home))),
         "DAFEI_NATS_USER": servers.SUITE_USER,
         "DAFEI_NATS_PASSWORD": home.secret("nats"),
         "DAFEI_NATS_DIR": str(home.path / "nats"),
@@ -71,10 +72,14 @@ def write_run_env(home: Home) -> None:
 
 def service_env(home: Home, service: str) -> dict[str, str]:
     """Only what the service knows: it refuses a DAFEI_ key that it does not."""
-    shared = ("DAFEI_NATS_URL", "DAFEI_NATS_USER", "DAFEI_NATS_PASSWORD", "DAFEI_JWKS", "DAFEI_JWT_ISSUER",
-              "DAFEI_JWT_AUDIENCE", "DAFEI_MODE", f"DAFEI_{key(service)}_DATABASE_URL")
+    shared = ("DAFEI_NATS_USER", "DAFEI_NATS_PASSWORD", "DAFEI_NATS_REPLICAS", "DAFEI_JWKS", "DAFEI_JWT_ISSUER",
+              "DAFEI_JWT_AUDIENCE", "DAFEI_MODE")
     known = run_env(home)
     env = {name: known[name] for name in shared}
+    # Where a fault test stands between the services and the servers, its ports are in the state.
+    through = home.state.get("through")
+    env["DAFEI_NATS_URL"] = servers.nats_url(home, through)
+    env[f"DAFEI_{key(service)}_DATABASE_URL"] = servers.database_url(home, service, through)
     env["DAFEI_ENVIRONMENT"] = "development"
     env["DAFEI_LOG_FORMAT"] = "human"
     if service == "intake":
@@ -166,5 +171,6 @@ def start_services(home: Home) -> None:
 def stop(home: Home) -> None:
     for service in SERVICES:
         processes.end(home, service)
-    processes.end(home, "nats")
+    for name in cluster.names(home):
+        processes.end(home, name)
     servers.stop_postgres(home)

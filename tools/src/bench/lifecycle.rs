@@ -21,7 +21,7 @@ use super::figures;
 use crate::{
     actors::Actor,
     agency::{self, Credentials},
-    client::{Keys, Suite},
+    client::{self, Keys, Suite},
     exercise, refill,
 };
 
@@ -357,7 +357,7 @@ async fn listen_to_bus(bus: &async_nats::Client, board: Board) -> anyhow::Result
 async fn listen_as_agency(credentials: &Credentials, board: Board) -> anyhow::Result<async_nats::Client> {
     let bus =
         async_nats::ConnectOptions::with_user_and_password(credentials.user.clone(), credentials.password.clone())
-            .connect(&credentials.url)
+            .connect(client::servers(&credentials.url))
             .await?;
     let context = jetstream::context::ContextBuilder::new().api_prefix(credentials.api_prefix).build(bus.clone());
     let consumer: PullConsumer = context.get_consumer_from_stream(&credentials.durable, &credentials.stream).await?;

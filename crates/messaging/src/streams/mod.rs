@@ -56,6 +56,13 @@ impl StreamSpec {
         Self { duplicate_window: Duration::from_millis(100), atomic_publish: false, ..Self::new(name, subjects) }
     }
 
+    /// The same stream, kept on so many servers of a cluster.
+    #[must_use]
+    pub fn on(mut self, replicas: usize) -> Self {
+        self.replicas = replicas;
+        self
+    }
+
     fn config(&self) -> Config {
         Config {
             name: self.name.to_owned(),

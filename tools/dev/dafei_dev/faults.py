@@ -1,0 +1,178 @@
+"""./dev faults: real processes under faults. After each the suite has to be at rest within 30 s, with nothing lost and nothing doubled."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import statistics
+import subprocess
+import time
+from dataclasses import asdict, dataclass
+from typing import Optional
+
+from . import provision, suite
+from .faults_list import SHORT, Fault, faults
+from .faults_stage import KEPT, RECOVERY, NoSmallDisks, Stage
+from .home import ROOT
+from .say import Stop, line, step
+
+RESULTS = KEPT / "results.jsonl"
+
+
+@dataclass
+class Result:
+    """What came of one run."""
+
+    fault: str
+    seed: int
+    revision: str
+    acknowledged: int
+    repeated: int
+    lost: int
+    doubled: int
+    recovery: float
+    problem: Optional[str]
+
+    @property
+    def failed(self) -> bool:
+        return bool(self.lost or self.doubled or self.problem)
+
+
+def run(rest: "list[str]") -> None:
+    options = _options(rest)
+    if options.list:
+        for fault in faults():
+            print(f"{fault.name:<36}{fault.meaning}")
+        return
+    provision.everything()
+    suite.build()
+    chosen = _chosen(options)
+    known = {} if options.again or options.short else _known()
+    results = []
+    todo = []
+    for fault in chosen:
+        for seed in range(options.seed, options.seed + options.runs):
+            done = known.get((fault.name, seed))
+            if done:
+                results.append(done)
+            else:
+                todo.append((fault, seed))
+    results += _play(todo)
+    print(table(results))
+    if any(result.failed for result in results):
+        raise Stop("something was lost, doubled, or did not come back in time")
+
+
+def short() -> None:
+    """Five faults, one seed: part of `./dev test`."""
+    with step("faults: five of them, once each"):
+        run(["--short"])
+
+
+def _options(rest: "list[str]") -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="./dev faults")
+    parser.add_argument("--runs", type=int, default=1, help="how many runs of each fault, with one seed after the other")
+    parser.add_argument("--only", action="append", metavar="FAULT", help="this fault alone; may be given more than once")
+    parser.add_argument("--seed", type=int, default=1, help="the first seed: it decides moments and victims")
+    parser.add_argument("--short", action="store_true", help="five faults, one run each")
+    parser.add_argument("--again", action="store_true", help="also runs that this revision has passed already")
+    parser.add_argument("--list", action="store_true", help="tells which faults there are")
+    return parser.parse_args(rest)
+
+
+def _chosen(options: argparse.Namespace) -> "list[Fault]":
+    known = {fault.name: fault for fault in faults()}
+    names = list(SHORT) if options.short else options.only or list(known)
+    wrong = [name for name in names if name not in known]
+    if wrong:
+        raise Stop(f"no such fault: {', '.join(wrong)}; ./dev faults --list")
+    return [known[name] for name in names]
+
+
+def _revision() -> str:
+    """Results hold for what was built: the commit, and whether anything was changed since."""
+    def git(*words: str) -> str:
+        done = subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True)
+        return done.stdout.strip() if done.returncode == 0 else ""
+    commit = git("rev-parse", "--short=12", "HEAD") or "unknown"
+    return f"{commit}-changed" if git("status", "--porcelain", "crates", "services", "tools") else commit
+
+
+def _known() -> "dict[tuple[str, int], Result]":
+    """Runs that this revision has passed already: a run that was broken off is taken up where it was."""
+    if not RESULTS.exists():
+        return {}
+    revision = _revision()
+    all_of_them = [Result(**json.loads(text)) for text in RESULTS.read_text().splitlines()]
+    return {(one.fault, one.seed): one for one in all_of_them if one.revision == revision and not one.failed}
+
+
+def _play(todo: "list[tuple[Fault, int]]") -> "list[Result]":
+    results: "list[Result]" = []
+    stage: Optional[Stage] = None
+    KEPT.mkdir(parents=True, exist_ok=True)
+    try:
+        for fault, seed in todo:
+            if stage is not None and stage.small_disks != fault.small_disks:
+                stage.close()
+                stage = None
+            if stage is None:
+                try:
+                    with step("a suite of its own, with three NATS servers"):
+                        stage = Stage(fault.small_disks)
+                except NoSmallDisks:
+                    line(f"    SKIPPED: {fault.name} needs root and a kernel that lets it mount a tmpfs")
+                    continue
+            with step(f"{fault.name}, seed {seed}"):
+                result = _one(stage, fault, seed)
+            with RESULTS.open("a") as file:
+                file.write(json.dumps(asdict(result), ensure_ascii=False) + "\n")
+            results.append(result)
+            line(f"    {_told(result)}")
+            if result.failed:
+                stage.close()
+                stage = None
+    finally:
+        if stage is not None:
+            stage.close()
+    return results
+
+
+def _one(stage: Stage, fault: Fault, seed: int) -> Result:
+    chance = random.Random(f"{fault.name} {seed}")
+    stage.begin_load()
+    time.sleep(chance.uniform(0.0, 1.0))
+    problem = None
+    try:
+        fault.do(stage, chance)
+    except Stop as stop:
+        problem = str(stop)
+    ended = time.monotonic()
+    stage.end_load()
+    problem = problem or stage.quiet()
+    recovery = time.monotonic() - ended
+    if recovery > RECOVERY and not problem:
+        problem = f"at rest only after {recovery:.0f} s"
+    told = stage.verify()
+    result = Result(fault.name, seed, _revision(), told["acknowledged"], told["repeated"], told["lost"], told["doubled"], recovery, problem)
+    if result.failed:
+        stage.keep(f"{fault.name}-{seed}", {**told, "problem": problem})
+    return result
+
+
+def _told(result: Result) -> str:
+    found = f"{result.acknowledged} writes acknowledged so far, {result.lost} lost, {result.doubled} doubled, at rest after {result.recovery:.1f} s"
+    return f"{found}; {result.problem}" if result.problem else found
+
+
+def table(results: "list[Result]") -> str:
+    """As docs/faults.md has it."""
+    rows = ["| fault | runs | lost | doubled | recovery p50 | recovery max | seeds of failures |", "|---|---|---|---|---|---|---|"]
+    for name in dict.fromkeys(result.fault for result in results):
+        of_it = [result for result in results if result.fault == name]
+        times = [result.recovery for result in of_it]
+        seeds = ", ".join(str(result.seed) for result in of_it if result.failed) or "none"
+        rows.append(f"| {name} | {len(of_it)} | {sum(result.lost for result in of_it)} | {sum(result.doubled for result in of_it)} "
+                    f"| {statistics.median(times):.1f} s | {max(times):.1f} s | {seeds} |")
+    return "\n".join(rows)

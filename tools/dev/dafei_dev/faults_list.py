@@ -1,0 +1,202 @@
+"""The faults: each begins, lasts and ends within its function; what happens afterwards is the same for all."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import signal
+import time
+from dataclasses import dataclass
+from typing import Callable
+
+from . import cluster, faults_disk, processes, servers
+from .faults_proxy import DOWN, UP, cutter
+from .faults_stage import Stage, await_that
+from .home import SERVICES
+from .say import Stop
+
+Do = Callable[[Stage, random.Random], None]
+
+# How long what is away stays away, in seconds.
+AWAY = 5.0
+# The points of crates/messaging/src/crash.rs that a load comes to, and the services that do.
+RELAYS = ("intake", "dispatch", "sla-monitor")
+POINTS = {
+    "relay.before-publish": RELAYS, "relay.after-publish": RELAYS, "relay.after-settlement": RELAYS,
+    "consumer.before-commit": SERVICES, "consumer.after-commit": SERVICES, "consumer.after-acknowledgement": SERVICES,
+}
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What is done, and what it means in the world."""
+
+    name: str
+    meaning: str
+    do: Do
+    # Needs servers whose disks are small.
+    small_disks: bool = False
+
+
+def _kill(stage: Stage, name: str) -> None:
+    if not processes.end(stage.home, name, signal.SIGKILL):
+        raise Stop(f"{name} does not run")
+
+
+def _killed(name: str) -> Do:
+    def do(stage: Stage, _: random.Random) -> None:
+        _kill(stage, name)
+        if name == "postgres":
+            servers.start_again(stage.home, name)
+        else:
+            processes.start_again(stage.home, name)
+    return do
+
+
+def _nodes_down(count: int, seconds: float) -> Do:
+    def do(stage: Stage, chance: random.Random) -> None:
+        down = chance.sample(cluster.names(stage.home), count)
+        for name in down:
+            _kill(stage, name)
+        time.sleep(seconds)
+        for name in down:
+            servers.start_again(stage.home, name)
+    return do
+
+
+def _postgres_down(stage: Stage, _: random.Random) -> None:
+    processes.end(stage.home, "postgres", signal.SIGQUIT)
+    time.sleep(AWAY)
+    servers.start_again(stage.home, "postgres")
+
+
+def _stopped(name: str) -> Do:
+    def do(stage: Stage, _: random.Random) -> None:
+        pid = processes.running(stage.home, name)
+        if pid is None:
+            raise Stop(f"{name} does not run")
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            time.sleep(AWAY)
+        finally:
+            os.kill(pid, signal.SIGCONT)
+    return do
+
+
+def _bus_wiped(stage: Stage, _: random.Random) -> None:
+    nodes = cluster.names(stage.home)
+    for name in nodes:
+        _kill(stage, name)
+    for name in nodes:
+        shutil.rmtree(cluster.store(stage.home, name))
+    cluster.start(stage.home)
+    stage.refilled = True
+    # The new cluster elects its leaders first.
+    await_that("the refill", lambda: stage.ask("refill").returncode == 0, 60.0)
+
+
+def _slow(stage: Stage, _: random.Random) -> None:
+    links = stage.proxy.of("postgres", "nats")
+    for link in links:
+        link.delay = 0.05
+    time.sleep(2 * AWAY)
+    for link in links:
+        link.delay = 0.0
+
+
+def _one_way(part: str, way: str) -> Do:
+    def do(stage: Stage, _: random.Random) -> None:
+        links = stage.proxy.of(part)
+        for link in links:
+            link.held.add(way)
+        time.sleep(AWAY)
+        for link in links:
+            link.held.discard(way)
+    return do
+
+
+def _cut_at_commit(stage: Stage, chance: random.Random) -> None:
+    (link,) = stage.proxy.of("postgres")
+    before = link.cut
+    link.cuts = cutter(str(chance.random()), 0.2)
+    time.sleep(AWAY)
+    link.cuts = None
+    if link.cut == before:
+        raise Stop("no commit came by that could be cut")
+
+
+def _crash(point: str, names: "tuple[str, ...]") -> Do:
+    def do(stage: Stage, chance: random.Random) -> None:
+        name = chance.choice(names)
+        known = processes.read(stage.home, name)
+        assert known is not None
+        _kill(stage, name)
+        armed = {**known["env"], "TEST_CRASH_AT": f"{point}#{chance.randint(1, 20)}"}
+        processes.start(stage.home, name, known["argv"], armed, known["user"])
+        await_that(f"{name} comes to {point}", lambda: processes.running(stage.home, name) is None, 60.0)
+        processes.start(stage.home, name, known["argv"], known["env"], known["user"])
+    return do
+
+
+def _again(stage: Stage, chance: random.Random) -> None:
+    """The consumers of one service get what they have taken already."""
+    name = chance.choice(SERVICES)
+    done = stage.ask("faults", "rewind", name, "--by", str(chance.randint(50, 500)))
+    if done.returncode != 0:
+        raise Stop(done.stderr.strip())
+
+
+def _postgres_full(stage: Stage, _: random.Random) -> None:
+    (place,) = faults_disk.places(stage.home, "postgres")
+    faults_disk.fill(place)
+    time.sleep(AWAY)
+    faults_disk.clear(place)
+    try:
+        servers.wait_until_ready(stage.home, "postgres", stage.home.state["ports"]["postgres"], 10.0)
+    except Stop:
+        # It ends itself when it cannot write its log; somebody starts it again.
+        servers.start_again(stage.home, "postgres")
+
+
+def _bus_full(stage: Stage, _: random.Random) -> None:
+    disks = faults_disk.places(stage.home, "nats")
+    for place in disks:
+        faults_disk.fill(place)
+    time.sleep(AWAY)
+    for place in disks:
+        faults_disk.clear(place)
+    # A server whose disk was full has turned its JetStream off until it is started again.
+    for name in cluster.names(stage.home):
+        processes.end(stage.home, name)
+    cluster.start(stage.home)
+
+
+def faults() -> "list[Fault]":
+    """All of them, in the order in which they are tried."""
+    found = [Fault(f"kill-{name}", f"kill -9 of {name}, started again at once", _killed(name)) for name in (*SERVICES, "postgres")]
+    found += [
+        Fault("nats-node-down", "kill -9 of one of the three NATS servers, back after 3 s", _nodes_down(1, 3.0)),
+        Fault("nats-majority-down", "two of the three NATS servers away for 5 s", _nodes_down(2, AWAY)),
+        Fault("postgres-down", "PostgreSQL away for 5 s", _postgres_down),
+    ]
+    found += [Fault(f"stop-{name}", f"SIGSTOP of {name} for 5 s", _stopped(name)) for name in SERVICES]
+    found += [
+        Fault("wipe-nats", "all three NATS servers killed, their directories removed, `dafei refill`", _bus_wiped),
+        Fault("slow-links", "50 ms more on each way between services and servers, for 10 s", _slow),
+    ]
+    found += [
+        Fault(f"one-way-{part}-{way}", f"what goes {'to' if way == UP else 'from'} {part} is held for 5 s", _one_way(part, way))
+        for part in ("nats", "postgres") for way in (UP, DOWN)
+    ]
+    found += [Fault("cut-at-commit", "a fifth of PostgreSQL's connections cut at their COMMIT, for 5 s", _cut_at_commit)]
+    found += [Fault(f"crash-{point}", f"TEST_CRASH_AT={point} in one service", _crash(point, names)) for point, names in POINTS.items()]
+    found += [Fault("deliveries-again", "the positions of a service's consumers put back by 50 to 500 messages", _again)]
+    found += [
+        Fault("postgres-disk-full", "PostgreSQL's disk full for 5 s", _postgres_full, small_disks=True),
+        Fault("nats-disk-full", "the disks of all three NATS servers full for 5 s, the servers started again", _bus_full, small_disks=True),
+    ]
+    return found
+
+
+SHORT = ("kill-dispatch", "kill-intake", "postgres-down", "nats-majority-down", "stop-reporting")

@@ -1,0 +1,138 @@
+"""The suite of the fault tests: three NATS servers, a proxy before every server, a load with its journal, and what is asked of the suite afterwards."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import time
+from pathlib import Path
+from typing import Any, Callable
+
+from . import check, cluster, faults_disk, processes, suite
+from .faults_proxy import Link, Proxy
+from .home import TOOLS, Home
+from .say import Stop, line
+
+SUITE = TOOLS / "suite-faults"
+KEPT = TOOLS / "faults"
+LOAD = "load"
+# Writes that are acknowledged before a fault begins.
+WARM = 30
+# How long the suite may take to be quiet after a fault.
+RECOVERY = 30.0
+# How long the load itself may take before it is given up: what does not come back is told by its journal.
+PATIENCE = 90.0
+
+
+def await_that(what: str, holds: "Callable[[], bool]", patience: float) -> None:
+    deadline = time.monotonic() + patience
+    while not holds():
+        if time.monotonic() > deadline:
+            raise Stop(f"{what}: not within {patience:.0f} s")
+        time.sleep(0.02)
+
+
+class NoSmallDisks(Exception):
+    """This machine does not let us mount a small file system."""
+
+
+class Stage:
+    """One running suite. After a failing run it is made anew: what was lost once would be found missing by every later run."""
+
+    def __init__(self, small_disks: bool = False) -> None:
+        old = Home(SUITE)
+        suite.stop(old)
+        faults_disk.unmount(old)
+        self.home = check.fresh_home(SUITE)
+        shutil.rmtree(SUITE / "journals", ignore_errors=True)
+        self.journals: "list[Path]" = []
+        self.refilled = False
+        self.small_disks = small_disks
+        self.home.state["nodes"] = cluster.NODES
+        servers = ("postgres", *cluster.names(self.home))
+        through = {name: self.home.port(f"{name}-proxy") for name in servers}
+        links = [Link(name, through[name], self.home.port(name)) for name in servers]
+        self.home.state["through"] = through
+        self.home.save()
+        if small_disks and not faults_disk.mount(self.home):
+            raise NoSmallDisks
+        self.proxy = Proxy(links)
+        try:
+            suite.start(self.home, "system", roster=check.few_villages(self.home))
+            self._aimed()
+            suite.tool(self.home, "faults", "quiet", "--within", "60s", quiet=True)
+        except BaseException:
+            self.close()
+            raise
+
+    def _aimed(self) -> None:
+        """A port that was taken meanwhile was chosen anew."""
+        for name, link in self.proxy.links.items():
+            link.target = self.home.state["ports"][name]
+
+    def close(self) -> None:
+        processes.end(self.home, LOAD)
+        for name in suite.SERVICES:
+            self.let_go(name)
+        suite.stop(self.home)
+        faults_disk.unmount(self.home)
+        self.proxy.close()
+
+    def let_go(self, name: str) -> None:
+        """A stopped process does not hear that it is to end."""
+        pid = processes.running(self.home, name)
+        if pid is not None:
+            os.kill(pid, signal.SIGCONT)
+
+    def ask(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
+        """The tool, whatever becomes of it."""
+        env = {**os.environ, **suite.run_env(self.home)}
+        return subprocess.run([suite.binary("dafei"), *arguments], env=env, capture_output=True, text=True)
+
+    def begin_load(self) -> None:
+        folder = self.home.dir("journals")
+        journal = folder / f"{len(self.journals) + 1}.jsonl"
+        journal.touch()
+        self.journals.append(journal)
+        argv = [suite.binary("dafei"), "faults", "load", "--journal", str(journal), "--patience", f"{PATIENCE:.0f}s"]
+        processes.start(self.home, LOAD, argv, {**os.environ, **suite.run_env(self.home)})
+        await_that("the load's first writes", self._warm, 60.0)
+
+    def _warm(self) -> bool:
+        if processes.running(self.home, LOAD) is None:
+            raise Stop(f"the load has ended:\n{processes.tail(self.home, LOAD)}")
+        return self.acknowledged() >= WARM
+
+    def acknowledged(self) -> int:
+        return len(self.journals[-1].read_bytes().splitlines())
+
+    def end_load(self) -> None:
+        """The cases that are under way come to their end first."""
+        processes.end(self.home, LOAD, patience=PATIENCE + 30)
+
+    def quiet(self) -> "str | None":
+        """None when the suite is at rest, else what it is still about."""
+        done = self.ask("faults", "quiet", "--within", f"{RECOVERY:.0f}s")
+        return None if done.returncode == 0 else done.stderr.strip()
+
+    def verify(self) -> "dict[str, Any]":
+        refilled = ["--refilled"] if self.refilled else []
+        done = self.ask("faults", "verify", *refilled, *map(str, self.journals))
+        try:
+            return dict(json.loads(done.stdout))
+        except json.JSONDecodeError:
+            raise Stop(f"the comparison failed: {done.stderr.strip()}") from None
+
+    def keep(self, name: str, told: "dict[str, Any]") -> Path:
+        """Journals and logs of a failing run, with what was found."""
+        place = KEPT / name
+        shutil.rmtree(place, ignore_errors=True)
+        place.mkdir(parents=True)
+        shutil.copytree(self.home.path / "logs", place / "logs")
+        shutil.copytree(self.home.path / "journals", place / "journals")
+        (place / "found.json").write_text(json.dumps(told, indent=1, ensure_ascii=False))
+        line(f"    kept: {place}")
+        return place

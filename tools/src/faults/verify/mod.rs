@@ -1,0 +1,86 @@
+//! What the suite holds after a fault, compared with what it acknowledged: in every database and stream each write has had its effect, and
+//! has had it once.
+
+mod cases;
+mod effects;
+mod events;
+mod findings;
+mod streams;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+};
+
+use anyhow::Context as _;
+use uuid::Uuid;
+
+use self::findings::Findings;
+use super::{
+    databases::Databases,
+    journal::{self, Line, What},
+};
+use crate::client::Service;
+
+/// What the journals say.
+#[derive(Debug, Default)]
+struct Promised {
+    /// The acknowledged writes of each case.
+    cases: BTreeMap<Uuid, Vec<What>>,
+    /// Request id of each acknowledged write, and who keeps its answer.
+    requests: Vec<(String, Service)>,
+    /// Writes that were sent more than once.
+    repeated: usize,
+}
+
+impl Promised {
+    fn read(journals: &[PathBuf], findings: &mut Findings) -> anyhow::Result<Self> {
+        let mut promised = Self::default();
+        for path in journals {
+            for line in journal::read(path)? {
+                match line {
+                    Line::Acknowledged { what, request_id, case_id, tries } => {
+                        promised.repeated += usize::from(tries > 1);
+                        promised.requests.push((request_id, keeper(what)));
+                        promised.cases.entry(case_id.parse().context("a case's id")?).or_default().push(what);
+                    }
+                    Line::Failed { why } => findings.lost(format!("a case did not come to its end: {why}")),
+                }
+            }
+        }
+        Ok(promised)
+    }
+
+    fn ids(&self) -> Vec<Uuid> {
+        self.cases.keys().copied().collect()
+    }
+
+    fn with(&self, what: What) -> BTreeSet<Uuid> {
+        self.cases.iter().filter(|(_, writes)| writes.contains(&what)).map(|(id, _)| *id).collect()
+    }
+}
+
+/// The service that acknowledged a write.
+const fn keeper(what: What) -> Service {
+    match what {
+        What::Recorded | What::Notified | What::ReportedUp | What::Published => Service::Intake,
+        _ => Service::Dispatch,
+    }
+}
+
+/// Compares, and prints what was found as one JSON object.
+pub(super) async fn run(journals: &[PathBuf], refilled: bool) -> anyhow::Result<()> {
+    let mut findings = Findings::default();
+    let promised = Promised::read(journals, &mut findings)?;
+    let mut databases = Databases::connect().await?;
+    cases::answers(&promised, &mut databases, &mut findings).await?;
+    cases::sets(&promised, &mut databases, &mut findings).await?;
+    cases::instructions(&promised, &mut databases, &mut findings).await?;
+    events::logged(&promised, &mut databases, &mut findings).await?;
+    streams::compare(&mut databases, refilled, &mut findings).await?;
+    effects::obligations(&promised, &mut databases, &mut findings).await?;
+    effects::figures(&promised, &mut databases, &mut findings).await?;
+    effects::leftovers(&mut databases, &mut findings).await?;
+    println!("{}", findings.to_json(promised.cases.len(), promised.requests.len(), promised.repeated));
+    findings.verdict()
+}

@@ -1,0 +1,119 @@
+//! Streams: each holds the events of its publisher's log, each once and each aggregate's in their order.
+
+use std::collections::{HashMap, HashSet};
+
+use anyhow::Context as _;
+use async_nats::jetstream::{
+    self,
+    consumer::{DeliverPolicy, pull::OrderedConfig},
+};
+use dafei_contracts::Stream;
+use futures::StreamExt as _;
+use uuid::Uuid;
+
+use super::{Databases, findings::Findings};
+use crate::{client::Service, refill};
+
+/// How long a message may take that the stream has.
+const PATIENCE: std::time::Duration = std::time::Duration::from_secs(15);
+
+/// Id, source, aggregate, sequence.
+type Logged = (Uuid, String, Uuid, i64);
+
+/// `refilled`: the agencies' stream was filled anew, with nothing but the instructions that were open.
+pub(super) async fn compare(databases: &mut Databases, refilled: bool, findings: &mut Findings) -> anyhow::Result<()> {
+    let js = jetstream::new(refill::connect_bus().await?);
+    for stream in Stream::ALL {
+        let Some(publisher) = stream.publisher().and_then(Service::from_name) else { continue };
+        let name = stream.name();
+        let connection = databases.all().into_iter().find(|(service, _)| *service == publisher);
+        let (_, connection) = connection.context("a database")?;
+        let log: Vec<Logged> = sqlx::query_as(
+            "SELECT event_id, source, aggregate_id, sequence FROM event_log WHERE stream = $1 ORDER BY position",
+        )
+        .bind(name)
+        .fetch_all(connection)
+        .await?;
+        let found = ids(&js, name).await.with_context(|| name.to_owned())?;
+        one(name, &log, &found, refilled && stream == Stream::Agency, findings);
+    }
+    Ok(())
+}
+
+/// Transactions commit in another order than their events got their places in the log, so only each aggregate's order is one.
+fn one(name: &str, log: &[Logged], found: &[Uuid], may_lack: bool, findings: &mut Findings) {
+    let known: HashMap<Uuid, &Logged> = log.iter().map(|event| (event.0, event)).collect();
+    let mut seen = HashSet::new();
+    let mut last: HashMap<(&str, Uuid), i64> = HashMap::new();
+    for id in found {
+        match known.get(id) {
+            None => findings.doubled(format!("{name}: event {id}, which the log does not have")),
+            Some(_) if !seen.insert(*id) => findings.doubled(format!("{name}: event {id}")),
+            Some((_, source, aggregate, sequence)) => {
+                if last.insert((source.as_str(), *aggregate), *sequence).is_some_and(|before| before > *sequence) {
+                    findings.lost(format!("{name}: the order of {aggregate} at event {id}"));
+                }
+            }
+        }
+    }
+    if !may_lack {
+        for (id, ..) in log.iter().filter(|event| !seen.contains(&event.0)) {
+            findings.lost(format!("{name}: event {id}"));
+        }
+    }
+}
+
+/// The ids of a stream's events, in its order. Watermarks have none.
+async fn ids(js: &jetstream::Context, name: &str) -> anyhow::Result<Vec<Uuid>> {
+    let mut stream = js.get_stream(name).await?;
+    let state = stream.info().await?.state.clone();
+    let mut found = Vec::new();
+    if state.messages == 0 {
+        return Ok(found);
+    }
+    let config = OrderedConfig { deliver_policy: DeliverPolicy::All, headers_only: true, ..Default::default() };
+    let mut messages = stream.create_consumer(config).await?.messages().await?;
+    loop {
+        let message = tokio::time::timeout(PATIENCE, messages.next()).await.context("no next message")?;
+        let message = message.context("the stream ended")??;
+        let headers = message.headers.as_ref();
+        if let Some(id) = headers.and_then(|headers| headers.get("ce-id")) {
+            found.push(id.as_str().parse().context("ce-id")?);
+        }
+        if message.info().map_err(|error| anyhow::anyhow!("{error}"))?.stream_sequence >= state.last_sequence {
+            return Ok(found);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::{Findings, Logged, one};
+
+    /// A log of two aggregates: events 1 and 2 are one's, 11 and 12 the other's.
+    fn judged(log: &[u128], found: &[u128], may_lack: bool) -> (u64, u64) {
+        let logged = |number: u128| {
+            let sequence = i64::try_from(number % 10).unwrap();
+            (Uuid::from_u128(number), "s".to_owned(), Uuid::from_u128(number / 10), sequence)
+        };
+        let log: Vec<Logged> = log.iter().map(|number| logged(*number)).collect();
+        let found: Vec<Uuid> = found.iter().map(|number| Uuid::from_u128(*number)).collect();
+        let mut findings = Findings::default();
+        one("S", &log, &found, may_lack, &mut findings);
+        let json = findings.to_json(0, 0, 0);
+        (json["lost"].as_u64().unwrap(), json["doubled"].as_u64().unwrap())
+    }
+
+    #[test]
+    fn a_stream_has_each_event_of_the_log_once_and_in_its_aggregates_order() {
+        assert_eq!(judged(&[1, 2, 3], &[1, 2, 3], false), (0, 0));
+        assert_eq!(judged(&[1, 11, 2], &[11, 1, 2], false), (0, 0));
+        assert_eq!(judged(&[1, 2, 3], &[1, 3], false), (1, 0));
+        assert_eq!(judged(&[1, 2, 3], &[1, 3], true), (0, 0));
+        assert_eq!(judged(&[1, 2], &[1, 1, 2], false), (0, 1));
+        assert_eq!(judged(&[1, 2], &[1, 2, 9], false), (0, 1));
+        assert_eq!(judged(&[1, 2], &[2, 1], false), (1, 0));
+    }
+}
