@@ -91,12 +91,14 @@ def _chosen(options: argparse.Namespace) -> "list[Fault]":
 
 
 def _revision() -> str:
-    """Results hold for what was built: the commit, and whether anything was changed since."""
+    """Results hold for what was built: the last commit that changed it, and whether anything was changed since."""
+    built = ("Cargo.lock", "crates", "proto", "services", "tools")
+
     def git(*words: str) -> str:
         done = subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True)
         return done.stdout.strip() if done.returncode == 0 else ""
-    commit = git("rev-parse", "--short=12", "HEAD") or "unknown"
-    return f"{commit}-changed" if git("status", "--porcelain", "crates", "services", "tools") else commit
+    commit = git("log", "-1", "--abbrev=12", "--format=%h", "--", *built) or "unknown"
+    return f"{commit}-changed" if git("status", "--porcelain", "--", *built) else commit
 
 
 def _known() -> "dict[tuple[str, int], Result]":
