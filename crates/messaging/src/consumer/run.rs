@@ -40,7 +40,13 @@ pub(super) async fn run<H: Handler>(consumer: &ConsumerLoop<H>, shutdown: &Cance
     let mut accepted_gap = None;
     while !shutdown.is_cancelled() {
         let ended = session(consumer, shutdown, &mut backoff, accepted_gap).await;
-        consumer.status.send_modify(|status| status.active = false);
+        consumer.status.send_modify(|status| {
+            // How much has come since is not known; that it has all been taken must not be said.
+            if status.active && ended.is_err() {
+                status.lag = status.lag.max(1);
+            }
+            status.active = false;
+        });
         let Err(error) = ended else { continue };
         accepted_gap = match &error {
             SessionError::Feed(FeedError::Gap { expected, .. }) => Some(*expected),
@@ -97,6 +103,8 @@ async fn session<H: Handler>(
             () = shutdown.cancelled() => return Ok(()),
             fetched = feed.next(&consumer.config) => fetched?,
         };
+        // What is being taken is not taken yet, however long it is tried.
+        consumer.status.send_modify(|status| status.lag = feed.known_last.saturating_sub(status.last_sequence));
         let Some(applied) = work(consumer, &applier, &fetched, &mut parked, shutdown).await? else { return Ok(()) };
         backoff.reset();
         fetched.acknowledge().await;

@@ -34,6 +34,24 @@ async fn every_event_takes_effect_once_and_the_consumer_knows_how_far_it_has_com
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_is_being_taken_and_what_may_have_come_since_an_interruption_count_as_not_taken() {
+    let bus = Bus::start().await;
+    bus.make_stream().await;
+    let recorder = Recorder::new();
+    recorder.gate.forget_permits(tokio::sync::Semaphore::MAX_PERMITS);
+    let consumer = bus.consume(&recorder);
+    consumer.handle.watch().until(|status| status.active && status.lag == 0).await;
+    bus.publish(1, 1).await;
+    consumer.handle.watch().until(|status| status.lag == 1).await;
+    assert_eq!(bus.effects().await, []);
+    recorder.gate.add_permits(1);
+    consumer.handle.watch().until(|status| status.last_sequence == 1 && status.lag == 0).await;
+    bus.js.delete_stream(STREAM).await.expect("the stream goes");
+    let status = consumer.handle.watch().until(|status| !status.active).await;
+    assert!(status.lag > 0, "nobody knows that all is taken");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_event_that_is_published_twice_takes_effect_once() {
     let bus = Bus::start().await;
     bus.make_stream().await;
