@@ -98,7 +98,11 @@ fn persuasion(number: u32, code: &str, by: By, person: &str) -> Told {
         code,
         by,
         person,
-        ev::PersuasionRecorded { case_id: ids::derived(&["c"]).to_string(), ..Default::default() },
+        ev::PersuasionRecorded {
+            case_id: ids::derived(&["c"]).to_string(),
+            outcome: ev::PersuasionOutcome::Heeded.into(),
+            ..Default::default()
+        },
     )
 }
 
