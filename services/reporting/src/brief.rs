@@ -167,7 +167,7 @@ fn clocks(deeds: &HashMap<String, (i64, i64)>) -> Vec<ClockKept> {
         ClockKept { clock: (*clock).to_owned(), in_time, breached, previous_in_time, previous_breached }
     });
     // Of duties only those are told that lagged: they have a coverage, not a rate.
-    kept.filter(|clock| !clock.clock.starts_with(['W', 'M', 'N']))
+    kept.filter(|clock| !clock.clock.starts_with(['W', 'M', 'Q', 'N']))
         .filter(|clock| clock.in_time + clock.breached + clock.previous_in_time + clock.previous_breached > 0)
         .collect()
 }

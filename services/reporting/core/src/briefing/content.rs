@@ -70,7 +70,7 @@ pub const FIGURES: [Wanted; 18] = [
 ];
 
 /// The clocks of a case and of its units, as clerks name them.
-pub const CLOCKS: [(&str, &str); 18] = [
+pub const CLOCKS: [(&str, &str); 19] = [
     ("V1", "告知村支部书记"),
     ("V2", "教育劝导"),
     ("V3", "上报乡镇"),
@@ -88,6 +88,7 @@ pub const CLOCKS: [(&str, &str); 18] = [
     ("W3", "每周通报"),
     ("M1", "月度报表"),
     ("M2", "每月通报"),
+    ("Q1", "季度评议"),
     ("N1", "有奖举报公告"),
 ];
 
@@ -227,6 +228,7 @@ mod tests {
             let named = format!("\"clock\": \"{code}\", \"name\": \"{name}\"");
             assert!(rules.contains(&named), "{named}");
         }
+        assert_eq!(rules.matches("\"clock\": \"").count(), CLOCKS.len(), "each of the rules has a name");
     }
 
     #[test]
