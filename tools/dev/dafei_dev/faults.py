@@ -7,6 +7,7 @@ import json
 import random
 import statistics
 import subprocess
+import sys
 import time
 from dataclasses import asdict, dataclass
 from typing import Optional
@@ -45,23 +46,48 @@ def run(rest: "list[str]") -> None:
         for fault in faults():
             print(f"{fault.name:<36}{fault.meaning}")
         return
-    provision.everything()
-    suite.build()
+    if options.lane is None:
+        provision.everything()
+        suite.build()
     chosen = _chosen(options)
     known = {} if options.again or options.short else _known()
-    results = []
-    todo = []
-    for fault in chosen:
-        for seed in range(options.seed, options.seed + options.runs):
-            done = known.get((fault.name, seed))
-            if done:
-                results.append(done)
-            else:
-                todo.append((fault, seed))
-    results += _play(todo)
+    runs = _in_order(chosen, options)
+    results = [done for fault, seed in runs if (done := known.get((fault.name, seed)))]
+    todo = [(fault, seed) for fault, seed in _share(runs, options) if (fault.name, seed) not in known]
+    if options.lanes > 1 and options.lane is None:
+        _side_by_side(options.lanes, rest)
+        results += [done for fault, seed in todo if (done := _last(fault.name, seed))]
+    else:
+        results += _play(todo, options)
     print(table(results))
     if any(result.failed for result in results):
         raise Stop("something was lost, doubled, or did not come back in time")
+
+
+def _in_order(chosen: "list[Fault]", options: argparse.Namespace) -> "list[tuple[Fault, int]]":
+    """One series after the other, so that a broken off run has something of every fault; those with small disks, which need another suite, at the end."""
+    seeds = range(options.seed, options.seed + options.runs)
+    return [(fault, seed) for small in (False, True) for seed in seeds for fault in chosen if fault.small_disks == small]
+
+
+def _share(runs: "list[tuple[Fault, int]]", options: argparse.Namespace) -> "list[tuple[Fault, int]]":
+    """What falls to this lane."""
+    return runs if options.lane is None else runs[options.lane - 1::options.lanes]
+
+
+def _side_by_side(lanes: int, rest: "list[str]") -> None:
+    """Each lane has a suite, a load and a process of its own; what they found is in the file of results."""
+    argv = [sys.executable, "-m", "dafei_dev", "faults", *rest]
+    children = [subprocess.Popen([*argv, "--lane", str(number)], stdout=subprocess.DEVNULL) for number in range(1, lanes + 1)]
+    try:
+        for child in children:
+            child.wait()
+    finally:
+        for child in children:
+            if child.poll() is None:
+                child.terminate()
+        for child in children:
+            child.wait()
 
 
 def short() -> None:
@@ -78,6 +104,8 @@ def _options(rest: "list[str]") -> argparse.Namespace:
     parser.add_argument("--short", action="store_true", help="five faults, one run each")
     parser.add_argument("--again", action="store_true", help="also runs that this revision has passed already")
     parser.add_argument("--list", action="store_true", help="tells which faults there are")
+    parser.add_argument("--lanes", type=int, default=1, help="how many suites are tried side by side, each with a load of its own")
+    parser.add_argument("--lane", type=int, help=argparse.SUPPRESS)
     return parser.parse_args(rest)
 
 
@@ -92,7 +120,7 @@ def _chosen(options: argparse.Namespace) -> "list[Fault]":
 
 def _revision() -> str:
     """Results hold for what was built: the last commit that changed it, and whether anything was changed since."""
-    built = ("Cargo.lock", "crates", "proto", "services", "tools")
+    built = ("Cargo.lock", "crates", "proto", "services", "tools/src/faults")
 
     def git(*words: str) -> str:
         done = subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True)
@@ -101,16 +129,24 @@ def _revision() -> str:
     return f"{commit}-changed" if git("status", "--porcelain", "--", *built) else commit
 
 
+def _kept() -> "list[Result]":
+    """All runs of this revision, in the order in which they ended."""
+    if not RESULTS.exists():
+        return []
+    revision = _revision()
+    return [one for text in RESULTS.read_text().splitlines() if (one := Result(**json.loads(text))).revision == revision]
+
+
 def _known() -> "dict[tuple[str, int], Result]":
     """Runs that this revision has passed already: a run that was broken off is taken up where it was."""
-    if not RESULTS.exists():
-        return {}
-    revision = _revision()
-    all_of_them = [Result(**json.loads(text)) for text in RESULTS.read_text().splitlines()]
-    return {(one.fault, one.seed): one for one in all_of_them if one.revision == revision and not one.failed}
+    return {(one.fault, one.seed): one for one in _kept() if not one.failed}
 
 
-def _play(todo: "list[tuple[Fault, int]]") -> "list[Result]":
+def _last(fault: str, seed: int) -> Optional[Result]:
+    return next((one for one in reversed(_kept()) if (one.fault, one.seed) == (fault, seed)), None)
+
+
+def _play(todo: "list[tuple[Fault, int]]", options: argparse.Namespace) -> "list[Result]":
     results: "list[Result]" = []
     stage: Optional[Stage] = None
     KEPT.mkdir(parents=True, exist_ok=True)
@@ -122,7 +158,7 @@ def _play(todo: "list[tuple[Fault, int]]") -> "list[Result]":
             if stage is None:
                 try:
                     with step("a suite of its own, with three NATS servers"):
-                        stage = Stage(fault.small_disks)
+                        stage = Stage(fault.small_disks, options.short, options.lane or 1)
                 except NoSmallDisks:
                     line(f"    SKIPPED: {fault.name} needs root and a kernel that lets it mount a tmpfs")
                     continue

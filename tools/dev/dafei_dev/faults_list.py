@@ -6,7 +6,6 @@ import os
 import random
 import shutil
 import signal
-import time
 from dataclasses import dataclass
 from typing import Callable
 
@@ -18,8 +17,10 @@ from .say import Stop
 
 Do = Callable[[Stage, random.Random], None]
 
-# How long what is away stays away, in seconds.
-AWAY = 5.0
+# How long what is away stays away, in seconds: servers that are down, a process that is stopped, a link or a disk of which nothing is heard.
+DOWN_FOR = 60.0
+STOPPED_FOR = 30.0
+SILENT_FOR = 10.0
 # The points of crates/messaging/src/crash.rs that a load comes to, and the services that do.
 RELAYS = ("intake", "dispatch", "sla-monitor")
 POINTS = {
@@ -59,7 +60,7 @@ def _nodes_down(count: int, seconds: float) -> Do:
         down = chance.sample(cluster.names(stage.home), count)
         for name in down:
             _kill(stage, name)
-        time.sleep(seconds)
+        stage.lasts(seconds)
         for name in down:
             servers.start_again(stage.home, name)
     return do
@@ -67,7 +68,7 @@ def _nodes_down(count: int, seconds: float) -> Do:
 
 def _postgres_down(stage: Stage, _: random.Random) -> None:
     processes.end(stage.home, "postgres", signal.SIGQUIT)
-    time.sleep(AWAY)
+    stage.lasts(DOWN_FOR)
     servers.start_again(stage.home, "postgres")
 
 
@@ -78,7 +79,7 @@ def _stopped(name: str) -> Do:
             raise Stop(f"{name} does not run")
         os.kill(pid, signal.SIGSTOP)
         try:
-            time.sleep(AWAY)
+            stage.lasts(STOPPED_FOR)
         finally:
             os.kill(pid, signal.SIGCONT)
     return do
@@ -100,7 +101,7 @@ def _slow(stage: Stage, _: random.Random) -> None:
     links = stage.proxy.of("postgres", "nats")
     for link in links:
         link.delay = 0.05
-    time.sleep(2 * AWAY)
+    stage.lasts(SILENT_FOR)
     for link in links:
         link.delay = 0.0
 
@@ -110,7 +111,7 @@ def _one_way(part: str, way: str) -> Do:
         links = stage.proxy.of(part)
         for link in links:
             link.held.add(way)
-        time.sleep(AWAY)
+        stage.lasts(SILENT_FOR)
         for link in links:
             link.held.discard(way)
     return do
@@ -120,7 +121,7 @@ def _cut_at_commit(stage: Stage, chance: random.Random) -> None:
     (link,) = stage.proxy.of("postgres")
     before = link.cut
     link.cuts = cutter(str(chance.random()), 0.2)
-    time.sleep(AWAY)
+    stage.lasts(SILENT_FOR)
     link.cuts = None
     if link.cut == before:
         raise Stop("no commit came by that could be cut")
@@ -150,7 +151,7 @@ def _again(stage: Stage, chance: random.Random) -> None:
 def _postgres_full(stage: Stage, _: random.Random) -> None:
     (place,) = faults_disk.places(stage.home, "postgres")
     faults_disk.fill(place)
-    time.sleep(AWAY)
+    stage.lasts(SILENT_FOR)
     faults_disk.clear(place)
     try:
         servers.wait_until_ready(stage.home, "postgres", stage.home.state["ports"]["postgres"], 10.0)
@@ -163,7 +164,7 @@ def _bus_full(stage: Stage, _: random.Random) -> None:
     disks = faults_disk.places(stage.home, "nats")
     for place in disks:
         faults_disk.fill(place)
-    time.sleep(AWAY)
+    stage.lasts(SILENT_FOR)
     for place in disks:
         faults_disk.clear(place)
     # A server whose disk was full has turned its JetStream off until it is started again.
@@ -177,24 +178,24 @@ def faults() -> "list[Fault]":
     found = [Fault(f"kill-{name}", f"kill -9 of {name}, started again at once", _killed(name)) for name in (*SERVICES, "postgres")]
     found += [
         Fault("nats-node-down", "kill -9 of one of the three NATS servers, back after 3 s", _nodes_down(1, 3.0)),
-        Fault("nats-majority-down", "two of the three NATS servers away for 5 s", _nodes_down(2, AWAY)),
-        Fault("postgres-down", "PostgreSQL away for 5 s", _postgres_down),
+        Fault("nats-majority-down", "two of the three NATS servers away for a minute", _nodes_down(2, DOWN_FOR)),
+        Fault("postgres-down", "PostgreSQL away for a minute", _postgres_down),
     ]
-    found += [Fault(f"stop-{name}", f"SIGSTOP of {name} for 5 s", _stopped(name)) for name in SERVICES]
+    found += [Fault(f"stop-{name}", f"SIGSTOP of {name} for 30 s", _stopped(name)) for name in SERVICES]
     found += [
         Fault("wipe-nats", "all three NATS servers killed, their directories removed, `dafei refill`", _bus_wiped),
         Fault("slow-links", "50 ms more on each way between services and servers, for 10 s", _slow),
     ]
     found += [
-        Fault(f"one-way-{part}-{way}", f"what goes {'to' if way == UP else 'from'} {part} is held for 5 s", _one_way(part, way))
+        Fault(f"one-way-{part}-{way}", f"what goes {'to' if way == UP else 'from'} {part} is held for 10 s", _one_way(part, way))
         for part in ("nats", "postgres") for way in (UP, DOWN)
     ]
-    found += [Fault("cut-at-commit", "a fifth of PostgreSQL's connections cut at their COMMIT, for 5 s", _cut_at_commit)]
+    found += [Fault("cut-at-commit", "a fifth of PostgreSQL's connections cut at their COMMIT, for 10 s", _cut_at_commit)]
     found += [Fault(f"crash-{point}", f"TEST_CRASH_AT={point} in one service", _crash(point, names)) for point, names in POINTS.items()]
     found += [Fault("deliveries-again", "the positions of a service's consumers put back by 50 to 500 messages", _again)]
     found += [
-        Fault("postgres-disk-full", "PostgreSQL's disk full for 5 s", _postgres_full, small_disks=True),
-        Fault("nats-disk-full", "the disks of all three NATS servers full for 5 s, the servers started again", _bus_full, small_disks=True),
+        Fault("postgres-disk-full", "PostgreSQL's disk full for 10 s", _postgres_full, small_disks=True),
+        Fault("nats-disk-full", "the disks of all three NATS servers full for 10 s, the servers started again", _bus_full, small_disks=True),
     ]
     return found
 

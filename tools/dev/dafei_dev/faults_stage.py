@@ -24,7 +24,9 @@ WARM = 30
 # How long the suite may take to be quiet after a fault.
 RECOVERY = 30.0
 # How long the load itself may take before it is given up: what does not come back is told by its journal.
-PATIENCE = 90.0
+PATIENCE = 150.0
+# How long a fault lasts at the most in the runs that are a part of the tests.
+SHORT = 5.0
 
 
 def await_that(what: str, holds: "Callable[[], bool]", patience: float) -> None:
@@ -42,12 +44,15 @@ class NoSmallDisks(Exception):
 class Stage:
     """One running suite. After a failing run it is made anew: what was lost once would be found missing by every later run."""
 
-    def __init__(self, small_disks: bool = False) -> None:
-        old = Home(SUITE)
+    def __init__(self, small_disks: bool = False, short: bool = False, lane: int = 1) -> None:
+        """`lane`: which of the suites that run side by side; `short`: no fault lasts more than five seconds."""
+        place = SUITE if lane == 1 else SUITE.with_name(f"{SUITE.name}-{lane}")
+        old = Home(place)
         suite.stop(old)
         faults_disk.unmount(old)
-        self.home = check.fresh_home(SUITE)
-        shutil.rmtree(SUITE / "journals", ignore_errors=True)
+        self.home = check.fresh_home(place)
+        shutil.rmtree(place / "journals", ignore_errors=True)
+        self.short = short
         self.journals: "list[Path]" = []
         self.refilled = False
         self.small_disks = small_disks
@@ -91,6 +96,10 @@ class Stage:
         """The tool, whatever becomes of it."""
         env = {**os.environ, **suite.run_env(self.home)}
         return subprocess.run([suite.binary("dafei"), *arguments], env=env, capture_output=True, text=True)
+
+    def lasts(self, seconds: float) -> None:
+        """What is done to the suite goes on for so long."""
+        time.sleep(min(seconds, SHORT) if self.short else seconds)
 
     def begin_load(self) -> None:
         folder = self.home.dir("journals")
