@@ -12,6 +12,7 @@ pub mod event;
 pub mod exercise;
 pub mod log;
 pub mod migrate;
+mod pace;
 pub mod pg;
 pub mod rebuild;
 pub mod refill;

@@ -13,6 +13,8 @@ pub struct BatchOptions {
     pub queue: usize,
     /// How many commands one transaction takes.
     pub max_batch: usize,
+    /// How long a busy writer gathers commands for a transaction, at the most; an idle one begins with the first.
+    pub gather: Duration,
     /// What a refused caller is told to wait.
     pub retry_after: Duration,
     /// How long a batch with an unknown outcome is tried again before its callers are told so.
@@ -24,6 +26,7 @@ impl Default for BatchOptions {
         Self {
             queue: 4_096,
             max_batch: 256,
+            gather: Duration::from_millis(10),
             retry_after: Duration::from_millis(500),
             unknown_patience: Duration::from_secs(10),
         }

@@ -4,7 +4,7 @@ use std::{
     collections::{HashSet, VecDeque},
     panic::AssertUnwindSafe,
     sync::Arc,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use futures::FutureExt;
@@ -15,7 +15,7 @@ use super::{
     Answers, BatchCommand, BatchExecutor, BatchFailure,
     queue::{BatchOptions, Job, Reply, SubmitError},
 };
-use crate::backoff::Backoff;
+use crate::{backoff::Backoff, pace::Pace};
 
 /// Takes batches from the queue and has them written, one after the other.
 pub struct BatchWriter<E: BatchExecutor> {
@@ -48,6 +48,7 @@ impl<E: BatchExecutor> BatchWriter<E> {
     pub async fn run(mut self, shutdown: CancellationToken) {
         let mut arrived = Vec::new();
         let max = self.options.max_batch.max(1);
+        let mut pace = Pace::up_to(self.options.gather);
         loop {
             if self.deferred.is_empty() {
                 let count = tokio::select! {
@@ -61,6 +62,7 @@ impl<E: BatchExecutor> BatchWriter<E> {
                 if count == 0 {
                     return;
                 }
+                self.gather(&mut arrived, max, pace.pause()).await;
             } else {
                 while arrived.len() < max
                     && let Ok(job) = self.receiver.try_recv()
@@ -69,7 +71,21 @@ impl<E: BatchExecutor> BatchWriter<E> {
                 }
             }
             let (commands, replies) = self.select(&mut arrived);
+            let (count, begun) = (commands.len(), Instant::now());
             self.write(commands, replies).await;
+            pace.wrote(count, begun.elapsed());
+        }
+    }
+
+    /// Takes what comes within `pause`, until the batch is full or nobody is left to send.
+    async fn gather(&mut self, arrived: &mut Vec<Job<E>>, max: usize, pause: Duration) {
+        let end = tokio::time::Instant::now() + pause;
+        while !pause.is_zero() && arrived.len() < max {
+            let room = max - arrived.len();
+            match tokio::time::timeout_at(end, self.receiver.recv_many(arrived, room)).await {
+                Ok(1..) => {}
+                Ok(0) | Err(_) => break,
+            }
         }
     }
 

@@ -7,8 +7,9 @@ use async_nats::jetstream::{
     consumer::{AckPolicy, DeliverPolicy, PullConsumer, ReplayPolicy, pull},
     stream::Stream,
 };
-use dafei_kernel::time::Instant;
+use dafei_kernel::time::Instant as Moment;
 use futures::{FutureExt, StreamExt};
+use tokio::time::{Instant, timeout_at};
 
 use super::{Batch, ConsumerConfig, Parts, item::read};
 use crate::{headers, relay};
@@ -48,7 +49,7 @@ pub(super) struct Fetched {
 }
 
 /// The stream, and when it was made.
-pub(super) async fn stream(js: &Context, name: &str) -> Result<(Stream, Instant), FeedError> {
+pub(super) async fn stream(js: &Context, name: &str) -> Result<(Stream, Moment), FeedError> {
     let stream = js.get_stream(name).await.map_err(nats)?;
     let created = relay::created(&stream).map_err(nats)?;
     Ok((stream, created))
@@ -77,17 +78,27 @@ impl Feed {
         Ok(Self { messages, next: position + 1, first: state.first_sequence, accepted_gap, known_last })
     }
 
-    /// Waits for a message and takes with it those that are there already, at most as many as a batch has.
-    pub(super) async fn next(&mut self, config: &ConsumerConfig) -> Result<Fetched, FeedError> {
+    /// Waits for a message and takes with it those that are there already or come within `gather`, at most as many as a batch has.
+    pub(super) async fn next(&mut self, config: &ConsumerConfig, gather: Duration) -> Result<Fetched, FeedError> {
         let mut fetched = Fetched { batch: Batch::after(self.next - 1), messages: Vec::new() };
         while fetched.messages.is_empty() {
             let message = self.messages.next().await;
             self.take(message, &mut fetched, config)?;
         }
+        let end = Instant::now() + gather;
         while fetched.batch.len() < config.batch.max(1) {
-            match self.messages.next().now_or_never() {
+            // What is there already is taken also when there is no time to wait.
+            let more = match self.messages.next().now_or_never() {
+                Some(more) => more,
+                None if gather.is_zero() => break,
+                None => match timeout_at(end, self.messages.next()).await {
+                    Ok(more) => more,
+                    Err(_) => break,
+                },
+            };
+            match more {
+                Some(Ok(message)) => self.take(Some(Ok(message)), &mut fetched, config)?,
                 // What is wrong then is said by the next call.
-                Some(Some(Ok(message))) => self.take(Some(Ok(message)), &mut fetched, config)?,
                 _ => break,
             }
         }

@@ -134,6 +134,8 @@ pub struct ConsumerConfig {
     pub mode: Mode,
     /// The most messages per transaction.
     pub batch: usize,
+    /// How long a busy consumer gathers messages for a transaction, at the most; an idle one takes each as it comes.
+    pub gather: Duration,
     /// How often a batch is tried when the handler asks for it and the database is not the reason.
     pub max_attempts: u32,
     /// The longest pause between two tries.
@@ -141,6 +143,9 @@ pub struct ConsumerConfig {
     /// After which the server offers a message again; heartbeats are sent three times as often.
     pub ack_wait: Duration,
 }
+
+/// Under load a transaction's fixed cost is shared by more; what waits for a consumer notices no more than this.
+const GATHER: Duration = Duration::from_millis(20);
 
 impl ConsumerConfig {
     /// A service's stream.
@@ -150,6 +155,7 @@ impl ConsumerConfig {
             stream: stream.into(),
             mode: Mode::Ordered,
             batch: 500,
+            gather: GATHER,
             max_attempts: 12,
             max_pause: Duration::from_secs(30),
             ack_wait: Duration::from_secs(30),

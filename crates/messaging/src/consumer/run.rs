@@ -17,6 +17,7 @@ use crate::{
     backoff::Backoff,
     batch::{Severity, severity},
     crash, lock,
+    pace::Pace,
 };
 
 /// The longest pause between two sessions: servers come back and consumers are wanted at once.
@@ -97,16 +98,19 @@ async fn session<H: Handler>(
         status.caught_up_through = position.caught_up_through;
         status.parked = parked.len() as u64;
     });
+    let mut pace = Pace::up_to(consumer.config.gather);
     loop {
         let fetched = tokio::select! {
             biased;
             () = shutdown.cancelled() => return Ok(()),
-            fetched = feed.next(&consumer.config) => fetched?,
+            fetched = feed.next(&consumer.config, pace.pause()) => fetched?,
         };
+        let begun = std::time::Instant::now();
         // What is being taken is not taken yet, however long it is tried.
         consumer.status.send_modify(|status| status.lag = feed.known_last.saturating_sub(status.last_sequence));
         let Some(applied) = work(consumer, &applier, &fetched, &mut parked, shutdown).await? else { return Ok(()) };
         backoff.reset();
+        pace.wrote(fetched.batch.events.len(), begun.elapsed());
         fetched.acknowledge().await;
         if !fetched.batch.events.is_empty() {
             crash::here("consumer.after-acknowledgement");
