@@ -10,7 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from . import bench_dispatch, bench_sla, bench_table, check, faults, image, prepare, processes, provision, servers, signals, suite
+from . import bench_all, bench_dispatch, bench_sla, bench_table, check, faults, image, prepare, processes, provision, servers, signals, suite
 from .home import ROOT, SERVICES, TOOLS, Home
 from .say import Stop, line
 
@@ -57,6 +57,11 @@ def demo(home: Home, _: argparse.Namespace) -> None:
 def bench(_: Home, options: argparse.Namespace) -> None:
     os.environ["DAFEI_PROFILE"] = "release"
     rest = options.rest
+    if rest[:1] == ["all"]:
+        bench_all.check_options(rest[1:])
+        provision.everything()
+        suite.build()
+        return bench_all.run(rest[1:])
     scaled = {"dispatch": bench_dispatch, "sla": bench_sla, "table": bench_table}.get(rest[0] if rest else "")
     if scaled:
         # A wrong scale is refused before anything is built.
@@ -137,7 +142,7 @@ def parser() -> argparse.ArgumentParser:
     add("down", down, "stops the suite").add_argument("--wipe", action="store_true", help="and removes its data")
     add("demo", demo, "plays the demo; the exit status tells whether all went as it should")
     add("test", lambda _, options: check.test(options.rest), "runs every check and test").add_argument("rest", nargs="*")
-    command = add("bench", bench, "measures: loop, intake, patrols (--scale N), dispatch (--scale 1m|10m), sla (--scale 1m|10m), table (--scale 1m|10m), roster")
+    command = add("bench", bench, "measures: all (one table), loop, intake, patrols (--scale N), dispatch (--scale 1m|10m), sla (--scale 1m|10m), table (--scale 1m|10m), roster")
     command.add_argument("rest", nargs=argparse.REMAINDER)
     command = add("faults", lambda _, options: faults.run(options.rest), "real processes under faults: --runs N --only FAULT --seed N --short --list")
     command.add_argument("rest", nargs=argparse.REMAINDER)

@@ -63,7 +63,12 @@ pub(super) async fn run(suite: &Suite, keys: &Keys, scale: f64) -> anyhow::Resul
         }
         figures::print(&format!("acknowledged_per_s_{in_flight}"), ours, "1/s", Some(("echo", echo)));
         figures::print(&format!("acknowledged_per_s_{in_flight}_naive"), naive, "1/s", Some(("echo", echo)));
-        figures::print(&format!("acknowledged_catch_up_{in_flight}"), slowest.as_secs_f64(), "s", None);
+        figures::print(
+            &format!("acknowledged_catch_up_{in_flight}"),
+            slowest.as_secs_f64(),
+            "s",
+            Some(("limit", CATCH_UP.as_secs_f64())),
+        );
     }
     Ok(())
 }

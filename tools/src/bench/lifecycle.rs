@@ -15,13 +15,14 @@ use async_nats::jetstream::{self, consumer::PullConsumer};
 use dafei_kernel::{agency::Agency, role::Role};
 use futures::{StreamExt as _, TryStreamExt as _};
 use serde_json::{Value, json};
+use sqlx::{Connection as _, PgConnection};
 use tokio::{sync::mpsc, task::JoinSet};
 
-use super::figures;
+use super::{bare, figures};
 use crate::{
     actors::Actor,
     agency::{self, Credentials},
-    client::{self, Keys, Suite},
+    client::{self, Keys, Service, ServiceKey, Suite},
     exercise, refill,
 };
 
@@ -94,16 +95,38 @@ pub(super) async fn run(suite: &Suite, keys: &Keys, scale: f64, in_flight: usize
     // The bench ends with the process: one suite for all its tasks.
     let suite: &'static Suite = Box::leak(Box::new(suite.clone()));
     let floor = Arc::new(Floor::build(suite, keys).await?);
+    let bare = bare::measure(Duration::from_secs_f64(4.0 * scale)).await?;
+    let (events, lifecycles) = (logged().await?, floor.done.load(Ordering::Relaxed));
     let per_second = rate(&floor, suite, keys, scale, in_flight).await?;
-    figures::print("lifecycles_per_s", per_second, "1/s", None);
+    let lifecycles = floor.done.load(Ordering::Relaxed) - lifecycles;
+    let events = (logged().await? - events) as f64 / lifecycles.max(1) as f64;
+    eprintln!("    {events:.1} events a lifecycle");
+    figures::print(
+        "lifecycles_per_s",
+        per_second,
+        "1/s",
+        Some(("bare rows and publishes", bare.lifecycles_per_s(events))),
+    );
     floor.clear_latencies();
     open_loop(&floor, Duration::from_secs_f64(15.0 * scale)).await?;
     for (name, values) in [("report_to_case", &floor.to_case), ("assign_to_agency", &floor.to_agency)] {
         let mut values = values.lock().unwrap_or_else(PoisonError::into_inner);
-        figures::print(&format!("{name}_p50_ms"), figures::percentile_ms(&mut values, 50), "ms", None);
-        figures::print(&format!("{name}_p99_ms"), figures::percentile_ms(&mut values, 99), "ms", None);
+        let hop = Some(("bare commit, publish, commit", bare.hop_ms()));
+        figures::print(&format!("{name}_p50_ms"), figures::percentile_ms(&mut values, 50), "ms", hop);
+        figures::print(&format!("{name}_p99_ms"), figures::percentile_ms(&mut values, 99), "ms", hop);
     }
     Ok(())
+}
+
+/// How many events the four services have recorded.
+async fn logged() -> anyhow::Result<i64> {
+    let mut sum = 0;
+    for service in Service::ALL {
+        let mut database = PgConnection::connect(&client::setting(&service.key(ServiceKey::DatabaseUrl))?).await?;
+        let count: i64 = sqlx::query_scalar("SELECT count(*) FROM event_log").fetch_one(&mut database).await?;
+        sum += count;
+    }
+    Ok(sum)
 }
 
 /// Lifecycles per second until all four services have consumed them, after a warm-up.

@@ -1,5 +1,6 @@
 //! Benches on the running suite. Each ends with one JSON line per figure on standard output; what goes on is told on standard error.
 
+mod bare;
 mod dispatch;
 mod dispatch_fill;
 mod dispatch_models;

@@ -76,8 +76,8 @@ pub(super) async fn run(suite: &Suite, keys: &Keys, scale: f64) -> anyhow::Resul
     }
     let reference = figures::median(&mut references);
     figures::print("patrols_per_s", figures::median(&mut rates), "1/s", Some(("bare UNNEST insert", reference)));
-    figures::print("patrols_catch_up", slowest.as_secs_f64(), "s", None);
-    figures::print("intake_rss_mb", rss, "MB", None);
+    figures::print("patrols_catch_up", slowest.as_secs_f64(), "s", Some(("limit", 1.0)));
+    figures::print("intake_rss_mb", rss, "MB", Some(("aim", 256.0)));
     Ok(())
 }
 
