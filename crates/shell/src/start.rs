@@ -72,6 +72,8 @@ pub struct Open<'a> {
     pub public: &'a [&'a str],
     /// Leave no trace, no log line and no exact time (tips, clause D2).
     pub silent: &'a [&'a str],
+    /// Server streams that follow events: open for long, with a limit of their own.
+    pub watches: &'a [&'a str],
 }
 
 /// An instant up to which a source of events is taken into effect; the service's watermark stays below it.
@@ -275,6 +277,7 @@ impl Started {
                     verifier,
                     public: Paths::new(open.public.iter().copied()),
                     silent: Paths::new(open.silent.iter().copied()),
+                    watches: Paths::new(open.watches.iter().copied()),
                     descriptors: dafei_contracts::DESCRIPTORS,
                     names,
                 },
