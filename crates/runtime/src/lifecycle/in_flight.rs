@@ -69,22 +69,20 @@ impl InFlightLayer {
     /// The place of a call, or none when it is refused.
     fn admit(&self, path: &str) -> Option<Place> {
         if self.always.contains(path) {
-            return Some(Place::Free);
+            return Some(Place { permit: None, until_sent: false });
         }
         let permit = Arc::clone(&self.places).try_acquire_owned().ok();
         if permit.is_none() && !self.silent.contains(path) {
             self.shed.add(1, std::slice::from_ref(&self.service));
         }
-        let watch = self.watches.contains(path);
-        permit.map(|permit| if watch { Place::UntilBegun(permit) } else { Place::UntilSent(permit) })
+        permit.map(|permit| Place { permit: Some(permit), until_sent: !self.watches.contains(path) })
     }
 }
 
-/// How long a call keeps its place.
-enum Place {
-    Free,
-    UntilBegun(OwnedSemaphorePermit),
-    UntilSent(OwnedSemaphorePermit),
+/// What a call in flight takes: until its response begins, or until it is sent. Without a permit it takes none.
+struct Place {
+    permit: Option<OwnedSemaphorePermit>,
+    until_sent: bool,
 }
 
 impl<S> Layer<S> for InFlightLayer {
@@ -124,9 +122,9 @@ where
         let answer = self.inner.call(request);
         Box::pin(async move {
             let response = answer.await?;
-            Ok(match place {
-                Place::Free | Place::UntilBegun(_) => response,
-                Place::UntilSent(permit) => response.map(|inner| Body::new(Kept { inner, _place: permit })),
+            Ok(match place.permit {
+                Some(permit) if place.until_sent => response.map(|inner| Body::new(Kept { inner, _place: permit })),
+                Some(_) | None => response,
             })
         })
     }
