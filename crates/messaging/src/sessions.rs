@@ -39,11 +39,7 @@ pub fn options(url: &str, statement: Duration) -> sqlx::Result<PgConnectOptions>
 /// The pool of a service, not yet connected: at most `connections`.
 #[must_use]
 pub fn pool(connections: u32) -> PgPoolOptions {
-    PgPoolOptions::new()
-        .max_connections(connections)
-        .acquire_timeout(ACQUIRE)
-        .idle_timeout(IDLE)
-        .max_lifetime(LIFETIME)
+    PgPoolOptions::new().max_connections(connections).acquire_timeout(ACQUIRE).idle_timeout(IDLE).max_lifetime(LIFETIME)
 }
 
 /// A session of its own beside the pool's, without bounds of time: for migrations, rebuilds, refills, and locks that are held as long as the

@@ -126,7 +126,8 @@ fn trace_layer(provider: &SdkTracerProvider) -> BoxedLayer {
 }
 
 fn tracer_provider(otlp: &Otlp, resource: Resource) -> Result<SdkTracerProvider, ExporterBuildError> {
-    let exporter = SpanExporter::builder().with_tonic().with_endpoint(&otlp.endpoint).with_timeout(EXPORT_TIMEOUT).build()?;
+    let exporter =
+        SpanExporter::builder().with_tonic().with_endpoint(&otlp.endpoint).with_timeout(EXPORT_TIMEOUT).build()?;
     Ok(SdkTracerProvider::builder()
         .with_sampler(Sampler::ParentBased(Box::new(Sampler::TraceIdRatioBased(otlp.sampling))))
         .with_resource(resource)
@@ -135,6 +136,7 @@ fn tracer_provider(otlp: &Otlp, resource: Resource) -> Result<SdkTracerProvider,
 }
 
 fn meter_provider(otlp: &Otlp, resource: Resource) -> Result<SdkMeterProvider, ExporterBuildError> {
-    let exporter = MetricExporter::builder().with_tonic().with_endpoint(&otlp.endpoint).with_timeout(EXPORT_TIMEOUT).build()?;
+    let exporter =
+        MetricExporter::builder().with_tonic().with_endpoint(&otlp.endpoint).with_timeout(EXPORT_TIMEOUT).build()?;
     Ok(SdkMeterProvider::builder().with_resource(resource).with_periodic_exporter(exporter).build())
 }

@@ -146,13 +146,17 @@ impl Session {
         let (as_of, buckets): (_, HashMap<u32, String>) = match publisher {
             Source::Intake => {
                 let client = OpenStepServiceClient::new(self.peers.intake.clone());
-                let ask = || async { client.clone().digest_open_steps(self.request(intake::DigestOpenStepsRequest {})).await };
+                let ask = || async {
+                    client.clone().digest_open_steps(self.request(intake::DigestOpenStepsRequest {})).await
+                };
                 let answer = client::retried(ask).await.map_err(call)?.into_inner();
                 (answer.as_of, answer.buckets.into_iter().map(|one| (one.bucket, one.digest)).collect())
             }
             Source::Dispatch | Source::Reconciler => {
                 let client = ProofServiceClient::new(self.peers.dispatch.clone());
-                let ask = || async { client.clone().digest_open_steps(self.request(dispatch::DigestOpenStepsRequest {})).await };
+                let ask = || async {
+                    client.clone().digest_open_steps(self.request(dispatch::DigestOpenStepsRequest {})).await
+                };
                 let answer = client::retried(ask).await.map_err(call)?.into_inner();
                 (answer.as_of, answer.buckets.into_iter().map(|one| (one.bucket, one.digest)).collect())
             }
