@@ -95,7 +95,7 @@ pub(super) async fn report(mut client: Client) -> Result<Uuid, tonic::Status> {
         ..Default::default()
     };
     let answer = client.record_suspicion(request).await?.into_inner();
-    Ok(answer.suspicion.and_then(|kept| kept.id.parse().ok()).unwrap_or_default())
+    Ok(answer.suspicion.and_then(|kept| kept.case_id.parse().ok()).unwrap_or_default())
 }
 
 /// How long it takes until what was acknowledged is published and consumed.

@@ -103,7 +103,7 @@ impl Process {
     async fn record(&self, sent: api::RecordSuspicionRequest) -> (api::RecordSuspicionRequest, Result<Uuid, Status>) {
         let mut client = SuspicionServiceClient::new(self.channel.clone());
         let answer = client.record_suspicion(self.request(MEMBER, sent.clone())).await;
-        let id = answer.map(|answer| answer.into_inner().suspicion.expect("what was recorded").id);
+        let id = answer.map(|answer| answer.into_inner().suspicion.expect("what was recorded").case_id);
         (sent, id.map(|id| id.parse().expect("an id")))
     }
 
