@@ -9,18 +9,25 @@ use dafei_kernel::{
     region::{Level, Region},
     role::Role,
 };
-use dafei_runtime::identity::mint::{Minter, TokenRequest};
+use dafei_runtime::{
+    client,
+    identity::mint::{Minter, TokenRequest},
+};
 use tonic::{
     Request, Status,
     metadata::{Ascii, MetadataValue},
     service::{Interceptor, interceptor::InterceptedService},
-    transport::{Channel, Endpoint},
+    transport::Channel,
 };
 
 /// Private key of the tokens, in the directory of keys.
 pub const PRIVATE_KEY: &str = "private.pem";
 /// Public key of the tokens, in the directory of keys.
 pub const JWKS: &str = "jwks.json";
+/// Seconds that a service may take for a call, when the environment does not say.
+const SERVED: u64 = 30;
+/// How much longer an answer may be on its way.
+const MARGIN: Duration = Duration::from_secs(15);
 /// How long the tool's own tokens hold.
 const TOKEN_TTL: Duration = Duration::from_secs(3_600);
 
@@ -146,11 +153,11 @@ impl Suite {
 /// # Errors
 /// When it is no address.
 pub fn connect(address: &str) -> Result<Channel> {
-    Ok(Endpoint::from_shared(address.to_owned())
-        .with_context(|| format!("{address:?} is no address"))?
-        .connect_timeout(Duration::from_secs(5))
-        .tcp_nodelay(true)
-        .connect_lazy())
+    // The server ends a call by itself after its own time; an answer that takes longer than that was lost on its way.
+    let served = env::var("DAFEI_GRPC_TIMEOUT_SECONDS").ok().and_then(|text| text.parse().ok()).unwrap_or(SERVED);
+    let answer = Duration::from_secs(served) + MARGIN;
+    let endpoint = client::endpoint(address, answer).with_context(|| format!("{address:?} is no address"))?;
+    Ok(endpoint.connect_lazy())
 }
 
 /// A channel that carries a token.

@@ -4,6 +4,7 @@
 //!
 //! PostgreSQL is the record; NATS carries it and can be filled from it again.
 
+pub mod backoff;
 pub mod batch;
 pub mod consumer;
 pub mod crash;
@@ -18,10 +19,10 @@ pub mod rebuild;
 pub mod refill;
 pub mod relay;
 pub mod requests;
+pub mod sessions;
 pub mod streams;
 pub mod tx;
 
-mod backoff;
 mod headers;
 mod lock;
 mod publish;

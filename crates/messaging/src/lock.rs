@@ -2,8 +2,10 @@
 
 use std::{hash::Hasher, time::Duration};
 
-use sqlx::{Connection, PgConnection, PgPool};
+use sqlx::{PgConnection, PgPool};
 use tokio_util::sync::CancellationToken;
+
+use crate::sessions;
 
 /// How often a standby looks whether it may take over.
 const STANDBY: Duration = Duration::from_millis(500);
@@ -36,7 +38,7 @@ pub(crate) async fn acquire(
     name: &str,
     shutdown: &CancellationToken,
 ) -> sqlx::Result<Option<PgConnection>> {
-    let mut connection = PgConnection::connect_with(&pool.connect_options()).await?;
+    let mut connection = sessions::long(pool).await?;
     loop {
         if try_lock(&mut connection, number(name)).await? {
             return Ok(Some(connection));

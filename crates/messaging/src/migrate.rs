@@ -11,7 +11,7 @@ use sqlx::{
     migrate::{MigrateError, Migrator},
 };
 
-use crate::pg::PgInstant;
+use crate::{pg::PgInstant, sessions};
 
 /// Messaging's own migrations.
 pub static MIGRATOR: Migrator = sqlx::migrate!("./migrations");
@@ -25,7 +25,7 @@ const LOCK_PAUSE: Duration = Duration::from_millis(100);
 /// # Errors
 /// When the database does not answer, a migration fails, or an applied one has another content now.
 pub async fn migrate(pool: &PgPool, migrators: &[&Migrator]) -> Result<(), MigrateError> {
-    let mut connection = pool.acquire().await?.detach();
+    let mut connection = sessions::long(pool).await?;
     while !try_lock(&mut connection).await? {
         tokio::time::sleep(LOCK_PAUSE).await;
     }

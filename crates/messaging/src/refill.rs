@@ -13,6 +13,7 @@ use crate::{
     log,
     publish::{self, Outgoing},
     relay::{created, store},
+    sessions,
     streams::{StreamError, StreamSpec, ensure_streams},
 };
 
@@ -89,7 +90,7 @@ async fn refill_one(
     let began = store::StreamState { created, last_sequence: 0, refilling: true };
     store::set_state(&mut connection, spec.name, &began).await?;
     // One snapshot for the log and the outbox: what is committed later stays in the outbox and goes out by the relay, behind all this.
-    let mut reading = PgConnection::connect_with(&pool.connect_options()).await?;
+    let mut reading = sessions::long(pool).await?;
     let mut snapshot = reading.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?;
     let boxed: Vec<i64> = sqlx::query_scalar!("SELECT position FROM outbox WHERE stream = $1", spec.name)
         .fetch_all(&mut *snapshot)

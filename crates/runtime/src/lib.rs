@@ -3,6 +3,7 @@
 //!
 //! Nothing here knows what a case or a tip is. The only words of the domain are those a token carries: role, region, agency.
 
+pub mod client;
 pub mod config;
 pub mod health;
 pub mod identity;

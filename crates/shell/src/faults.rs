@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use dafei_contracts::convert::{self, ConvertError};
 use dafei_kernel::time::Instant;
-use dafei_messaging::batch::SubmitError;
+use dafei_messaging::batch::{Severity, SubmitError, severity};
 use dafei_runtime::status::Fault;
 use jiff::SignedDuration;
 use prost::Message;
@@ -23,10 +23,17 @@ pub fn convert(error: ConvertError) -> Fault {
     Fault::field(error.field, error.reason, error.description, error.description_zh)
 }
 
-/// What PostgreSQL answered: away is `UNAVAILABLE` with a hint when to retry, anything else a fault of ours.
+/// What PostgreSQL answered. `UNAVAILABLE` with a hint when to retry: it is away, no connection to it came free in time, a statement took too
+/// long, or two transactions were in each other's way; nothing was done then. Anything else is a fault of ours.
 #[must_use]
 pub fn database(error: sqlx::Error) -> Fault {
-    if is_away(&error) { Fault::Unavailable { retry_after: RETRY_AFTER } } else { Fault::internal(error) }
+    match severity(&error) {
+        Severity::Data => Fault::internal(error),
+        Severity::Conflict | Severity::Unavailable => {
+            tracing::warn!(%error, "the database cannot do it now");
+            Fault::Unavailable { retry_after: RETRY_AFTER }
+        }
+    }
 }
 
 /// Whether the error means that PostgreSQL cannot be reached (or is going down or starting), not that a statement is wrong.

@@ -1,17 +1,20 @@
 //! Start-up and wiring, the same for all four services: what is connected, in which order, and what runs until shutdown.
 
-use std::{process::ExitCode, str::FromStr as _, sync::Arc, time::Duration};
+use std::{process::ExitCode, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use async_nats::jetstream;
+use backon::{ExponentialBuilder, Retryable as _};
 use dafei_contracts::Stream;
 use dafei_kernel::{
     clock::SharedClock,
     ids::{IdSource, SystemIds},
 };
 use dafei_messaging::{
+    backoff,
     consumer::{ConsumerConfig, ConsumerHandle, ConsumerLoop, Handler},
     relay::{Relay, RelayConfig, RelayHandle},
+    sessions,
     streams::{self, StreamSpec},
 };
 use dafei_runtime::{
@@ -22,11 +25,7 @@ use dafei_runtime::{
     paths::Paths,
     telemetry::Telemetry,
 };
-use sqlx::{
-    PgPool,
-    migrate::Migrator,
-    postgres::{PgConnectOptions, PgListener, PgPoolOptions},
-};
+use sqlx::{PgPool, migrate::Migrator, postgres::PgListener};
 use tonic::service::Routes;
 
 use crate::{
@@ -37,8 +36,14 @@ use crate::{
     watch::Watches,
 };
 
-/// How often a service tries PostgreSQL at its start before it gives up and lets its supervisor start it again.
-const DATABASE_ATTEMPTS: u32 = 30;
+/// How often a service tries PostgreSQL at its start before it gives up and lets its supervisor start it again: for about a minute.
+const DATABASE_ATTEMPTS: ExponentialBuilder = ExponentialBuilder::new()
+    .with_min_delay(Duration::from_millis(250))
+    .with_max_delay(Duration::from_secs(2))
+    .with_max_times(20)
+    .with_jitter();
+/// How often NATS is asked whether it lives; after two questions without an answer the connection counts as broken.
+const NATS_PING: Duration = Duration::from_secs(15);
 
 /// What every service has once it is connected.
 pub struct Started {
@@ -72,6 +77,8 @@ pub struct Open<'a> {
     pub public: &'a [&'a str],
     /// Leave no trace, no log line and no exact time (tips, clause D2).
     pub silent: &'a [&'a str],
+    /// Server streams that follow events: open for long, with a limit of their own.
+    pub watches: &'a [&'a str],
 }
 
 /// An instant up to which a source of events is taken into effect; the service's watermark stays below it.
@@ -139,28 +146,19 @@ fn published_by(service: Service, replicas: usize) -> Vec<StreamSpec> {
 }
 
 async fn connect_database(common: &Common) -> anyhow::Result<PgPool> {
-    let options = PgPoolOptions::new()
-        .max_connections(common.database.pool)
-        .acquire_timeout(Duration::from_secs(5))
-        .idle_timeout(Duration::from_secs(300));
-    // Statements are few and large, and name their rows by arrays of keys: a plan made while a table was small would go on reading all
-    // of it. Planning each anew costs little beside what it does. Compiling a plan costs more than all that it does: a list over the
-    // partitions of two years took 14 ms, and its compilation 150.
-    let connect = PgConnectOptions::from_str(common.database.url.expose())
-        .context("the database URL")?
-        .options([("plan_cache_mode", "force_custom_plan"), ("jit", "off")]);
-    let mut attempt = 0;
-    loop {
-        attempt += 1;
-        match options.clone().connect_with(connect.clone()).await {
-            Ok(pool) => return Ok(pool),
-            Err(error) if attempt < DATABASE_ATTEMPTS && crate::faults::is_away(&error) => {
-                tracing::warn!(%error, attempt, "PostgreSQL is away, trying again");
-                tokio::time::sleep(Duration::from_secs(1)).await;
-            }
-            Err(error) => return Err(error).context("PostgreSQL"),
-        }
-    }
+    let statement = longest_statement(common.grpc.timeout);
+    let connect = sessions::options(common.database.url.expose(), statement).context("the database URL")?;
+    (|| sessions::pool(common.database.pool).connect_with(connect.clone()))
+        .retry(DATABASE_ATTEMPTS)
+        .when(crate::faults::is_away)
+        .notify(|error, pause| tracing::warn!(%error, ?pause, "PostgreSQL is away, trying again"))
+        .await
+        .context("PostgreSQL")
+}
+
+/// A statement is ended while its caller still waits, who then hears that nothing was done and when to come back.
+fn longest_statement(call: Duration) -> Duration {
+    call * 2 / 3
 }
 
 async fn connect_bus(common: &Common) -> anyhow::Result<async_nats::Client> {
@@ -168,8 +166,10 @@ async fn connect_bus(common: &Common) -> anyhow::Result<async_nats::Client> {
         .name(format!("dafei-{}", common.service.name()))
         .retry_on_initial_connect()
         .max_reconnects(None)
+        .connection_timeout(Duration::from_secs(5))
         .request_timeout(Some(Duration::from_secs(5)))
-        .reconnect_delay_callback(|attempt| Duration::from_millis(100 * u64::try_from(attempt.min(20)).unwrap_or(20)));
+        .ping_interval(NATS_PING)
+        .reconnect_delay_callback(backoff::reconnect);
     let options = match &common.nats.auth {
         NatsAuth::None => options,
         NatsAuth::Password { user, password } => options.user_and_password(user.clone(), password.expose().to_owned()),
@@ -258,10 +258,11 @@ impl Started {
             }
         }
         self.follow_roster();
-        let pool = self.pool.clone();
+        // A connection of its own: one that waited for the pool would take a replica with much to do for one without a database.
+        let probe = sessions::pool(1).connect_lazy_with(self.pool.connect_options().as_ref().clone());
         self.lifecycle.readiness_probe(Duration::from_secs(2), move || {
-            let pool = pool.clone();
-            async move { sqlx::query("SELECT 1").execute(&pool).await.is_ok() }
+            let probe = probe.clone();
+            async move { sqlx::query("SELECT 1").execute(&probe).await.is_ok() }
         });
         let routes = ops.add_to(routes);
         let bound = self.lifecycle.bind().await?;
@@ -275,6 +276,7 @@ impl Started {
                     verifier,
                     public: Paths::new(open.public.iter().copied()),
                     silent: Paths::new(open.silent.iter().copied()),
+                    watches: Paths::new(open.watches.iter().copied()),
                     descriptors: dafei_contracts::DESCRIPTORS,
                     names,
                 },

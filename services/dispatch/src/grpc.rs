@@ -41,6 +41,9 @@ use crate::{
     work::{Order, Refusal},
 };
 
+/// Server streams that follow events.
+pub const WATCHES: [&str; 1] = ["/dafei.dispatch.v1.InboxService/WatchCases"];
+
 /// The names of the services, for health and reflection.
 pub const SERVICES: [&str; 11] = [
     "dafei.dispatch.v1.CaseService",

@@ -14,7 +14,7 @@ use crate::{
     app::{AgencySystems, Anchors, App, AssumedDelivery, RulesView, Writer},
     config::Settings,
     consumers::{ACKS_STREAM, Acks, FeedbackHandler, IntakeHandler, Lights, acks_stream, feedback_stream},
-    grpc::{Grpc, SERVICES},
+    grpc::{Grpc, SERVICES, WATCHES},
 };
 
 /// Messages of one transaction of the feedback and of the acknowledgements: each may load a case.
@@ -55,7 +55,7 @@ pub async fn serve(mut started: Started, settings: &Settings) -> anyhow::Result<
     });
     let watches = started.watches(Stream::Dispatch);
     let routes = Grpc::new(app, queue, systems, watches).routes();
-    started.run(routes, &SERVICES, Open::default()).await
+    started.run(routes, &SERVICES, Open { watches: &WATCHES, ..Open::default() }).await
 }
 
 fn consume(started: &mut Started, app: &Arc<App>) {

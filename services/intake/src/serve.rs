@@ -64,5 +64,5 @@ pub async fn serve(mut started: Started, settings: Settings) -> anyhow::Result<E
         Ok::<(), sqlx::Error>(())
     });
     let routes = Grpc::new(app, queue, uploads).routes(started.common.grpc.max_message_bytes);
-    started.run(routes, &SERVICES, Open { public: &PUBLIC, silent: &SILENT }).await
+    started.run(routes, &SERVICES, Open { public: &PUBLIC, silent: &SILENT, ..Open::default() }).await
 }

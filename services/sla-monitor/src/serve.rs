@@ -35,6 +35,9 @@ use crate::{
     terms::TermsView,
 };
 
+/// Server streams that follow events.
+const WATCHES: [&str; 1] = ["/dafei.sla.v1.BreachService/WatchBreaches"];
+
 /// The gRPC services, for reflection and health.
 const SERVICES: &[&str] = &[
     deadline_service_server::SERVICE_NAME,
@@ -80,7 +83,7 @@ pub async fn serve(mut started: Started, settings: &Settings) -> anyhow::Result<
     let routes = routes(&started, terms, calendars)
         .add_service(accountability.max_decoding_message_size(limit))
         .add_service(reconciliation.max_decoding_message_size(limit));
-    started.run(routes, SERVICES, Open::default()).await
+    started.run(routes, SERVICES, Open { watches: &WATCHES, ..Open::default() }).await
 }
 
 fn spawn_firing(started: &mut Started, terms: TermsView) -> Precedence {

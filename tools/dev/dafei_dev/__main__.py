@@ -142,7 +142,7 @@ def parser() -> argparse.ArgumentParser:
     add("down", down, "stops the suite").add_argument("--wipe", action="store_true", help="and removes its data")
     add("demo", demo, "plays the demo; the exit status tells whether all went as it should")
     add("test", lambda _, options: check.test(options.rest), "runs every check and test").add_argument("rest", nargs="*")
-    command = add("bench", bench, "measures: all (one table), loop, intake, patrols (--scale N), dispatch (--scale 1m|10m), sla (--scale 1m|10m), table (--scale 1m|10m), roster")
+    command = add("bench", bench, "measures: all (one table), loop, intake, patrols, overload (--scale N), soak (--minutes N), dispatch (--scale 1m|10m), sla (--scale 1m|10m), table (--scale 1m|10m), roster")
     command.add_argument("rest", nargs=argparse.REMAINDER)
     command = add("faults", lambda _, options: faults.run(options.rest), "real processes under faults: --runs N --only FAULT --seed N --short --list")
     command.add_argument("rest", nargs=argparse.REMAINDER)

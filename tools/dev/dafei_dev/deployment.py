@@ -259,8 +259,8 @@ def connections(docs: Docs, consumers: "dict[str, int]") -> "tuple[int, int]":
         name = doc["metadata"]["name"]
         if name in SERVICE_DEPLOYMENTS:
             replicas = scaled.get(name, doc["spec"].get("replicas", 1)) + 1
-            # Beside the pool: the relay's, one for each consumer, and three that listen or migrate.
-            each = int(environment(doc, docs)["DAFEI_DATABASE_POOL"]) + 1 + consumers[name.removeprefix("dafei-")] + 3
+            # Beside the pool: the relay's, one for each consumer, the one for readiness, and three that listen or migrate.
+            each = int(environment(doc, docs)["DAFEI_DATABASE_POOL"]) + 1 + consumers[name.removeprefix("dafei-")] + 4
             taken += replicas * each
     allowed = int(next((at(doc, "spec.postgresql.parameters.max_connections") for doc in of_kind(docs, "Cluster")), "100"))
     return taken, allowed

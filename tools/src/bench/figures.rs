@@ -39,15 +39,24 @@ pub(super) fn percentile_ms(values: &mut [Duration], percent: usize) -> f64 {
     values.get(rank).map_or(0.0, |value| value.as_secs_f64() * 1_000.0)
 }
 
-/// Resident memory of a service of the suite, in MB, as the kernel tells it.
+/// Resident memory of a process of the suite, in MB, as the kernel tells it.
 pub(super) fn resident_mb(service: &str) -> anyhow::Result<f64> {
+    memory_mb(service, "VmRSS:")
+}
+
+/// The most that it ever was since the process started.
+pub(super) fn peak_mb(service: &str) -> anyhow::Result<f64> {
+    memory_mb(service, "VmHWM:")
+}
+
+fn memory_mb(service: &str, which: &str) -> anyhow::Result<f64> {
     let file = format!("{}/run/{service}.json", client::setting("DAFEI_HOME")?);
     let known: HashMap<String, serde_json::Value> =
         serde_json::from_str(&std::fs::read_to_string(&file).context(file)?)?;
     let pid =
         known.get("pid").and_then(serde_json::Value::as_u64).with_context(|| format!("the process of {service}"))?;
     let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("VmRSS")?;
+    let line = status.lines().find_map(|line| line.strip_prefix(which)).with_context(|| which.to_owned())?;
     let kib: f64 = line.trim().trim_end_matches(" kB").trim().parse()?;
     Ok(kib / 1_024.0)
 }

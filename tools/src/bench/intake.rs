@@ -18,6 +18,7 @@ use dafei_kernel::{
 };
 use tokio::process::{Child, Command};
 use tonic::{service::interceptor::InterceptedService, transport::Channel};
+use uuid::Uuid;
 
 use super::{figures, load};
 use crate::client::{self, Bearer, Caller, Keys, Service, Suite};
@@ -26,11 +27,11 @@ const IN_FLIGHT: [usize; 3] = [64, 256, 1_024];
 const ROUNDS: usize = 3;
 /// HTTP/2 connections that the calls are spread over.
 const CONNECTIONS: usize = 4;
-const VILLAGE: &str = "village:371302101208";
+pub(super) const VILLAGE: &str = "village:371302101208";
 /// Within this time after a load everything must be published and consumed, or the figure does not count.
 const CATCH_UP: Duration = Duration::from_secs(1);
 
-type Client = SuspicionServiceClient<InterceptedService<Channel, Bearer>>;
+pub(super) type Client = SuspicionServiceClient<InterceptedService<Channel, Bearer>>;
 
 pub(super) async fn run(suite: &Suite, keys: &Keys, scale: f64) -> anyhow::Result<()> {
     let time = Duration::from_secs_f64(4.0 * scale);
@@ -45,8 +46,13 @@ pub(super) async fn run(suite: &Suite, keys: &Keys, scale: f64) -> anyhow::Resul
         for round in 0..ROUNDS {
             for (at, (name, address)) in targets.iter().enumerate() {
                 let clients = clients(address, &bearer)?;
-                let outcome =
-                    load::closed_loop(in_flight, time, move |lane| report(clients[lane % CONNECTIONS].clone())).await?;
+                let outcome = {
+                    let call = move |lane: usize| {
+                        let client = clients[lane % CONNECTIONS].clone();
+                        async move { report(client).await.map(drop) }
+                    };
+                    load::closed_loop(in_flight, time, call).await?
+                };
                 eprintln!(
                     "    {in_flight} in flight, round {round}, {name}: {:.0}/s, {} refused",
                     outcome.per_second, outcome.refused
@@ -79,7 +85,8 @@ fn clients(address: &str, bearer: &Bearer) -> anyhow::Result<Vec<Client>> {
         .collect()
 }
 
-async fn report(mut client: Client) -> Result<(), tonic::Status> {
+/// Reports a den; answers its id. The reference servers answer none.
+pub(super) async fn report(mut client: Client) -> Result<Uuid, tonic::Status> {
     let village =
         VILLAGE.split_once(':').map(|(level, code)| Region { level: level.to_owned(), code: code.to_owned() });
     let den =
@@ -92,7 +99,8 @@ async fn report(mut client: Client) -> Result<(), tonic::Status> {
         description: "院内存放钢瓶二十余只，有人充装，未见任何证照".to_owned(),
         ..Default::default()
     };
-    client.record_suspicion(request).await.map(drop)
+    let answer = client.record_suspicion(request).await?.into_inner();
+    Ok(answer.suspicion.and_then(|kept| kept.case_id.parse().ok()).unwrap_or_default())
 }
 
 /// How long it takes until what was acknowledged is published and consumed.

@@ -9,11 +9,13 @@ mod figures;
 mod intake;
 mod lifecycle;
 mod load;
+mod overload;
 mod patrols;
 mod roster;
 pub mod servers;
 mod sla;
 mod sla_week;
+mod soak;
 mod table;
 mod table_fill;
 
@@ -68,6 +70,27 @@ pub enum Bench {
         #[arg(long)]
         data: PathBuf,
     },
+    /// Ten times the load: what intake refuses and keeps, its memory, and how long until all is as before.
+    Overload {
+        /// Multiplies how long is measured.
+        #[arg(long, default_value_t = 1.0)]
+        scale: f64,
+        /// Calls under way before and after the spike; ten times as many during it.
+        #[arg(long, default_value_t = 512)]
+        in_flight: usize,
+        /// Where the manifests are that limit the memory.
+        #[arg(long, default_value = "deploy/k8s/base")]
+        manifests: PathBuf,
+    },
+    /// A low rate for long: the memory of the services and of NATS, minute by minute, and how much it grows.
+    Soak {
+        /// For how long.
+        #[arg(long, default_value_t = 60)]
+        minutes: u32,
+        /// Reports a second.
+        #[arg(long, default_value_t = 20)]
+        per_second: u32,
+    },
     /// Patrols acknowledged per second by upload, next to a bare insert of the same rows; and the memory of intake meanwhile.
     Patrols {
         /// Multiplies how long is measured.
@@ -102,6 +125,10 @@ pub async fn run(suite: &Suite, bench: Bench) -> anyhow::Result<()> {
         Bench::Dispatch { step } => dispatch::run(suite, &keys, step).await,
         Bench::Sla { step } => sla::run(step).await,
         Bench::Table { step } => table::run(suite, &keys, step).await,
+        Bench::Overload { scale, in_flight, manifests } => {
+            overload::run(suite, &keys, scale, in_flight, &manifests).await
+        }
+        Bench::Soak { minutes, per_second } => soak::run(&keys, minutes, per_second).await,
         Bench::Roster { data } => roster::run(suite, &keys, &data).await,
         Bench::Patrols { scale } => patrols::run(suite, &keys, scale).await,
     }

@@ -147,8 +147,13 @@ pub const KNOWN_KEYS: &[Key] = &[
     ),
     Key::new(
         "DAFEI_GRPC_CONCURRENCY",
-        Default("4096"),
-        "Calls in flight per connection, 1 to 65536; more are refused with RESOURCE_EXHAUSTED.",
+        Default("1024"),
+        "Calls and streams at the same time per connection, 1 to 65536; clients learn it by HTTP/2 and wait with more.",
+    ),
+    Key::new(
+        "DAFEI_GRPC_IN_FLIGHT",
+        Default("2048"),
+        "Calls in flight per replica, 1 to 65536; more are refused at once with RESOURCE_EXHAUSTED and RetryInfo. Health and OpsService are not.",
     ),
     Key::new(
         "DAFEI_GRPC_TIMEOUT_SECONDS",

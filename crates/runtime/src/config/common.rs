@@ -128,8 +128,10 @@ pub struct Tls {
 pub struct GrpcLimits {
     /// Largest message a method takes, bytes. Applied per generated service (`max_decoding_message_size`).
     pub max_message_bytes: usize,
-    /// Calls in flight per connection; more are refused with `RESOURCE_EXHAUSTED`.
-    pub concurrency: usize,
+    /// Calls and streams at the same time per connection. Clients are told so by HTTP/2 and wait with the others themselves.
+    pub concurrency: u32,
+    /// Calls in flight in the whole process; more are refused at once with `RESOURCE_EXHAUSTED` and when to come back.
+    pub in_flight: usize,
     /// Time until a response must begin. A server stream that has begun may go on.
     pub timeout: Duration,
     /// Server streams that follow events, at the same time; more are refused with `RESOURCE_EXHAUSTED`.
@@ -306,11 +308,13 @@ impl Reader<'_> {
     fn grpc(&mut self) -> Option<GrpcLimits> {
         let bytes = self.value("DAFEI_GRPC_MAX_MESSAGE_BYTES", parse::whole(4_096, 67_108_864));
         let concurrency = self.value("DAFEI_GRPC_CONCURRENCY", parse::whole(1, 65_536));
+        let in_flight = self.value("DAFEI_GRPC_IN_FLIGHT", parse::whole(1, 65_536));
         let timeout = self.value("DAFEI_GRPC_TIMEOUT_SECONDS", parse::seconds(1, 600));
         let watchers = self.value("DAFEI_GRPC_WATCHERS", parse::whole(1, 10_000));
         Some(GrpcLimits {
             max_message_bytes: bytes.into_inner()?,
             concurrency: concurrency.into_inner()?,
+            in_flight: in_flight.into_inner()?,
             timeout: timeout.into_inner()?,
             watchers: watchers.into_inner()?,
         })

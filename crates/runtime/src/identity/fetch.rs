@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use backon::{ExponentialBuilder, Retryable as _};
 use http::{Request, StatusCode, Uri, header};
 use http_body_util::{BodyExt, Empty, Limited};
 use hyper::{body::Bytes, client::conn::http1};
@@ -48,10 +49,26 @@ pub enum FetchError {
     Timeout,
 }
 
-/// Fetches a document.
+/// Tries after the first, within the time of the whole.
+const TRIES: ExponentialBuilder =
+    ExponentialBuilder::new().with_min_delay(Duration::from_millis(100)).with_max_times(3).with_jitter();
+
+/// Fetches a document; tries again when the server was away for a moment.
 pub(super) async fn get(url: &str) -> Result<Bytes, FetchError> {
     let uri: Uri = url.parse().map_err(|_| FetchError::Url)?;
-    tokio::time::timeout(TIMEOUT, fetch(&uri)).await.map_err(|_| FetchError::Timeout)?
+    let fetched = (|| fetch(&uri)).retry(TRIES).when(FetchError::passes);
+    tokio::time::timeout(TIMEOUT, fetched).await.map_err(|_| FetchError::Timeout)?
+}
+
+impl FetchError {
+    /// Whether it may be better in a moment.
+    fn passes(&self) -> bool {
+        match self {
+            Self::Connect(_) | Self::Exchange(_) => true,
+            Self::Answer(status) => status.is_server_error() || *status == StatusCode::TOO_MANY_REQUESTS,
+            Self::Url | Self::Tls(_) | Self::Body(_) | Self::Timeout => false,
+        }
+    }
 }
 
 async fn fetch(uri: &Uri) -> Result<Bytes, FetchError> {

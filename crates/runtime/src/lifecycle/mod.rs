@@ -3,6 +3,7 @@
 //! The end has an order: readiness off, consumers, gRPC (calls in flight finish), writers, relay, telemetry. It begins with
 //! SIGTERM, SIGINT, the trigger, or a background task that fails; a deadline or a second signal makes it hard.
 
+mod in_flight;
 mod server;
 mod stage;
 
@@ -17,7 +18,7 @@ use tonic::service::Routes;
 
 use crate::{
     BoxError,
-    config::{Common, GrpcLimits, Tls},
+    config::{Common, GrpcLimits, Service, Tls},
     health::Readiness,
     status::chain,
     telemetry::Telemetry,
@@ -44,6 +45,7 @@ pub struct Lifecycle {
     readiness: Readiness,
     probed: bool,
     telemetry: Telemetry,
+    service: Service,
     listen: String,
     shutdown: Duration,
     limits: GrpcLimits,
@@ -61,6 +63,7 @@ impl Lifecycle {
             readiness: Readiness::new(),
             probed: false,
             telemetry,
+            service: common.service,
             listen: common.listen.clone(),
             shutdown: common.shutdown,
             limits: common.grpc.clone(),
@@ -125,7 +128,12 @@ impl Lifecycle {
     /// Serves until the end, then ends in order. The exit code is 0 after an asked-for, clean end, else 1.
     pub async fn serve(self, bound: Bound, routes: Routes, server: GrpcServer) -> ExitCode {
         let address = bound.local_addr();
-        let parts = server::Parts { limits: &self.limits, tls: self.tls.as_ref(), readiness: &self.readiness };
+        let parts = server::Parts {
+            service: self.service,
+            limits: &self.limits,
+            tls: self.tls.as_ref(),
+            readiness: &self.readiness,
+        };
         let token = self.stages.token(Stage::Grpc);
         let serving = match server.start(bound, routes, parts, token).await {
             Ok(serving) => serving,

@@ -9,9 +9,10 @@ use tonic::{
     transport::{Certificate, Identity, Server, ServerTlsConfig, server::TcpIncoming},
 };
 
+use super::in_flight::InFlightLayer;
 use crate::{
     BoxError,
-    config::{GrpcLimits, Tls},
+    config::{GrpcLimits, Service, Tls},
     health::{self, Readiness},
     identity::{AuthLayer, Verifier},
     paths::Paths,
@@ -85,6 +86,8 @@ pub struct GrpcServer {
     pub public: Paths,
     /// Paths that leave no trace.
     pub silent: Paths,
+    /// Server streams that follow events: they are open for long and have a limit of their own beside that of calls in flight.
+    pub watches: Paths,
     /// Encoded descriptor set for reflection.
     pub descriptors: &'static [u8],
     /// Full names of the services, for health: `dafei.intake.v1.IntakeService`.
@@ -93,6 +96,7 @@ pub struct GrpcServer {
 
 /// What the supervisor gives.
 pub(super) struct Parts<'a> {
+    pub(super) service: Service,
     pub(super) limits: &'a GrpcLimits,
     pub(super) tls: Option<&'a Tls>,
     pub(super) readiness: &'a Readiness,
@@ -112,9 +116,12 @@ impl GrpcServer {
         if let Some(tls) = parts.tls {
             server = server.tls_config(tls_config(tls).await?).map_err(ServeError::Tls)?;
         }
+        // Behind the door: who has no good token takes nobody's place.
+        let in_flight = InFlightLayer::new(parts.service, parts.limits.in_flight, self.watches, self.silent.clone());
         let router = server
             .layer(GrpcLayer::new(self.silent))
             .layer(AuthLayer::new(self.verifier, &self.public))
+            .layer(in_flight)
             .add_routes(routes);
         let incoming = TcpIncoming::from(bound.listener).with_nodelay(Some(true)).with_keepalive(Some(KEEPALIVE.0));
         Ok(tokio::spawn(async move {
@@ -126,8 +133,7 @@ impl GrpcServer {
 fn builder(limits: &GrpcLimits) -> Server {
     Server::builder()
         .timeout(limits.timeout)
-        .concurrency_limit_per_connection(limits.concurrency)
-        .load_shed(true)
+        .max_concurrent_streams(limits.concurrency)
         .initial_stream_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
         .http2_keepalive_interval(Some(KEEPALIVE.0))

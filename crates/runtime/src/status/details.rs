@@ -1,6 +1,6 @@
 //! The one match that turns a [`Fault`] into a `google.rpc.Status` with its details.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, time::Duration};
 
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, FieldViolation, LocalizedMessage, PreconditionViolation, StatusExt};
@@ -54,11 +54,11 @@ impl From<Fault> for Status {
                 (Code::AlreadyExists, reason, HashMap::new(), description_zh)
             }
             Fault::ResourceExhausted { retry_after } => {
-                details.set_retry_info(Some(retry_after));
+                details.set_retry_info(Some(spread(retry_after)));
                 (Code::ResourceExhausted, "OVERLOADED".into(), HashMap::new(), "系统繁忙，请稍后重试".into())
             }
             Fault::Unavailable { retry_after } => {
-                details.set_retry_info(Some(retry_after));
+                details.set_retry_info(Some(spread(retry_after)));
                 (Code::Unavailable, "UNAVAILABLE".into(), HashMap::new(), "服务暂时不可用，请稍后重试".into())
             }
             Fault::Unauthenticated { reason, description_zh } => {
@@ -72,6 +72,11 @@ impl From<Fault> for Status {
         details.set_error_info(reason, ERROR_DOMAIN, metadata).set_localized_message(LOCALE, zh);
         Self::with_error_details(code, message, details)
     }
+}
+
+/// The delay, or up to half as much again: clients that were refused together must not come back together.
+fn spread(delay: Duration) -> Duration {
+    delay.mul_f64(1.0 + fastrand::f64() / 2.0)
 }
 
 fn bad_request(details: &mut ErrorDetails, violations: Vec<Violation>) -> (Text, HashMap<String, String>) {
@@ -135,6 +140,8 @@ pub(crate) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
+
     use super::*;
     use crate::status::DEFAULT_RETRY;
 
@@ -170,11 +177,19 @@ mod tests {
     }
 
     #[test]
-    fn an_unavailable_server_says_when_to_come_back() {
-        let status = Status::from(Fault::unavailable());
-        assert_eq!(status.code(), Code::Unavailable);
-        let retry = status.get_error_details().retry_info().unwrap().retry_delay;
-        assert_eq!(retry, Some(DEFAULT_RETRY));
+    fn a_server_that_is_away_or_overloaded_says_when_to_come_back_and_not_to_all_the_same() {
+        let told = |fault: Fault, code: Code| {
+            let status = Status::from(fault);
+            assert_eq!(status.code(), code);
+            let delay = status.get_error_details().retry_info().unwrap().retry_delay.unwrap();
+            assert!(delay >= DEFAULT_RETRY && delay <= DEFAULT_RETRY.mul_f64(1.5), "{delay:?}");
+            delay
+        };
+        let away: HashSet<Duration> = (0..32).map(|_| told(Fault::unavailable(), Code::Unavailable)).collect();
+        assert!(away.len() > 1, "{away:?}");
+        let full = || Fault::ResourceExhausted { retry_after: DEFAULT_RETRY };
+        let full: HashSet<Duration> = (0..32).map(|_| told(full(), Code::ResourceExhausted)).collect();
+        assert!(full.len() > 1, "{full:?}");
     }
 
     #[test]

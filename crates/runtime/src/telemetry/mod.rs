@@ -27,6 +27,8 @@ use crate::config::{Common, Log, LogFormat, Otlp};
 
 /// How long the last flush may take.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long one export may take. What the collector does not take is dropped: it must not pile up here.
+const EXPORT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Libraries whose spans would only describe the plumbing, and the exporter itself, which must not trace its own calls.
 const SILENT_LIBRARIES: [&str; 7] = ["h2", "hyper", "hyper_util", "tonic", "tower", "opentelemetry", "rustls"];
 
@@ -124,7 +126,8 @@ fn trace_layer(provider: &SdkTracerProvider) -> BoxedLayer {
 }
 
 fn tracer_provider(otlp: &Otlp, resource: Resource) -> Result<SdkTracerProvider, ExporterBuildError> {
-    let exporter = SpanExporter::builder().with_tonic().with_endpoint(&otlp.endpoint).build()?;
+    let exporter =
+        SpanExporter::builder().with_tonic().with_endpoint(&otlp.endpoint).with_timeout(EXPORT_TIMEOUT).build()?;
     Ok(SdkTracerProvider::builder()
         .with_sampler(Sampler::ParentBased(Box::new(Sampler::TraceIdRatioBased(otlp.sampling))))
         .with_resource(resource)
@@ -133,6 +136,7 @@ fn tracer_provider(otlp: &Otlp, resource: Resource) -> Result<SdkTracerProvider,
 }
 
 fn meter_provider(otlp: &Otlp, resource: Resource) -> Result<SdkMeterProvider, ExporterBuildError> {
-    let exporter = MetricExporter::builder().with_tonic().with_endpoint(&otlp.endpoint).build()?;
+    let exporter =
+        MetricExporter::builder().with_tonic().with_endpoint(&otlp.endpoint).with_timeout(EXPORT_TIMEOUT).build()?;
     Ok(SdkMeterProvider::builder().with_resource(resource).with_periodic_exporter(exporter).build())
 }

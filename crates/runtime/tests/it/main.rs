@@ -5,6 +5,7 @@ mod config;
 mod door;
 mod keys;
 mod lifecycle;
+mod overload;
 mod support;
 mod telemetry;
 mod tls;

@@ -26,14 +26,18 @@ use dafei_runtime::{
     paths::Paths,
     telemetry::{Telemetry, current_traceparent},
 };
+use futures::{
+    StreamExt as _,
+    stream::{self, BoxStream},
+};
 use tokio::{sync::Semaphore, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 use tonic::{
-    Request, Response, Status,
+    Request, Response, Status, Streaming,
     body::Body,
     client::Grpc as Client,
     metadata::MetadataMap,
-    server::{Grpc, NamedService, UnaryService},
+    server::{Grpc, NamedService, ServerStreamingService, UnaryService},
     service::Routes,
     transport::{Channel, Endpoint},
 };
@@ -49,7 +53,8 @@ pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
 type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
 /// Methods: `Who` (the subject), `Trace` (the traceparent), `Hold` (answers when let), `Whisper` (public and silent; the
-/// traceparent), `Open` (public; the subject).
+/// traceparent), `Open` (public; the subject), `Download` and `Watch` (a stream of one message that ends when let; of the
+/// two, `Watch` follows events).
 #[derive(Clone, Default)]
 pub(crate) struct Probe {
     pub(crate) held: Arc<Held>,
@@ -81,8 +86,12 @@ impl Service<http::Request<Body>> for Probe {
 
     fn call(&mut self, request: http::Request<Body>) -> Self::Future {
         let method = request.uri().path().rsplit('/').next().unwrap_or_default().to_owned();
+        let streams = matches!(method.as_str(), "Download" | "Watch");
         let answer = Answer { method, held: Arc::clone(&self.held) };
-        Box::pin(async move { Ok(Grpc::new(ProstCodec::<Text, Text>::default()).unary(answer, request).await) })
+        Box::pin(async move {
+            let mut grpc = Grpc::new(ProstCodec::<Text, Text>::default());
+            Ok(if streams { grpc.server_streaming(answer, request).await } else { grpc.unary(answer, request).await })
+        })
     }
 }
 
@@ -111,6 +120,32 @@ impl UnaryService<Text> for Answer {
             Ok(Response::new(Text { service }))
         })
     }
+}
+
+impl ServerStreamingService<Text> for Answer {
+    type Response = Text;
+    type ResponseStream = BoxStream<'static, Result<Text, Status>>;
+    type Future = BoxFuture<Result<Response<Self::ResponseStream>, Status>>;
+
+    fn call(&mut self, _: Request<Text>) -> Self::Future {
+        let held = Arc::clone(&self.held);
+        let first = stream::once(async { Ok(Text { service: "first".to_owned() }) });
+        let end = stream::once(async move { held.release.acquire().await.unwrap().forget() });
+        Box::pin(async { Ok(Response::new(first.chain(end.filter_map(|()| async { None })).boxed())) })
+    }
+}
+
+/// A stream of the probe, of which the first message has come.
+pub(crate) async fn stream_of(channel: &Channel, method: &str, token: &str) -> Result<Streaming<Text>, Status> {
+    let mut client = Client::new(channel.clone());
+    client.ready().await.map_err(|error| Status::unavailable(error.to_string()))?;
+    let path = format!("/test.Probe/{method}").parse().unwrap();
+    let mut request = Request::new(Text::default());
+    request.metadata_mut().insert("authorization", format!("Bearer {token}").parse().unwrap());
+    let answer = client.server_streaming(request, path, ProstCodec::<Text, Text>::default()).await?;
+    let mut messages = answer.into_inner();
+    assert_eq!(messages.message().await?.unwrap().service, "first");
+    Ok(messages)
 }
 
 /// A call of the probe.
@@ -196,6 +231,7 @@ pub(crate) async fn serve(life: Lifecycle, probe: Probe, verifier: Arc<Verifier>
         verifier,
         public: Paths::new(["/test.Probe/Whisper", "/test.Probe/Open"]),
         silent: Paths::new(["/test.Probe/Whisper"]),
+        watches: Paths::new(["/test.Probe/Watch"]),
         descriptors: tonic_health::pb::FILE_DESCRIPTOR_SET,
         names: &["test.Probe"],
     };

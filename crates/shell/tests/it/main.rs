@@ -1,6 +1,8 @@
 //! The roster's projection on a real PostgreSQL.
 #![expect(clippy::expect_used, reason = "a test fails by panicking")]
 
+mod database;
+
 use dafei_contracts::events::v1::RosterSnapshot;
 use dafei_kernel::{
     region::Region,

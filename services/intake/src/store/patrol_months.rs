@@ -44,6 +44,8 @@ pub(crate) async fn lock(conn: &mut PgConnection) -> sqlx::Result<()> {
 /// Leaves the tombstone of a month and drops its partition. Its rows are read once, as a stream: a month need not fit in memory.
 pub(crate) async fn bury(conn: &mut PgConnection, month: Month, now: Instant) -> sqlx::Result<()> {
     let (name, table) = (month.to_string(), table(month));
+    // Reading a month may take minutes, and nobody waits for it.
+    sqlx::query("SET LOCAL statement_timeout = 0").execute(&mut *conn).await?;
     let sha256 = digest(conn, &table).await?;
     // The name is made of two numbers; a table cannot be a parameter.
     let summary = format!(

@@ -18,6 +18,7 @@ mod merging;
 mod notices;
 mod open_steps;
 mod originals;
+mod overload;
 mod patrol_lists;
 mod patrol_months;
 mod patrols;

@@ -6,9 +6,10 @@ use std::{
     time::{Duration, Instant},
 };
 
+use dafei_messaging::sessions;
 use dafei_reporting_core::LeafUnit;
 use futures::{TryStreamExt as _, stream};
-use sqlx::{Connection as _, PgConnection, PgPool};
+use sqlx::PgPool;
 use uuid::Uuid;
 
 use crate::{
@@ -48,8 +49,8 @@ struct Page {
 
 /// Rebuilds and compares; says how many cells differ.
 pub(super) async fn run(pool: &PgPool, rebuild_id: Uuid) -> Result<i64, RunError> {
-    let mut reader = PgConnection::connect_with(&pool.connect_options()).await?;
-    let mut writer = PgConnection::connect_with(&pool.connect_options()).await?;
+    let mut reader = sessions::long(pool).await?;
+    let mut writer = sessions::long(pool).await?;
     shadow::clear_shadow(&mut writer).await?;
     shadow::begin_snapshot(&mut reader).await?;
     shadow::copy_served(&mut reader, &mut writer).await?;

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use dafei_messaging::sessions;
 use dafei_reporting_core::LeafUnit;
 use futures::StreamExt;
-use sqlx::{Connection, PgConnection, PgPool, postgres::PgCopyIn};
+use sqlx::{PgConnection, PgPool, postgres::PgCopyIn};
 use uuid::Uuid;
 
 use super::copy::{HEADER, TRAILER};
@@ -18,7 +19,7 @@ const LOCK: (i32, i32) = (4, 404);
 /// # Errors
 /// When PostgreSQL is away.
 pub async fn lock(pool: &PgPool) -> sqlx::Result<Option<PgConnection>> {
-    let mut conn = PgConnection::connect_with(&pool.connect_options()).await?;
+    let mut conn = sessions::long(pool).await?;
     let locked = sqlx::query_scalar!(r#"SELECT pg_try_advisory_lock($1, $2) AS "locked!""#, LOCK.0, LOCK.1)
         .fetch_one(&mut conn)
         .await?;

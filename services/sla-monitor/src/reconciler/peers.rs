@@ -9,6 +9,7 @@ use dafei_contracts::{
     intake::v1::{self as intake, open_step_service_client::OpenStepServiceClient},
 };
 use dafei_kernel::{owner::Post, time::Instant};
+use dafei_runtime::client;
 use dafei_sla_core::{
     Source,
     reconcile::{Key, Listed},
@@ -16,13 +17,12 @@ use dafei_sla_core::{
 use tonic::{
     Request, Status,
     metadata::{Ascii, MetadataValue},
-    transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity},
+    transport::{Certificate, Channel, ClientTlsConfig, Identity},
 };
 
 use crate::config::PeerSettings;
 
-/// How long a connection may take to be made, and an answer to come.
-const CONNECT: Duration = Duration::from_secs(5);
+/// How long an answer may take to come.
 const ANSWER: Duration = Duration::from_secs(120);
 /// Cases of a page.
 const PAGE: i32 = 1_000;
@@ -98,13 +98,12 @@ impl Peers {
         });
         let tls = tls.transpose()?;
         let channel = |address: &str| {
-            let endpoint =
-                Endpoint::from_shared(address.to_owned()).with_context(|| format!("the address {address}"))?;
+            let endpoint = client::endpoint(address, ANSWER).with_context(|| format!("the address {address}"))?;
             let endpoint = match &tls {
                 Some(tls) if address.starts_with("https") => endpoint.tls_config(tls.clone())?,
                 _ => endpoint,
             };
-            anyhow::Ok(endpoint.connect_timeout(CONNECT).timeout(ANSWER).connect_lazy())
+            anyhow::Ok(endpoint.connect_lazy())
         };
         Ok(Self {
             intake: channel(&settings.intake)?,
@@ -146,15 +145,19 @@ impl Session {
         let call = |status: Status| PeerError::Call { service, status: Box::new(status) };
         let (as_of, buckets): (_, HashMap<u32, String>) = match publisher {
             Source::Intake => {
-                let request = self.request(intake::DigestOpenStepsRequest {});
-                let mut client = OpenStepServiceClient::new(self.peers.intake.clone());
-                let answer = client.digest_open_steps(request).await.map_err(call)?.into_inner();
+                let client = OpenStepServiceClient::new(self.peers.intake.clone());
+                let ask = || async {
+                    client.clone().digest_open_steps(self.request(intake::DigestOpenStepsRequest {})).await
+                };
+                let answer = client::retried(ask).await.map_err(call)?.into_inner();
                 (answer.as_of, answer.buckets.into_iter().map(|one| (one.bucket, one.digest)).collect())
             }
             Source::Dispatch | Source::Reconciler => {
-                let request = self.request(dispatch::DigestOpenStepsRequest {});
-                let mut client = ProofServiceClient::new(self.peers.dispatch.clone());
-                let answer = client.digest_open_steps(request).await.map_err(call)?.into_inner();
+                let client = ProofServiceClient::new(self.peers.dispatch.clone());
+                let ask = || async {
+                    client.clone().digest_open_steps(self.request(dispatch::DigestOpenStepsRequest {})).await
+                };
+                let answer = client::retried(ask).await.map_err(call)?.into_inner();
                 (answer.as_of, answer.buckets.into_iter().map(|one| (one.bucket, one.digest)).collect())
             }
         };
@@ -169,14 +172,16 @@ impl Session {
         let (steps, next) = match publisher {
             Source::Intake => {
                 let message = intake::ListOpenStepsRequest { bucket, page_size: PAGE, page_token: token };
-                let mut client = OpenStepServiceClient::new(self.peers.intake.clone());
-                let answer = client.list_open_steps(self.request(message)).await.map_err(call)?.into_inner();
+                let client = OpenStepServiceClient::new(self.peers.intake.clone());
+                let ask = || async { client.clone().list_open_steps(self.request(message.clone())).await };
+                let answer = client::retried(ask).await.map_err(call)?.into_inner();
                 (answer.steps.iter().map(of_intake).collect(), answer.next_page_token)
             }
             Source::Dispatch | Source::Reconciler => {
                 let message = dispatch::ListOpenStepsRequest { bucket, page_size: PAGE, page_token: token };
-                let mut client = ProofServiceClient::new(self.peers.dispatch.clone());
-                let answer = client.list_open_steps(self.request(message)).await.map_err(call)?.into_inner();
+                let client = ProofServiceClient::new(self.peers.dispatch.clone());
+                let ask = || async { client.clone().list_open_steps(self.request(message.clone())).await };
+                let answer = client::retried(ask).await.map_err(call)?.into_inner();
                 (answer.steps.iter().map(of_dispatch).collect(), answer.next_page_token)
             }
         };

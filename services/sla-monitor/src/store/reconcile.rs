@@ -11,7 +11,7 @@ pub(crate) use runs::{Run, begin, finish, last, runs};
 use std::collections::HashMap;
 
 use dafei_kernel::time::Instant;
-use dafei_messaging::pg::PgInstant;
+use dafei_messaging::{pg::PgInstant, sessions};
 use dafei_sla_core::{
     Clock, End, EndKind, Source,
     reconcile::{Key, Stored, publisher},
@@ -174,8 +174,7 @@ pub(crate) async fn stored(conn: &mut PgConnection, case: Uuid) -> sqlx::Result<
 
 /// A connection that holds the reconciler's lock as long as it lives; none while another holds it.
 pub(crate) async fn lock(pool: &PgPool) -> sqlx::Result<Option<PgConnection>> {
-    use sqlx::Connection as _;
-    let mut conn = PgConnection::connect_with(&pool.connect_options()).await?;
+    let mut conn = sessions::long(pool).await?;
     let locked =
         sqlx::query_scalar!(r#"SELECT pg_try_advisory_lock($1) AS "locked!""#, LOCK).fetch_one(&mut conn).await?;
     Ok(locked.then_some(conn))
