@@ -126,9 +126,14 @@ def black_box(filter_: list[str]) -> None:
         try:
             with step(f"black-box tests: {target}"):
                 serial = target == "serial"
+                if not serial:
+                    # Before the services start, which then send there what a test receives.
+                    home.port("collector")
                 suite.start(home, "exercise", durable=serial, roster=few_villages(home) if serial else suite.ROSTER)
                 env = {**suite.run_env(home), "DAFEI_PYTHON": str(provision.venv()), "DAFEI_DEV": str(ROOT / "dev"),
                        "DAFEI_ROOT": str(ROOT), "DAFEI_TOOL": suite.binary("dafei")}
+                if not serial:
+                    env["DAFEI_OTLP_ENDPOINT"] = suite.collector(home)
                 cargo("test", "--locked", "-p", "dafei-tests", "--test", target, "--", f"--test-threads={threads}", *filter_, **env)
         except Stop:
             show_logs(home)
