@@ -33,8 +33,9 @@ def test(filter_: list[str]) -> None:
     black_box(filter_)
     if not filter_:
         # Which builds on this module.
-        from . import faults
+        from . import drills, faults
         faults.short()
+        drills.run([])
     line("all checks and tests passed")
 
 
@@ -157,7 +158,8 @@ def fresh_home(path: Path) -> Home:
     """A home without anything from the last time. The tools installed into the same folder stay, PostgreSQL's programs among them."""
     old = Home(path)
     suite.stop(old)
-    shutil.rmtree(old.postgres_dir() / "data", ignore_errors=True)
+    for name in servers.POSTGRES_FOLDERS:
+        shutil.rmtree(old.postgres_dir() / name, ignore_errors=True)
     for name in ("nats", "keys", "run", "logs"):
         shutil.rmtree(path / name, ignore_errors=True)
     for name in ("state.json", "run.env"):

@@ -43,6 +43,8 @@ def key(service: str) -> str:
 def run_env(home: Home) -> dict[str, str]:
     """What a client of the suite needs; written to run.env."""
     ports = home.state["ports"]
+    # A service of several replicas has one door, as behind a load balancer.
+    doors = {**ports, **home.state.get("doors", {})}
     env = {
         "DAFEI_NATS_URL": servers.nats_url(home),
         "DAFEI_NATS_MONITOR_URL": f"http://127.0.0.1:{ports[cluster.names(home)[0] + '-monitor']}",
@@ -59,7 +61,7 @@ def run_env(home: Home) -> dict[str, str]:
         "DAFEI_HOME": str(home.path),
     }
     for service in SERVICES:
-        env[f"DAFEI_{key(service)}_ADDR"] = f"http://127.0.0.1:{ports[service]}"
+        env[f"DAFEI_{key(service)}_ADDR"] = f"http://127.0.0.1:{doors[service]}"
         env[f"DAFEI_{key(service)}_DATABASE_URL"] = servers.database_url(home, service)
     return env
 
