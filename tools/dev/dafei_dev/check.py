@@ -75,9 +75,10 @@ def deployment_checks() -> None:
     """What is deployed, without a cluster and without a container engine: manifests, images, dashboards and alerts, licences."""
     with step("licences and origins of the crates"):
         licences.check()
-    with step("manifests, images, dashboards and alerts"):
-        env = {**os.environ, "PYTHONPATH": str(ROOT / "tools/dev"), "DAFEI_IMAGE_BINARY": suite.binary("dafei-dispatch")}
-        for module in ("test_deploy", "test_watching", "test_scale", "test_licences", "test_image"):
+    with step("manifests, images, dashboards and alerts, migrations, commands of the documentation"):
+        env = {**os.environ, "PYTHONPATH": str(ROOT / "tools/dev"), "DAFEI_IMAGE_BINARY": suite.binary("dafei-dispatch"),
+               "DAFEI_TOOL": suite.binary("dafei")}
+        for module in ("test_deploy", "test_watching", "test_scale", "test_licences", "test_image", "test_migrations", "test_commands"):
             if signals.call([str(provision.venv()), "-m", "unittest", "-q", module], cwd=ROOT / "tools/dev/tests", env=env) != 0:
                 raise Stop(f"{module} failed")
 
