@@ -149,6 +149,8 @@ def restore_postgres(home: Home, base: Path, point: str, name: str = "postgres")
     }
     processes.start(home, name, _postgres_argv(provision.postgres_bin(), base, port, True, recovery), plain_env(), user)
     wait_until_ready(home, name, port)
+    if f'recovery stopping at restore point "{point}"' not in processes.log_path(home, name).read_text(errors="replace"):
+        raise Stop(f"{name} was not restored to the point {point}:\n{processes.tail(home, name)}")
 
 
 def _forget_cluster(data: Path) -> None:
