@@ -11,11 +11,13 @@ from typing import Any, Callable
 
 from . import check, cluster, processes, provision, servers, suite
 from .faults_proxy import Link, Proxy
-from .faults_stage import Loaded, await_that
+from .faults_stage import LOAD, Loaded, await_that
 from .home import SERVICES, TOOLS, Home
 from .say import Stop, line, step
 
 SUITE = TOOLS / "suite-drills"
+# PostgreSQL restored to another point.
+APART = "postgres-apart"
 # Writes that are acknowledged in each part of a drill.
 SOME = 16
 # Within which a service has to end by itself.
@@ -38,7 +40,16 @@ def run(rest: "list[str]") -> None:
             line(f"    {time.monotonic() - begun:.0f} s")
 
 
+def _second(service: str) -> str:
+    """The other replica of a service."""
+    return f"{service}-2"
+
+
 def _begin(**state: Any) -> Loaded:
+    old = Home(SUITE)
+    # What a drill that was killed has left, beside the suite itself.
+    for name in (LOAD, APART, *map(_second, SERVICES)):
+        processes.end(old, name)
     home = check.fresh_home(SUITE)
     home.state.update(state)
     home.save()
@@ -60,8 +71,8 @@ def _more(stage: Loaded, what: str) -> None:
     before = stage.acknowledged()
 
     def came() -> bool:
-        if processes.running(stage.home, "load") is None:
-            raise Stop(f"the load has ended:\n{processes.tail(stage.home, 'load')}")
+        if processes.running(stage.home, LOAD) is None:
+            raise Stop(f"the load has ended:\n{processes.tail(stage.home, LOAD)}")
         return stage.acknowledged() >= before + SOME
     await_that(f"writes {what}", came, 60.0)
 
@@ -101,7 +112,7 @@ def restore() -> None:
         after = _judged(stage, "restore")
         line(f"    {promised} writes before the point, none lost or doubled; {after['acknowledged'] - restored['acknowledged']} more afterwards")
     finally:
-        processes.end(home, "postgres-apart", signal.SIGINT)
+        processes.end(home, APART, signal.SIGINT)
         stage.close()
 
 
@@ -131,13 +142,13 @@ def _copy_of(folder: Path, name: str) -> Path:
 def _apart(stage: Loaded, base: Path) -> None:
     """As if each service had a cluster of its own, and intake's had been restored to an earlier point than the others': that must be noticed."""
     home = stage.home
-    servers.restore_postgres(home, base, "later", "postgres-apart")
-    ports = {"postgres": home.state["ports"]["postgres-apart"]}
+    servers.restore_postgres(home, base, "later", APART)
+    ports = {"postgres": home.state["ports"][APART]}
     others = {f"DAFEI_{suite.key(name)}_DATABASE_URL": servers.database_url(home, name, ports) for name in SERVICES if name != "intake"}
     done = stage.ask("check-restore", **others)
     if done.returncode == 0 or "dispatch" not in done.stdout:
         raise Stop(f"check-restore did not see that dispatch is ahead of intake: {done.stdout}{done.stderr}")
-    processes.end(home, "postgres-apart", signal.SIGINT)
+    processes.end(home, APART, signal.SIGINT)
 
 
 # ---- rolling upgrade
@@ -146,7 +157,7 @@ def upgrade() -> None:
     """Two replicas of each service; the tables of the next version come first, then each replica is replaced while the load goes on."""
     stage = _begin()
     home = stage.home
-    replicas = {service: (service, f"{service}-2") for service in SERVICES}
+    replicas = {service: (service, _second(service)) for service in SERVICES}
     home.state["doors"] = {service: home.port(f"{service}-door") for service in SERVICES}
     for names in replicas.values():
         for name in names:
@@ -161,7 +172,7 @@ def upgrade() -> None:
             # A port that was taken meanwhile was chosen anew.
             door.target = home.state["ports"][door.name]
         for service in SERVICES:
-            _start_replica(stage, service, f"{service}-2")
+            _start_replica(stage, service, _second(service))
         stage.begin_load()
         line("    " + "; ".join(stage.tell("faults", "next-schema").splitlines()))
         _more(stage, "on the next version's tables")
