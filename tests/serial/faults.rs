@@ -10,9 +10,12 @@ use dafei_contracts::{
 use dafei_kernel::{agency::Agency, role::Role};
 use dafei_tests::{World, cells, den, month};
 use dafei_tools::{
+    agency,
+    agency_system::AgencySystem,
     client::{Caller, Service, setting},
-    exercise,
+    exercise, refill,
 };
+use serde_json::json;
 use tokio::process::Command;
 
 const COUNTY: &str = "county:371312";
@@ -152,8 +155,68 @@ async fn the_loop_survives_the_killing_of_postgresql() {
     survives("postgres").await;
 }
 
+/// A department's system with work of two cases: one it has handed in, the other it has only taken off its queue.
+struct Department {
+    credentials: agency::Credentials,
+    open: String,
+    case: String,
+}
+
+impl Department {
+    const LEAD: Agency = Agency::EmergencyManagement;
+
+    async fn begin(world: &World) -> Self {
+        let county = COUNTY.parse().expect("a county");
+        let credentials = agency::issue(&world.suite, &world.keys, Self::LEAD, &county).await.expect("credentials");
+        let mut system = AgencySystem::connect(&credentials).await.expect("connected");
+        let (done, _) = Self::instructed(world, &mut system).await;
+        Self::hands_in(&mut system, &done).await;
+        let (open, case) = Self::instructed(world, &mut system).await;
+        Self { credentials, open, case }
+    }
+
+    /// A case that is assigned to the department, and the instruction that its system takes; both ids.
+    async fn instructed(world: &World, system: &mut AgencySystem) -> (String, String) {
+        let member = world.actor(Role::GridMember, VILLAGE).expect("a member");
+        let id = member.suspect("FW-1", den("废弃砖厂"), "制作烟花").await.expect("a suspicion").case_id;
+        member.notify(&id).await.expect("told");
+        world.actor(Role::VillageSecretary, VILLAGE).expect("a secretary").report_up(&id).await.expect("up");
+        world.actor(Role::TownshipCentre, TOWNSHIP).expect("a centre").escalate(&id, "超出职权").await.expect("up");
+        let office = world.actor(Role::CountyOffice, COUNTY).expect("an office");
+        office.propose(&id).await.expect("a proposal");
+        office.assign(&id, "处置").await.expect("assigned");
+        let instruction = system.next("instruction").await.expect("an instruction");
+        assert_eq!(instruction["caseId"], id.as_str());
+        (instruction["instructionId"].as_str().expect("its id").to_owned(), id)
+    }
+
+    async fn hands_in(system: &mut AgencySystem, instruction: &str) {
+        let result = json!({"kind": "RESULT_KIND_INTERIM", "text": "已制止", "confirmedActs": ["FW-1"]});
+        for (kind, body) in [("response", json!({"plan": "现场处置"})), ("result", result)] {
+            let receipt = system.feed_back(kind, instruction, body).await.expect("a receipt");
+            assert_eq!(receipt["status"], "RECEIPT_STATUS_ACCEPTED", "{receipt}");
+        }
+    }
+
+    /// The first that comes is the instruction that was open, under its id; what was done is not played again. And it can be handed in.
+    async fn goes_on(&mut self, world: &World) {
+        let mut system = insist("the queue", || AgencySystem::connect(&self.credentials)).await.expect("connected");
+        let again = system.next("instruction").await.expect("the open instruction");
+        assert_eq!(again["instructionId"], self.open.as_str(), "{again}");
+        // What is sent before there is a stream for it gets no receipt, and is to be sent again.
+        insist("the stream of feedback", || async {
+            let bus = refill::connect_bus().await?;
+            Ok(async_nats::jetstream::new(bus).get_stream("DAFEI_FEEDBACK").await.map(drop)?)
+        })
+        .await;
+        Self::hands_in(&mut system, &self.open).await;
+        let office = world.actor(Role::CountyOffice, COUNTY).expect("an office");
+        office.case_in(&self.case, CaseState::DepartmentResult).await.expect("the result is at the office");
+    }
+}
+
 #[tokio::test]
-async fn a_wiped_bus_is_filled_again_from_the_event_logs_and_the_loop_goes_on() {
+async fn a_wiped_bus_is_filled_again_from_the_event_logs_with_all_open_work_and_the_loop_goes_on() {
     let world = World::from_env().expect("the suite");
     let now = exercise::now(&world.suite, &world.keys).await.expect("a clock");
     let table = |ready: bool| {
@@ -161,6 +224,7 @@ async fn a_wiped_bus_is_filled_again_from_the_event_logs_and_the_loop_goes_on() 
         async move { world.table("county-office", COUNTY, "", &month(now), move |_| ready).await.expect("a table") }
     };
     let before = cells(&table(true).await);
+    let mut department = Department::begin(&world).await;
     dev(&["part", "wipe-bus"]).await;
     insist("refill", || async {
         let done = Command::new(setting("DAFEI_TOOL")?).arg("refill").output().await?;
@@ -168,6 +232,7 @@ async fn a_wiped_bus_is_filled_again_from_the_event_logs_and_the_loop_goes_on() 
         Ok(())
     })
     .await;
+    department.goes_on(&world).await;
     survives("reporting").await;
     let after = cells(&table(true).await);
     for (cell, value) in before {

@@ -5,3 +5,4 @@ mod flows;
 mod grid;
 mod integration;
 mod photos;
+mod tracing;

@@ -101,6 +101,15 @@ impl<'a> Actor<'a> {
         Self { suite: self.suite, bearer, region, repeated: Some(request_id.to_owned()) }
     }
 
+    /// The same post, whose calls carry on a trace.
+    ///
+    /// # Errors
+    /// When the `traceparent` cannot stand in a header.
+    pub fn in_trace(&self, traceparent: &str) -> anyhow::Result<Self> {
+        let (bearer, region) = (self.bearer.in_trace(traceparent)?, self.region.clone());
+        Ok(Self { suite: self.suite, bearer, region, repeated: self.repeated.clone() })
+    }
+
     fn request_id(&self) -> String {
         self.repeated.clone().unwrap_or_else(request_id)
     }

@@ -163,9 +163,12 @@ pub fn connect(address: &str) -> Result<Channel> {
 /// A channel that carries a token.
 pub type Authed = InterceptedService<Channel, Bearer>;
 
-/// A token, put into every call.
+/// A token, put into every call, and the trace that the calls belong to, if any.
 #[derive(Debug, Clone)]
-pub struct Bearer(MetadataValue<Ascii>);
+pub struct Bearer {
+    token: MetadataValue<Ascii>,
+    traceparent: Option<MetadataValue<Ascii>>,
+}
 
 impl Bearer {
     /// Of a token.
@@ -173,13 +176,25 @@ impl Bearer {
     /// # Errors
     /// When it cannot stand in a header.
     pub fn new(token: &str) -> Result<Self> {
-        Ok(Self(format!("Bearer {token}").parse().context("the token")?))
+        Ok(Self { token: format!("Bearer {token}").parse().context("the token")?, traceparent: None })
+    }
+
+    /// The same token in calls that carry on a trace.
+    ///
+    /// # Errors
+    /// When the `traceparent` cannot stand in a header.
+    pub fn in_trace(&self, traceparent: &str) -> Result<Self> {
+        let traceparent = Some(traceparent.parse().context("the trace")?);
+        Ok(Self { token: self.token.clone(), traceparent })
     }
 }
 
 impl Interceptor for Bearer {
     fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
-        request.metadata_mut().insert("authorization", self.0.clone());
+        request.metadata_mut().insert("authorization", self.token.clone());
+        if let Some(traceparent) = &self.traceparent {
+            request.metadata_mut().insert("traceparent", traceparent.clone());
+        }
         Ok(request)
     }
 }

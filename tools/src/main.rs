@@ -9,7 +9,7 @@ use dafei_kernel::{
     role::Role,
 };
 use dafei_tools::{
-    agency, asyncapi, bench, check_deadline,
+    agency, asyncapi, bench, check_deadline, check_restore,
     client::{Caller, Keys, Suite},
     demo, duration, exercise, faults, health, keys, layering, refill, roster,
 };
@@ -125,6 +125,8 @@ enum Command {
         /// intake, dispatch, sla-monitor, reporting.
         services: Vec<String>,
     },
+    /// After a restore and before anything is started: whether any service knows events that its publisher's restored database does not have.
+    CheckRestore,
     /// Checks a deadline from its stored inputs alone (inputs_json of ExplainDeadline): 0 when all agrees, 1 with every difference, 2 for what
     /// cannot be read. Asks no service.
     CheckDeadline {
@@ -216,6 +218,7 @@ async fn run(command: Command) -> anyhow::Result<()> {
         }
         Command::NatsAccounts { dir } => agency::write_accounts(&dir),
         Command::Refill { services } => refill::run(&services).await,
+        Command::CheckRestore => check_restore::run().await,
         Command::CheckDeadline { file, calendar } => check_deadline::run(&file, calendar.as_deref()),
         Command::Layering { root } => layering::check(&root),
         Command::Asyncapi { check, root } => asyncapi::run(&root, check),

@@ -11,4 +11,5 @@ pub mod roster;
 pub mod scope;
 pub mod start;
 pub mod timer;
+mod traced;
 pub mod watch;

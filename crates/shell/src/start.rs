@@ -33,6 +33,7 @@ use crate::{
     ops::{ConsumerPart, Ops, Progress},
     roster::{self, RosterView},
     timer::{Due, Timer},
+    traced::{self, Traced},
     watch::Watches,
 };
 
@@ -186,6 +187,7 @@ fn servers(urls: &str) -> std::io::Result<Vec<async_nats::ServerAddr>> {
 impl Started {
     /// Adds a consumer; it runs from [`Started::run`] on.
     pub fn consume<H: Handler>(&mut self, handler: Arc<H>, config: ConsumerConfig) {
+        let handler = Arc::new(Traced(handler));
         let consumer =
             ConsumerLoop::new(self.pool.clone(), self.js.clone(), self.clock.clone(), handler.clone(), config.clone());
         self.consumers.push(ConsumerPart::new(consumer, handler, config, self.pool.clone(), self.clock.clone()));
@@ -310,6 +312,7 @@ impl Started {
         let service = self.common.service.name();
         let own: Vec<StreamSpec> = published_by(self.common.service, self.common.nats.replicas);
         let mut config = RelayConfig::new(service, own);
+        config.span = Some(traced::publication);
         let floors = std::mem::take(&mut self.floors);
         if !floors.is_empty() {
             // None of a floor: nothing is known yet, so the watermark must not move at all.

@@ -10,7 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from . import bench_all, bench_dispatch, bench_sla, bench_table, check, faults, image, prepare, processes, provision, servers, signals, suite
+from . import bench_all, bench_dispatch, bench_sla, bench_table, check, drills, faults, image, prepare, processes, provision, servers, signals, suite
 from .home import ROOT, SERVICES, TOOLS, Home
 from .say import Stop, line
 
@@ -146,6 +146,8 @@ def parser() -> argparse.ArgumentParser:
     command.add_argument("rest", nargs=argparse.REMAINDER)
     command = add("faults", lambda _, options: faults.run(options.rest), "real processes under faults: --runs N --only FAULT --seed N --short --list")
     command.add_argument("rest", nargs=argparse.REMAINDER)
+    command = add("drill", lambda _, options: drills.run(options.rest), "what an operator does, rehearsed on a suite under load: restore, upgrade")
+    command.add_argument("rest", nargs=argparse.REMAINDER)
     for name, text in (
         ("token", "prints a token: --role ROLE --region LEVEL:CODE [--agency AGENCY]"),
         ("clock", "moves the exercise clock: +5d | set INSTANT"),
@@ -173,7 +175,7 @@ def parser() -> argparse.ArgumentParser:
     return top
 
 
-PASSED_THROUGH = ("token", "clock", "agency-creds", "refill", "bench", "faults", "tool")
+PASSED_THROUGH = ("token", "clock", "agency-creds", "refill", "bench", "faults", "drill", "tool")
 
 
 def parse(arguments: list[str]) -> argparse.Namespace:

@@ -33,8 +33,9 @@ def test(filter_: list[str]) -> None:
     black_box(filter_)
     if not filter_:
         # Which builds on this module.
-        from . import faults
+        from . import drills, faults
         faults.short()
+        drills.run([])
     line("all checks and tests passed")
 
 
@@ -74,9 +75,10 @@ def deployment_checks() -> None:
     """What is deployed, without a cluster and without a container engine: manifests, images, dashboards and alerts, licences."""
     with step("licences and origins of the crates"):
         licences.check()
-    with step("manifests, images, dashboards and alerts"):
-        env = {**os.environ, "PYTHONPATH": str(ROOT / "tools/dev"), "DAFEI_IMAGE_BINARY": suite.binary("dafei-dispatch")}
-        for module in ("test_deploy", "test_watching", "test_scale", "test_licences", "test_image"):
+    with step("manifests, images, dashboards and alerts, migrations, commands of the documentation"):
+        env = {**os.environ, "PYTHONPATH": str(ROOT / "tools/dev"), "DAFEI_IMAGE_BINARY": suite.binary("dafei-dispatch"),
+               "DAFEI_TOOL": suite.binary("dafei")}
+        for module in ("test_deploy", "test_watching", "test_scale", "test_licences", "test_image", "test_migrations", "test_commands"):
             if signals.call([str(provision.venv()), "-m", "unittest", "-q", module], cwd=ROOT / "tools/dev/tests", env=env) != 0:
                 raise Stop(f"{module} failed")
 
@@ -126,9 +128,14 @@ def black_box(filter_: list[str]) -> None:
         try:
             with step(f"black-box tests: {target}"):
                 serial = target == "serial"
+                if not serial:
+                    # Before the services start, which then send there what a test receives.
+                    home.port("collector")
                 suite.start(home, "exercise", durable=serial, roster=few_villages(home) if serial else suite.ROSTER)
                 env = {**suite.run_env(home), "DAFEI_PYTHON": str(provision.venv()), "DAFEI_DEV": str(ROOT / "dev"),
                        "DAFEI_ROOT": str(ROOT), "DAFEI_TOOL": suite.binary("dafei")}
+                if not serial:
+                    env["DAFEI_OTLP_ENDPOINT"] = suite.collector(home)
                 cargo("test", "--locked", "-p", "dafei-tests", "--test", target, "--", f"--test-threads={threads}", *filter_, **env)
         except Stop:
             show_logs(home)
@@ -152,7 +159,8 @@ def fresh_home(path: Path) -> Home:
     """A home without anything from the last time. The tools installed into the same folder stay, PostgreSQL's programs among them."""
     old = Home(path)
     suite.stop(old)
-    shutil.rmtree(old.postgres_dir() / "data", ignore_errors=True)
+    for name in servers.POSTGRES_FOLDERS:
+        shutil.rmtree(old.postgres_dir() / name, ignore_errors=True)
     for name in ("nats", "keys", "run", "logs"):
         shutil.rmtree(path / name, ignore_errors=True)
     for name in ("state.json", "run.env"):

@@ -27,6 +27,19 @@ class Link:
     # Says of a COMMIT whether its connection is cut, and when: before it passes, when it has passed, or when it was answered.
     cuts: Optional[Callable[[], Optional[str]]] = None
     cut: int = 0
+    # Replicas of what is at the target: a connection goes to the next that takes it, as a load balancer has it.
+    beside: "list[int]" = field(default_factory=list)
+    _turn: int = 0
+
+    async def connect(self) -> "tuple[asyncio.StreamReader, asyncio.StreamWriter]":
+        targets = [self.target, *self.beside]
+        self._turn += 1
+        for more in range(len(targets)):
+            try:
+                return await asyncio.open_connection("127.0.0.1", targets[(self._turn + more) % len(targets)])
+            except OSError:
+                continue
+        raise ConnectionRefusedError(self.name)
 
 
 class Proxy:
@@ -91,7 +104,7 @@ class _Connection:
     async def run(self) -> None:
         writers = [self.client[1]]
         try:
-            reader, writer = await asyncio.open_connection("127.0.0.1", self.link.target)
+            reader, writer = await self.link.connect()
             writers.append(writer)
             ways = [asyncio.ensure_future(self._up(self.client[0], writer)), asyncio.ensure_future(self._down(reader, self.client[1]))]
             await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)

@@ -1,4 +1,5 @@
-"""The suite of the fault tests: three NATS servers, a proxy before every server, a load with its journal, and what is asked of the suite afterwards."""
+"""A suite under load: the load has a journal, by which the suite is judged afterwards. And the suite of the fault tests: three NATS servers, and a proxy
+before every server."""
 
 from __future__ import annotations
 
@@ -41,7 +42,81 @@ class NoSmallDisks(Exception):
     """This machine does not let us mount a small file system."""
 
 
-class Stage:
+class Loaded:
+    """A running suite with a load on it, and what is asked of it afterwards."""
+
+    def __init__(self, home: Home) -> None:
+        self.home = home
+        shutil.rmtree(home.path / "journals", ignore_errors=True)
+        self.journals: "list[Path]" = []
+        # What was acknowledged after the point to which the databases were restored.
+        self.perhaps: "list[Path]" = []
+        self.refilled = False
+
+    def close(self) -> None:
+        processes.end(self.home, LOAD)
+        suite.stop(self.home)
+
+    def ask(self, *arguments: str, **env: str) -> "subprocess.CompletedProcess[str]":
+        """The tool, whatever becomes of it."""
+        full = {**os.environ, **suite.run_env(self.home), **env}
+        return subprocess.run([suite.binary("dafei"), *arguments], env=full, capture_output=True, text=True)
+
+    def tell(self, *arguments: str, **env: str) -> str:
+        """The tool, which has to succeed."""
+        done = self.ask(*arguments, **env)
+        if done.returncode != 0:
+            raise Stop(f"dafei {' '.join(arguments)}: {done.stderr.strip()}")
+        return done.stdout
+
+    def begin_load(self) -> None:
+        folder = self.home.dir("journals")
+        journal = folder / f"{len(self.journals) + 1}.jsonl"
+        journal.touch()
+        self.journals.append(journal)
+        argv = [suite.binary("dafei"), "faults", "load", "--journal", str(journal), "--patience", f"{PATIENCE:.0f}s"]
+        processes.start(self.home, LOAD, argv, {**os.environ, **suite.run_env(self.home)})
+        await_that("the load's first writes", self._warm, 60.0)
+
+    def _warm(self) -> bool:
+        if processes.running(self.home, LOAD) is None:
+            raise Stop(f"the load has ended:\n{processes.tail(self.home, LOAD)}")
+        return self.acknowledged() >= WARM
+
+    def acknowledged(self) -> int:
+        return len(self.journals[-1].read_bytes().splitlines())
+
+    def end_load(self) -> None:
+        """The cases that are under way come to their end first."""
+        processes.end(self.home, LOAD, patience=PATIENCE + 30)
+
+    def quiet(self) -> "str | None":
+        """None when the suite is at rest, else what it is still about."""
+        done = self.ask("faults", "quiet", "--within", f"{RECOVERY:.0f}s")
+        return None if done.returncode == 0 else done.stderr.strip()
+
+    def verify(self) -> "dict[str, Any]":
+        refilled = ["--refilled"] if self.refilled else []
+        perhaps = [f"--perhaps={journal}" for journal in self.perhaps]
+        done = self.ask("faults", "verify", *refilled, *perhaps, *map(str, self.journals))
+        try:
+            return dict(json.loads(done.stdout))
+        except json.JSONDecodeError:
+            raise Stop(f"the comparison failed: {done.stderr.strip()}") from None
+
+    def keep(self, name: str, told: "dict[str, Any]") -> Path:
+        """Journals and logs of a failing run, with what was found."""
+        place = KEPT / name
+        shutil.rmtree(place, ignore_errors=True)
+        place.mkdir(parents=True)
+        shutil.copytree(self.home.path / "logs", place / "logs")
+        shutil.copytree(self.home.path / "journals", place / "journals")
+        (place / "found.json").write_text(json.dumps(told, indent=1, ensure_ascii=False))
+        line(f"    kept: {place}")
+        return place
+
+
+class Stage(Loaded):
     """One running suite. After a failing run it is made anew: what was lost once would be found missing by every later run."""
 
     def __init__(self, small_disks: bool = False, short: bool = False, lane: int = 1) -> None:
@@ -50,11 +125,8 @@ class Stage:
         old = Home(place)
         suite.stop(old)
         faults_disk.unmount(old)
-        self.home = check.fresh_home(place)
-        shutil.rmtree(place / "journals", ignore_errors=True)
+        super().__init__(check.fresh_home(place))
         self.short = short
-        self.journals: "list[Path]" = []
-        self.refilled = False
         self.small_disks = small_disks
         self.home.state["nodes"] = cluster.NODES
         servers = ("postgres", *cluster.names(self.home))
@@ -92,56 +164,6 @@ class Stage:
         if pid is not None:
             os.kill(pid, signal.SIGCONT)
 
-    def ask(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
-        """The tool, whatever becomes of it."""
-        env = {**os.environ, **suite.run_env(self.home)}
-        return subprocess.run([suite.binary("dafei"), *arguments], env=env, capture_output=True, text=True)
-
     def lasts(self, seconds: float) -> None:
         """What is done to the suite goes on for so long."""
         time.sleep(min(seconds, SHORT) if self.short else seconds)
-
-    def begin_load(self) -> None:
-        folder = self.home.dir("journals")
-        journal = folder / f"{len(self.journals) + 1}.jsonl"
-        journal.touch()
-        self.journals.append(journal)
-        argv = [suite.binary("dafei"), "faults", "load", "--journal", str(journal), "--patience", f"{PATIENCE:.0f}s"]
-        processes.start(self.home, LOAD, argv, {**os.environ, **suite.run_env(self.home)})
-        await_that("the load's first writes", self._warm, 60.0)
-
-    def _warm(self) -> bool:
-        if processes.running(self.home, LOAD) is None:
-            raise Stop(f"the load has ended:\n{processes.tail(self.home, LOAD)}")
-        return self.acknowledged() >= WARM
-
-    def acknowledged(self) -> int:
-        return len(self.journals[-1].read_bytes().splitlines())
-
-    def end_load(self) -> None:
-        """The cases that are under way come to their end first."""
-        processes.end(self.home, LOAD, patience=PATIENCE + 30)
-
-    def quiet(self) -> "str | None":
-        """None when the suite is at rest, else what it is still about."""
-        done = self.ask("faults", "quiet", "--within", f"{RECOVERY:.0f}s")
-        return None if done.returncode == 0 else done.stderr.strip()
-
-    def verify(self) -> "dict[str, Any]":
-        refilled = ["--refilled"] if self.refilled else []
-        done = self.ask("faults", "verify", *refilled, *map(str, self.journals))
-        try:
-            return dict(json.loads(done.stdout))
-        except json.JSONDecodeError:
-            raise Stop(f"the comparison failed: {done.stderr.strip()}") from None
-
-    def keep(self, name: str, told: "dict[str, Any]") -> Path:
-        """Journals and logs of a failing run, with what was found."""
-        place = KEPT / name
-        shutil.rmtree(place, ignore_errors=True)
-        place.mkdir(parents=True)
-        shutil.copytree(self.home.path / "logs", place / "logs")
-        shutil.copytree(self.home.path / "journals", place / "journals")
-        (place / "found.json").write_text(json.dumps(told, indent=1, ensure_ascii=False))
-        line(f"    kept: {place}")
-        return place

@@ -18,6 +18,8 @@ from .home import SERVICES, Home
 from .say import Stop, step
 
 SUITE_USER = "suite"
+# What of PostgreSQL belongs to one suite: its data, and what the drills put beside it.
+POSTGRES_FOLDERS = ("data", "archive", "base", "apart")
 INTAKE_ROLES = ("dafei_intake_officer", "dafei_intake_bank", "dafei_intake_public", "dafei_intake_auditor")
 
 
@@ -39,7 +41,7 @@ def _takes_logins(port: int) -> bool:
 
 def wait_until_ready(home: Home, name: str, port: int, patience: float = 60.0) -> None:
     """Until a part takes connections; PostgreSQL also logins."""
-    ready = _takes_logins if name == "postgres" else _listens
+    ready = _takes_logins if name.startswith("postgres") else _listens
     deadline = time.monotonic() + patience
     while True:
         if ready(port):
@@ -95,15 +97,11 @@ def start_postgres(home: Home, durable: bool = True) -> None:
     if not (data / "PG_VERSION").exists():
         with step("PostgreSQL: a private cluster with a database and a role for each service"):
             _make_cluster(home, place, data, user)
-    options = {
-        "port": port, "listen_addresses": "127.0.0.1", "unix_socket_directories": "", "max_connections": 300,
-        "shared_buffers": "256MB", "max_wal_size": "4GB", "log_min_messages": "warning",
-        "synchronous_commit": "on", "fsync": "on" if durable else "off",
-    }
-    argv = [str(place / "postgres"), "-D", str(data)]
-    for key, value in options.items():
-        argv += ["-c", f"{key}={value}"]
-    processes.start(home, "postgres", argv, plain_env(), user)
+    archived = {}
+    if home.state.get("archive"):
+        archive = _postgres_folder(home, "archive")
+        archived = {"archive_mode": "on", "archive_command": f'test ! -f "{archive}/%f" && cp "%p" "{archive}/%f"'}
+    processes.start(home, "postgres", _postgres_argv(place, data, port, durable, archived), plain_env(), user)
     try:
         wait_until_ready(home, "postgres", port)
     except Stop as stop:
@@ -111,6 +109,48 @@ def start_postgres(home: Home, durable: bool = True) -> None:
         if "pre-existing shared memory" not in str(stop):
             raise
         start_again(home, "postgres")
+
+
+def _postgres_argv(place: Path, data: Path, port: int, durable: bool, more: "dict[str, str]") -> "list[str]":
+    options = {
+        "port": port, "listen_addresses": "127.0.0.1", "unix_socket_directories": "", "max_connections": 300,
+        "shared_buffers": "256MB", "max_wal_size": "4GB", "log_min_messages": "warning",
+        "synchronous_commit": "on", "fsync": "on" if durable else "off", **more,
+    }
+    argv = [str(place / "postgres"), "-D", str(data)]
+    for key, value in options.items():
+        argv += ["-c", f"{key}={value}"]
+    return argv
+
+
+def _postgres_folder(home: Home, name: str) -> Path:
+    """A folder of PostgreSQL's user beside its data."""
+    folder = home.postgres_dir() / name
+    folder.mkdir(parents=True, exist_ok=True)
+    user = provision.postgres_user()
+    if user:
+        account = pwd.getpwnam(user)
+        os.chown(folder, account.pw_uid, account.pw_gid)
+    return folder
+
+
+def restore_postgres(home: Home, base: Path, point: str, name: str = "postgres") -> None:
+    """Starts a server on a base backup, which becomes its data: it reads the archived log up to the named point and goes on from there."""
+    (base / "recovery.signal").touch()
+    user = provision.postgres_user()
+    if user:
+        shutil.chown(base / "recovery.signal", user, user)
+    port = home.port(name)
+    archive = _postgres_folder(home, "archive")
+    recovery = {
+        "restore_command": f'cp "{archive}/%f" "%p"', "recovery_target_name": point, "recovery_target_action": "promote",
+        # Nobody is let in before the point is reached.
+        "hot_standby": "off",
+    }
+    processes.start(home, name, _postgres_argv(provision.postgres_bin(), base, port, True, recovery), plain_env(), user)
+    wait_until_ready(home, name, port)
+    if f'recovery stopping at restore point "{point}"' not in processes.log_path(home, name).read_text(errors="replace"):
+        raise Stop(f"{name} was not restored to the point {point}:\n{processes.tail(home, name)}")
 
 
 def _forget_cluster(data: Path) -> None:

@@ -43,6 +43,8 @@ def key(service: str) -> str:
 def run_env(home: Home) -> dict[str, str]:
     """What a client of the suite needs; written to run.env."""
     ports = home.state["ports"]
+    # A service of several replicas has one door, as behind a load balancer.
+    doors = {**ports, **home.state.get("doors", {})}
     env = {
         "DAFEI_NATS_URL": servers.nats_url(home),
         "DAFEI_NATS_MONITOR_URL": f"http://127.0.0.1:{ports[cluster.names(home)[0] + '-monitor']}",
@@ -59,7 +61,7 @@ def run_env(home: Home) -> dict[str, str]:
         "DAFEI_HOME": str(home.path),
     }
     for service in SERVICES:
-        env[f"DAFEI_{key(service)}_ADDR"] = f"http://127.0.0.1:{ports[service]}"
+        env[f"DAFEI_{key(service)}_ADDR"] = f"http://127.0.0.1:{doors[service]}"
         env[f"DAFEI_{key(service)}_DATABASE_URL"] = servers.database_url(home, service)
     return env
 
@@ -98,10 +100,19 @@ def service_env(home: Home, service: str) -> dict[str, str]:
         env["DAFEI_EXERCISE_START"] = EXERCISE_START
     env["PATH"] = os.environ.get("PATH", "/usr/bin:/bin")
     env["RUST_BACKTRACE"] = "1"
+    if "collector" in home.state.get("ports", {}):
+        # A test listens there when it wants to; spans are sent at once, so that it need not wait.
+        env["DAFEI_OTLP_ENDPOINT"] = collector(home)
+        env["OTEL_BSP_SCHEDULE_DELAY"] = "100"
     for name in ("DAFEI_LOG", "DAFEI_OTLP_ENDPOINT", "DAFEI_DATABASE_POOL", "DAFEI_GRPC_TIMEOUT_SECONDS", "DAFEI_ROSTER_CITIES"):
         if name in os.environ:
             env[name] = os.environ[name]
     return env
+
+
+def collector(home: Home) -> str:
+    """Where the services of a home send their traces, if its state has a port for that."""
+    return f"http://127.0.0.1:{home.state['ports']['collector']}"
 
 
 def token_file(home: Home) -> Path:

@@ -59,6 +59,13 @@ class Links(unittest.TestCase):
         self.assertEqual(Echo.heard, [COMMIT])
         self.assertEqual(self.link.cut, 2)
 
+    def test_a_connection_goes_to_the_next_replica_that_takes_it(self) -> None:
+        self.link.beside = [unused_port(set())]
+        for text in (b"one", b"two", b"three"):
+            self.client.close()
+            self.client = socket.create_connection(("127.0.0.1", self.link.port), timeout=5)
+            self.assertEqual(self.said(text), text)
+
     def test_a_held_way_lets_through_later_what_was_sent_on_it(self) -> None:
         self.link.held.add(DOWN)
         self.client.settimeout(0.3)

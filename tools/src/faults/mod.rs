@@ -1,12 +1,13 @@
 //! The parts of `./dev faults` that speak to the suite: a load whose every acknowledged write is in a journal, the wait until all is quiet again,
 //! and the comparison of that journal with all that the suite then holds.
 
-mod databases;
+mod backup;
 mod insist;
 mod journal;
 mod load;
 mod quiet;
 mod rewind;
+mod schema;
 mod verify;
 
 use std::{path::PathBuf, time::Duration};
@@ -47,6 +48,9 @@ pub enum Step {
         /// The journals of all loads that this suite has had.
         #[arg(required = true)]
         journals: Vec<PathBuf>,
+        /// Journals of writes that were acknowledged after the point to which the databases were restored: each is there, or is not.
+        #[arg(long)]
+        perhaps: Vec<PathBuf>,
         /// NATS was wiped and filled again: what agencies are done with is not in their stream any more.
         #[arg(long)]
         refilled: bool,
@@ -60,6 +64,22 @@ pub enum Step {
         #[arg(long, default_value_t = 200)]
         by: i64,
     },
+    /// Copies PostgreSQL's files while it runs: a base backup. Its superuser is that of `DAFEI_TEST_DATABASE_URL`.
+    Backup {
+        /// The server's directory.
+        #[arg(long)]
+        data: PathBuf,
+        /// Where the copy is made.
+        #[arg(long)]
+        to: PathBuf,
+    },
+    /// Names the present moment of PostgreSQL's log as a point to which it can be restored, and waits until the log is archived up to it.
+    Mark {
+        /// Name of the point.
+        name: String,
+    },
+    /// Applies to all four databases what a next version might add: a column to every table, and a table.
+    NextSchema,
 }
 
 fn service(name: &str) -> Result<Service, String> {
@@ -77,7 +97,10 @@ pub async fn run(step: Step) -> anyhow::Result<()> {
             load::run(Suite::from_env()?, &Keys::from_env()?, &journal, &load::Plan { lanes, pause, patience }).await
         }
         Step::Quiet { within } => quiet::run(&Suite::from_env()?, &Keys::from_env()?, within).await,
-        Step::Verify { journals, refilled } => verify::run(&journals, refilled).await,
+        Step::Verify { journals, perhaps, refilled } => verify::run(&journals, &perhaps, refilled).await,
         Step::Rewind { service, by } => rewind::run(service, by).await,
+        Step::Backup { data, to } => backup::base(&data, &to).await,
+        Step::Mark { name } => backup::mark(&name).await,
+        Step::NextSchema => schema::run().await,
     }
 }

@@ -7,9 +7,9 @@ use async_nats::jetstream;
 use sqlx::PgConnection;
 use tokio::time::{Instant, sleep, timeout_at};
 
-use super::databases::Databases;
 use crate::{
     client::{Keys, Suite},
+    databases::Databases,
     exercise, health, refill,
 };
 

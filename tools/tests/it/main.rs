@@ -2,6 +2,7 @@
 
 mod agency;
 mod check_deadline;
+mod check_restore;
 mod documents;
 mod exercise;
 mod fakes;

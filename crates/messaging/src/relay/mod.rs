@@ -24,10 +24,18 @@ use sqlx::{PgPool, postgres::PgPoolOptions};
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
-use crate::{backoff::Backoff, lock, log::CHANNEL, streams::StreamSpec};
+use crate::{
+    backoff::Backoff,
+    lock,
+    log::{CHANNEL, LoggedEvent},
+    streams::StreamSpec,
+};
 
 /// An instant that the watermark must not pass: how far a service's own consumers have caught up. None while that is unknown.
 pub type Floor = Arc<dyn Fn() -> Option<Instant> + Send + Sync>;
+
+/// Begins the span of an event's publication; none for an event without a trace.
+pub type PublicationSpan = fn(&LoggedEvent) -> Option<tracing::Span>;
 
 /// What a relay publishes and how.
 #[derive(Clone)]
@@ -40,6 +48,8 @@ pub struct RelayConfig {
     pub watermark_stream: Option<&'static str>,
     /// For a service whose events follow from others': what its watermark must not pass.
     pub floor: Option<Floor>,
+    /// What traces publications, if anything does.
+    pub span: Option<PublicationSpan>,
     /// At most one watermark per this time while events are published.
     pub watermark_interval: Duration,
     /// At most one watermark per this time while none are.
@@ -59,6 +69,7 @@ impl RelayConfig {
             watermark_stream: streams.first().map(|stream| stream.name),
             streams,
             floor: None,
+            span: None,
             watermark_interval: Duration::from_millis(250),
             idle_watermark_interval: Duration::from_millis(500),
             poll_interval: Duration::from_millis(500),

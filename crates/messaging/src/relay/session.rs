@@ -5,6 +5,7 @@ use std::{sync::atomic::Ordering, time::Duration};
 use futures::future::join_all;
 use sqlx::PgConnection;
 use tokio_util::sync::CancellationToken;
+use tracing::Span;
 
 use super::{Relay, RelayError, age, reconcile::reconcile, store, watermark::Watermark};
 use crate::{
@@ -136,11 +137,17 @@ impl<'a> Session<'a> {
                 by_stream[index].push(event);
             }
         }
-        let js = &self.relay.js;
+        let (js, begin) = (&self.relay.js, self.relay.config.span);
         let sends = self.cursors.iter().zip(&by_stream).map(|(cursor, events)| async move {
             let first = publish::chunks(events).into_iter().next();
             let (Some(fence), Some(chunk)) = (cursor.fence, first) else { return None };
+            let spans: Vec<Span> = begin.map(|begin| chunk.iter().filter_map(begin).collect()).unwrap_or_default();
             let sent = publish::publish(js, fence, chunk.iter().map(Outgoing::from).collect()).await;
+            if sent.is_err() {
+                for span in &spans {
+                    span.record("otel.status_code", "ERROR");
+                }
+            }
             Some((fence, chunk, sent))
         });
         if count > 0 {

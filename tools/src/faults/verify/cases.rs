@@ -42,10 +42,11 @@ pub(super) async fn sets(
     findings: &mut Findings,
 ) -> anyhow::Result<()> {
     let suspicions = ids(&mut databases.intake, "SELECT id FROM suspicion").await?;
-    compare("intake: suspicion", &promised.with(What::Recorded), &suspicions, findings);
+    compare("intake: suspicion", promised, What::Recorded, &suspicions, findings);
     let cases = ids(&mut databases.dispatch, "SELECT id FROM case_file").await?;
-    compare("dispatch: case", &promised.with(What::ReportedUp), &cases, findings);
-    for id in promised.with(What::Recorded).difference(&promised.with(What::Published)) {
+    compare("dispatch: case", promised, What::ReportedUp, &cases, findings);
+    let unfinished = &promised.with(What::Recorded) - &promised.with(What::Published);
+    for id in unfinished.difference(&promised.perhaps_with(What::Published)) {
         findings.lost(format!("the load did not bring {id} to its end"));
     }
     let open = ids(&mut databases.dispatch, "SELECT id FROM case_file WHERE NOT closed").await?;
@@ -60,11 +61,12 @@ async fn ids(connection: &mut PgConnection, query: &'static str) -> sqlx::Result
     Ok(rows.into_iter().map(|(id,)| id).collect())
 }
 
-fn compare(what: &str, promised: &BTreeSet<Uuid>, found: &BTreeSet<Uuid>, findings: &mut Findings) {
-    for id in promised.difference(found) {
+fn compare(what: &str, promised: &Promised, by: What, found: &BTreeSet<Uuid>, findings: &mut Findings) {
+    let told = promised.with(by);
+    for id in told.difference(found) {
         findings.lost(format!("{what} {id}"));
     }
-    for id in found.difference(promised) {
+    for id in found.difference(&(&told | &promised.perhaps_with(by))) {
         findings.doubled(format!("{what} {id}, which nobody was told of"));
     }
 }

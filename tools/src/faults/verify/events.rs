@@ -65,6 +65,12 @@ pub(super) async fn logged(
             findings.count(&format!("{}: {name} of {case}", service.name()), found, 1);
         }
     }
+    for (case, writes) in &promised.perhaps {
+        for (service, name) in writes.iter().flat_map(|what| caused(*what)) {
+            let found = counts.remove(&(*case, service.name(), (*name).to_owned())).unwrap_or(0);
+            findings.count(&format!("{}: {name} of {case}", service.name()), found, found.min(1));
+        }
+    }
     for ((case, service, name), count) in counts {
         findings.doubled(format!("{service}: {count} {name} of {case}, which no write caused"));
     }

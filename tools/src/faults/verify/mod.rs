@@ -16,17 +16,16 @@ use anyhow::Context as _;
 use uuid::Uuid;
 
 use self::findings::Findings;
-use super::{
-    databases::Databases,
-    journal::{self, Line, What},
-};
-use crate::client::Service;
+use super::journal::{self, Line, What};
+use crate::{client::Service, databases::Databases};
 
 /// What the journals say.
 #[derive(Debug, Default)]
 struct Promised {
     /// The acknowledged writes of each case.
     cases: BTreeMap<Uuid, Vec<What>>,
+    /// Writes that were acknowledged when it was too late to promise them: each is there, or is not.
+    perhaps: BTreeMap<Uuid, Vec<What>>,
     /// Request id of each acknowledged write, and who keeps its answer.
     requests: Vec<(String, Service)>,
     /// Writes that were sent more than once.
@@ -34,8 +33,13 @@ struct Promised {
 }
 
 impl Promised {
-    fn read(journals: &[PathBuf], findings: &mut Findings) -> anyhow::Result<Self> {
+    fn read(journals: &[PathBuf], perhaps: &[PathBuf], findings: &mut Findings) -> anyhow::Result<Self> {
         let mut promised = Self::default();
+        for line in perhaps.iter().map(|path| journal::read(path)).collect::<anyhow::Result<Vec<_>>>()?.concat() {
+            if let Line::Acknowledged { what, case_id, .. } = line {
+                promised.perhaps.entry(case_id.parse().context("a case's id")?).or_default().push(what);
+            }
+        }
         for path in journals {
             for line in journal::read(path)? {
                 match line {
@@ -52,12 +56,21 @@ impl Promised {
     }
 
     fn ids(&self) -> Vec<Uuid> {
-        self.cases.keys().copied().collect()
+        self.cases.keys().chain(self.perhaps.keys()).copied().collect()
     }
 
     fn with(&self, what: What) -> BTreeSet<Uuid> {
-        self.cases.iter().filter(|(_, writes)| writes.contains(&what)).map(|(id, _)| *id).collect()
+        with(&self.cases, what)
     }
+
+    /// The cases that may have had this write beside those that had it.
+    fn perhaps_with(&self, what: What) -> BTreeSet<Uuid> {
+        with(&self.perhaps, what)
+    }
+}
+
+fn with(cases: &BTreeMap<Uuid, Vec<What>>, what: What) -> BTreeSet<Uuid> {
+    cases.iter().filter(|(_, writes)| writes.contains(&what)).map(|(id, _)| *id).collect()
 }
 
 /// The service that acknowledged a write.
@@ -69,9 +82,9 @@ const fn keeper(what: What) -> Service {
 }
 
 /// Compares, and prints what was found as one JSON object.
-pub(super) async fn run(journals: &[PathBuf], refilled: bool) -> anyhow::Result<()> {
+pub(super) async fn run(journals: &[PathBuf], perhaps: &[PathBuf], refilled: bool) -> anyhow::Result<()> {
     let mut findings = Findings::default();
-    let promised = Promised::read(journals, &mut findings)?;
+    let promised = Promised::read(journals, perhaps, &mut findings)?;
     let mut databases = Databases::connect().await?;
     cases::answers(&promised, &mut databases, &mut findings).await?;
     cases::sets(&promised, &mut databases, &mut findings).await?;

@@ -9,6 +9,7 @@ use async_nats::jetstream::{
 };
 use dafei_contracts::Stream;
 use futures::StreamExt as _;
+use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::{Databases, findings::Findings};
@@ -32,10 +33,36 @@ pub(super) async fn compare(databases: &mut Databases, refilled: bool, findings:
             "SELECT event_id, source, aggregate_id, sequence FROM event_log WHERE stream = $1 ORDER BY position",
         )
         .bind(name)
-        .fetch_all(connection)
+        .fetch_all(&mut *connection)
         .await?;
         let found = ids(&js, name).await.with_context(|| name.to_owned())?;
-        one(name, &log, &found, refilled && stream == Stream::Agency, findings);
+        let agencies = stream == Stream::Agency;
+        one(name, &log, &found, refilled && agencies, findings);
+        if agencies {
+            open_work(connection, &found, findings).await?;
+        }
+    }
+    Ok(())
+}
+
+/// What an agency has still to do, and has said nothing to, waits in its stream, whatever became of the bus.
+async fn open_work(connection: &mut PgConnection, found: &[Uuid], findings: &mut Findings) -> anyhow::Result<()> {
+    let missing: Vec<(Uuid, String)> = sqlx::query_as(
+        "WITH said AS (
+             SELECT convert_from(payload, 'UTF8')::jsonb #>> '{assignee,instructionId}' AS id FROM event_log
+             WHERE event_type LIKE '%.DepartmentResponded' OR event_type LIKE '%.ResultSubmitted'),
+         waiting AS (
+             SELECT convert_from(payload, 'UTF8')::jsonb ->> 'instructionId' AS id FROM event_log
+             WHERE stream = 'DAFEI_AGENCY' AND event_id = ANY($1) AND event_type LIKE '%.Instruction')
+         SELECT id, agency FROM instruction
+         WHERE open AND NOT EXISTS (SELECT FROM said WHERE said.id = instruction.id::text)
+             AND NOT EXISTS (SELECT FROM waiting WHERE waiting.id = instruction.id::text)",
+    )
+    .bind(found)
+    .fetch_all(connection)
+    .await?;
+    for (id, agency) in missing {
+        findings.lost(format!("{}: the open instruction {id} to {agency}", Stream::Agency.name()));
     }
     Ok(())
 }

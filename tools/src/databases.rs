@@ -6,16 +6,16 @@ use sqlx::{Connection as _, PgConnection};
 use crate::client::{self, Service, ServiceKey};
 
 /// A connection to each database.
-pub(super) struct Databases {
-    pub(super) intake: PgConnection,
-    pub(super) dispatch: PgConnection,
-    pub(super) sla: PgConnection,
-    pub(super) reporting: PgConnection,
+pub(crate) struct Databases {
+    pub(crate) intake: PgConnection,
+    pub(crate) dispatch: PgConnection,
+    pub(crate) sla: PgConnection,
+    pub(crate) reporting: PgConnection,
 }
 
 impl Databases {
     /// By the environment.
-    pub(super) async fn connect() -> anyhow::Result<Self> {
+    pub(crate) async fn connect() -> anyhow::Result<Self> {
         let of = |service: Service| async move {
             let url = client::setting(service.key(ServiceKey::DatabaseUrl))?;
             PgConnection::connect(&url).await.with_context(|| format!("the database of {}", service.name()))
@@ -29,7 +29,7 @@ impl Databases {
     }
 
     /// All four, with whose they are.
-    pub(super) fn all(&mut self) -> [(Service, &mut PgConnection); 4] {
+    pub(crate) fn all(&mut self) -> [(Service, &mut PgConnection); 4] {
         [
             (Service::Intake, &mut self.intake),
             (Service::Dispatch, &mut self.dispatch),
