@@ -21,10 +21,10 @@ impl Pace {
         self.pause
     }
 
-    /// A batch of `items` took so long to write. The next waits as long again: at the most half of the time is spent waiting, and the
-    /// more is to be done, the more comes together. One item by itself is no load.
+    /// A batch of `items` took so long to write. The next waits twice as long: the dearer a transaction is, the more shares it. One item by
+    /// itself is no load.
     pub(crate) fn wrote(&mut self, items: usize, took: Duration) {
-        self.pause = if items > 1 { took.min(self.most) } else { Duration::ZERO };
+        self.pause = if items > 1 { (took * 2).min(self.most) } else { Duration::ZERO };
     }
 }
 
@@ -46,10 +46,10 @@ mod tests {
     }
 
     #[test]
-    fn a_busy_writer_gathers_as_long_as_it_wrote_and_never_longer_than_it_may() {
+    fn a_busy_writer_gathers_twice_as_long_as_it_wrote_and_never_longer_than_it_may() {
         let mut pace = Pace::up_to(MOST);
         pace.wrote(2, Duration::from_millis(4));
-        assert_eq!(pace.pause(), Duration::from_millis(4));
+        assert_eq!(pace.pause(), Duration::from_millis(8));
         pace.wrote(200, Duration::from_millis(40));
         assert_eq!(pace.pause(), MOST);
     }

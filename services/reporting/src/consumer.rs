@@ -30,7 +30,7 @@ impl DispatchFacts {
     /// Which stream, and how.
     #[must_use]
     pub fn config() -> ConsumerConfig {
-        ConsumerConfig::ordered(Stream::Dispatch.name())
+        ConsumerConfig::unhurried(Stream::Dispatch.name())
     }
 }
 
@@ -61,7 +61,7 @@ impl SlaFacts {
     /// Which stream, and how.
     #[must_use]
     pub fn config() -> ConsumerConfig {
-        ConsumerConfig::ordered(Stream::Sla.name())
+        ConsumerConfig::unhurried(Stream::Sla.name())
     }
 }
 
@@ -117,7 +117,7 @@ impl IntakeEvents {
     /// Which stream, and how.
     #[must_use]
     pub fn config() -> ConsumerConfig {
-        ConsumerConfig::ordered(Stream::Intake.name())
+        ConsumerConfig::unhurried(Stream::Intake.name())
     }
 }
 

@@ -59,7 +59,7 @@ impl CaseEvents {
     /// Which stream, and how.
     #[must_use]
     pub fn config(&self) -> ConsumerConfig {
-        ConsumerConfig::ordered(stream(self.source).name())
+        ConsumerConfig::unhurried(stream(self.source).name())
     }
 }
 
@@ -206,7 +206,7 @@ impl ReportingEvents {
     /// Which stream, and how.
     #[must_use]
     pub fn config(&self) -> ConsumerConfig {
-        ConsumerConfig::ordered(Stream::Reporting.name())
+        ConsumerConfig::unhurried(Stream::Reporting.name())
     }
 }
 

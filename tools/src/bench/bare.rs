@@ -3,19 +3,20 @@
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
-use async_nats::jetstream::{self, stream};
-use futures::{StreamExt as _, TryStreamExt as _, stream as streams};
+use async_nats::{
+    HeaderMap,
+    header::{NATS_BATCH_COMMIT, NATS_BATCH_COMMIT_FINAL, NATS_BATCH_ID, NATS_BATCH_SEQUENCE},
+    jetstream::{self, message::PublishMessage, stream},
+};
 use sqlx::{PgPool, postgres::PgPoolOptions};
 
 use crate::{client, refill};
 
 /// An event of the loop has about so many bytes.
 const PAYLOAD: usize = 700;
-/// Rows of a commit, and how many connections commit at the same time: as the four services do.
+/// Rows of a commit and messages of a batch, and how many connections commit at the same time: as the four services do.
 const ROWS: usize = 64;
 const CONNECTIONS: u32 = 4;
-/// Publishes whose acknowledgement is awaited at the same time.
-const IN_FLIGHT: usize = 256;
 const STREAM: &str = "BENCH_BARE";
 const SUBJECT: &str = "bench.bare";
 /// How often one commit, and one publish, is timed by itself.
@@ -53,8 +54,12 @@ pub(super) async fn measure(time: Duration) -> anyhow::Result<Bare> {
         .execute(&pool)
         .await?;
     let js = jetstream::new(refill::connect_bus().await?);
-    let config =
-        stream::Config { name: STREAM.to_owned(), subjects: vec![SUBJECT.to_owned()], ..stream::Config::default() };
+    let config = stream::Config {
+        name: STREAM.to_owned(),
+        subjects: vec![SUBJECT.to_owned()],
+        allow_atomic_publish: true,
+        ..stream::Config::default()
+    };
     js.get_or_create_stream(config).await?;
     let commit = singly(|| insert(&pool, 1)).await?;
     let publish = singly(|| publish(&js)).await?;
@@ -108,15 +113,28 @@ async fn rows(pool: &PgPool, time: Duration) -> anyhow::Result<f64> {
     Ok(done as f64 / begun.elapsed().as_secs_f64())
 }
 
+/// In atomic batches, one after the other, as a relay publishes.
 async fn publishes(js: &jetstream::Context, time: Duration) -> anyhow::Result<f64> {
-    let begun = Instant::now();
-    let going_on = streams::repeat(()).take_while(|()| std::future::ready(begun.elapsed() < time));
-    let done: usize = going_on
-        .map(|()| publish(js))
-        .buffer_unordered(IN_FLIGHT)
-        .try_fold(0, |done, ()| async move { Ok(done + 1) })
-        .await?;
+    let (begun, mut done, mut batch) = (Instant::now(), 0_usize, 0_usize);
+    while begun.elapsed() < time {
+        batch += 1;
+        for number in 1..ROWS {
+            js.client().publish_with_headers(SUBJECT, place(batch, number), vec![7_u8; PAYLOAD].into()).await?;
+        }
+        let mut last = place(batch, ROWS);
+        last.insert(NATS_BATCH_COMMIT, NATS_BATCH_COMMIT_FINAL);
+        let message = PublishMessage::build().headers(last).payload(vec![7_u8; PAYLOAD].into());
+        js.send_publish(SUBJECT, message).await?.await?;
+        done += ROWS;
+    }
     Ok(done as f64 / begun.elapsed().as_secs_f64())
+}
+
+fn place(batch: usize, number: usize) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    headers.insert(NATS_BATCH_ID, format!("bare-{batch}"));
+    headers.insert(NATS_BATCH_SEQUENCE, number.to_string());
+    headers
 }
 
 #[cfg(test)]

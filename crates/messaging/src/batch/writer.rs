@@ -71,7 +71,7 @@ impl<E: BatchExecutor> BatchWriter<E> {
                 }
             }
             let (commands, replies) = self.select(&mut arrived);
-            let (count, begun) = (commands.len(), Instant::now());
+            let (count, begun) = (commands.len(), tokio::time::Instant::now());
             self.write(commands, replies).await;
             pace.wrote(count, begun.elapsed());
         }
@@ -197,5 +197,75 @@ impl Failed {
             Self::Data(error) | Self::Unavailable(error) => error.to_string(),
             Self::Broken(reason) => reason.clone(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        sync::{Arc, Mutex},
+        time::Duration,
+    };
+
+    use tokio::time::{Instant, sleep};
+    use tokio_util::sync::CancellationToken;
+
+    use super::super::{Answers, BatchCommand, BatchExecutor, BatchFailure, BatchOptions, BatchQueue, group_commit};
+    use crate::requests::RequestKey;
+
+    const TAKES: Duration = Duration::from_millis(100);
+
+    struct Command;
+
+    impl BatchCommand for Command {
+        fn request_key(&self) -> Option<&RequestKey> {
+            None
+        }
+    }
+
+    /// Notes how many commands came together.
+    struct Slow(Arc<Mutex<Vec<usize>>>);
+
+    impl BatchExecutor for Slow {
+        type Command = Command;
+        type Answer = ();
+        type Error = ();
+
+        async fn execute(&self, batch: &[Command]) -> Result<Answers<Self>, BatchFailure> {
+            sleep(TAKES).await;
+            self.0.lock().unwrap().push(batch.len());
+            Ok(batch.iter().map(|_| Ok(())).collect())
+        }
+    }
+
+    fn begin() -> (BatchQueue<Slow>, Arc<Mutex<Vec<usize>>>) {
+        let sizes = Arc::default();
+        let options = BatchOptions { gather: Duration::from_secs(1), ..BatchOptions::default() };
+        let (queue, writer) = group_commit(Slow(Arc::clone(&sizes)), options);
+        tokio::spawn(writer.run(CancellationToken::new()));
+        (queue, sizes)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_busy_writer_waits_for_what_comes_soon() {
+        let (queue, sizes) = begin();
+        let (one, two) = tokio::join!(queue.submit(Command), queue.submit(Command));
+        let later = async {
+            sleep(TAKES + TAKES / 2).await;
+            queue.submit(Command).await
+        };
+        let (three, four) = tokio::join!(queue.submit(Command), later);
+        assert!([one, two, three, four].iter().all(Result::is_ok));
+        assert_eq!(*sizes.lock().unwrap(), [2, 2]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_comes_alone_waits_for_nobody() {
+        let (queue, sizes) = begin();
+        queue.submit(Command).await.unwrap();
+        let begun = Instant::now();
+        queue.submit(Command).await.unwrap();
+        assert_eq!(begun.elapsed(), TAKES);
+        assert_eq!(*sizes.lock().unwrap(), [1, 1]);
     }
 }

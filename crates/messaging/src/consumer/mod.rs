@@ -144,8 +144,10 @@ pub struct ConsumerConfig {
     pub ack_wait: Duration,
 }
 
-/// Under load a transaction's fixed cost is shared by more; what waits for a consumer notices no more than this.
-const GATHER: Duration = Duration::from_millis(20);
+/// Under load a transaction's fixed cost is shared by more; who waits for what a consumer does notices no more than this.
+const GATHER: Duration = Duration::from_millis(10);
+/// The same, where nobody waits for a single event: clocks count by the instants in the events, and a table may be a second old.
+const GATHER_UNHURRIED: Duration = Duration::from_millis(100);
 
 impl ConsumerConfig {
     /// A service's stream.
@@ -160,6 +162,12 @@ impl ConsumerConfig {
             max_pause: Duration::from_secs(30),
             ack_wait: Duration::from_secs(30),
         }
+    }
+
+    /// A service's stream, where nobody waits for what becomes of a single event.
+    #[must_use]
+    pub fn unhurried(stream: impl Into<String>) -> Self {
+        Self { gather: GATHER_UNHURRIED, ..Self::ordered(stream) }
     }
 
     /// A stream that outsiders write to.

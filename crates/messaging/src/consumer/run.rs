@@ -105,7 +105,7 @@ async fn session<H: Handler>(
             () = shutdown.cancelled() => return Ok(()),
             fetched = feed.next(&consumer.config, pace.pause()) => fetched?,
         };
-        let begun = std::time::Instant::now();
+        let begun = tokio::time::Instant::now();
         // What is being taken is not taken yet, however long it is tried.
         consumer.status.send_modify(|status| status.lag = feed.known_last.saturating_sub(status.last_sequence));
         let Some(applied) = work(consumer, &applier, &fetched, &mut parked, shutdown).await? else { return Ok(()) };
