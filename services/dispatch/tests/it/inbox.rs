@@ -9,11 +9,13 @@ use dafei_contracts::{
 use dafei_kernel::{agency::Agency, ids, owner::Post, role::Role, time::Instant};
 use dafei_testkit::eventually;
 use jiff::SignedDuration;
+use serde_json::json;
 use tonic::{Code, Status};
 use uuid::Uuid;
 
 use crate::{
     access::reason,
+    agency_systems::System,
     caller::{Caller, lead},
     suite::{CITY, COUNTY, OTHER_COUNTY, OTHER_TOWNSHIP, PATIENCE, Suite, TOWNSHIP, enterprise, region},
 };
@@ -255,4 +257,45 @@ async fn who_is_overdue_asks_for_no_more_time() {
     };
     let late = department.agency().request_extension(request).await.expect_err("too late");
     assert_eq!((late.code(), reason(&late)), (Code::FailedPrecondition, "EXTENSION_TOO_LATE".to_owned()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_overdue_asks_for_no_more_time_over_nats_either() {
+    let suite = Suite::start().await;
+    let system = System::register(&suite, Agency::EmergencyManagement).await;
+    let case = suite.assigned().await;
+    let (_, instruction) = system.next().await;
+    let id = instruction["instructionId"].as_str().expect("an id").to_owned();
+    let post = Post { role: Role::CountyDepartment, region: region(COUNTY), agency: Some(Agency::EmergencyManagement) };
+    suite.light((case.case_id.parse().expect("an id"), "K3"), &post, 1, breached).await;
+    let department = suite.department(Agency::EmergencyManagement);
+    eventually(PATIENCE, "the red light", || async {
+        (!inbox(&department, InboxKind::Overdue).await.is_empty()).then_some(())
+    })
+    .await;
+    suite.advance(SignedDuration::from_hours(2));
+    system.send("E-1", &id, "extension", json!({"workingDays": 3, "reason": "等待鉴定"})).await;
+    let receipt = system.receipt().await;
+    assert_eq!(receipt["status"], json!("RECEIPT_STATUS_REJECTED"), "{receipt}");
+    assert_eq!((&receipt["reason"], &receipt["field"]), (&json!("EXTENSION_TOO_LATE"), &json!("instruction_id")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_asked_before_the_limit_was_not_asked_late_however_late_it_is_taken() {
+    let suite = Suite::start().await;
+    let system = System::register(&suite, Agency::EmergencyManagement).await;
+    let case = suite.assigned().await;
+    let (_, instruction) = system.next().await;
+    let id = instruction["instructionId"].as_str().expect("an id").to_owned();
+    let post = Post { role: Role::CountyDepartment, region: region(COUNTY), agency: Some(Agency::EmergencyManagement) };
+    suite.light((case.case_id.parse().expect("an id"), "K3"), &post, 1, breached).await;
+    let department = suite.department(Agency::EmergencyManagement);
+    eventually(PATIENCE, "the red light", || async {
+        (!inbox(&department, InboxKind::Overdue).await.is_empty()).then_some(())
+    })
+    .await;
+    // The light is on already; the instant that counts is the bus's, and lies before the limit.
+    system.send("E-1", &id, "extension", json!({"workingDays": 3, "reason": "等待鉴定"})).await;
+    let receipt = system.receipt().await;
+    assert_eq!(receipt["status"], json!("RECEIPT_STATUS_ACCEPTED"), "{receipt}");
 }
