@@ -180,7 +180,7 @@ pub struct Case {
     /// What became of measures, by their ids (clauses F3 and E4).
     #[serde(default)]
     pub compliance: BTreeMap<String, Compliance>,
-    /// Which of the four that are to be taken without exception do not apply, and why (clause F3).
+    /// Which of the four that are to be taken without exception do not apply, and why (clause F3): what the lead of the last assignment has said.
     #[serde(default)]
     pub exemptions: BTreeMap<WithoutException, String>,
     /// An act was confirmed that an enterprise did outside its registered or licensed scope (clause C17).

@@ -11,7 +11,7 @@ use super::{
     stage::{Stage, Tier},
     tip::{Conclusion, Tip},
 };
-use dafei_kernel::time::Instant;
+use dafei_kernel::{measure::WithoutException, time::Instant};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The case after the event; none as long as it has not been opened.
@@ -154,7 +154,7 @@ fn apply(case: &mut Case, event: &Event) {
                 let first_at = instruction.result.as_ref().map_or(*at, |given| given.first_at);
                 instruction.result = Some(Given { first_at, kind: *kind, text: text.clone() });
             });
-            case.exemptions.extend(exemptions.iter().cloned());
+            exempt(case, *instruction, exemptions);
             result_moves(case, *instruction);
         }
         Event::ActConfirmed { act, outside_scope, .. } => {
@@ -315,6 +315,7 @@ fn close(case: &mut Case, tier: Tier, cause: Cause, at: Instant) {
 }
 
 fn reopen(case: &mut Case, tier: Tier) {
+    case.exemptions.clear();
     case.reopening = None;
     case.closed_at = None;
     case.reopened += 1;
@@ -332,7 +333,16 @@ fn with(case: &mut Case, id: Uuid, change: impl FnOnce(&mut Instruction)) {
 
 fn issue(case: &mut Case, assignees: &[Assignee], leg: u32, text: &str, at: Instant) {
     case.legs = leg;
+    // They were the reasons of a lead whose work was not taken, or is over: this one gives its own.
+    case.exemptions.clear();
     case.instructions.extend(assignees.iter().map(|assignee| Instruction::new(assignee, leg, text, at)));
+}
+
+/// Why some of the four do not apply is for the lead of the assignment to say; what others say stays with their result.
+fn exempt(case: &mut Case, id: Uuid, exemptions: &[(WithoutException, String)]) {
+    if case.instruction(id).is_some_and(|instruction| instruction.lead && instruction.leg == case.legs) {
+        case.exemptions.extend(exemptions.iter().cloned());
+    }
 }
 
 /// The result that waits for a decision is what the verification ends with; the first time counts.
