@@ -50,6 +50,7 @@ pub use open_step::OpenStep;
 pub use record::{Exposure, Reopening, Supervision, Urging, believed as accident_believed};
 pub use rejection::{Obstacle, Reason, Rejection};
 pub use stage::{Stage, StageKind, Tier};
+pub use step::RESENT;
 pub use tip::{Conclusion, Link, Tip, Verdict, link};
 
 /// Where a case comes from (clause C16).
