@@ -18,6 +18,7 @@ use crate::{
     agency_systems::System,
     caller::{Caller, lead},
     suite::{CITY, COUNTY, OTHER_COUNTY, OTHER_TOWNSHIP, PATIENCE, Suite, TOWNSHIP, enterprise, region},
+    turns::{open, opening},
 };
 
 async fn inbox(caller: &Caller, kind: InboxKind) -> Vec<api::InboxItem> {
@@ -236,6 +237,22 @@ async fn cases_that_may_be_of_one_matter_are_suggested_to_whoever_has_them() {
     let placed: Vec<_> = found.iter().map(|(id, _)| id.clone()).take(2).collect();
     assert_eq!(placed, ids_of(&[close, far]), "the nearest first");
     assert!(!found.iter().any(|(id, _)| *id == beyond.to_string()), "too far to be the same");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_city_is_shown_what_may_be_of_one_matter_with_its_own_case_and_could_end_in_it() {
+    let suite = Suite::start().await;
+    let city = suite.caller(Role::CityOffice, CITY, None);
+    let own = async || open(&city, opening(ev::CaseSource::DailyCheck)).await.expect("the city's own").case_id;
+    let (case, twin) = (own().await, own().await);
+    let of_a_county = suite.report().await;
+    let suggested = async |case: String| {
+        let request = api::SuggestDuplicatesRequest { case_id: case };
+        let answer = city.inboxes().suggest_duplicates(request).await.expect("suggested").into_inner();
+        answer.candidates.into_iter().map(|one| one.case.expect("a case").case_id).collect::<Vec<_>>()
+    };
+    assert_eq!(suggested(case).await, [twin], "a county's case ends in none of the city's");
+    assert_eq!(suggested(of_a_county.to_string()).await, [""; 0]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

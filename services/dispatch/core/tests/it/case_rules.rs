@@ -220,6 +220,11 @@ fn a_measure_is_checked_field_by_field_and_its_id_is_its_own() {
     assert_eq!(refused(&mut run, vec![late]), (Reason::TimeInFuture, "field measures[0].decided_at".to_owned()));
     assert_eq!(refused(&mut run, vec![fine("1", 1_000_000_000_001)]).0, Reason::FineTooLarge);
     assert_eq!(refused(&mut run, vec![nobody]).0, Reason::PersonsNotPositive);
+    let transfer = MeasureKind::CriminalTransfer { document_number: "移送1号".to_owned(), persons: 0 };
+    assert_eq!(
+        refused(&mut run, vec![Measure { kind: transfer, ..fine("4", 1) }]),
+        (Reason::PersonsNotPositive, "field measures[0].criminal_transfer.persons".to_owned())
+    );
     assert_eq!(refused(&mut run, vec![fine("", 1)]).0, Reason::MeasureIdRequired);
     assert_eq!(
         refused(&mut run, vec![ok.clone(), fine("1", 2)]),
