@@ -40,7 +40,7 @@ pub use command::{Choice, Command, Context, Limits, ResultReport, Step};
 pub use dafei_kernel::measure::{Measure, MeasureKind};
 pub use decide::decide;
 pub use ending::may_merge;
-pub use event::{Assignee, Cause, Event, Route};
+pub use event::{Assignee, Cause, Event, Ground, Route};
 pub use evolve::evolve;
 pub use instruction::{
     Answer, Decline, Delivery, Extension, Given, Instruction, InstructionState, Means, Response, ResultKind,
@@ -190,6 +190,10 @@ pub struct Case {
     /// How the last assignment was routed: rule and version of the table.
     #[serde(default)]
     pub route: Option<Route>,
+    /// By what its township last handled it itself: entry and version of the townships' authority. None where it never did, and in a case
+    /// stored before that was kept.
+    #[serde(default)]
+    pub ground: Option<Ground>,
     /// Assignments that their lead returned; past the bound the next one is binding.
     #[serde(default)]
     pub returns: u32,

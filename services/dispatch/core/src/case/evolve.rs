@@ -55,6 +55,7 @@ fn opened(facts: &Facts) -> Case {
         exemptions: BTreeMap::new(),
         outside_scope: false,
         route: None,
+        ground: None,
         returns: 0,
         supervisions: Vec::new(),
         urgings: Vec::new(),
@@ -125,8 +126,9 @@ fn apply(case: &mut Case, event: &Event) {
     match event {
         Event::Opened(_) | Event::ComplianceRecorded { .. } | Event::MeasureRecorded { .. } => facts(case, event),
         Event::FedBack { .. } => conclude(case),
-        Event::AgencyInstructed { assignee, leg, text, at } => {
+        Event::AgencyInstructed { assignee, leg, ground, text, at } => {
             issue(case, std::slice::from_ref(assignee), *leg, text, *at);
+            case.ground = Some(ground.clone());
             case.stage = Stage::WithTownshipAgency { instruction: assignee.instruction };
         }
         Event::DepartmentInstructed { assignees, leg, text, route, binding, at, .. } => {
