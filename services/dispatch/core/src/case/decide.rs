@@ -53,7 +53,7 @@ pub fn decide(case: Option<&Case>, command: &Command, context: &Context<'_>) -> 
         Command::DecideReopening { granted, reason } => ending::decide_reopening(case, *granted, reason, context),
         Command::HandOver { into } => Ok(tip::hand_over(case, *into, context.at)),
         Command::AttachTips(tips) => tip::attach(case, tips, context.at),
-        Command::Urge { by, text } => record::urge(case, by, text, context),
+        Command::Urge { by, instruction, text } => record::urge(case, (by, *instruction), text, context),
         Command::Supervise { by, text } => record::supervise(case, by, text, context),
         Command::RecordAccident(accident) => record::accident(case, accident, context),
         Command::RecordAccessory(accessory) => record::accessory(case, accessory, context),

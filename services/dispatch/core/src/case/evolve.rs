@@ -262,7 +262,7 @@ fn tips(case: &mut Case, event: &Event) {
 fn record(case: &mut Case, event: &Event) {
     match event {
         Event::Urged { urging, .. } => {
-            notify(case, |instruction| instruction.post == urging.to);
+            notify(case, |one| urging.instruction.map_or(one.post == urging.to, |id| one.id == id));
             case.urgings.push(urging.clone());
         }
         Event::Supervised { supervision, .. } => {

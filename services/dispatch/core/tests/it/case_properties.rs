@@ -113,7 +113,7 @@ fn turn() -> impl Strategy<Value = Command> {
     });
     prop_oneof![
         4 => Just(Command::OrderRework { reason: words() }),
-        2 => tier().prop_map(move |tier| Command::Urge { by: office(tier), text: words() }),
+        2 => tier().prop_map(move |tier| Command::Urge { by: office(tier), instruction: None, text: words() }),
         2 => tier().prop_map(move |tier| Command::Supervise { by: office(tier), text: words() }),
         2 => tier().prop_map(move |tier| Command::RequestReopening { by: office(tier), reason: words() }),
         2 => any::<bool>().prop_map(move |granted| Command::DecideReopening { granted, reason: words() }),

@@ -35,7 +35,7 @@ fn commands(run: &Run) -> Vec<(&'static str, Command)> {
         ("FeedBack", Command::FeedBack { text: words(), public_text: words() }),
         ("OrderRework", Command::OrderRework { reason: words() }),
         ("DecideExtension", Command::DecideExtension { instruction: lead, working_days: None, reason: words() }),
-        ("UrgeCase", Command::Urge { by: office(Tier::City), text: words() }),
+        ("UrgeCase", Command::Urge { by: office(Tier::City), instruction: None, text: words() }),
         ("SuperviseCase", Command::Supervise { by: office(Tier::City), text: words() }),
         ("MergeCase", Command::Merge { into: Uuid::from_u128(99), told: true, reason: words() }),
         ("WithdrawCase", Command::TakeBack { reason: words() }),
