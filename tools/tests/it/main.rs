@@ -4,6 +4,7 @@ mod agency;
 mod check_deadline;
 mod documents;
 mod exercise;
+mod fake_roster;
 mod fakes;
 mod refill;
 mod tokens;
