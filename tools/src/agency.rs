@@ -7,8 +7,10 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, bail};
-use dafei_contracts::dispatch::v1::{
-    RegisterAgencySystemRequest, agency_system_service_client::AgencySystemServiceClient,
+use dafei_contracts::{
+    convert,
+    dispatch::v1::{RegisterAgencySystemRequest, agency_system_service_client::AgencySystemServiceClient},
+    intake::v1::{ListRegionsRequest, roster_service_client::RosterServiceClient},
 };
 use dafei_kernel::{
     agency::Agency,
@@ -81,6 +83,26 @@ pub async fn all_credentials(suite: &Suite, keys: &Keys, regions: &[Region]) -> 
         regions.iter().flat_map(|region| Agency::ALL.iter().map(|agency| (*agency, region.clone()))).collect();
     println!("{}", serde_json::to_string_pretty(&issue_all(suite, keys, &units).await?)?);
     Ok(())
+}
+
+/// The counties of the roster.
+///
+/// # Errors
+/// When intake refuses or does not answer.
+pub async fn counties(suite: &Suite, keys: &Keys) -> Result<Vec<Region>> {
+    let mut roster = RosterServiceClient::new(suite.with(Service::Intake, &keys.admin()?));
+    let (mut found, mut page_token) = (Vec::new(), String::new());
+    loop {
+        let request = ListRegionsRequest { parent: Some((&client::city()?).into()), page_size: 1_000, page_token };
+        let page = roster.list_regions(request).await.map_err(refusal)?.into_inner();
+        for item in &page.regions {
+            found.push(convert::region("region", item.region.as_ref())?);
+        }
+        page_token = page.next_page_token;
+        if page_token.is_empty() {
+            return Ok(found);
+        }
+    }
 }
 
 /// Registers a system and gives it an account. Done again it gives the same credentials.

@@ -99,8 +99,11 @@ enum Command {
     /// Registers the systems of all 14 agencies of these regions and prints their credentials as a JSON list.
     AgencyCredsAll {
         /// Regions, for example county:371302.
-        #[arg(required = true)]
+        #[arg(required_unless_present = "all_counties")]
         regions: Vec<Region>,
+        /// Each county of the roster, too.
+        #[arg(long)]
+        all_counties: bool,
     },
     /// Changes the login of an agency's system: first a new one beside the old, then, with --finish, the old one is let in no longer.
     AgencyRotate {
@@ -210,8 +213,12 @@ async fn run(command: Command) -> anyhow::Result<()> {
             let region = Region::new(level, &region)?;
             agency::credentials(&Suite::from_env()?, &Keys::from_env()?, agency, &region).await
         }
-        Command::AgencyCredsAll { regions } => {
-            agency::all_credentials(&Suite::from_env()?, &Keys::from_env()?, &regions).await
+        Command::AgencyCredsAll { mut regions, all_counties } => {
+            let (suite, keys) = (Suite::from_env()?, Keys::from_env()?);
+            if all_counties {
+                regions.extend(agency::counties(&suite, &keys).await?);
+            }
+            agency::all_credentials(&suite, &keys, &regions).await
         }
         Command::AgencyRotate { agency, level, region, finish } => {
             agency::rotate(agency, &Region::new(level, &region)?, finish).await

@@ -1,23 +1,21 @@
 //! Filling a wiped NATS again from the event logs of the services' databases.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use anyhow::{Context as _, Result, bail};
-use dafei_contracts::{
-    Event, Stream,
-    events::v1::{Assignee, ReceiptStatus},
-};
+use dafei_contracts::{Event, Stream, dispatch::v1::InstructionState, events::v1::ReceiptStatus};
 use dafei_messaging::{
     log::{self, LoggedEvent},
     refill,
     streams::StreamSpec,
 };
-use sqlx::PgPool;
+use sqlx::{PgConnection, PgPool};
+use uuid::Uuid;
 
 use crate::client::{self, Service, ServiceKey};
 
 /// Refills the streams of these services; all four when none is named. The agencies' stream gets only the instructions that are still
-/// open: what is done must not be played to them again.
+/// open and that nobody has signed for: what they know must not be played to them again.
 ///
 /// # Errors
 /// When a name is unknown, a database or NATS is away, or a stream is not empty.
@@ -34,10 +32,10 @@ pub async fn run(names: &[String]) -> Result<()> {
             tell(service, &done);
         }
         if service == Service::Dispatch {
-            let done = done_instructions(&pool).await?;
+            let waiting = waiting(&pool).await?;
             let spec = spec(Stream::Agency, replicas);
-            let open = |event: &LoggedEvent| is_open(event, &done);
-            tell(service, &refill::refill_chosen(&pool, &js, &spec, open).await.context("the agencies' stream")?);
+            let wanted = |event: &LoggedEvent| is_wanted(event, &waiting);
+            tell(service, &refill::refill_chosen(&pool, &js, &spec, wanted).await.context("the agencies' stream")?);
         }
         pool.close().await;
     }
@@ -48,80 +46,66 @@ fn tell(service: Service, done: &refill::Refilled) {
     println!("{}: {} 条事件已重新写入 {}", service.name(), done.events, done.stream);
 }
 
-/// What the log says to be done with.
+/// What still waits for its agency.
 #[derive(Default)]
-struct Done {
-    /// Instructions that were answered, or fell away with their assignment or their case.
-    instructions: HashSet<String>,
-    /// Those of each case that did not fall away yet.
-    of_case: HashMap<String, Vec<String>>,
+struct Waiting {
+    /// Open instructions that nobody has signed for, with whether they arrived.
+    instructions: HashMap<String, bool>,
 }
 
-impl Done {
-    fn issued(&mut self, case: &str, assignees: impl IntoIterator<Item = Assignee>) {
-        let ids = assignees.into_iter().map(|assignee| assignee.instruction_id);
-        self.of_case.entry(case.to_owned()).or_default().extend(ids);
+impl Waiting {
+    /// What dispatch's tables say. Signing by gRPC is told to nobody: it stands there and in no event.
+    async fn find(conn: &mut PgConnection) -> Result<Self> {
+        let (issued, delivered) = (InstructionState::Issued as i16, InstructionState::Delivered as i16);
+        let rows: Vec<(Uuid, bool)> =
+            sqlx::query_as("SELECT id, reached FROM instruction WHERE open AND state IN ($1, $2)")
+                .bind(issued)
+                .bind(delivered)
+                .fetch_all(conn)
+                .await?;
+        Ok(Self { instructions: rows.into_iter().map(|(id, reached)| (id.to_string(), reached)).collect() })
     }
 
-    /// What a case had been given falls away; what it is given later does not.
-    fn fell_away(&mut self, case: &str) {
-        self.instructions.extend(self.of_case.remove(case).unwrap_or_default());
-    }
-
-    fn take(&mut self, event: Event) {
-        let answered = match event {
-            Event::AgencyInstructed(event) => return self.issued(&event.case_id, event.assignee),
-            Event::DepartmentInstructed(event) => return self.issued(&event.case_id, event.assignees),
-            Event::ReworkOrdered(event) => return self.issued(&event.case_id, event.assignee),
-            Event::CaseClosed(event) => return self.fell_away(&event.case_id),
-            Event::CaseMerged(event) => return self.fell_away(&event.case_id),
-            Event::CaseWithdrawn(event) => return self.fell_away(&event.case_id),
-            Event::AssignmentReturned(event) => {
-                if event.assignee.as_ref().is_some_and(|assignee| assignee.lead) {
-                    self.fell_away(&event.case_id);
-                }
-                event.assignee
-            }
-            Event::ResultSubmitted(event) => event.assignee,
-            Event::DepartmentResponded(event) => event.assignee,
-            Event::AuthorityDeclined(event) => event.assignee,
-            // Whoever got a receipt for what it said to an instruction has it.
+    /// Whoever got a receipt for what it said to an instruction has it.
+    fn take(&mut self, event: &Event) {
+        match event {
             Event::Receipt(event) if event.status() == ReceiptStatus::Accepted => {
-                self.instructions.insert(event.instruction_id);
-                return;
+                self.instructions.remove(&event.instruction_id);
             }
-            _ => return,
-        };
-        self.instructions.extend(answered.map(|assignee| assignee.instruction_id));
+            _ => {}
+        }
+    }
+
+    /// Whether an event of the agencies' stream still waits: an instruction that was not signed for, and what its agency was told of one that
+    /// did not even arrive. One that was sent more than once goes out as often: its agency knows it by its id.
+    fn wants(&self, event: &Event) -> bool {
+        match event {
+            Event::Instruction(event) => self.instructions.contains_key(&event.instruction_id),
+            Event::InstructionNotice(event) => self.instructions.get(&event.instruction_id) == Some(&false),
+            _ => false,
+        }
     }
 }
 
-async fn done_instructions(pool: &PgPool) -> Result<Done> {
+async fn waiting(pool: &PgPool) -> Result<Waiting> {
     let mut conn = pool.acquire().await?;
-    let mut done = Done::default();
-    for stream in [Stream::Dispatch, Stream::Agency] {
-        let mut after = 0;
-        loop {
-            let page = log::of_stream(&mut conn, stream.name(), after, 1_000).await?;
-            let Some(last) = page.last() else { break };
-            after = last.position;
-            for event in &page {
-                if let Some(event) = Event::from_json(&event.event_type, &event.payload)? {
-                    done.take(event);
-                }
+    let mut waiting = Waiting::find(&mut conn).await.context("the instructions")?;
+    let mut after = 0;
+    loop {
+        let page = log::of_stream(&mut conn, Stream::Agency.name(), after, 1_000).await?;
+        let Some(last) = page.last() else { break };
+        after = last.position;
+        for event in &page {
+            if let Some(event) = Event::from_json(&event.event_type, &event.payload)? {
+                waiting.take(&event);
             }
         }
     }
-    Ok(done)
+    Ok(waiting)
 }
 
-/// Whether an event of the agencies' stream is an instruction that still waits for its agency. One that was sent more than once goes out
-/// as often: its agency knows it by its id.
-fn is_open(event: &LoggedEvent, done: &Done) -> bool {
-    match Event::from_json(&event.event_type, &event.payload) {
-        Ok(Some(Event::Instruction(event))) => !done.instructions.contains(&event.instruction_id),
-        _ => false,
-    }
+fn is_wanted(event: &LoggedEvent, waiting: &Waiting) -> bool {
+    Event::from_json(&event.event_type, &event.payload).is_ok_and(|event| event.is_some_and(|one| waiting.wants(&one)))
 }
 
 fn chosen(names: &[String]) -> Result<Vec<Service>> {
@@ -180,56 +164,38 @@ pub async fn connect_bus() -> Result<async_nats::Client> {
 mod tests {
     use dafei_contracts::{Event, events::v1 as ev};
 
-    use super::Done;
+    use super::Waiting;
 
-    fn assignee(id: &str, lead: bool) -> Option<ev::Assignee> {
-        Some(ev::Assignee { instruction_id: id.to_owned(), post: None, lead })
+    fn instruction(id: &str) -> Event {
+        ev::Instruction { instruction_id: id.to_owned(), ..Default::default() }.into()
     }
 
-    fn instructed(case: &str, ids: &[&str]) -> Event {
-        let assignees = ids.iter().enumerate().filter_map(|(place, id)| assignee(id, place == 0)).collect();
-        ev::DepartmentInstructed { case_id: case.to_owned(), assignees, ..Default::default() }.into()
+    fn notice(id: &str) -> Event {
+        ev::InstructionNotice { instruction_id: id.to_owned(), ..Default::default() }.into()
     }
 
-    fn done(events: Vec<Event>) -> Vec<String> {
-        let mut done = Done::default();
-        events.into_iter().for_each(|event| done.take(event));
-        let mut ids: Vec<String> = done.instructions.into_iter().collect();
-        ids.sort();
-        ids
+    fn receipt(id: &str, status: ev::ReceiptStatus) -> Event {
+        ev::Receipt { status: status.into(), instruction_id: id.to_owned(), ..Default::default() }.into()
     }
 
-    #[test]
-    fn what_was_answered_or_acknowledged_by_feedback_is_not_sent_again() {
-        let case_id = || "c".to_owned();
-        let receipt = |status: ev::ReceiptStatus, id: &str| {
-            ev::Receipt { status: status.into(), instruction_id: id.to_owned(), ..Default::default() }.into()
-        };
-        let events = vec![
-            instructed("c", &["lead", "two", "three", "four"]),
-            ev::ResultSubmitted { case_id: case_id(), assignee: assignee("two", false), ..Default::default() }.into(),
-            receipt(ev::ReceiptStatus::Accepted, "three"),
-            receipt(ev::ReceiptStatus::Rejected, "four"),
-        ];
-        assert_eq!(done(events), ["three", "two"]);
+    fn waiting() -> Waiting {
+        let rows = [("arrived", true), ("lost", false), ("answered", true)];
+        let mut waiting =
+            Waiting { instructions: rows.into_iter().map(|(id, reached)| (id.to_owned(), reached)).collect() };
+        waiting.take(&receipt("answered", ev::ReceiptStatus::Accepted));
+        waiting.take(&receipt("lost", ev::ReceiptStatus::Rejected));
+        waiting
     }
 
     #[test]
-    fn what_fell_away_is_not_sent_again_and_what_was_ordered_later_is() {
-        let case_id = || "c".to_owned();
-        let returned =
-            ev::AssignmentReturned { case_id: case_id(), assignee: assignee("a", true), ..Default::default() };
-        let events = vec![instructed("c", &["a", "b"]), returned.into(), instructed("c", &["d", "e"])];
-        assert_eq!(done(events), ["a", "b"]);
-        let closed = |case: &str| ev::CaseClosed { case_id: case.to_owned(), ..Default::default() }.into();
-        let merged = |case: &str| ev::CaseMerged { case_id: case.to_owned(), ..Default::default() }.into();
-        let events = vec![
-            instructed("c", &["a"]),
-            instructed("m", &["m"]),
-            closed("c"),
-            merged("m"),
-            instructed("c", &["after-reopening"]),
-        ];
-        assert_eq!(done(events), ["a", "m"]);
+    fn what_was_signed_for_or_answered_is_not_sent_again() {
+        let sent = ["arrived", "lost", "answered", "signed"].map(|id| waiting().wants(&instruction(id)));
+        assert_eq!(sent, [true, true, false, false]);
+    }
+
+    #[test]
+    fn notices_of_what_did_not_arrive_are_sent_again_and_receipts_never() {
+        assert_eq!(["arrived", "lost", "signed"].map(|id| waiting().wants(&notice(id))), [false, true, false]);
+        assert!(!waiting().wants(&receipt("lost", ev::ReceiptStatus::Rejected)));
     }
 }

@@ -181,6 +181,8 @@ pub enum MeasureFlaw {
     FineTooLarge,
     /// Persons must be over zero.
     PersonsNotPositive,
+    /// Whoever is handed over is somebody.
+    NobodyTransferred,
     /// Nothing can be complied with before it was decided.
     ComplyBeforeDecision,
 }
@@ -194,7 +196,7 @@ impl MeasureFlaw {
             Self::InFuture => "TIME_IN_FUTURE",
             Self::FineNotPositive => "FINE_NOT_POSITIVE",
             Self::FineTooLarge => "FINE_TOO_LARGE",
-            Self::PersonsNotPositive => "PERSONS_NOT_POSITIVE",
+            Self::PersonsNotPositive | Self::NobodyTransferred => "PERSONS_NOT_POSITIVE",
             Self::ComplyBeforeDecision => "COMPLY_BEFORE_DECISION",
         }
     }
@@ -207,7 +209,7 @@ impl MeasureFlaw {
             Self::InFuture => "时间晚于当前时间",
             Self::FineNotPositive => "罚款金额必须大于零",
             Self::FineTooLarge => "罚款金额超过一百亿元，请核对单位（分）",
-            Self::PersonsNotPositive => "人数必须大于零",
+            Self::PersonsNotPositive | Self::NobodyTransferred => "人数必须大于零",
             Self::ComplyBeforeDecision => "履行期限早于决定时间",
         }
     }
@@ -220,6 +222,7 @@ impl MeasureFlaw {
             Self::InFuture => "decided_at",
             Self::FineNotPositive | Self::FineTooLarge => "fine.amount_fen",
             Self::PersonsNotPositive => "criminal_measure.persons",
+            Self::NobodyTransferred => "criminal_transfer.persons",
             Self::ComplyBeforeDecision => "comply_by",
         }
     }
@@ -244,6 +247,7 @@ impl Measure {
             MeasureKind::Fine { amount, .. } if amount.get() == 0 => Err(MeasureFlaw::FineNotPositive),
             MeasureKind::Fine { amount, .. } if amount.get() > MAX_FINE => Err(MeasureFlaw::FineTooLarge),
             MeasureKind::CriminalMeasure { persons: 0 } => Err(MeasureFlaw::PersonsNotPositive),
+            MeasureKind::CriminalTransfer { persons: 0, .. } => Err(MeasureFlaw::NobodyTransferred),
             MeasureKind::Fine { .. }
             | MeasureKind::CriminalMeasure { .. }
             | MeasureKind::CloseDown { .. }
@@ -286,6 +290,10 @@ mod tests {
         assert_eq!(fine(MAX_FINE + 1).check(now()), Err(MeasureFlaw::FineTooLarge));
         assert_eq!(fine(MAX_FINE).check(now()), Ok(()));
         assert_eq!(nobody.check(now()), Err(MeasureFlaw::PersonsNotPositive));
+        let transfer =
+            |persons| measure(MeasureKind::CriminalTransfer { document_number: "移送1号".to_owned(), persons });
+        assert_eq!(transfer(0).check(now()), Err(MeasureFlaw::NobodyTransferred));
+        assert_eq!(transfer(1).check(now()), Ok(()));
         let by = |minutes| Measure { comply_by: Some(now() + SignedDuration::from_mins(minutes)), ..fine(1) };
         assert_eq!(by(-1).check(now()), Err(MeasureFlaw::ComplyBeforeDecision));
         assert_eq!(by(0).check(now()), Ok(()));

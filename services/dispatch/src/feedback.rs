@@ -166,7 +166,7 @@ fn content(body: &Body, instruction_id: &str) -> Result<Content, Wrong> {
         Body::Extension(extension) => {
             let reason = convert::bounded("reason", &extension.reason, wire::REASON).map_err(under("extension"))?;
             let working_days = extension.working_days;
-            // Whether the limit has passed by then is the monitor's to say: what was asked after it moves nothing.
+            // Whether the limit had passed by then stands in no letter: the consumer adds it.
             Step::RequestExtension { working_days, reason, overdue: false }
         }
         Body::Compliance(body) => {

@@ -54,12 +54,14 @@ fn of_case(case: &Case, event: &Event) -> Option<Public> {
     let case_id = case.facts.id.to_string();
     Some(match event {
         Event::Opened(facts) => opened(facts).into(),
-        Event::AgencyInstructed { assignee, leg, text, .. } => ev::AgencyInstructed {
+        Event::AgencyInstructed { assignee, leg, ground, text, .. } => ev::AgencyInstructed {
             meta: None,
             case_id,
             assignee: Some(wire::assignee(assignee)),
             leg: *leg,
             text: text.clone(),
+            authority_entry: ground.entry.clone(),
+            authority_version: ground.version.clone(),
         }
         .into(),
         Event::Delivered { instruction, delivery } => delivered(case, *instruction, *delivery).into(),

@@ -63,6 +63,7 @@ struct Measured {
     inbox_page_ms: [f64; 2],
     cases_page_ms: [f64; 2],
     report_to_case_ms: [f64; 2],
+    report_to_instruction_ms: [f64; 2],
 }
 
 pub(super) async fn run(suite: &Suite, keys: &Keys, step: Step) -> anyhow::Result<()> {
@@ -99,12 +100,13 @@ async fn measure(suite: &Suite, keys: &Keys, time: f64) -> anyhow::Result<Measur
     );
     let lifecycles_per_s = lifecycle::rate(&floor, suite, keys, time, IN_FLIGHT).await?;
     let mut delays = lifecycle::reports(&floor, REPORTS_PER_SECOND, Duration::from_secs_f64(20.0 * time)).await?;
-    eprintln!("    {} reports became cases", delays.len());
+    eprintln!("    {} reports became cases, and orders of their centre", delays.to_case.len());
     Ok(Measured {
         lifecycles_per_s,
         inbox_page_ms: halves(&mut pages.inbox),
         cases_page_ms: halves(&mut pages.cases),
-        report_to_case_ms: halves(&mut delays),
+        report_to_case_ms: halves(&mut delays.to_case),
+        report_to_instruction_ms: halves(&mut delays.to_instruction),
     })
 }
 
@@ -140,6 +142,7 @@ fn tell(measured: &Measured, empty: &Measured) -> anyhow::Result<()> {
         ("inbox_page", measured.inbox_page_ms, empty.inbox_page_ms, PAGE_LIMIT_MS),
         ("cases_page", measured.cases_page_ms, empty.cases_page_ms, PAGE_LIMIT_MS),
         ("report_to_case", measured.report_to_case_ms, empty.report_to_case_ms, REPORT_LIMIT_MS),
+        ("report_to_instruction", measured.report_to_instruction_ms, empty.report_to_instruction_ms, f64::INFINITY),
     ] {
         for (at, percent) in ["p50", "p99"].into_iter().enumerate() {
             figures::print(&format!("{name}_{percent}_ms"), ours[at], "ms", Some(("empty database", theirs[at])));

@@ -12,6 +12,17 @@ const CHUNK: u64 = 100_000;
 
 const REACHED: &str = "to_char(l.reached AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"')";
 
+/// The lights that the monitor would have on: of four open steps one is yellow and one red.
+const LIGHTS: &str = "INSERT INTO light (obligation, case_id, clock, role, region, agency, red, due)
+     SELECT md5('light' || entry)::uuid, case_id, clock, role, region, agency, case_bucket(case_id) % 4 = 0, since + interval '1 day'
+     FROM (SELECT case_id AS entry, case_id, CASE role WHEN 'township-centre' THEN 'T1' ELSE 'K1' END AS clock, role, region, '' AS agency, since
+           FROM desk
+           UNION ALL
+           SELECT id, case_id, CASE level WHEN 'township' THEN 'T2' ELSE 'K3' END,
+                  CASE level WHEN 'township' THEN 'township-agency' ELSE level || '-department' END, region, agency, issued_at
+           FROM instruction WHERE open) AS step
+     WHERE case_bucket(case_id) % 4 < 2";
+
 /// The tables that are filled, and what in them is each case's own: columns with their SQL.
 fn own_columns() -> [(&'static str, Value); 5] {
     let body = format!(
@@ -58,6 +69,9 @@ pub(super) async fn run(cases: u64, models: &[String]) -> anyhow::Result<()> {
         let rows = fill(&mut conn, table, &own, cases).await?;
         eprintln!("    {table}: {rows} rows in {:.1?}", begun.elapsed());
     }
+    let begun = Instant::now();
+    let lit = sqlx::query(LIGHTS).execute(&mut conn).await?.rows_affected();
+    eprintln!("    light: {lit} rows in {:.1?}", begun.elapsed());
     let indexes = build_indexes(&mut conn).await?;
     eprintln!("    indexes in {indexes:.1?}");
     sqlx::raw_sql(

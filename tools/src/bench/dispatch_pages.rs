@@ -65,7 +65,8 @@ async fn read(suite: &Suite, screens: &[Screen], next: &AtomicU64, end: Instant)
         let drawn = scattered(next.fetch_add(1, Ordering::Relaxed));
         let screen = &screens[usize::try_from(drawn % u64::try_from(screens.len())?)?];
         inbox(suite, screen, &mut pages).await?;
-        if !matches!(screen.kind, InboxKind::Returned) {
+        // As often as the inbox of what is open: the lists are the same whatever kind was drawn.
+        if matches!(screen.kind, InboxKind::Open) {
             list(suite, screen, drawn, &mut pages).await?;
         }
     }
@@ -144,7 +145,7 @@ async fn screens(keys: &Keys) -> anyhow::Result<Vec<Screen>> {
         }
         for caller in callers {
             let bearer = keys.bearer(&caller)?;
-            for kind in [InboxKind::Open, InboxKind::Returned] {
+            for kind in [InboxKind::Open, InboxKind::Returned, InboxKind::DueSoon, InboxKind::Overdue] {
                 screens.push(Screen { bearer: bearer.clone(), region: region.clone(), kind });
             }
         }

@@ -30,6 +30,8 @@ const COUNTY: &str = "county:371302";
 const TOWNSHIP: &str = "township:371302101";
 const VILLAGE: &str = "village:371302101208";
 const DEPARTMENT: Agency = Agency::EmergencyManagement;
+/// The agency that the centre instructs.
+const STATION: Agency = Agency::PublicSecurity;
 /// Lifecycles begun per second when latencies are measured.
 const OPEN_RATE: u32 = 20;
 /// Suspicions recorded at the same time before reports are measured.
@@ -42,6 +44,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 enum News {
     Opened,
     Escalated,
+    /// The order of a township's centre is on its agency's queue.
+    Ordered,
     Instructed(String),
     Result,
     Outcome,
@@ -89,6 +93,13 @@ pub(super) struct Floor {
     failed: AtomicU64,
     to_case: Mutex<Vec<Duration>>,
     to_agency: Mutex<Vec<Duration>>,
+    to_instruction: Mutex<Vec<Duration>>,
+}
+
+/// How long after its acknowledgement each report was a case on the bus, and an order on an agency's queue.
+pub(super) struct Delays {
+    pub(super) to_case: Vec<Duration>,
+    pub(super) to_instruction: Vec<Duration>,
 }
 
 pub(super) async fn run(suite: &Suite, keys: &Keys, scale: f64, in_flight: usize) -> anyhow::Result<()> {
@@ -153,9 +164,9 @@ pub(super) async fn rate(
     Ok(per_second)
 }
 
-/// Reports to the township centre at a fixed rate for a time; how long after its acknowledgement each was a case on the bus. The suspicions are
-/// recorded before.
-pub(super) async fn reports(floor: &Arc<Floor>, per_second: u32, time: Duration) -> anyhow::Result<Vec<Duration>> {
+/// Reports to the township centre at a fixed rate for a time, each of which it orders an agency to handle as soon as it is a case. The suspicions
+/// are recorded before.
+pub(super) async fn reports(floor: &Arc<Floor>, per_second: u32, time: Duration) -> anyhow::Result<Delays> {
     let prepared = prepare(floor, u64::from(per_second) * time.as_secs()).await?;
     floor.clear_latencies();
     let mut tick = tokio::time::interval(Duration::from_secs(1) / per_second);
@@ -164,7 +175,7 @@ pub(super) async fn reports(floor: &Arc<Floor>, per_second: u32, time: Duration)
         tick.tick().await;
         let floor = floor.clone();
         running.spawn(async move {
-            let told = tokio::time::timeout(PATIENCE, floor.report(&id)).await;
+            let told = tokio::time::timeout(PATIENCE, floor.report_and_order(&id)).await;
             floor.board.forget(&id);
             told.map_err(anyhow::Error::from).and_then(|told| told)
         });
@@ -172,7 +183,9 @@ pub(super) async fn reports(floor: &Arc<Floor>, per_second: u32, time: Duration)
     while let Some(one) = running.join_next().await {
         one??;
     }
-    Ok(std::mem::take(&mut *floor.to_case.lock().unwrap_or_else(PoisonError::into_inner)))
+    let taken =
+        |values: &Mutex<Vec<Duration>>| std::mem::take(&mut *values.lock().unwrap_or_else(PoisonError::into_inner));
+    Ok(Delays { to_case: taken(&floor.to_case), to_instruction: taken(&floor.to_instruction) })
 }
 
 /// Suspicions of which the secretary knows.
@@ -245,21 +258,25 @@ impl Floor {
             failed: AtomicU64::new(0),
             to_case: Mutex::default(),
             to_agency: Mutex::default(),
+            to_instruction: Mutex::default(),
         })
     }
 
-    /// Reports up, and notes how long it takes to the case.
-    async fn report(&self, id: &str) -> anyhow::Result<()> {
+    /// Reports up and orders an agency to handle it at once; notes how long it takes to the case and to the order.
+    async fn report_and_order(&self, id: &str) -> anyhow::Result<()> {
         let mut news = self.board.expect(id);
         self.secretary.report_up(id).await?;
         let reported = Instant::now();
         let opened = wait(&mut news, |news| matches!(news, News::Opened)).await?.1;
         note(&self.to_case, opened, reported);
+        self.centre.instruct_now(id, STATION.code(), "立即处置").await?;
+        let ordered = wait(&mut news, |news| matches!(news, News::Ordered)).await?.1;
+        note(&self.to_instruction, ordered, reported);
         Ok(())
     }
 
     fn clear_latencies(&self) {
-        for values in [&self.to_case, &self.to_agency] {
+        for values in [&self.to_case, &self.to_agency, &self.to_instruction] {
             values.lock().unwrap_or_else(PoisonError::into_inner).clear();
         }
     }
@@ -372,6 +389,15 @@ async fn listen_to_bus(bus: &async_nats::Client, board: Board) -> anyhow::Result
             }
         });
     }
+    let mut orders = bus.subscribe(format!("dafei.v1.agency.{}.township.*.instruction", STATION.code())).await?;
+    tokio::spawn(async move {
+        while let Some(message) = orders.next().await {
+            let order = serde_json::from_slice::<Value>(&message.payload).unwrap_or_default();
+            if let Some(case_id) = order["caseId"].as_str() {
+                board.tell(case_id, News::Ordered);
+            }
+        }
+    });
     bus.flush().await?;
     Ok(())
 }

@@ -90,6 +90,13 @@ async fn a_login_is_changed_while_its_client_goes_over_and_the_others_stay_conne
     let (done, said) =
         suite.run_in(&["agency-rotate", "postal", "county", "371302", "--finish"], Some((&url, dir.path()))).await;
     assert!(!done && said.contains("no change"), "{said}");
+    // Each county of the roster; who has a login keeps it.
+    let everywhere = run(&["agency-creds-all", "--all-counties"]).await;
+    let everywhere = everywhere.as_array().expect("a list");
+    let counties = |code: &str| everywhere.iter().filter(|one| one["region"]["code"] == code).count();
+    assert_eq!((everywhere.len(), counties("371302"), counties("371311")), (28, 14, 14));
+    assert!(everywhere.iter().any(|one| one["password"] == of("fire-rescue")["password"]));
+    assert!(!suite.run_in(&["agency-creds-all"], Some((&url, dir.path()))).await.0, "of which regions?");
 }
 
 /// A client that notes when it is disconnected.

@@ -10,6 +10,7 @@ use std::{
 use dafei_contracts::{
     dispatch::v1::{self as dispatch, agency_system_service_server as agency},
     events::v1::Obligation,
+    intake::v1::roster_service_server::RosterServiceServer,
     ops::v1::{self as ops, ops_service_server as operations},
     sla::v1::{self as sla, breach_service_server as breaches},
 };
@@ -18,6 +19,8 @@ use futures::{Stream, StreamExt as _};
 use tokio::{net::TcpListener, process::Command, sync::broadcast, task::JoinHandle};
 use tokio_stream::wrappers::{BroadcastStream, TcpListenerStream};
 use tonic::{Request, Response, Status};
+
+use crate::fake_roster::FakeRoster;
 
 /// Looks at a service after its clock was set that find it busy.
 const BUSY: u32 = 3;
@@ -121,6 +124,7 @@ async fn serve(fake: Fake, listener: TcpListener) {
         .add_service(operations::OpsServiceServer::new(fake.clone()))
         .add_service(breaches::BreachServiceServer::new(fake.clone()))
         .add_service(agency::AgencySystemServiceServer::new(fake))
+        .add_service(RosterServiceServer::new(FakeRoster))
         .serve_with_incoming(TcpListenerStream::new(listener))
         .await
         .expect("the fake runs until it is stopped");

@@ -5,6 +5,7 @@ mod check_deadline;
 mod check_restore;
 mod documents;
 mod exercise;
+mod fake_roster;
 mod fakes;
 mod refill;
 mod tokens;

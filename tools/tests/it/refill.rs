@@ -5,6 +5,7 @@ use dafei_contracts::{Event, events::v1 as ev};
 use dafei_messaging::{event::NewEvent, log};
 use dafei_testkit::{TestDb, TestNats};
 use dafei_tools::client::Service;
+use sqlx::migrate::Migrator;
 use uuid::Uuid;
 
 use crate::fakes::{FakeSuite, instant};
@@ -59,21 +60,55 @@ fn for_agency(number: u128, sequence: i64, kind: &str, event: &Event) -> NewEven
     }
 }
 
+/// The tables of dispatch.
+static DISPATCH: Migrator = sqlx::migrate!("../services/dispatch/migrations");
+
+/// How an instruction stands in dispatch's table.
+async fn stands(db: &TestDb, number: u128, (state, open, reached): (i16, bool, bool)) {
+    sqlx::query(
+        "INSERT INTO instruction (id, case_id, agency, level, region, state, open, delivered, reached, issued_at, assumed_at)
+         VALUES ($1, $1, 'energy', 'county', '371302', $2, $3, $4, $4, now(), now())",
+    )
+    .bind(Uuid::from_u128(number))
+    .bind(state)
+    .bind(open)
+    .bind(reached)
+    .execute(&db.pool)
+    .await
+    .expect("a row");
+}
+
 #[tokio::test]
 async fn an_agency_finds_its_open_instructions_again_and_none_that_it_has_acknowledged() {
-    let (db, nats) = (TestDb::new(&[&dafei_messaging::MIGRATOR]).await, TestNats::start().await);
+    let (db, nats) = (TestDb::new(&[&dafei_messaging::MIGRATOR, &DISPATCH]).await, TestNats::start().await);
     let id = |number: u128| Uuid::from_u128(number).to_string();
     let instruction = |number: u128| ev::Instruction { instruction_id: id(number), ..Default::default() }.into();
     let receipt = |number: u128, status: ev::ReceiptStatus| {
         ev::Receipt { instruction_id: id(number), status: status.into(), ..Default::default() }.into()
     };
-    let (acknowledged, refused, untouched) = (1, 2, 3);
+    let notice = |number: u128| ev::InstructionNotice { instruction_id: id(number), ..Default::default() }.into();
+    let (acknowledged, refused, untouched, signed, done) = (1, 2, 3, 4, 5);
+    let rows = [
+        (acknowledged, (2, true, true)),
+        (refused, (2, true, true)),
+        (untouched, (1, true, false)),
+        // By gRPC: no event tells of it.
+        (signed, (3, true, true)),
+        (done, (5, false, true)),
+    ];
+    for (number, row) in rows {
+        stands(&db, number, row).await;
+    }
     let told = [
         for_agency(acknowledged, 1, "instruction", &instruction(acknowledged)),
         for_agency(refused, 1, "instruction", &instruction(refused)),
         for_agency(acknowledged, 2, "receipt", &receipt(acknowledged, ev::ReceiptStatus::Accepted)),
         for_agency(refused, 2, "receipt", &receipt(refused, ev::ReceiptStatus::Rejected)),
         for_agency(untouched, 1, "instruction", &instruction(untouched)),
+        for_agency(signed, 1, "instruction", &instruction(signed)),
+        for_agency(done, 1, "instruction", &instruction(done)),
+        for_agency(untouched, 2, "notice", &notice(untouched)),
+        for_agency(refused, 3, "notice", &notice(refused)),
     ];
     let mut tx = db.pool.begin().await.expect("a transaction");
     log::append(&mut tx, &told).await.expect("logged");
@@ -87,10 +122,12 @@ async fn an_agency_finds_its_open_instructions_again_and_none_that_it_has_acknow
     let mut found = Vec::new();
     for sequence in 1..=stream.cached_info().state.messages {
         let message = stream.get_raw_message(sequence).await.expect("a message");
-        match Event::from_json("dafei.events.v1.Instruction", &message.payload) {
-            Ok(Some(Event::Instruction(event))) => found.push(event.instruction_id),
-            other => panic!("not an instruction: {other:?}"),
+        let kind = message.headers.get("ce-type").expect("a type").as_str();
+        match Event::from_json(kind, &message.payload).expect("JSON of its type") {
+            Some(Event::Instruction(event)) => found.push(event.instruction_id),
+            Some(Event::InstructionNotice(event)) => found.push(format!("notice of {}", event.instruction_id)),
+            other => panic!("neither an instruction nor a notice: {other:?}"),
         }
     }
-    assert_eq!(found, [id(refused), id(untouched)]);
+    assert_eq!(found, [id(refused), id(untouched), format!("notice of {}", id(untouched))]);
 }

@@ -29,9 +29,13 @@ pub struct StreamSpec {
     pub duplicate_window: Duration,
     /// Whether batches are taken: yes for what a relay fills, no for what others may write to.
     pub atomic_publish: bool,
-    /// The most consumers, -1 for no limit.
+    /// The most consumers.
     pub max_consumers: i32,
 }
+
+/// A durable for each of a city's units with a system of its own, and room: 14 agencies of a city, its 13 counties and 156 townships are 2,380. It
+/// is said in so many words because a server takes -1, no limit, for its default of 1,000 (nats-server 2.15.1).
+const MAX_CONSUMERS: i32 = 10_000;
 
 impl StreamSpec {
     /// A relay's stream: 90 days, one replica, atomic batches.
@@ -45,7 +49,7 @@ impl StreamSpec {
             replicas: 1,
             duplicate_window: Duration::from_secs(2),
             atomic_publish: true,
-            max_consumers: -1,
+            max_consumers: MAX_CONSUMERS,
         }
     }
 
@@ -136,7 +140,6 @@ async fn bring_in_line(js: &Context, spec: &StreamSpec, found: &Config) -> Resul
     let fixed = [
         ("storage", found.storage == wanted.storage),
         ("retention", found.retention == wanted.retention),
-        ("max_consumers", found.max_consumers == wanted.max_consumers),
         ("sealed", !found.sealed),
     ];
     if let Some((setting, _)) = fixed.into_iter().find(|(_, same)| !same) {
@@ -146,6 +149,7 @@ async fn bring_in_line(js: &Context, spec: &StreamSpec, found: &Config) -> Resul
         && found.discard == wanted.discard
         && found.max_age == wanted.max_age
         && found.max_bytes == wanted.max_bytes
+        && found.max_consumers == wanted.max_consumers
         && found.num_replicas == wanted.num_replicas
         && found.duplicate_window == wanted.duplicate_window
         && found.deny_delete

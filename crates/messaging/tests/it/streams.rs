@@ -1,8 +1,12 @@
 //! The streams and the server are as the suite relies on.
 
-use async_nats::jetstream::stream::{DiscardPolicy, RetentionPolicy, StorageType};
+use async_nats::jetstream::{
+    consumer::pull,
+    stream::{DiscardPolicy, RetentionPolicy, StorageType},
+};
 use dafei_messaging::streams::{ServerError, StreamSpec, check_server, ensure_streams};
 use dafei_testkit::{TestNats, TestNatsOptions};
+use futures::{StreamExt, TryStreamExt};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn streams_are_made_once_and_brought_in_line() {
@@ -22,6 +26,27 @@ async fn streams_are_made_once_and_brought_in_line() {
     assert!(config.deny_delete && config.deny_purge && config.allow_atomic_publish);
     let untrusted = js.get_stream("U").await.expect("the stream");
     assert!(!untrusted.cached_info().config.allow_atomic_publish);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_takes_more_than_a_thousand_durables_also_one_made_without_a_limit() {
+    let nats = TestNats::start().await;
+    let js = nats.jetstream().await;
+    let spec = StreamSpec::new("S", ["s.>"]);
+    ensure_streams(&js, &[StreamSpec { max_consumers: -1, ..spec.clone() }]).await.expect("as it once was");
+    ensure_streams(&js, &[spec]).await.expect("brought in line");
+    let stream = js.get_stream("S").await.expect("the stream");
+    let made = futures::stream::iter(0..1_001).map(|number| {
+        let config = pull::Config {
+            durable_name: Some(format!("A_{number}")),
+            filter_subject: format!("s.{number}.>"),
+            ..pull::Config::default()
+        };
+        let stream = stream.clone();
+        async move { stream.create_consumer(config).await }
+    });
+    let made: Vec<_> = made.buffer_unordered(16).try_collect().await.expect("each is made");
+    assert_eq!(made.len(), 1_001);
 }
 
 #[tokio::test(flavor = "multi_thread")]

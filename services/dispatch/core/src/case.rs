@@ -40,7 +40,7 @@ pub use command::{Choice, Command, Context, Limits, ResultReport, Step};
 pub use dafei_kernel::measure::{Measure, MeasureKind};
 pub use decide::decide;
 pub use ending::may_merge;
-pub use event::{Assignee, Cause, Event, Route};
+pub use event::{Assignee, Cause, Event, Ground, Route};
 pub use evolve::evolve;
 pub use instruction::{
     Answer, Decline, Delivery, Extension, Given, Instruction, InstructionState, Means, Response, ResultKind,
@@ -50,6 +50,7 @@ pub use open_step::OpenStep;
 pub use record::{Exposure, Reopening, Supervision, Urging, believed as accident_believed};
 pub use rejection::{Obstacle, Reason, Rejection};
 pub use stage::{Stage, StageKind, Tier};
+pub use step::RESENT;
 pub use tip::{Conclusion, Link, Tip, Verdict, link};
 
 /// Where a case comes from (clause C16).
@@ -180,7 +181,7 @@ pub struct Case {
     /// What became of measures, by their ids (clauses F3 and E4).
     #[serde(default)]
     pub compliance: BTreeMap<String, Compliance>,
-    /// Which of the four that are to be taken without exception do not apply, and why (clause F3).
+    /// Which of the four that are to be taken without exception do not apply, and why (clause F3): what the lead of the last assignment has said.
     #[serde(default)]
     pub exemptions: BTreeMap<WithoutException, String>,
     /// An act was confirmed that an enterprise did outside its registered or licensed scope (clause C17).
@@ -189,6 +190,10 @@ pub struct Case {
     /// How the last assignment was routed: rule and version of the table.
     #[serde(default)]
     pub route: Option<Route>,
+    /// By what its township last handled it itself: entry and version of the townships' authority. None where it never did, and in a case
+    /// stored before that was kept.
+    #[serde(default)]
+    pub ground: Option<Ground>,
     /// Assignments that their lead returned; past the bound the next one is binding.
     #[serde(default)]
     pub returns: u32,

@@ -3,7 +3,10 @@
 
 use std::sync::Arc;
 
-use async_nats::jetstream::{self, stream::Stream};
+use async_nats::jetstream::{
+    self,
+    stream::{DirectGetErrorKind, RawMessageErrorKind, Stream},
+};
 use dafei_dispatch_core::case::{Command, Means, Step};
 use dafei_messaging::{
     consumer::{Delivered, Handler, HandlerError},
@@ -125,7 +128,12 @@ async fn instruction(stream: Stream<()>, place: Option<u64>) -> Result<Option<Uu
     let Some(place) = place else { return Ok(None) };
     let message = match stream.direct_get(place).await {
         Ok(message) => message,
-        Err(error) if error.kind() == jetstream::stream::DirectGetErrorKind::NotFound => return Ok(None),
+        // Any replica answers, also one that lags and has not got it yet: only the leader knows that it is gone.
+        Err(error) if error.kind() == DirectGetErrorKind::NotFound => match stream.get_raw_message(place).await {
+            Ok(message) => message,
+            Err(error) if error.kind() == RawMessageErrorKind::NoMessageFound => return Ok(None),
+            Err(error) => return Err(lookup(error)),
+        },
         Err(error) => return Err(lookup(error)),
     };
     if !message.subject.ends_with(".instruction") {

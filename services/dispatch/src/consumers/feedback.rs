@@ -10,7 +10,7 @@ use dafei_contracts::{
     convert::{self, ConvertError},
     events::v1::{self as ev, feedback_daily_work::Work as DailyWork},
 };
-use dafei_dispatch_core::case::{Command, Means, Obstacle, Rejection};
+use dafei_dispatch_core::case::{Command, Means, Obstacle, Rejection, Step};
 use dafei_kernel::{ids, region::RegionPath, time::Instant};
 use dafei_messaging::{
     consumer::{Delivered, Handler, HandlerError},
@@ -27,7 +27,10 @@ use crate::{
         daily_work::{self, Told},
     },
     publisher::Meta,
-    store::feedback::{self as store, Used},
+    store::{
+        feedback::{self as store, Used},
+        lights,
+    },
     unit::Unit,
     work::{Order, Refusal, Work},
 };
@@ -68,6 +71,8 @@ enum Effect {
 }
 
 type Ids = HashMap<(Unit, String), Used>;
+/// When the time for its result ran out, by instruction.
+type Limits = HashMap<Uuid, Instant>;
 
 impl Handler for FeedbackHandler {
     fn name(&self) -> &'static str {
@@ -83,8 +88,9 @@ impl Handler for FeedbackHandler {
             .map(|used| ((used.unit.clone(), used.feedback_id.clone()), used))
             .collect();
         let now = self.app.clock.now();
+        let limits = limits(conn, &letters).await?;
         let effects: Vec<Result<Effect, Wrong>> =
-            letters.iter().zip(events).map(|(letter, event)| self.effect(letter, event, now)).collect();
+            letters.iter().zip(events).map(|(letter, event)| self.effect(letter, event, &limits, now)).collect();
         let orders = effects.iter().filter_map(|effect| match effect {
             Ok(Effect::Order(order)) => Some(&**order),
             Ok(Effect::Inspected(_)) | Err(_) => None,
@@ -111,14 +117,35 @@ fn key(letter: &Letter) -> Option<(Unit, String)> {
     letter.feedback_id.clone().map(|id| (letter.unit.clone(), id))
 }
 
+/// The limits that have passed by what the monitor has said so far, of the instructions for which more time is asked.
+async fn limits(conn: &mut PgConnection, letters: &[Letter]) -> sqlx::Result<Limits> {
+    let asking = |letter: &Letter| match &letter.said.as_ref().ok()?.content {
+        Content::Step { instruction, step: Step::RequestExtension { .. } } => Some(*instruction),
+        Content::Step { .. } | Content::DailyWork(_) => None,
+    };
+    let instructions: Vec<Uuid> = letters.iter().filter_map(asking).collect();
+    Ok(lights::results_overdue(conn, &instructions).await?.into_iter().collect())
+}
+
+/// A step with whether the limit had passed when the bus stored it: what is handled late was not asked late.
+fn timed(step: Step, passed: bool) -> Step {
+    match step {
+        Step::RequestExtension { working_days, reason, .. } => {
+            Step::RequestExtension { working_days, reason, overdue: passed }
+        }
+        other => other,
+    }
+}
+
 impl FeedbackHandler {
     /// What the letter is to do, or what is wrong with it.
-    fn effect(&self, letter: &Letter, event: &Delivered, now: Instant) -> Result<Effect, Wrong> {
+    fn effect(&self, letter: &Letter, event: &Delivered, limits: &Limits, now: Instant) -> Result<Effect, Wrong> {
         let said = letter.said.as_ref().map_err(Clone::clone)?;
         let at = self.app.instant_of_bus(event.stored_at, now);
         let (case, command) = match &said.content {
             Content::Step { instruction, step } => {
-                (None, Command::Instruction { id: *instruction, step: step.clone() })
+                let passed = limits.get(instruction).is_some_and(|due| *due < at);
+                (None, Command::Instruction { id: *instruction, step: timed(step.clone(), passed) })
             }
             Content::DailyWork(work) => {
                 let roster = self.app.roster.current();

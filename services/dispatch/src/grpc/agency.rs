@@ -4,7 +4,7 @@ use dafei_contracts::{
     convert,
     dispatch::v1::{self as api, agency_service_server::AgencyService},
 };
-use dafei_dispatch_core::case::{Case, Means, Step};
+use dafei_dispatch_core::case::{Case, Command, Means, Step, may};
 use dafei_kernel::{role::Role, time::Instant};
 use dafei_runtime::{
     identity::{Principal, principal},
@@ -19,6 +19,7 @@ use crate::{
     app::Write,
     store::{cases, instructions, lights},
     wire::{self, REASON, TEXT},
+    work::Refusal,
 };
 
 const ROLES: &[Role] = &[Role::TownshipAgency, Role::CountyDepartment, Role::CityDepartment];
@@ -55,11 +56,9 @@ impl Grpc {
         let mut conn = self.app.pool.acquire().await.map_err(faults::database)?;
         let case = cases::of_instruction(&mut conn, id).await.map_err(faults::database)?;
         let case = case.ok_or_else(|| no_instruction(id))?;
-        match case.instruction(id) {
-            Some(instruction) if instruction.post == scope::post(caller) => Ok(case),
-            Some(_) => Err(scope::out_of_scope()),
-            None => Err(no_instruction(id)),
-        }
+        let read = Command::Instruction { id, step: Step::Deliver(Means::Rpc) };
+        may(&scope::post(caller), &case, &read).map_err(Refusal::from)?;
+        Ok(case)
     }
 }
 

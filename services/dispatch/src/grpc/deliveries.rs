@@ -6,8 +6,9 @@ use dafei_contracts::{
     Stream, convert,
     dispatch::v1::{self as api, delivery_service_server::DeliveryService},
 };
-use dafei_dispatch_core::case::{Case, Instruction, Means, Step};
+use dafei_dispatch_core::case::{Case, Instruction, Means, RESENT, Step};
 use dafei_kernel::{
+    agency::Agency,
     ids,
     region::{Level, Region},
     role::Role,
@@ -17,13 +18,20 @@ use dafei_runtime::{
     identity::{Principal, principal},
     status::Fault,
 };
-use dafei_shell::{faults, paging, scope};
+use dafei_shell::{
+    faults,
+    once::{Begun, Once},
+    paging, scope,
+};
 use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
-use super::{Grpc, to_instruction, write};
+use super::{Grpc, request_key, to_instruction, write};
 use crate::{
-    store::{cases, deliveries},
+    store::{
+        cases,
+        deliveries::{self, Asked},
+    },
     wire,
 };
 
@@ -121,8 +129,9 @@ impl DeliveryService for Grpc {
         let size = paging::page_size(body.page_size, 50, 200)?;
         let filter = api::ListUndeliveredRequest { page_size: 0, page_token: String::new(), ..body.clone() };
         let after: Option<(Instant, Uuid)> = paging::decode(&body.page_token, &filter)?;
+        let asked = Asked { region: &region, agency, level: None, resent_below: None };
         let mut conn = self.app.pool.acquire().await.map_err(faults::database)?;
-        let rows = deliveries::unreached(&mut conn, &region, agency, after, size).await.map_err(faults::database)?;
+        let rows = deliveries::unreached(&mut conn, asked, after, size).await.map_err(faults::database)?;
         drop(conn);
         let full = i64::try_from(rows.len()) == Ok(size);
         let next = rows.last().filter(|_| full).map(|row| paging::encode(&(row.assumed_at, row.id), &filter));
@@ -148,17 +157,45 @@ impl DeliveryService for Grpc {
     ) -> Result<Response<api::RetryDeliveriesResponse>, Status> {
         let (caller, body) = (principal(&request)?, request.get_ref());
         scope::require(caller, SENDERS)?;
-        let asked = faults::request_id(&body.request_id)?;
         let region = self.asked(caller, body.region.as_ref())?;
         let agency = convert::optional_agency("agency", &body.agency).map_err(faults::convert)?;
+        let (key, hash) = request_key(caller, "RetryDeliveries", &body.request_id, body)?;
+        let (pool, clock) = (&self.app.pool, &*self.app.clock);
+        // No transaction is kept open over the writes: each is one of its own.
+        if let Begun::Answered(first) = Once::begin(pool, clock, key.clone(), &hash).await? {
+            return Ok(Response::new(first));
+        }
+        let (instruction_ids, more) = self.send_again(caller, &key.request_id, &region, agency).await?;
+        let answer = api::RetryDeliveriesResponse { instruction_ids, more };
+        let answer = match Once::begin(pool, clock, key, &hash).await? {
+            // The same call, sent twice at the same time, was faster.
+            Begun::Answered(first) => first,
+            Begun::New(once) => once.finish(answer).await?,
+        };
+        Ok(Response::new(answer))
+    }
+}
+
+impl Grpc {
+    /// Sends a bulk of what did not arrive once more; says which, and whether there is more of it.
+    async fn send_again(
+        &self,
+        caller: &Principal,
+        request_id: &str,
+        region: &Region,
+        agency: Option<Agency>,
+    ) -> Result<(Vec<String>, bool), Fault> {
+        // An office's orders are not the centre's to repeat.
+        let level = (caller.role == Role::TownshipCentre).then_some(Level::Township);
+        let asked = Asked { region, agency, level, resent_below: Some(RESENT) };
         let mut conn = self.app.pool.acquire().await.map_err(faults::database)?;
-        let rows = deliveries::unreached(&mut conn, &region, agency, None, BULK + 1).await.map_err(faults::database)?;
+        let rows = deliveries::unreached(&mut conn, asked, None, BULK + 1).await.map_err(faults::database)?;
         drop(conn);
         let more = i64::try_from(rows.len()).is_ok_and(|found| found > BULK);
         let mut sent = Vec::new();
         for row in rows.iter().take(usize::try_from(BULK).unwrap_or(0)) {
-            // Each is a write of its own, done once for the call that asked: a replay sends none of them again.
-            let own = ids::derived(&["retry", &asked.to_string(), &row.id.to_string()]).to_string();
+            // Done once for the call that asked: one that broke off and is made again sends none of them twice.
+            let own = ids::derived(&["retry", request_id, &row.id.to_string()]).to_string();
             let id = row.id.to_string();
             let action = to_instruction(caller, &id, Step::Resend { by: scope::post(caller) })?;
             let one = api::RetryDeliveryRequest { request_id: own.clone(), instruction_id: id.clone() };
@@ -166,11 +203,11 @@ impl DeliveryService for Grpc {
                 self.write(write(caller, "RetryDelivery", &own, &one, action)?).await;
             match answer {
                 Ok(_) => sent.push(id),
-                // It arrived or ended meanwhile; or it is an office's order, which is not the township's to repeat.
+                // It arrived or ended meanwhile, or has become another's to repeat.
                 Err(Fault::FailedPrecondition { .. } | Fault::PermissionDenied { .. }) => {}
-                Err(fault) => return Err(fault.into()),
+                Err(fault) => return Err(fault),
             }
         }
-        Ok(Response::new(api::RetryDeliveriesResponse { instruction_ids: sent, more }))
+        Ok((sent, more))
     }
 }

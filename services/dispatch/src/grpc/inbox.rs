@@ -226,14 +226,13 @@ fn fits(case: &Case, narrow: &Narrow) -> bool {
 
 impl Grpc {
     async fn candidates(&self, caller: &Principal, case: &Case) -> Result<Vec<api::DuplicateCandidate>, Fault> {
-        let Some(county) = &case.facts.county else { return Ok(Vec::new()) };
         let credit_code = match &case.facts.subject {
             Subject::Enterprise { credit_code, .. } => Some(credit_code.as_str().to_owned()),
             Subject::Den { .. } => None,
         };
         let since = case.facts.reached_at.saturating_sub(ALIKE_WITHIN).unwrap_or(Instant::UNIX_EPOCH);
         let mut conn = self.app.pool.acquire().await.map_err(faults::database)?;
-        let place = (county, case.facts.act.code());
+        let place = (case.facts.county.as_ref(), case.facts.act.code());
         let found =
             inbox::alike(&mut conn, place, credit_code.as_deref(), since, ALIKE).await.map_err(faults::database)?;
         let roster = self.app.roster.current();

@@ -99,7 +99,9 @@ impl CaseTurnService for Grpc {
     ) -> Result<Response<api::UrgeCaseResponse>, Status> {
         let (caller, body) = (principal(&request)?, request.get_ref());
         scope::require(caller, URGING)?;
-        let command = Command::Urge { by: scope::post(caller), text: text("text", &body.text, REASON)? };
+        let named = (!body.instruction_id.is_empty()).then_some(&body.instruction_id);
+        let instruction = named.map(|id| convert::uuid("instruction_id", id)).transpose().map_err(faults::convert)?;
+        let command = Command::Urge { by: scope::post(caller), instruction, text: text("text", &body.text, REASON)? };
         let case = self.turn(caller, "UrgeCase", named!(body), body, command).await?;
         Ok(Response::new(api::UrgeCaseResponse { case }))
     }

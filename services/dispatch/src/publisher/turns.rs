@@ -58,7 +58,8 @@ pub(super) fn of(case: &Case, event: &Event) -> Option<Public> {
         .into(),
         Event::Urged { tier, urging } => {
             let (to, text) = (Some((&urging.to).into()), urging.text.clone());
-            ev::CaseUrged { meta: None, case_id, tier: wire::tier(*tier).into(), to, text }.into()
+            let instruction_id = urging.instruction.map(|id| id.to_string()).unwrap_or_default();
+            ev::CaseUrged { meta: None, case_id, tier: wire::tier(*tier).into(), to, text, instruction_id }.into()
         }
         Event::Supervised { tier, supervision } => {
             let text = supervision.text.clone();

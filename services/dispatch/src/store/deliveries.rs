@@ -18,32 +18,48 @@ pub(crate) struct Unreached {
     pub(crate) case: Case,
 }
 
+/// Of which instructions a page is asked.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Asked<'a> {
+    /// Of the cases of this township, county or city.
+    pub(crate) region: &'a Region,
+    /// Of one agency alone.
+    pub(crate) agency: Option<Agency>,
+    /// To agencies of this level alone.
+    pub(crate) level: Option<Level>,
+    /// Those alone that were sent once more less often than this.
+    pub(crate) resent_below: Option<usize>,
+}
+
 /// A page of them in a region, the longest overdue first. What did not arrive is little: a filter reads over it.
 pub(crate) async fn unreached(
     conn: &mut PgConnection,
-    region: &Region,
-    agency: Option<Agency>,
+    asked: Asked<'_>,
     after: Option<(Instant, Uuid)>,
     limit: i64,
 ) -> sqlx::Result<Vec<Unreached>> {
     let (at, id) = after.unwrap_or((Instant::UNIX_EPOCH, Uuid::nil()));
-    let code = region.code().as_str();
-    let county = (region.level() == Level::County).then_some(code);
-    let township = (region.level() == Level::Township).then_some(code);
+    let code = asked.region.code().as_str();
+    let county = (asked.region.level() == Level::County).then_some(code);
+    let township = (asked.region.level() == Level::Township).then_some(code);
+    let resent_below = asked.resent_below.and_then(|times| i16::try_from(times).ok());
     let rows = sqlx::query!(
         r#"SELECT i.id, i.assumed_at AS "assumed_at: PgInstant", c.body AS "body: Json<Case>"
            FROM (SELECT id, case_id, assumed_at FROM instruction
                  WHERE open AND NOT reached AND (assumed_at, id) > ($1, $2)
                    AND ($3::text IS NULL OR county = $3) AND ($4::text IS NULL OR township = $4)
-                   AND ($5::text IS NULL OR agency = $5)
+                   AND ($5::text IS NULL OR agency = $5) AND ($7::text IS NULL OR level = $7)
+                   AND ($8::smallint IS NULL OR resends < $8)
                  ORDER BY assumed_at, id LIMIT $6) i
            JOIN case_file c ON c.id = i.case_id ORDER BY i.assumed_at, i.id"#,
         PgInstant(at) as PgInstant,
         id,
         county,
         township,
-        agency.map(Agency::code),
-        limit
+        asked.agency.map(Agency::code),
+        limit,
+        asked.level.map(Level::code),
+        resent_below
     )
     .fetch_all(conn)
     .await?;

@@ -200,24 +200,30 @@ pub(crate) async fn cases(conn: &mut PgConnection, ids: &[Uuid]) -> sqlx::Result
     Ok(bodies.into_iter().map(|body| body.0).collect())
 }
 
-/// Cases of a county with the same act, or of the same enterprise, that reached it since an instant; the latest first.
+/// Cases of an office, a county's or else the city's own, with the same act, or of the same enterprise, that reached it since an instant; the
+/// latest first.
 pub(crate) async fn alike(
     conn: &mut PgConnection,
-    (county, act): (&Region, &str),
+    (county, act): (Option<&Region>, &str),
     credit_code: Option<&str>,
     since: Instant,
     limit: i64,
 ) -> sqlx::Result<Vec<Case>> {
+    // An arm for each: `IS NOT DISTINCT FROM` would look into no index.
     let bodies = sqlx::query_scalar!(
         r#"SELECT DISTINCT ON (reached_at, id) body AS "body!: Json<Case>" FROM (
                (SELECT id, reached_at, body FROM case_file WHERE county = $1 AND act = $2 AND reached_at >= $3
                 ORDER BY reached_at DESC, id DESC LIMIT $5)
                UNION ALL
                (SELECT id, reached_at, body FROM case_file
-                WHERE credit_code = $4 AND reached_at >= $3 AND county = $1
+                WHERE $1::text IS NULL AND county IS NULL AND act = $2 AND reached_at >= $3
+                ORDER BY reached_at DESC, id DESC LIMIT $5)
+               UNION ALL
+               (SELECT id, reached_at, body FROM case_file
+                WHERE credit_code = $4 AND reached_at >= $3 AND (county = $1 OR ($1 IS NULL AND county IS NULL))
                 ORDER BY reached_at DESC, id DESC LIMIT $5)) alike
            ORDER BY reached_at DESC, id DESC"#,
-        county.code().as_str(),
+        county.map(|county| county.code().as_str()),
         act,
         PgInstant(since) as PgInstant,
         credit_code,

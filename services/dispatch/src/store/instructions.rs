@@ -17,6 +17,7 @@ pub(crate) struct Shown {
     open: bool,
     delivered: bool,
     reached: bool,
+    resends: i16,
 }
 
 impl Shown {
@@ -26,6 +27,7 @@ impl Shown {
             open: instruction.is_open(),
             delivered: instruction.delivery.is_some(),
             reached: instruction.arrival().is_some(),
+            resends: i16::try_from(instruction.resent.len()).unwrap_or(i16::MAX),
         }
     }
 }
@@ -104,18 +106,20 @@ pub(crate) async fn update(conn: &mut PgConnection, rows: &[(Uuid, Shown)]) -> s
     let delivered: Vec<bool> = rows.iter().map(|(_, shown)| shown.delivered).collect();
     let reached: Vec<bool> = rows.iter().map(|(_, shown)| shown.reached).collect();
     let declined: Vec<bool> = rows.iter().map(|(_, shown)| shown.state == InstructionState::Declined).collect();
+    let resends: Vec<i16> = rows.iter().map(|(_, shown)| shown.resends).collect();
     sqlx::query!(
         "UPDATE instruction i SET state = u.state, open = u.open, delivered = u.delivered, declined = u.declined,
-                reached = u.reached
-         FROM UNNEST($1::uuid[], $2::smallint[], $3::bool[], $4::bool[], $5::bool[], $6::bool[])
-              AS u (id, state, open, delivered, declined, reached)
+                reached = u.reached, resends = u.resends
+         FROM UNNEST($1::uuid[], $2::smallint[], $3::bool[], $4::bool[], $5::bool[], $6::bool[], $7::smallint[])
+              AS u (id, state, open, delivered, declined, reached, resends)
          WHERE i.id = u.id",
         &ids,
         &states,
         &open,
         &delivered,
         &declined,
-        &reached
+        &reached,
+        &resends
     )
     .execute(conn)
     .await?;

@@ -127,3 +127,24 @@ pub(crate) async fn in_cases(conn: &mut PgConnection, unit: &Post, cases: &[Uuid
     let shown = |(case, clock, red, due): (Uuid, String, bool, PgInstant)| Shown { case, clock, red, due: due.into() };
     Ok(rows.into_iter().map(|row| shown((row.case_id, row.clock, row.red, row.due))).collect())
 }
+
+/// Since when the time for a result has been over, for those of the instructions whose own red light is on.
+pub(crate) async fn results_overdue(
+    conn: &mut PgConnection,
+    instructions: &[Uuid],
+) -> sqlx::Result<Vec<(Uuid, Instant)>> {
+    if instructions.is_empty() {
+        return Ok(Vec::new());
+    }
+    // Townships have no K3: what is lit by it is a department's.
+    let rows = sqlx::query!(
+        r#"SELECT i.id, l.due AS "due: PgInstant" FROM instruction i
+           JOIN light l ON l.case_id = i.case_id AND l.role = i.level || '-department' AND l.region = i.region
+               AND l.agency = i.agency
+           WHERE i.id = ANY($1) AND l.clock = 'K3' AND l.red"#,
+        instructions
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(rows.into_iter().map(|row| (row.id, row.due.into())).collect())
+}

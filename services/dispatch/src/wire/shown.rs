@@ -9,6 +9,7 @@ use super::{instruction_state, result_kind, source, state, tier};
 pub(crate) fn case(case: &Case) -> api::Case {
     let facts = &case.facts;
     let route = case.route.as_ref();
+    let ground = case.ground.as_ref();
     api::Case {
         case_id: facts.id.to_string(),
         state: state(case.stage.kind()).into(),
@@ -48,6 +49,8 @@ pub(crate) fn case(case: &Case) -> api::Case {
         merged_into: case.told_merged_into().map(|id| id.to_string()).unwrap_or_default(),
         duplicates: case.duplicates.iter().map(ToString::to_string).collect(),
         closed_at: case.closed_at.map(Into::into),
+        authority_entry: ground.map(|ground| ground.entry.clone()).unwrap_or_default(),
+        authority_version: ground.map(|ground| ground.version.clone()).unwrap_or_default(),
     }
 }
 

@@ -59,7 +59,7 @@ async fn only_the_post_whose_step_it_is_may_do_it() {
     ];
     for (other, why) in &others {
         let not_its = pair(Code::PermissionDenied, why);
-        assert_eq!(refused(other.read(id).await), scope);
+        assert_eq!(refused(other.read(id).await), not_its);
         assert_eq!(refused(other.accept(id).await), not_its);
         assert_eq!(refused(other.respond(id).await), not_its);
         assert_eq!(refused(other.decline(id, "规定").await), not_its);

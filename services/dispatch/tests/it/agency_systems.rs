@@ -1,5 +1,6 @@
 //! An agency's own system on NATS: its durable, its instructions, and its acknowledgements.
 
+use async_nats::jetstream;
 use dafei_contracts::{Event, Stream, dispatch::v1 as api, events::v1 as ev, types::v1 as types};
 use dafei_kernel::{agency::Agency, clock::Clock};
 use dafei_messaging::streams::ensure_streams;
@@ -72,6 +73,45 @@ impl System {
     pub(crate) async fn send(&self, id: &str, instruction: &str, kind: &str, body: Value) {
         self.publish(kind, self.feedback(id, instruction, kind, body).to_string()).await;
     }
+}
+
+/// Leaves the direct gets of the agencies' stream to a copy that has another agency's messages alone: what a replica is that lags.
+async fn only_a_lagging_copy_answers_directly(js: &jetstream::Context, other: &str) {
+    let stream = js.get_stream(Stream::Agency.name()).await.expect("the stream");
+    let mut agency = stream.cached_info().config.clone();
+    let mirror = jetstream::stream::Source {
+        name: agency.name.clone(),
+        filter_subject: Some(format!("dafei.v1.agency.{other}.>")),
+        ..Default::default()
+    };
+    let behind = jetstream::stream::Config {
+        name: "BEHIND".to_owned(),
+        mirror: Some(mirror),
+        mirror_direct: true,
+        ..Default::default()
+    };
+    js.create_stream(behind).await.expect("the copy");
+    agency.allow_direct = false;
+    js.update_stream(&agency).await.expect("it answers no more itself");
+    eventually(PATIENCE, "the copy answers", || async {
+        let missing = stream.direct_get(1).await.err()?;
+        (missing.kind() == jetstream::stream::DirectGetErrorKind::NotFound).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_acknowledgement_counts_though_a_replica_that_lags_does_not_know_the_message() {
+    let suite = Suite::start().await;
+    let system = System::register(&suite, Agency::EmergencyManagement).await;
+    let case = suite.assigned().await;
+    suite.published(Stream::Agency, 3).await;
+    only_a_lagging_copy_answers_directly(&suite.js, Agency::PublicSecurity.code()).await;
+    system.next().await;
+    eventually(PATIENCE, "the acknowledgement delivers", || async {
+        lead(&suite.admin().case(case.case_id.parse().ok()?).await.ok()?).delivered_at
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -132,12 +132,83 @@ async fn all_of_a_region_is_sent_once_more_in_one_call_and_a_replay_sends_none_a
     let mut office = suite.office().deliveries();
     let sent = office.retry_deliveries(request.clone()).await.expect("sent").into_inner();
     assert_eq!((sent.instruction_ids.len(), sent.more), (5, false), "all but the one that was read");
+    suite.assigned().await;
     let again = office.retry_deliveries(request).await.expect("a replay").into_inner();
-    assert_eq!(again.instruction_ids.len(), 5);
+    assert_eq!(again, sent, "the first answer");
     for id in &again.instruction_ids {
         assert_eq!(way(&suite.office(), id).await.resent.len(), 1, "once");
     }
-    assert_eq!(undelivered(&suite.centre(), TOWNSHIP, "").await.expect("a list").len(), 5, "of its own cases");
+    assert_eq!(undelivered(&suite.centre(), TOWNSHIP, "").await.expect("a list").len(), 8, "of its own cases");
+}
+
+fn of_region(request_id: &str, text: &str, agency: &str) -> api::RetryDeliveriesRequest {
+    let agency = agency.to_owned();
+    api::RetryDeliveriesRequest { request_id: request_id.to_owned(), region: Some(wire_region(text)), agency }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_id_of_a_bulk_stands_for_one_region_and_agency() {
+    let suite = Suite::start().await;
+    suite.assigned().await;
+    let (id, mut office) = (new_id(), suite.office().deliveries());
+    office.retry_deliveries(of_region(&id, COUNTY, "")).await.expect("sent");
+    for other in [of_region(&id, TOWNSHIP, ""), of_region(&id, COUNTY, "emergency-management")] {
+        let refused = office.retry_deliveries(other).await.expect_err("another request");
+        assert_eq!((refused.code(), reason(&refused)), (Code::AlreadyExists, "REQUEST_ID_REUSED".to_owned()));
+    }
+}
+
+impl Suite {
+    /// More rows than a bulk takes, like those that are there and longer overdue, with this level and number of times sent once more.
+    async fn many_more(&self, level: &str, resends: i16) {
+        sqlx::query(
+            "INSERT INTO instruction (id, case_id, agency, level, region, state, open, delivered, issued_at, assumed_at, county, township, resends)
+             SELECT gen_random_uuid(), case_id, agency, $1, region, state, open, delivered, issued_at, assumed_at - interval '1 day',
+                    county, township, $2
+             FROM (SELECT * FROM instruction LIMIT 1) one, generate_series(1, 201)",
+        )
+        .bind(level)
+        .bind(resends)
+        .execute(&self.db.pool)
+        .await
+        .expect("rows");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_sent_again_too_often_does_not_stand_before_what_was_not() {
+    let suite = Suite::start().await;
+    suite.assigned().await;
+    suite.many_more("county", 50).await;
+    let sent = suite.office().deliveries().retry_deliveries(of_region(&new_id(), COUNTY, "")).await.expect("sent");
+    assert_eq!((sent.get_ref().instruction_ids.len(), sent.get_ref().more), (3, false));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_instruction_is_sent_once_more_fifty_times_and_its_row_says_so() {
+    let suite = Suite::start().await;
+    let case = suite.assigned().await;
+    let (id, office) = (lead(&case).instruction_id.clone(), suite.office());
+    for _ in 0..50 {
+        retry(&office, &id).await.expect("sent once more");
+    }
+    let refused = retry(&office, &id).await.expect_err("too often");
+    assert_eq!(reason(&refused), "TOO_MANY_RECORDS");
+    let sent = office.deliveries().retry_deliveries(of_region(&new_id(), COUNTY, "")).await.expect("sent").into_inner();
+    assert_eq!(sent.instruction_ids.len(), 2);
+    assert!(!sent.instruction_ids.contains(&id));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_offices_orders_do_not_stand_before_those_that_the_centre_may_repeat() {
+    let suite = Suite::start().await;
+    suite.assigned().await;
+    let case = suite.report().await;
+    let own = suite.centre().instruct(case, Agency::EmergencyManagement).await.expect("instructed");
+    suite.many_more("county", 0).await;
+    let sent = suite.centre().deliveries().retry_deliveries(of_region(&new_id(), TOWNSHIP, "")).await.expect("sent");
+    assert_eq!(sent.get_ref().instruction_ids, [lead(&own).instruction_id.clone()]);
+    assert!(!sent.get_ref().more);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -26,7 +26,7 @@ fn commander(suite: &Suite) -> Caller {
 }
 
 /// To the county's energy department and a township's centre, within two days.
-fn draft(suite: &Suite, cases: &[Uuid]) -> api::IssueDirectiveRequest {
+pub(crate) fn draft(suite: &Suite, cases: &[Uuid]) -> api::IssueDirectiveRequest {
     api::IssueDirectiveRequest {
         request_id: new_id(),
         text: "三日内联合排查".to_owned(),
@@ -39,7 +39,7 @@ fn draft(suite: &Suite, cases: &[Uuid]) -> api::IssueDirectiveRequest {
     }
 }
 
-async fn issue(caller: &Caller, request: api::IssueDirectiveRequest) -> Result<api::Directive, Status> {
+pub(crate) async fn issue(caller: &Caller, request: api::IssueDirectiveRequest) -> Result<api::Directive, Status> {
     Ok(caller.directives().issue_directive(request).await?.into_inner().directive.expect("as kept"))
 }
 

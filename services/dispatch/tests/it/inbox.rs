@@ -9,13 +9,16 @@ use dafei_contracts::{
 use dafei_kernel::{agency::Agency, ids, owner::Post, role::Role, time::Instant};
 use dafei_testkit::eventually;
 use jiff::SignedDuration;
+use serde_json::json;
 use tonic::{Code, Status};
 use uuid::Uuid;
 
 use crate::{
     access::reason,
+    agency_systems::System,
     caller::{Caller, lead},
     suite::{CITY, COUNTY, OTHER_COUNTY, OTHER_TOWNSHIP, PATIENCE, Suite, TOWNSHIP, enterprise, region},
+    turns::{open, opening},
 };
 
 async fn inbox(caller: &Caller, kind: InboxKind) -> Vec<api::InboxItem> {
@@ -237,6 +240,22 @@ async fn cases_that_may_be_of_one_matter_are_suggested_to_whoever_has_them() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_city_is_shown_what_may_be_of_one_matter_with_its_own_case_and_could_end_in_it() {
+    let suite = Suite::start().await;
+    let city = suite.caller(Role::CityOffice, CITY, None);
+    let own = async || open(&city, opening(ev::CaseSource::DailyCheck)).await.expect("the city's own").case_id;
+    let (case, twin) = (own().await, own().await);
+    let of_a_county = suite.report().await;
+    let suggested = async |case: String| {
+        let request = api::SuggestDuplicatesRequest { case_id: case };
+        let answer = city.inboxes().suggest_duplicates(request).await.expect("suggested").into_inner();
+        answer.candidates.into_iter().map(|one| one.case.expect("a case").case_id).collect::<Vec<_>>()
+    };
+    assert_eq!(suggested(case).await, [twin], "a county's case ends in none of the city's");
+    assert_eq!(suggested(of_a_county.to_string()).await, [""; 0]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn who_is_overdue_asks_for_no_more_time() {
     let suite = Suite::start().await;
     let case = suite.assigned().await;
@@ -255,4 +274,45 @@ async fn who_is_overdue_asks_for_no_more_time() {
     };
     let late = department.agency().request_extension(request).await.expect_err("too late");
     assert_eq!((late.code(), reason(&late)), (Code::FailedPrecondition, "EXTENSION_TOO_LATE".to_owned()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_overdue_asks_for_no_more_time_over_nats_either() {
+    let suite = Suite::start().await;
+    let system = System::register(&suite, Agency::EmergencyManagement).await;
+    let case = suite.assigned().await;
+    let (_, instruction) = system.next().await;
+    let id = instruction["instructionId"].as_str().expect("an id").to_owned();
+    let post = Post { role: Role::CountyDepartment, region: region(COUNTY), agency: Some(Agency::EmergencyManagement) };
+    suite.light((case.case_id.parse().expect("an id"), "K3"), &post, 1, breached).await;
+    let department = suite.department(Agency::EmergencyManagement);
+    eventually(PATIENCE, "the red light", || async {
+        (!inbox(&department, InboxKind::Overdue).await.is_empty()).then_some(())
+    })
+    .await;
+    suite.advance(SignedDuration::from_hours(2));
+    system.send("E-1", &id, "extension", json!({"workingDays": 3, "reason": "等待鉴定"})).await;
+    let receipt = system.receipt().await;
+    assert_eq!(receipt["status"], json!("RECEIPT_STATUS_REJECTED"), "{receipt}");
+    assert_eq!((&receipt["reason"], &receipt["field"]), (&json!("EXTENSION_TOO_LATE"), &json!("instruction_id")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_asked_before_the_limit_was_not_asked_late_however_late_it_is_taken() {
+    let suite = Suite::start().await;
+    let system = System::register(&suite, Agency::EmergencyManagement).await;
+    let case = suite.assigned().await;
+    let (_, instruction) = system.next().await;
+    let id = instruction["instructionId"].as_str().expect("an id").to_owned();
+    let post = Post { role: Role::CountyDepartment, region: region(COUNTY), agency: Some(Agency::EmergencyManagement) };
+    suite.light((case.case_id.parse().expect("an id"), "K3"), &post, 1, breached).await;
+    let department = suite.department(Agency::EmergencyManagement);
+    eventually(PATIENCE, "the red light", || async {
+        (!inbox(&department, InboxKind::Overdue).await.is_empty()).then_some(())
+    })
+    .await;
+    // The light is on already; the instant that counts is the bus's, and lies before the limit.
+    system.send("E-1", &id, "extension", json!({"workingDays": 3, "reason": "等待鉴定"})).await;
+    let receipt = system.receipt().await;
+    assert_eq!(receipt["status"], json!("RECEIPT_STATUS_ACCEPTED"), "{receipt}");
 }

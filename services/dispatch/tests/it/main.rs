@@ -19,4 +19,5 @@ mod suite;
 mod tip_links;
 mod tips;
 mod turns;
+mod walks;
 mod watching;

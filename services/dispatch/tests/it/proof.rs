@@ -32,12 +32,12 @@ async fn tamper(suite: &Suite, statement: &'static str, case: Uuid) {
     tx.commit().await.expect("committed");
 }
 
-async fn verify(caller: &Caller, case: Uuid) -> Result<api::VerifyCaseHistoryResponse, Status> {
+pub(crate) async fn verify(caller: &Caller, case: Uuid) -> Result<api::VerifyCaseHistoryResponse, Status> {
     let request = api::VerifyCaseHistoryRequest { case_id: case.to_string() };
     Ok(caller.proof().verify_case_history(request).await?.into_inner())
 }
 
-fn flaw(answer: &api::VerifyCaseHistoryResponse) -> Option<(api::Flaw, i64)> {
+pub(crate) fn flaw(answer: &api::VerifyCaseHistoryResponse) -> Option<(api::Flaw, i64)> {
     answer.finding.as_ref().map(|finding| (finding.flaw(), finding.sequence))
 }
 

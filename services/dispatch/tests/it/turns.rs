@@ -54,7 +54,7 @@ pub(crate) async fn open(caller: &Caller, request: api::OpenCaseRequest) -> Resu
     Ok(caller.turns().open_case(request).await?.into_inner().case.expect("a case"))
 }
 
-async fn rework(caller: &Caller, case: Uuid) -> Result<api::Case, Status> {
+pub(crate) async fn rework(caller: &Caller, case: Uuid) -> Result<api::Case, Status> {
     let request = api::OrderReworkRequest {
         request_id: new_id(),
         case_id: case.to_string(),
@@ -64,7 +64,7 @@ async fn rework(caller: &Caller, case: Uuid) -> Result<api::Case, Status> {
     Ok(caller.turns().order_rework(request).await?.into_inner().case.expect("a case"))
 }
 
-async fn merge(caller: &Caller, case: Uuid, into: Uuid) -> Result<api::Case, Status> {
+pub(crate) async fn merge(caller: &Caller, case: Uuid, into: Uuid) -> Result<api::Case, Status> {
     let request = api::MergeCaseRequest {
         request_id: new_id(),
         case_id: case.to_string(),
@@ -384,13 +384,31 @@ async fn those_whose_work_falls_away_are_told_by_nats() {
         request_id: new_id(),
         case_id: case.case_id.clone(),
         text: "请抓紧".to_owned(),
-        expected_version: 0,
+        ..Default::default()
     };
-    suite.office().turns().urge_case(urge).await.expect("urged");
+    suite.office().turns().urge_case(urge.clone()).await.expect("urged");
+    let co_handler = instruction["instructionId"].as_str().expect("an id").to_owned();
+    let urge = api::UrgeCaseRequest { request_id: new_id(), instruction_id: co_handler.clone(), ..urge };
+    let urged = suite.office().turns().urge_case(urge.clone()).await.expect("urged").into_inner().case.expect("a case");
+    let to = urged.demands.last().and_then(|demand| demand.to.clone()).expect("somebody");
+    assert_eq!(to.agency, Agency::MarketRegulation.code());
+    let (_, notice) = system.next().await;
+    assert_eq!(notice["kind"], json!("INSTRUCTION_NOTICE_KIND_URGED"), "by the second: the first was for the lead");
+    let nobody = api::UrgeCaseRequest { request_id: new_id(), instruction_id: new_id(), ..urge.clone() };
+    let refused_at = suite.office().turns().urge_case(nobody).await;
+    assert_eq!(refused(refused_at), pair(Code::InvalidArgument, "UNKNOWN_INSTRUCTION"));
+    let broken = api::UrgeCaseRequest { request_id: new_id(), instruction_id: "7".to_owned(), ..urge };
+    assert_eq!(refused(suite.office().turns().urge_case(broken).await), pair(Code::InvalidArgument, "INVALID"));
+    let told = events_of(&suite, id_of(&case)).await;
+    let urged = told.iter().filter_map(|event| match event {
+        Event::CaseUrged(event) => Some(event.instruction_id.clone()),
+        _ => None,
+    });
+    assert_eq!(urged.collect::<Vec<_>>(), [String::new(), co_handler]);
     let department = suite.department(Agency::EmergencyManagement);
     department.decline(&lead(&case).instruction_id, "责任办法第三条").await.expect("returned");
     let (kind, notice) = system.next().await;
-    assert_eq!(kind, "dafei.events.v1.InstructionNotice", "the lead was urged, not the co-handler: {notice}");
+    assert_eq!(kind, "dafei.events.v1.InstructionNotice", "{notice}");
     assert_eq!(notice["kind"], json!("INSTRUCTION_NOTICE_KIND_CANCELLED"));
     assert_eq!(notice["instructionId"], instruction["instructionId"]);
 }

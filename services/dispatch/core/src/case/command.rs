@@ -97,6 +97,8 @@ pub enum Command {
     Urge {
         /// Who urges.
         by: Post,
+        /// The instruction whose agency is urged, a co-handler's for example; where none, whoever owes the step of the stage.
+        instruction: Option<Uuid>,
         /// What is said.
         text: String,
     },

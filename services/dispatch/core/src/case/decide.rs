@@ -7,7 +7,7 @@ use super::{
     Case,
     command::{Choice, Command, Context},
     ending,
-    event::{Assignee, Cause, Event, Route},
+    event::{Assignee, Cause, Event, Ground, Route},
     extension, open, record,
     rejection::{Reason, Rejection},
     stage::{Stage, StageKind, Tier},
@@ -53,7 +53,7 @@ pub fn decide(case: Option<&Case>, command: &Command, context: &Context<'_>) -> 
         Command::DecideReopening { granted, reason } => ending::decide_reopening(case, *granted, reason, context),
         Command::HandOver { into } => Ok(tip::hand_over(case, *into, context.at)),
         Command::AttachTips(tips) => tip::attach(case, tips, context.at),
-        Command::Urge { by, text } => record::urge(case, by, text, context),
+        Command::Urge { by, instruction, text } => record::urge(case, (by, *instruction), text, context),
         Command::Supervise { by, text } => record::supervise(case, by, text, context),
         Command::RecordAccident(accident) => record::accident(case, accident, context),
         Command::RecordAccessory(accessory) => record::accessory(case, accessory, context),
@@ -83,7 +83,8 @@ fn at_centre(case: &Case) -> Result<&Region, Rejection> {
 fn instruct_agency(case: &Case, agency: Agency, text: &str, context: &Context<'_>) -> Result<Vec<Event>, Rejection> {
     let township = at_centre(case)?.clone();
     let (facts, county) = (&case.facts, case.facts.office_region());
-    if !context.authority.covers(county, facts.act, &facts.subject) {
+    let ground = context.authority.ground(county, facts.act, facts.subject.is_enterprise());
+    if !ground.covered {
         return Err(Rejection::stage(Reason::OutsideAuthority, case.stage.kind()));
     }
     if !context.authority.has_agency(county, agency) {
@@ -91,7 +92,9 @@ fn instruct_agency(case: &Case, agency: Agency, text: &str, context: &Context<'_
     }
     let post = Post { role: Role::TownshipAgency, region: township, agency: Some(agency) };
     let assignee = Assignee { instruction: context.ids.ordered(context.now), post, lead: true };
-    Ok(vec![Event::AgencyInstructed { assignee, leg: case.legs + 1, text: text.to_owned(), at: context.at }])
+    let ground = Ground { entry: ground.entry, version: ground.version };
+    let (leg, text) = (case.legs + 1, text.to_owned());
+    Ok(vec![Event::AgencyInstructed { assignee, leg, ground, text, at: context.at }])
 }
 
 fn accept_result(case: &Case, public_text: &str, context: &Context<'_>) -> Result<Vec<Event>, Rejection> {

@@ -38,6 +38,15 @@ pub struct Route {
     pub version: String,
 }
 
+/// By what a township handles a case itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ground {
+    /// The entry of the townships' authority that covers the act.
+    pub entry: String,
+    /// Version of the authority.
+    pub version: String,
+}
+
 /// Why a case is closed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -71,6 +80,8 @@ pub enum Event {
         assignee: Assignee,
         /// Number of the assignment.
         leg: u32,
+        /// By what it is the township's.
+        ground: Ground,
         /// The order's text.
         text: String,
         /// When.

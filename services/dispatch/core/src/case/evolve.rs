@@ -11,7 +11,7 @@ use super::{
     stage::{Stage, Tier},
     tip::{Conclusion, Tip},
 };
-use dafei_kernel::time::Instant;
+use dafei_kernel::{measure::WithoutException, time::Instant};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The case after the event; none as long as it has not been opened.
@@ -55,6 +55,7 @@ fn opened(facts: &Facts) -> Case {
         exemptions: BTreeMap::new(),
         outside_scope: false,
         route: None,
+        ground: None,
         returns: 0,
         supervisions: Vec::new(),
         urgings: Vec::new(),
@@ -125,8 +126,9 @@ fn apply(case: &mut Case, event: &Event) {
     match event {
         Event::Opened(_) | Event::ComplianceRecorded { .. } | Event::MeasureRecorded { .. } => facts(case, event),
         Event::FedBack { .. } => conclude(case),
-        Event::AgencyInstructed { assignee, leg, text, at } => {
+        Event::AgencyInstructed { assignee, leg, ground, text, at } => {
             issue(case, std::slice::from_ref(assignee), *leg, text, *at);
+            case.ground = Some(ground.clone());
             case.stage = Stage::WithTownshipAgency { instruction: assignee.instruction };
         }
         Event::DepartmentInstructed { assignees, leg, text, route, binding, at, .. } => {
@@ -154,7 +156,7 @@ fn apply(case: &mut Case, event: &Event) {
                 let first_at = instruction.result.as_ref().map_or(*at, |given| given.first_at);
                 instruction.result = Some(Given { first_at, kind: *kind, text: text.clone() });
             });
-            case.exemptions.extend(exemptions.iter().cloned());
+            exempt(case, *instruction, exemptions);
             result_moves(case, *instruction);
         }
         Event::ActConfirmed { act, outside_scope, .. } => {
@@ -260,7 +262,7 @@ fn tips(case: &mut Case, event: &Event) {
 fn record(case: &mut Case, event: &Event) {
     match event {
         Event::Urged { urging, .. } => {
-            notify(case, |instruction| instruction.post == urging.to);
+            notify(case, |one| urging.instruction.map_or(one.post == urging.to, |id| one.id == id));
             case.urgings.push(urging.clone());
         }
         Event::Supervised { supervision, .. } => {
@@ -315,6 +317,7 @@ fn close(case: &mut Case, tier: Tier, cause: Cause, at: Instant) {
 }
 
 fn reopen(case: &mut Case, tier: Tier) {
+    case.exemptions.clear();
     case.reopening = None;
     case.closed_at = None;
     case.reopened += 1;
@@ -332,7 +335,16 @@ fn with(case: &mut Case, id: Uuid, change: impl FnOnce(&mut Instruction)) {
 
 fn issue(case: &mut Case, assignees: &[Assignee], leg: u32, text: &str, at: Instant) {
     case.legs = leg;
+    // They were the reasons of a lead whose work was not taken, or is over: this one gives its own.
+    case.exemptions.clear();
     case.instructions.extend(assignees.iter().map(|assignee| Instruction::new(assignee, leg, text, at)));
+}
+
+/// Why some of the four do not apply is for the lead of the assignment to say; what others say stays with their result.
+fn exempt(case: &mut Case, id: Uuid, exemptions: &[(WithoutException, String)]) {
+    if case.instruction(id).is_some_and(|instruction| instruction.lead && instruction.leg == case.legs) {
+        case.exemptions.extend(exemptions.iter().cloned());
+    }
 }
 
 /// The result that waits for a decision is what the verification ends with; the first time counts.

@@ -8,12 +8,14 @@ use dafei_kernel::{
 };
 use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 use super::{
     Case,
     command::Context,
     ending::is_closed,
     event::Event,
+    instruction::InstructionState,
     rejection::{Reason, Rejection},
 };
 
@@ -29,6 +31,9 @@ pub struct Urging {
     pub by: Post,
     /// Who was urged.
     pub to: Post,
+    /// The instruction that was named; none where the step of the stage was.
+    #[serde(default)]
+    pub instruction: Option<Uuid>,
     /// What was said.
     pub text: String,
     /// When.
@@ -66,13 +71,19 @@ pub struct Reopening {
     pub at: Instant,
 }
 
-pub(super) fn urge(case: &Case, by: &Post, text: &str, context: &Context<'_>) -> Result<Vec<Event>, Rejection> {
+pub(super) fn urge(
+    case: &Case,
+    (by, instruction): (&Post, Option<Uuid>),
+    text: &str,
+    context: &Context<'_>,
+) -> Result<Vec<Event>, Rejection> {
     let owner = owner(case)?;
-    if owner == *by {
+    let to = instruction.map_or(Ok(owner), |id| owes(case, id))?;
+    if to == *by {
         return Err(Rejection::stage(Reason::OwnStep, case.stage.kind()));
     }
     room(case.urgings.len(), case)?;
-    let urging = Urging { by: by.clone(), to: owner, text: text.to_owned(), at: context.at };
+    let urging = Urging { by: by.clone(), to, instruction, text: text.to_owned(), at: context.at };
     Ok(vec![Event::Urged { tier: case.tier(), urging }])
 }
 
@@ -83,6 +94,23 @@ pub(super) fn supervise(case: &Case, by: &Post, text: &str, context: &Context<'_
     room(case.supervisions.len(), case)?;
     let supervision = Supervision { by: by.clone(), text: text.to_owned(), at: context.at };
     Ok(vec![Event::Supervised { tier: case.tier(), supervision }])
+}
+
+/// Whose instruction it is, as long as its result is owed.
+fn owes(case: &Case, id: Uuid) -> Result<Post, Rejection> {
+    let unknown = || Rejection::field(Reason::NoSuchInstruction, "instruction_id");
+    let instruction = case.instruction(id).ok_or_else(unknown)?;
+    let state = instruction.state();
+    let reason = match state {
+        InstructionState::Issued
+        | InstructionState::Delivered
+        | InstructionState::Accepted
+        | InstructionState::Responded => return Ok(instruction.post.clone()),
+        InstructionState::Done => Reason::InstructionDone,
+        InstructionState::Declined => Reason::InstructionDeclined,
+        InstructionState::Cancelled => Reason::InstructionCancelled,
+    };
+    Err(Rejection::instruction(reason, state))
 }
 
 /// Who owes the step; nobody in a closed case.

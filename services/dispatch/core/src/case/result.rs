@@ -193,7 +193,7 @@ const fn reason(flaw: MeasureFlaw) -> Reason {
         MeasureFlaw::InFuture => Reason::TimeInFuture,
         MeasureFlaw::FineNotPositive => Reason::FineNotPositive,
         MeasureFlaw::FineTooLarge => Reason::FineTooLarge,
-        MeasureFlaw::PersonsNotPositive => Reason::PersonsNotPositive,
+        MeasureFlaw::PersonsNotPositive | MeasureFlaw::NobodyTransferred => Reason::PersonsNotPositive,
         MeasureFlaw::ComplyBeforeDecision => Reason::ComplyBeforeDecision,
     }
 }

@@ -48,7 +48,7 @@ fn deliver(instruction: &Instruction, means: Means, context: &Context<'_>) -> Ve
 }
 
 /// The most times that one instruction is sent once more.
-const RESENT: usize = 50;
+pub const RESENT: usize = 50;
 
 /// What nobody has seen is sent once more; what was seen is not played to its agency again.
 fn resend(instruction: &Instruction, by: &Post, context: &Context<'_>) -> Result<Vec<Event>, Rejection> {

@@ -76,6 +76,50 @@ fn an_interim_result_and_a_co_handlers_do_not_answer_the_four() {
     );
 }
 
+/// A final result of the lead that names neither a measure nor a reason.
+fn answers_nothing(run: &mut Run) -> (Reason, String) {
+    let lead = run.lead();
+    refused(run.step(lead, Step::SubmitResult(report(ResultKind::Final))))
+}
+
+#[test]
+fn the_reasons_of_a_result_that_was_not_taken_answer_nothing_in_the_next() {
+    let mut run = Run::assigned();
+    run.step(run.lead(), Step::SubmitResult(result(ResultKind::Final))).expect("reasons and a fine");
+    assert_eq!(run.case().exemptions.len(), 3);
+    run.must(Command::OrderRework { reason: "理由不成立".to_owned() });
+    assert!(run.case().exemptions.is_empty());
+    let missing = field(Reason::MeasureOrExemptionRequired, "exemptions.close_down");
+    assert_eq!(answers_nothing(&mut run), missing);
+    let reasons = ResultReport { exemptions: exemptions(), ..report(ResultKind::Final) };
+    run.step(run.lead(), Step::SubmitResult(reasons)).expect("the fine was taken; the reasons are given anew");
+}
+
+#[test]
+fn the_reasons_of_before_a_reopening_answer_nothing_after_it() {
+    let mut run = Run::assigned();
+    let before = run.lead();
+    run.step(before, Step::SubmitResult(result(ResultKind::Final))).expect("reasons and a fine");
+    run.must(Command::FeedBack { text: "已办".to_owned(), public_text: "已取缔".to_owned() });
+    run.must(Command::Publish);
+    let by = crate::fixture::office(dafei_dispatch_core::case::Tier::County);
+    run.must(Command::RequestReopening { by, reason: "死灰复燃".to_owned() });
+    run.must(Command::DecideReopening { granted: true, reason: "属实".to_owned() });
+    assert!(run.case().exemptions.is_empty());
+    run.must(crate::fixture::assign());
+    let further =
+        ResultReport { measures: vec![fine("罚2", 200)], exemptions: exemptions(), ..report(ResultKind::Final) };
+    run.step(before, Step::SubmitResult(further)).expect("a further fact of what was done before");
+    assert_eq!(answers_nothing(&mut run), field(Reason::MeasureOrExemptionRequired, "exemptions.close_down"));
+}
+
+#[test]
+fn a_co_handlers_reasons_are_not_the_leads() {
+    let mut run = Run::assigned();
+    run.step(run.co_handler(), Step::SubmitResult(result(ResultKind::Final))).expect("a co-handler's");
+    assert_eq!(answers_nothing(&mut run), field(Reason::MeasureOrExemptionRequired, "exemptions.close_down"));
+}
+
 #[test]
 fn what_is_unfounded_names_nothing_and_makes_the_tip_untrue() {
     let mut run = Run::of_tip(1, dafei_dispatch_core::case::Tier::County);

@@ -1,7 +1,7 @@
 //! The turns of a case, one by one.
 
 use dafei_dispatch_core::case::{
-    Cause, Choice, Command, Event, InstructionState, Means, Measure, MeasureKind, Obstacle, Reason, Rejection,
+    Cause, Choice, Command, Event, Ground, InstructionState, Means, Measure, MeasureKind, Obstacle, Reason, Rejection,
     ResultKind, Stage, StageKind, Step, Tier,
 };
 use dafei_kernel::{agency::Agency, owner::Post, region::Level, role::Role};
@@ -220,6 +220,11 @@ fn a_measure_is_checked_field_by_field_and_its_id_is_its_own() {
     assert_eq!(refused(&mut run, vec![late]), (Reason::TimeInFuture, "field measures[0].decided_at".to_owned()));
     assert_eq!(refused(&mut run, vec![fine("1", 1_000_000_000_001)]).0, Reason::FineTooLarge);
     assert_eq!(refused(&mut run, vec![nobody]).0, Reason::PersonsNotPositive);
+    let transfer = MeasureKind::CriminalTransfer { document_number: "移送1号".to_owned(), persons: 0 };
+    assert_eq!(
+        refused(&mut run, vec![Measure { kind: transfer, ..fine("4", 1) }]),
+        (Reason::PersonsNotPositive, "field measures[0].criminal_transfer.persons".to_owned())
+    );
     assert_eq!(refused(&mut run, vec![fine("", 1)]).0, Reason::MeasureIdRequired);
     assert_eq!(
         refused(&mut run, vec![ok.clone(), fine("1", 2)]),
@@ -388,4 +393,16 @@ fn every_reason_has_a_code_of_its_own_and_words_for_clerks() {
     let codes: std::collections::BTreeSet<_> = Reason::ALL.iter().map(|reason| reason.code()).collect();
     assert_eq!(codes.len(), Reason::ALL.len());
     assert!(Reason::ALL.iter().all(|reason| !reason.zh().is_empty()));
+}
+
+#[test]
+fn a_case_that_its_township_handles_itself_keeps_by_what() {
+    let mut run = Run::opened(den(), true);
+    assert_eq!(run.case().ground, None);
+    let events = run.must(instruct(Agency::PublicSecurity));
+    let ground = crate::fixture::authority().ground(&region(Level::County, "371302"), act("HC-3"), false);
+    let kept = Ground { entry: ground.entry, version: ground.version };
+    assert!(kept.entry.ends_with(']') && !kept.version.is_empty(), "{kept:?}");
+    assert!(matches!(&events[..], [Event::AgencyInstructed { ground, .. }] if *ground == kept), "{events:?}");
+    assert_eq!(run.case().ground, Some(kept));
 }

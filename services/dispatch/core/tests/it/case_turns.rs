@@ -133,7 +133,7 @@ fn after_the_second_return_the_office_assigns_bindingly_and_the_lead_must_do_it(
 fn those_who_work_on_a_case_are_told_when_it_is_urged_supervised_or_falls_away() {
     let mut run = Run::assigned();
     let notices = |run: &Run| run.case().instructions.iter().map(|one| one.notices).collect::<Vec<_>>();
-    run.must(Command::Urge { by: office(Tier::County), text: "请抓紧".to_owned() });
+    run.must(Command::Urge { by: office(Tier::County), instruction: None, text: "请抓紧".to_owned() });
     assert_eq!(notices(&run), [1, 0, 0], "who owes the step is urged");
     assert_eq!(run.case().urgings[0].to, run.case().instruction(run.lead()).expect("a lead").post);
     run.must(Command::Supervise { by: office(Tier::City), text: "限期办结".to_owned() });
@@ -142,14 +142,14 @@ fn those_who_work_on_a_case_are_told_when_it_is_urged_supervised_or_falls_away()
     run.must(feed_back());
     run.must(Command::Publish);
     assert_eq!(notices(&run), [2, 2, 2], "the co-handlers' instructions fell away");
-    let again = Command::Urge { by: office(Tier::City), text: "请抓紧".to_owned() };
+    let again = Command::Urge { by: office(Tier::City), instruction: None, text: "请抓紧".to_owned() };
     assert_eq!(reason(run.go(&again)), Reason::CaseClosed);
 }
 
 #[test]
 fn nobody_urges_or_supervises_himself() {
     let mut run = Run::opened(den(), true);
-    let urge = Command::Urge { by: office(Tier::Township), text: "快".to_owned() };
+    let urge = Command::Urge { by: office(Tier::Township), instruction: None, text: "快".to_owned() };
     assert_eq!(reason(run.go(&urge)), Reason::OwnStep);
     run.must(Command::Escalate { reason: "超出职权".to_owned() });
     let supervise = Command::Supervise { by: office(Tier::County), text: "快".to_owned() };
@@ -373,4 +373,26 @@ fn at_every_stage_the_clocks_run_that_the_rules_start() {
     assert_eq!(opened(found_facts(Tier::County)).case().clocks()[0].clock, "K3");
     assert_eq!(opened(found_facts(Tier::Township)).case().clocks()[0].clock, "T2");
     assert_eq!(opened(opened_facts(Tier::City)).case().clocks(), [], "the city's office has no clock");
+}
+
+#[test]
+fn a_co_handler_is_urged_by_its_own_instruction_as_long_as_it_owes_its_result() {
+    let mut run = Run::assigned();
+    let (lead, co_handler) = (run.lead(), run.co_handler());
+    let urge = |instruction| Command::Urge {
+        by: office(Tier::County),
+        instruction: Some(instruction),
+        text: "请抓紧".to_owned(),
+    };
+    let unknown = run.go(&urge(Uuid::from_u128(1))).expect_err("no such instruction");
+    assert_eq!(unknown.reason, Reason::NoSuchInstruction);
+    run.must(urge(co_handler));
+    let told = |run: &Run| [lead, co_handler].map(|id| run.case().instruction(id).expect("kept").notices);
+    assert_eq!(told(&run), [0, 1], "it alone is told");
+    let urging = run.case().urgings.last().expect("kept").clone();
+    assert_eq!(urging.to, run.case().instruction(co_handler).expect("kept").post);
+    run.step(co_handler, Step::SubmitResult(result(ResultKind::Interim))).expect("a result");
+    assert_eq!(run.go(&urge(co_handler)).expect_err("it owes nothing").reason, Reason::InstructionDone);
+    run.must(Command::Withdraw);
+    assert_eq!(run.go(&urge(lead)).expect_err("ended").reason, Reason::CaseClosed);
 }

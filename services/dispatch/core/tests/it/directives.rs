@@ -129,6 +129,37 @@ fn after(directive: &Directive, command: &Command) -> Directive {
     evolve(Some(directive.clone()), &event).expect("a directive")
 }
 
+/// What each command is answered: without a directive, of an open one, by another post, of a closed and of a withdrawn one.
+pub(crate) fn answers() -> Vec<(&'static str, Vec<String>)> {
+    let cell = |answer: Result<Event, Rejection>| match answer {
+        Ok(_) => "✓".to_owned(),
+        Err(rejection) => format!("`{}`", rejection.reason.code()),
+    };
+    let city = || post(Role::CityOffice, CITY, None);
+    let given = |commander| Command::Issue(Box::new(Draft { commander, ..draft() }));
+    let commands = [
+        ("IssueDirective", given(commander()), given(department())),
+        ("AnswerDirective", answer(department()), answer(city())),
+        ("CloseDirective", close(commander()), close(city())),
+        ("WithdrawDirective", withdraw(commander()), withdraw(city())),
+    ];
+    let open = issued();
+    let (closed, withdrawn) = (after(&open, &close(commander())), after(&open, &withdraw(commander())));
+    let row = |(name, own, others): (_, Command, Command)| {
+        // To give one is asked where there is none.
+        let by_another = if matches!(others, Command::Issue(_)) { None } else { Some(&open) };
+        let answers = [
+            ask(None, &own, now()),
+            ask(Some(&open), &own, now()),
+            ask(by_another, &others, now()),
+            ask(Some(&closed), &own, now()),
+            ask(Some(&withdrawn), &own, now()),
+        ];
+        (name, answers.map(cell).to_vec())
+    };
+    commands.map(row).to_vec()
+}
+
 #[test]
 fn a_directive_is_given_answered_added_to_and_closed() {
     let directive = issued();
