@@ -133,7 +133,7 @@ pub(super) async fn run(suite: &Suite, keys: &Keys, scale: f64, in_flight: usize
 async fn logged() -> anyhow::Result<i64> {
     let mut sum = 0;
     for service in Service::ALL {
-        let mut database = PgConnection::connect(&client::setting(&service.key(ServiceKey::DatabaseUrl))?).await?;
+        let mut database = PgConnection::connect(&client::setting(service.key(ServiceKey::DatabaseUrl))?).await?;
         let count: i64 = sqlx::query_scalar("SELECT count(*) FROM event_log").fetch_one(&mut database).await?;
         sum += count;
     }
