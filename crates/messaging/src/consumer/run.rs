@@ -207,11 +207,30 @@ async fn effect<H: Handler>(
             continue;
         }
         way = next;
-        let pause = backoff.next_pause();
+        let pause = pause_after(&error, &mut backoff);
         tokio::select! {
             () = shutdown.cancelled() => return Ok(None),
             () = sleep(pause) => {}
         }
+    }
+}
+
+/// How long until the next try. A database that is away says nothing against the batch: it is wanted as soon as it is back, however long it was
+/// away, as by a session that begins.
+fn pause_after(error: &ApplyError, backoff: &mut Backoff) -> Duration {
+    let pause = backoff.next_pause();
+    match of_database(error) {
+        Some(Severity::Unavailable | Severity::Conflict) => pause.min(SESSION_PAUSE),
+        Some(Severity::Data) | None => pause,
+    }
+}
+
+/// What the database says of itself, if it was the database.
+fn of_database(error: &ApplyError) -> Option<Severity> {
+    match error {
+        ApplyError::Handler(HandlerError::Retry(reason)) => cause(&**reason),
+        ApplyError::Sql(error) => Some(severity(error)),
+        ApplyError::Handler(HandlerError::Reject { .. }) | ApplyError::Stale | ApplyError::Already => None,
     }
 }
 
@@ -232,13 +251,10 @@ struct Tries {
 impl Tries {
     /// How to try next after `error`: together while it may pass, singly when it will not.
     fn next_way(&mut self, error: &ApplyError) -> Way {
-        let database = match error {
-            ApplyError::Handler(HandlerError::Reject { .. }) => return self.singly(),
-            ApplyError::Handler(HandlerError::Retry(reason)) => cause(&**reason),
-            ApplyError::Sql(error) => Some(severity(error)),
-            ApplyError::Stale | ApplyError::Already => None,
-        };
-        match database {
+        if matches!(error, ApplyError::Handler(HandlerError::Reject { .. })) {
+            return self.singly();
+        }
+        match of_database(error) {
             Some(Severity::Unavailable | Severity::Conflict) => Way::Together,
             Some(Severity::Data) => {
                 self.data += 1;
@@ -253,5 +269,27 @@ impl Tries {
 
     fn singly(&self) -> Way {
         Way::Singly { last_try: self.other >= self.max }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::{ApplyError, Backoff, HandlerError, SESSION_PAUSE, pause_after};
+
+    #[test]
+    fn after_a_long_outage_the_database_is_tried_as_often_as_after_a_short_one() {
+        let mut backoff = Backoff::up_to(Duration::from_secs(30));
+        let away = || ApplyError::Sql(sqlx::Error::PoolTimedOut);
+        assert!((0..50).all(|_| pause_after(&away(), &mut backoff) <= SESSION_PAUSE));
+    }
+
+    #[test]
+    fn what_a_handler_cannot_do_now_is_tried_ever_less_often() {
+        let mut backoff = Backoff::up_to(Duration::from_secs(30));
+        let later = || ApplyError::Handler(HandlerError::Retry("not yet".into()));
+        let pauses: Vec<Duration> = (0..50).map(|_| pause_after(&later(), &mut backoff)).collect();
+        assert!(pauses[49] >= Duration::from_secs(15), "{pauses:?}");
     }
 }
