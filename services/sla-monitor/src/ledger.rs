@@ -12,7 +12,7 @@ use crate::{
     facts::CaseFact,
     store::{
         facts,
-        obligations::{self as rows, Change, New},
+        obligations::{self as rows, Change, Known, New},
         record::Record,
     },
     terms::{InForce, TermsView},
@@ -47,16 +47,20 @@ pub(crate) async fn bring_in_line(
     clocks: impl Fn(Clock) -> bool,
 ) -> sqlx::Result<()> {
     let cases: Vec<Uuid> = sets.iter().map(CaseFacts::case).collect();
-    let known = rows::of_cases(conn, &cases).await?;
-    let known: HashMap<Uuid, Record> = known.into_iter().map(|record| (record.id, record)).collect();
-    let (mut new, mut changes) = (Vec::new(), Vec::new());
+    let known: HashMap<Uuid, Known> =
+        rows::known_of(conn, &cases).await?.into_iter().map(|known| (known.id, known)).collect();
+    let (mut new, mut differing) = (Vec::new(), HashMap::new());
     let told = sets.iter().flat_map(|set| obligations(set, &in_force.rules, &in_force.calendar));
     for obligation in told.filter(|one| clocks(one.clock)) {
         match known.get(&obligation.id) {
             None => new.push(begin(obligation, roster)),
-            Some(record) => changes.extend(change(record, &obligation, roster)),
+            Some(known) if differs(known, &obligation, roster) => {
+                differing.insert(obligation.id, obligation);
+            }
+            Some(_) => {}
         }
     }
+    let changes = changes(conn, &differing, roster).await?;
     if !new.is_empty() {
         rows::insert(conn, &new).await?;
     }
@@ -80,27 +84,46 @@ fn begin(obligation: Obligation, roster: &RosterIndex) -> New {
     }
 }
 
-/// What further facts change of a known obligation: its end, its place among the runnings, the sector. Its deadline stays as it was computed
-/// at first, under the rules and the calendar of then.
-fn change(record: &Record, obligation: &Obligation, roster: &RosterIndex) -> Option<Change> {
-    let sector = obligation.sector.map_or("", dafei_kernel::sector::Sector::code);
+/// Whether further facts change something of a known obligation: its end, its place among the runnings, the sector. Its deadline stays as it was
+/// computed at first, under the rules and the calendar of then.
+fn differs(known: &Known, obligation: &Obligation, roster: &RosterIndex) -> bool {
+    let at = known.started_at.0;
+    known.end() != obligation.end
+        || u32::try_from(known.leg) != Ok(obligation.leg)
+        || known.sector != sector(obligation)
+        || known.direct.0 != named(&known.direct, roster, at)
+        || known.loop_owner.0 != named(&known.loop_owner, roster, at)
+}
+
+/// The changes of those that differ. They alone are locked: what firing has announced of them by then says what is announced next.
+async fn changes(
+    conn: &mut PgConnection,
+    differing: &HashMap<Uuid, Obligation>,
+    roster: &RosterIndex,
+) -> sqlx::Result<Vec<Change>> {
+    if differing.is_empty() {
+        return Ok(Vec::new());
+    }
+    let ids: Vec<Uuid> = differing.keys().copied().collect();
+    let records = rows::locked(conn, &ids).await?;
+    Ok(records.iter().filter_map(|record| Some(change(record, differing.get(&record.id)?, roster))).collect())
+}
+
+fn change(record: &Record, obligation: &Obligation, roster: &RosterIndex) -> Change {
     let at = record.started_at.0;
-    let direct = named(&record.direct, roster, at);
-    let loop_owner = named(&record.loop_owner, roster, at);
-    let same = record.end() == obligation.end
-        && u32::try_from(record.leg) == Ok(obligation.leg)
-        && record.sector == sector
-        && record.direct.0 == direct
-        && record.loop_owner.0 == loop_owner;
-    (!same).then(|| Change {
+    Change {
         id: record.id,
         leg: obligation.leg,
-        sector: sector.to_owned(),
-        direct,
-        loop_owner,
+        sector: sector(obligation).to_owned(),
+        direct: named(&record.direct, roster, at),
+        loop_owner: named(&record.loop_owner, roster, at),
         end: obligation.end,
         next_fire_at: next_fire(&record.timing(), obligation.end, &record.announced()),
-    })
+    }
+}
+
+fn sector(obligation: &Obligation) -> &'static str {
+    obligation.sector.map_or("", dafei_kernel::sector::Sector::code)
 }
 
 /// An owner whose persons the roster did not know yet when the obligation began gets them as soon as it does.

@@ -23,7 +23,10 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::{update, with_acts};
-use crate::store::duties::{self as rows, Key};
+use crate::store::{
+    duties::{self as rows, Key},
+    obligations,
+};
 
 /// Types of intake's events that tell such acts; others need not be parsed.
 const MOVING_VILLAGE: [&str; 2] = ["dafei.events.v1.PatrolsRecorded", "dafei.events.v1.BroadcastMade"];
@@ -147,7 +150,7 @@ pub(super) async fn take(conn: &mut PgConnection, terms: &Terms, told: &[Told]) 
     }
     rows::keep(conn, &kept).await?;
     let ids: Vec<Uuid> = touched.keys().copied().collect();
-    let recorded = rows::recorded(conn, &ids).await?;
+    let recorded = obligations::locked(conn, &ids).await?;
     let changes: Vec<_> = recorded
         .iter()
         .filter_map(|record| touched.get(&record.id).and_then(|(count, acts)| with_acts(record, *count, acts)))

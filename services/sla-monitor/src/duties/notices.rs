@@ -26,7 +26,7 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::{Running, begin, insert, notices_rule, update, with_acts};
-use crate::store::{duties as rows, duty_units as units};
+use crate::store::{duties as rows, duty_units as units, obligations};
 
 const POSTED: &str = "dafei.events.v1.NoticePosted";
 const REMOVED: &str = "dafei.events.v1.NoticeRemoved";
@@ -166,7 +166,7 @@ async fn apply(conn: &mut PgConnection, terms: &Terms, roster: &RosterIndex, tur
     }
     insert(conn, &new).await?;
     let ids: Vec<Uuid> = settled.keys().copied().collect();
-    let recorded = if ids.is_empty() { Vec::new() } else { rows::recorded(conn, &ids).await? };
+    let recorded = if ids.is_empty() { Vec::new() } else { obligations::locked(conn, &ids).await? };
     let changes: Vec<_> =
         recorded.iter().filter_map(|record| with_acts(record, 1, &[settled.get(&record.id).copied()?])).collect();
     update(conn, &changes).await

@@ -185,11 +185,6 @@ pub(crate) async fn insert(conn: &mut PgConnection, new: &[New<'_>]) -> sqlx::Re
     Ok(())
 }
 
-/// Those of these duties that are recorded, locked in the order of their ids.
-pub(crate) async fn recorded(conn: &mut PgConnection, ids: &[Uuid]) -> sqlx::Result<Vec<Record>> {
-    records!("WHERE id = ANY($1) ORDER BY id FOR UPDATE", ids).fetch_all(conn).await
-}
-
 /// What these units still owe, locked in the order of the ids.
 pub(crate) async fn open_of_units(conn: &mut PgConnection, units: &[String]) -> sqlx::Result<Vec<Record>> {
     records!("WHERE unit = ANY($1) AND end_kind IS NULL ORDER BY id FOR UPDATE", units).fetch_all(conn).await

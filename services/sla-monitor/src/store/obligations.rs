@@ -13,12 +13,48 @@ use uuid::Uuid;
 use super::{
     WAKE,
     horizon::Needs,
-    record::{Record, records},
+    record::{Record, ended, records},
 };
 
 /// The obligations of these cases, locked in the order of their ids.
 pub(crate) async fn of_cases(conn: &mut PgConnection, cases: &[Uuid]) -> sqlx::Result<Vec<Record>> {
     records!("WHERE case_id = ANY($1) ORDER BY id FOR UPDATE", cases).fetch_all(conn).await
+}
+
+/// What facts decide of an obligation, as it is stored.
+pub(crate) struct Known {
+    pub(crate) id: Uuid,
+    pub(crate) leg: i32,
+    pub(crate) sector: String,
+    pub(crate) direct: Json<Owner>,
+    pub(crate) loop_owner: Json<Owner>,
+    pub(crate) started_at: PgInstant,
+    end_kind: Option<String>,
+    ended_at: Option<PgInstant>,
+}
+
+impl Known {
+    pub(crate) fn end(&self) -> Option<End> {
+        ended(self.end_kind.as_deref(), self.ended_at)
+    }
+}
+
+/// What is known of the obligations of these cases. Nothing is locked: most are as they should be.
+pub(crate) async fn known_of(conn: &mut PgConnection, cases: &[Uuid]) -> sqlx::Result<Vec<Known>> {
+    sqlx::query_as!(
+        Known,
+        r#"SELECT id, leg, sector, direct AS "direct: Json<Owner>", loop_owner AS "loop_owner: Json<Owner>",
+                  started_at AS "started_at: PgInstant", end_kind, ended_at AS "ended_at: PgInstant"
+           FROM obligation WHERE case_id = ANY($1)"#,
+        cases
+    )
+    .fetch_all(conn)
+    .await
+}
+
+/// Those of these obligations that are recorded, locked in the order of their ids.
+pub(crate) async fn locked(conn: &mut PgConnection, ids: &[Uuid]) -> sqlx::Result<Vec<Record>> {
+    records!("WHERE id = ANY($1) ORDER BY id FOR UPDATE", ids).fetch_all(conn).await
 }
 
 /// Obligations of which something is to be announced at or before `horizon`, earliest first, that nobody else is at.

@@ -65,6 +65,11 @@ macro_rules! records {
 }
 pub(crate) use records;
 
+/// How and when an obligation ended, of its two columns.
+pub(crate) fn ended(kind: Option<&str>, at: Option<PgInstant>) -> Option<End> {
+    Some(End { kind: EndKind::from_code(kind?)?, at: at?.0 })
+}
+
 impl Record {
     pub(crate) const fn timing(&self) -> Timing {
         Timing {
@@ -88,8 +93,7 @@ impl Record {
     }
 
     pub(crate) fn end(&self) -> Option<End> {
-        let kind = EndKind::from_code(self.end_kind.as_deref()?)?;
-        Some(End { kind, at: self.ended_at?.0 })
+        ended(self.end_kind.as_deref(), self.ended_at)
     }
 
     pub(crate) fn announced(&self) -> Announced {
