@@ -15,6 +15,8 @@ pub const LOCALE: &str = "zh-CN";
 const MAX_VIOLATIONS: usize = 16;
 /// Characters of a caller's own text that come back in details.
 const MAX_ECHO: usize = 200;
+/// By how much the delay of a refused call is lengthened at the most.
+const LONGEST_SPREAD: Duration = Duration::from_secs(5);
 
 impl From<Fault> for Status {
     fn from(fault: Fault) -> Self {
@@ -74,9 +76,10 @@ impl From<Fault> for Status {
     }
 }
 
-/// The delay, or up to half as much again: clients that were refused together must not come back together.
+/// The delay, or up to half as much again: clients that were refused together must not come back together. A delay that is long because a rule
+/// says so (the next hour's tries) is hardly lengthened.
 fn spread(delay: Duration) -> Duration {
-    delay.mul_f64(1.0 + fastrand::f64() / 2.0)
+    delay + (delay / 2).min(LONGEST_SPREAD).mul_f64(fastrand::f64())
 }
 
 fn bad_request(details: &mut ErrorDetails, violations: Vec<Violation>) -> (Text, HashMap<String, String>) {

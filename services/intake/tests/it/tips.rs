@@ -264,7 +264,7 @@ async fn parallel_guesses_get_no_more_tries_than_an_hour_has_and_the_next_hour_h
     assert_eq!(answers.iter().filter(|code| **code == Code::ResourceExhausted).count(), 190);
     let late = world.status(&receipt, code(CODE)).await.expect_err("no tries left");
     let wait = late.get_error_details().retry_info().expect("when").retry_delay.expect("a time");
-    assert_eq!(wait.as_secs(), 3_600);
+    assert!((3_600..=3_605).contains(&wait.as_secs()), "{wait:?}");
     world.clock.advance(SignedDuration::from_hours(1));
     assert_eq!(world.status(&receipt, code(CODE)).await.expect("told"), "已受理");
 }
