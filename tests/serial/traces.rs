@@ -24,6 +24,7 @@ use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 use tonic::{Request, transport::Channel};
 
 const TOWNSHIP: &str = "township:371312004";
+const VILLAGE: &str = "village:371312004201";
 const TIPS: usize = 1_000;
 const AT_ONCE: usize = 8;
 /// What every planted code, address and program begins with; as text, and as the hexadecimal digits in which a database shows bytes.
@@ -112,6 +113,8 @@ async fn after_a_thousand_tips_no_database_no_stream_no_log_and_no_store_leads_t
     let submitted = stream::iter(0..TIPS).map(|number| submit(channel.clone(), number)).buffer_unordered(AT_ONCE);
     assert_eq!(submitted.collect::<Vec<()>>().await.len(), TIPS);
     let centre = world.actor(Role::TownshipCentre, TOWNSHIP).expect("a centre");
+    let secretary = world.actor(Role::VillageSecretary, VILLAGE).expect("a secretary");
+    secretary.photo().await.expect("the store of photos is in use");
     exercise::run(&world.suite, &world.keys, Target::By(Duration::from_secs(3_600))).await.expect("an hour");
     assert!(!centre.tips().await.expect("a desk").is_empty(), "they have left intake");
 

@@ -136,7 +136,7 @@ def black_box(filter_: list[str]) -> None:
                        "DAFEI_ROOT": str(ROOT), "DAFEI_TOOL": suite.binary("dafei")}
                 if not serial:
                     env["DAFEI_OTLP_ENDPOINT"] = suite.collector(home)
-                cargo("test", "--locked", "-p", "dafei-tests", "--test", target, "--", f"--test-threads={threads}", *filter_, **env)
+                cargo("test", "--locked", "--workspace", "--test", target, "--", f"--test-threads={threads}", *filter_, **env)
         except Stop:
             show_logs(home)
             raise
