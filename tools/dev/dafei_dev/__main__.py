@@ -54,9 +54,14 @@ def demo(home: Home, _: argparse.Namespace) -> None:
             suite.stop(home)
 
 
+BENCHES = ("all", "loop", "intake", "patrols", "overload", "soak", "dispatch", "sla", "table", "roster")
+
+
 def bench(_: Home, options: argparse.Namespace) -> None:
     os.environ["DAFEI_PROFILE"] = "release"
     rest = options.rest
+    if rest[:1] not in [[name] for name in BENCHES]:
+        raise Stop(f"no such bench: {' '.join(rest[:1]) or 'none is named'}; there are {', '.join(BENCHES)}")
     if rest[:1] == ["all"]:
         bench_all.check_options(rest[1:])
         provision.everything()

@@ -61,7 +61,12 @@ def _options(rest: "list[str]") -> argparse.Namespace:
     parser.add_argument("--size", choices=tuple(RUNS), default="small", help="small: a quarter of an hour; full: some hours and 40 GB of disk")
     parser.add_argument("--only", action="append", metavar="BENCH", help="this bench alone; may be given more than once")
     parser.add_argument("--out", type=Path, help="writes the table to a file, too")
-    return parser.parse_args(rest)
+    options = parser.parse_args(rest)
+    there = {words[0] for words in RUNS[options.size]}
+    wrong = [name for name in options.only or [] if name not in there]
+    if wrong:
+        raise Stop(f"no such bench in --size {options.size}: {', '.join(wrong)}; there are {', '.join(sorted(there))}")
+    return options
 
 
 def _bench(words: "tuple[str, ...]") -> "tuple[list[dict[str, Any]], int]":

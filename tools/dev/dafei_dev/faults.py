@@ -46,10 +46,10 @@ def run(rest: "list[str]") -> None:
         for fault in faults():
             print(f"{fault.name:<36}{fault.meaning}")
         return
+    chosen = _chosen(options)
     if options.lane is None:
         provision.everything()
         suite.build()
-    chosen = _chosen(options)
     known = {} if options.again or options.short else _known()
     runs = _in_order(chosen, options)
     results = [done for fault, seed in runs if (done := known.get((fault.name, seed)))]
@@ -96,15 +96,22 @@ def short() -> None:
         run(["--short"])
 
 
+def _count(text: str) -> int:
+    """Of none of them nothing would be found, and all would seem well."""
+    if not text.isdigit() or int(text) == 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1 on")
+    return int(text)
+
+
 def _options(rest: "list[str]") -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="./dev faults")
-    parser.add_argument("--runs", type=int, default=1, help="how many runs of each fault, with one seed after the other")
+    parser.add_argument("--runs", type=_count, default=1, help="how many runs of each fault, with one seed after the other")
     parser.add_argument("--only", action="append", metavar="FAULT", help="this fault alone; may be given more than once")
     parser.add_argument("--seed", type=int, default=1, help="the first seed: it decides moments and victims")
     parser.add_argument("--short", action="store_true", help="five faults, one run each")
     parser.add_argument("--again", action="store_true", help="also runs that this revision has passed already")
     parser.add_argument("--list", action="store_true", help="tells which faults there are")
-    parser.add_argument("--lanes", type=int, default=1, help="how many suites are tried side by side, each with a load of its own")
+    parser.add_argument("--lanes", type=_count, default=1, help="how many suites are tried side by side, each with a load of its own")
     parser.add_argument("--lane", type=int, help=argparse.SUPPRESS)
     return parser.parse_args(rest)
 
