@@ -5,10 +5,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use dafei_intake::{
-    app::evidence::sweep,
-    objects::{Bucket, Place},
-};
+use dafei_intake::objects::{Bucket, Place};
 use dafei_runtime::config::Secret;
 use jiff::SignedDuration;
 use tokio::{
@@ -123,7 +120,7 @@ async fn photos_lie_in_a_bucket_when_one_is_named() {
     world.upload(MEMBER, &new_id(), VILLAGE, &phone_jpeg(&picture(9, 8))).await.expect_err("it breaks off");
     assert_eq!(objects.lock().expect("a lock").len(), 4);
     world.clock.advance(SignedDuration::from_hours(2));
-    assert_eq!(sweep(&world.app).await.expect("swept"), 1);
+    assert_eq!(world.swept().await, 1);
     assert_eq!(objects.lock().expect("a lock").keys().cloned().collect::<Vec<_>>(), paths);
 }
 
