@@ -1,8 +1,9 @@
-//! What intake does above its capacity: how much it refuses, whether it keeps what it accepted, how much memory it takes meanwhile, and how long
-//! it needs until calls and consumers are as before.
+//! What the suite does above its capacity: how much it refuses, whether it keeps what it accepted, how much memory it takes meanwhile, and how
+//! long it needs until calls and consumers are as before.
 //!
-//! The base of the load goes on from the beginning to the end; the spike comes on top. Clients behave: who is refused comes back when it was
-//! told to.
+//! First the capacity is measured: what is accepted of clients without a pause. The usual load is a fifth of that, by clients who report about
+//! once a second; it goes on to the end. The spike is ten times as many of them, twice the capacity. Clients behave: who is refused comes back
+//! when it was told to.
 
 use std::{
     path::Path,
@@ -27,12 +28,16 @@ use uuid::Uuid;
 
 use super::{
     figures,
-    intake::{Client, VILLAGE, report},
+    intake::{Client, VILLAGE, caught_up, report},
 };
 use crate::client::{self, Bearer, Caller, Keys, Service, Suite};
 
-/// How much more is under way during the spike.
+/// How many times the usual clients there are during the spike.
 const SPIKE: usize = 10;
+/// The usual load, of the capacity.
+const USUAL: f64 = 0.2;
+/// How often a usual client reports, about.
+const EVERY: Duration = Duration::from_secs(1);
 /// Calls of a connection.
 const PER_CONNECTION: usize = 256;
 /// Over which latencies are compared.
@@ -46,9 +51,10 @@ const SLACK_LAG: u64 = 500;
 /// When a client comes back that was not told when.
 const PAUSE: Duration = Duration::from_millis(500);
 
-/// So many clients, each with one call under way.
-#[derive(Default)]
+/// So many clients, each with one call under way at the most.
 struct Load {
+    /// Of a client between two calls, about.
+    pause: Duration,
     stop: AtomicBool,
     shed: AtomicU64,
     failed: AtomicU64,
@@ -64,29 +70,45 @@ struct Done {
 }
 
 impl Load {
-    fn start(lanes: usize, address: &str, bearer: &Bearer) -> anyhow::Result<(Arc<Self>, JoinSet<()>)> {
-        let (load, mut running) = (Arc::new(Self::default()), JoinSet::new());
+    fn start(
+        lanes: usize,
+        pause: Duration,
+        address: &str,
+        bearer: &Bearer,
+    ) -> anyhow::Result<(Arc<Self>, JoinSet<()>)> {
+        let load = Self {
+            pause,
+            stop: AtomicBool::default(),
+            shed: AtomicU64::default(),
+            failed: AtomicU64::default(),
+            done: Mutex::default(),
+        };
+        let (load, mut running) = (Arc::new(load), JoinSet::new());
         let clients: Vec<Client> = (0..lanes.div_ceil(PER_CONNECTION))
             .map(|_| anyhow::Ok(SuspicionServiceClient::with_interceptor(client::connect(address)?, bearer.clone())))
             .collect::<anyhow::Result<_>>()?;
         for lane in 0..lanes {
             let (load, client) = (Arc::clone(&load), clients[lane % clients.len()].clone());
             running.spawn(async move {
+                // They do not begin together.
+                load.rest(load.pause.mul_f64(fastrand::f64())).await;
                 while !load.stop.load(Ordering::Relaxed) {
-                    load.once(client.clone()).await;
+                    let rest = load.once(client.clone()).await;
+                    load.rest(rest).await;
                 }
             });
         }
         Ok((load, running))
     }
 
-    async fn once(&self, client: Client) {
+    /// A report; how long its client rests then.
+    async fn once(&self, client: Client) -> Duration {
         let begun = Instant::now();
         let status = match report(client).await {
             Ok(id) => {
                 let done = Done { id, at: Instant::now(), took: begun.elapsed() };
                 self.done.lock().unwrap_or_else(PoisonError::into_inner).push(done);
-                return;
+                return self.pause.mul_f64(0.5 + fastrand::f64());
             }
             Err(status) => status,
         };
@@ -97,12 +119,12 @@ impl Load {
         if count.fetch_add(1, Ordering::Relaxed) == 0 {
             eprintln!("    first that was {word}: {status}");
         }
-        self.pause(&status).await;
+        told(&status)
     }
 
-    /// As long as the server said; not longer than the load goes on.
-    async fn pause(&self, status: &Status) {
-        let end = Instant::now() + status.get_details_retry_info().and_then(|info| info.retry_delay).unwrap_or(PAUSE);
+    /// Not longer than the load goes on.
+    async fn rest(&self, time: Duration) {
+        let end = Instant::now() + time;
         while !self.stop.load(Ordering::Relaxed) && Instant::now() < end {
             tokio::time::sleep((end - Instant::now()).min(Duration::from_millis(100))).await;
         }
@@ -126,6 +148,11 @@ impl Load {
     }
 }
 
+/// When the server said that a client may come back.
+fn told(status: &Status) -> Duration {
+    status.get_details_retry_info().and_then(|info| info.retry_delay).unwrap_or(PAUSE)
+}
+
 pub(super) async fn run(
     suite: &Suite,
     keys: &Keys,
@@ -137,8 +164,21 @@ pub(super) async fn run(
     let bearer = keys.bearer(&Caller::new(Role::GridMember, VILLAGE.parse()?))?;
     let admin = keys.admin()?;
     let address = client::setting("DAFEI_INTAKE_ADDR")?;
-    let (base, base_running) = Load::start(in_flight, &address, &bearer)?;
+    let (full, full_running) = Load::start(in_flight, Duration::ZERO, &address, &bearer)?;
     tokio::time::sleep(time / 4).await;
+    let begun = Instant::now();
+    tokio::time::sleep(time / 2).await;
+    let capacity = full.between(begun, Instant::now()).len() as f64 / begun.elapsed().as_secs_f64();
+    full.end(full_running).await?;
+    let caught_up = caught_up(suite, keys).await?;
+    eprintln!("    {in_flight} in flight: {capacity:.0}/s; caught up after {caught_up:.1?}");
+
+    let clients = (capacity * USUAL * EVERY.as_secs_f64()) as usize;
+    if clients == 0 {
+        bail!("next to nothing was acknowledged");
+    }
+    let (base, base_running) = Load::start(clients, EVERY, &address, &bearer)?;
+    tokio::time::sleep(EVERY + time / 4).await;
     let begun = Instant::now();
     let mut usual_lag = 0;
     while begun.elapsed() < time {
@@ -146,21 +186,23 @@ pub(super) async fn run(
         usual_lag = usual_lag.max(behind(suite, &admin).await?);
     }
     let mut usual = base.between(begun, Instant::now());
-    let capacity = usual.len() as f64 / begun.elapsed().as_secs_f64();
+    let usual_per_s = usual.len() as f64 / begun.elapsed().as_secs_f64();
     let usual_p99 = figures::percentile_ms(&mut usual, 99);
-    eprintln!("    {in_flight} in flight: {capacity:.0}/s, p99 {usual_p99:.0} ms, at most {usual_lag} behind");
-    if usual.is_empty() {
-        bail!("nothing was acknowledged");
-    }
+    eprintln!("    {clients} clients: {usual_per_s:.0}/s, p99 {usual_p99:.0} ms, at most {usual_lag} behind");
 
-    let (spike, spike_running) = Load::start(in_flight * (SPIKE - 1), &address, &bearer)?;
+    let (spike, spike_running) = Load::start(clients * (SPIKE - 1), EVERY, &address, &bearer)?;
     let begun = Instant::now();
     let shed_before = base.shed.load(Ordering::Relaxed);
     tokio::time::sleep(time).await;
-    let accepted = base.between(begun, Instant::now()).len() + spike.accepted().len();
+    let mut during = [base.between(begun, Instant::now()), spike.between(begun, Instant::now())].concat();
     let shed = base.shed.load(Ordering::Relaxed) - shed_before + spike.shed.load(Ordering::Relaxed);
-    let during = accepted as f64 / begun.elapsed().as_secs_f64();
-    eprintln!("    {SPIKE} times that: {during:.0}/s, {shed} shed");
+    let accepted_per_s = during.len() as f64 / begun.elapsed().as_secs_f64();
+    let shed_share = shed as f64 / (shed as f64 + during.len() as f64).max(1.0);
+    let spike_p99 = figures::percentile_ms(&mut during, 99);
+    let lag = behind(suite, &admin).await?;
+    eprintln!(
+        "    {SPIKE} times as many: {accepted_per_s:.0}/s, p99 {spike_p99:.0} ms, {shed} calls shed, {lag} behind"
+    );
 
     // What the spike has under way is part of what has to be got over.
     spike.stop.store(true, Ordering::Relaxed);
@@ -168,13 +210,15 @@ pub(super) async fn run(
     spike.end(spike_running).await?;
     base.end(base_running).await?;
 
-    let failed = base.failed.load(Ordering::Relaxed) + spike.failed.load(Ordering::Relaxed);
-    let kept = [base.accepted(), spike.accepted()].concat();
+    let failed: u64 = [&full, &base, &spike].iter().map(|load| load.failed.load(Ordering::Relaxed)).sum();
+    let kept = [full.accepted(), base.accepted(), spike.accepted()].concat();
     let lost = lost(&kept).await?;
     eprintln!("    {} accepted in all, {lost} of them lost; {failed} failed in another way", kept.len());
     figures::print("overload_capacity_per_s", capacity, "1/s", None);
-    figures::print("overload_accepted_per_s", during, "1/s", Some(("capacity", capacity)));
-    figures::print("overload_shed_share", shed as f64 / (shed as f64 + accepted as f64).max(1.0), "1", None);
+    figures::print("overload_usual_per_s", usual_per_s, "1/s", Some(("capacity", capacity)));
+    figures::print("overload_accepted_per_s", accepted_per_s, "1/s", Some(("capacity", capacity)));
+    figures::print("overload_p99_ms", spike_p99, "ms", Some(("usual", usual_p99)));
+    figures::print("overload_shed_share", shed_share, "1", None);
     figures::print("overload_failed", failed as f64, "call", None);
     figures::print("overload_accepted_lost", lost as f64, "case", None);
     figures::print("overload_back_to_normal_s", back.as_secs_f64(), "s", Some(("aim", 10.0)));
