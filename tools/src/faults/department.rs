@@ -1,0 +1,146 @@
+//! The department whose own system is on NATS: one task reads its queue, the lanes wait for their instructions and receipts. It insists as the
+//! lanes do: whatever becomes of the bus, an instruction is taken off the queue at last, and a feedback sent until its receipt has come.
+
+use std::{sync::Arc, time::Duration};
+
+use anyhow::{Context as _, ensure};
+use async_nats::jetstream::message::AckKind;
+use dafei_contracts::dispatch::v1::{
+    ExplainRouteRequest, RouteQuestion, explain_route_request::About, routing_service_client::RoutingServiceClient,
+};
+use dafei_kernel::{agency::Agency, region::Region, role::Role};
+use futures::StreamExt as _;
+use serde_json::Value;
+use tokio::time::sleep;
+use tonic::Status;
+
+use super::{
+    insist::insist,
+    journal::{Journal, Line},
+    tray::{Awaited, Tray},
+};
+use crate::{
+    agency,
+    agency_system::Access,
+    client::{Caller, Keys, Service, Suite},
+};
+
+/// The queue answers at least so often while it has nothing: twice nothing, and it is asked for anew.
+const HEARTBEAT: Duration = Duration::from_secs(1);
+const PULL: Duration = Duration::from_secs(10);
+/// Few at a time: what was on its way when a connection broke comes again only after a minute.
+const AT_ONCE: usize = 4;
+/// Pause before a queue that is not there is asked for again.
+const PAUSE: Duration = Duration::from_millis(500);
+/// Receipts that say that a feedback has its effect: by this message, or by one before it under the same id.
+const TAKEN: [&str; 2] = ["RECEIPT_STATUS_ACCEPTED", "RECEIPT_STATUS_DUPLICATE"];
+
+/// The department and its system.
+pub(super) struct Department {
+    agency: Agency,
+    access: Access,
+    journal: Arc<Journal>,
+    /// Instructions by case.
+    instructions: Tray<Value>,
+    /// Receipts by the id of the feedback.
+    receipts: Tray<Value>,
+}
+
+impl Department {
+    /// Registers a system of the department that leads in such a case, and begins to read its queue.
+    pub(super) async fn open(
+        suite: &'static Suite,
+        keys: &Keys,
+        county: &Region,
+        act: &str,
+        journal: Arc<Journal>,
+    ) -> anyhow::Result<Arc<Self>> {
+        let agency = lead(suite, keys, county, act).await?;
+        let credentials = agency::issue(suite, keys, agency, county).await?;
+        let access = Access::connect(&credentials).await?;
+        let (instructions, receipts) = (Tray::new(), Tray::new());
+        let department = Arc::new(Self { agency, access, journal, instructions, receipts });
+        // It ends with the process.
+        tokio::spawn(department.clone().read());
+        Ok(department)
+    }
+
+    pub(super) const fn agency(&self) -> Agency {
+        self.agency
+    }
+
+    /// The instruction of a case, which may come before its office has heard that it was sent.
+    pub(super) fn instruction_of(&self, case_id: &str) -> Awaited<'_, Value> {
+        self.instructions.await_of(case_id)
+    }
+
+    /// Sends a feedback under an id of its own until its receipt says that it was taken. Answers the id, and how often it was sent.
+    pub(super) async fn feed_back(
+        &self,
+        kind: &str,
+        instruction: &str,
+        body: &Value,
+        patience: Duration,
+    ) -> anyhow::Result<(String, u32)> {
+        let id = format!("{instruction}-{kind}");
+        let receipt = self.receipts.await_of(&id);
+        let (said, tries) = insist(kind, patience, || async {
+            let sent = self.access.send(&id, kind, instruction, body.clone()).await;
+            sent.map_err(|error| Status::unavailable(format!("{error:#}")))?;
+            anyhow::Ok(receipt.came().await)
+        })
+        .await?;
+        ensure!(said["status"].as_str().is_some_and(|status| TAKEN.contains(&status)), "{kind}: {said}");
+        Ok((id, tries))
+    }
+
+    async fn read(self: Arc<Self>) {
+        loop {
+            if let Err(error) = self.read_on().await {
+                eprintln!("the department's queue: {error:#}");
+            }
+            sleep(PAUSE).await;
+        }
+    }
+
+    async fn read_on(&self) -> anyhow::Result<()> {
+        let queue = self.access.queue().await?;
+        let pulls = queue.stream().max_messages_per_batch(AT_ONCE).expires(PULL).heartbeat(HEARTBEAT);
+        let mut messages = pulls.messages().await?;
+        while let Some(message) = messages.next().await {
+            let message = message?;
+            self.take(&message.subject, &message.payload)?;
+            message.ack_with(AckKind::Ack).await.map_err(|error| anyhow::anyhow!("{error}"))?;
+        }
+        Ok(())
+    }
+
+    /// What is acknowledged must be stored before: it does not come again. Instructions of cases for which no lane waits are those of an earlier
+    /// load, or of cases that the department works off by gRPC; notices ask for nothing.
+    fn take(&self, subject: &str, payload: &[u8]) -> anyhow::Result<()> {
+        let said: Value = serde_json::from_slice(payload).with_context(|| subject.to_owned())?;
+        let text = |name: &str| said[name].as_str().unwrap_or_default().to_owned();
+        match subject.rsplit('.').next() {
+            Some("instruction") => {
+                let (instruction_id, case_id) = (text("instructionId"), text("caseId"));
+                if self.instructions.is_awaited(&case_id) {
+                    self.journal.append(&Line::Received { instruction_id, case_id: case_id.clone() })?;
+                    self.instructions.put(&case_id, said);
+                }
+            }
+            Some("receipt") => self.receipts.put(&text("feedbackId"), said),
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+/// Who leads in a case of a den by the county's routing.
+async fn lead(suite: &Suite, keys: &Keys, county: &Region, act: &str) -> anyhow::Result<Agency> {
+    let question = RouteQuestion { act: act.to_owned(), county: Some(county.into()), ..Default::default() };
+    let request = ExplainRouteRequest { about: Some(About::Question(question)) };
+    let office = keys.bearer(&Caller::new(Role::CountyOffice, county.clone()))?;
+    let mut routing = RoutingServiceClient::new(suite.with(Service::Dispatch, &office));
+    let answer = routing.explain_route(request).await.context("who leads")?.into_inner();
+    Ok(answer.route.context("a route")?.lead.parse()?)
+}
