@@ -272,7 +272,7 @@ fn reload(path: &Path) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use super::{AgencySystem, Login, Register};
+    use super::{AgencySystem, Login, Register, pid_files, reload_servers};
 
     fn login(user: &str, password: &str) -> Login {
         Login { user: user.to_owned(), password: password.to_owned() }
@@ -310,6 +310,19 @@ mod tests {
             text.lines().filter(|line| !line.starts_with('#')).map(str::to_owned).collect()
         };
         assert_eq!(lines(&register().accounts()), lines(&example));
+    }
+
+    #[test]
+    fn every_server_of_a_directory_is_told_and_none_that_does_not_run() {
+        let dir = tempfile::tempdir().expect("a directory");
+        assert!(reload_servers(dir.path()).is_err(), "there is none");
+        for name in ["nats.pid", "nats-1.pid", "nats-2.pid", "nats-1.conf", "agencies.lock"] {
+            std::fs::write(dir.path().join(name), "0").expect("a file");
+        }
+        let mut found = pid_files(dir.path()).expect("read");
+        found.sort();
+        assert_eq!(found, ["nats-1.pid", "nats-2.pid", "nats.pid"].map(|name| dir.path().join(name)));
+        assert!(reload_servers(dir.path()).is_err(), "process 0 is no nats-server");
     }
 
     #[test]

@@ -217,15 +217,17 @@ async fn apply(dir: &Path, url: &str, login: &Login, system: &AgencySystem) -> R
     }
 }
 
-/// Waits until the server lets a login in no longer.
+/// Waits until no server lets a login in any longer.
 async fn shut_out(url: &str, login: &Login) -> Result<()> {
     let end = Instant::now() + RELOAD;
     let login = || async_nats::ConnectOptions::with_user_and_password(login.user.clone(), login.password.clone());
-    while login().connect(client::servers(url)).await.is_ok() {
-        if Instant::now() >= end {
-            bail!("the NATS server still lets the old login in");
+    for server in client::servers(url) {
+        while login().connect(server).await.is_ok() {
+            if Instant::now() >= end {
+                bail!("the NATS server still lets the old login in");
+            }
+            tokio::time::sleep(PAUSE).await;
         }
-        tokio::time::sleep(PAUSE).await;
     }
     Ok(())
 }

@@ -20,7 +20,7 @@ from .say import Stop, line
 SUITE = TOOLS / "suite-faults"
 KEPT = TOOLS / "faults"
 LOAD = "load"
-# Writes that are acknowledged before a fault begins.
+# Lines of the load's journal before a fault begins: writes that were acknowledged, and instructions that came off the queue.
 WARM = 30
 # How long the suite may take to be quiet after a fault.
 RECOVERY = 30.0

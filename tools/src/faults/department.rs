@@ -39,6 +39,11 @@ const TAKEN: [&str; 2] = ["RECEIPT_STATUS_ACCEPTED", "RECEIPT_STATUS_DUPLICATE"]
 pub(super) struct Department {
     agency: Agency,
     access: Access,
+    desk: Desk,
+}
+
+/// Where the reader lays what has come.
+struct Desk {
     journal: Arc<Journal>,
     /// Instructions by case.
     instructions: Tray<Value>,
@@ -58,8 +63,7 @@ impl Department {
         let agency = lead(suite, keys, county, act).await?;
         let credentials = agency::issue(suite, keys, agency, county).await?;
         let access = Access::connect(&credentials).await?;
-        let (instructions, receipts) = (Tray::new(), Tray::new());
-        let department = Arc::new(Self { agency, access, journal, instructions, receipts });
+        let department = Arc::new(Self { agency, access, desk: Desk::new(journal) });
         // It ends with the process.
         tokio::spawn(department.clone().read());
         Ok(department)
@@ -71,7 +75,7 @@ impl Department {
 
     /// The instruction of a case, which may come before its office has heard that it was sent.
     pub(super) fn instruction_of(&self, case_id: &str) -> Awaited<'_, Value> {
-        self.instructions.await_of(case_id)
+        self.desk.instructions.await_of(case_id)
     }
 
     /// Sends a feedback under an id of its own until its receipt says that it was taken. Answers the id, and how often it was sent.
@@ -83,11 +87,17 @@ impl Department {
         patience: Duration,
     ) -> anyhow::Result<(String, u32)> {
         let id = format!("{instruction}-{kind}");
-        let receipt = self.receipts.await_of(&id);
+        let receipt = self.desk.receipts.await_of(&id);
         let (said, tries) = insist(kind, patience, || async {
-            let sent = self.access.send(&id, kind, instruction, body.clone()).await;
-            sent.map_err(|error| Status::unavailable(format!("{error:#}")))?;
-            anyhow::Ok(receipt.came().await)
+            let sent = self.access.send(&id, kind, instruction, body.clone());
+            tokio::select! {
+                // Also that of an earlier try, while the bus has no answer to this one.
+                said = receipt.came() => anyhow::Ok(said),
+                sent = sent => {
+                    sent.map_err(|error| Status::unavailable(format!("{error:#}")))?;
+                    Ok(receipt.came().await)
+                }
+            }
         })
         .await?;
         ensure!(said["status"].as_str().is_some_and(|status| TAKEN.contains(&status)), "{kind}: {said}");
@@ -109,10 +119,16 @@ impl Department {
         let mut messages = pulls.messages().await?;
         while let Some(message) = messages.next().await {
             let message = message?;
-            self.take(&message.subject, &message.payload)?;
+            self.desk.take(&message.subject, &message.payload)?;
             message.ack_with(AckKind::Ack).await.map_err(|error| anyhow::anyhow!("{error}"))?;
         }
         Ok(())
+    }
+}
+
+impl Desk {
+    fn new(journal: Arc<Journal>) -> Self {
+        Self { journal, instructions: Tray::new(), receipts: Tray::new() }
     }
 
     /// What is acknowledged must be stored before: it does not come again. Instructions of cases for which no lane waits are those of an earlier
@@ -143,4 +159,49 @@ async fn lead(suite: &Suite, keys: &Keys, county: &Region, act: &str) -> anyhow:
     let mut routing = RoutingServiceClient::new(suite.with(Service::Dispatch, &office));
     let answer = routing.explain_route(request).await.context("who leads")?.into_inner();
     Ok(answer.route.context("a route")?.lead.parse()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use serde_json::json;
+
+    use super::{Desk, Journal, Line};
+    use crate::faults::journal;
+
+    #[tokio::test]
+    async fn an_awaited_instruction_is_written_down_and_handed_over_and_any_other_is_passed_over() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("journal");
+        let desk = Desk::new(Arc::new(Journal::open(&path).unwrap()));
+        let come = |case: &str| {
+            let said = json!({"instructionId": format!("{case}-1"), "caseId": case}).to_string();
+            desk.take("dafei.v1.agency.energy.county.371302.instruction", said.as_bytes()).unwrap();
+        };
+        let mine = desk.instructions.await_of("mine");
+        come("of an earlier load");
+        come("mine");
+        come("mine");
+        assert_eq!(mine.came().await["instructionId"], "mine-1");
+        let lines = journal::read(&path).unwrap();
+        let received =
+            |line: &Line| matches!(line, Line::Received { instruction_id, .. } if instruction_id == "mine-1");
+        assert!(lines.len() == 2 && lines.iter().all(received), "{lines:?}");
+    }
+
+    #[tokio::test]
+    async fn a_receipt_goes_to_whoever_sent_the_feedback_and_a_notice_to_nobody() {
+        let folder = tempfile::tempdir().unwrap();
+        let desk = Desk::new(Arc::new(Journal::open(&folder.path().join("journal")).unwrap()));
+        let (first, second) = (desk.receipts.await_of("1"), desk.receipts.await_of("2"));
+        for id in ["2", "1"] {
+            let said = json!({"feedbackId": id, "status": "RECEIPT_STATUS_ACCEPTED"}).to_string();
+            desk.take("dafei.v1.agency.energy.county.371302.receipt", said.as_bytes()).unwrap();
+        }
+        desk.take("dafei.v1.agency.energy.county.371302.notice", b"{}").unwrap();
+        assert_eq!(first.came().await["feedbackId"], "1");
+        assert_eq!(second.came().await["feedbackId"], "2");
+        assert!(desk.take("dafei.v1.agency.energy.county.371302.receipt", b"{").is_err(), "not to be acknowledged");
+    }
 }

@@ -118,11 +118,11 @@ mod tests {
     fn a_feedback_that_was_taken_is_there_once_with_one_effect_and_one_receipt() {
         let result = || ("i".to_owned(), "ResultSubmitted".to_owned());
         assert_eq!(judged(|_, _| {}), (0, 0));
-        assert_eq!(judged(|_, found| drop(found.taken.remove("a"))), (1, 0));
-        assert_eq!(judged(|_, found| drop(found.accepted.remove("a"))), (1, 0));
-        assert_eq!(judged(|_, found| drop(found.accepted.insert("a".to_owned(), 2))), (0, 1));
-        assert_eq!(judged(|_, found| drop(found.effects.remove(&result()))), (1, 0));
-        assert_eq!(judged(|_, found| drop(found.effects.insert(result(), 2))), (0, 1));
+        assert_eq!(judged(|_, found| found.taken.retain(|id, _| id != "a")), (1, 0));
+        assert_eq!(judged(|_, found| found.accepted.retain(|id, _| id != "a")), (1, 0));
+        assert_eq!(judged(|_, found| found.accepted.extend([("a".to_owned(), 2)])), (0, 1));
+        assert_eq!(judged(|_, found| found.effects.retain(|effect, _| *effect != result())), (1, 0));
+        assert_eq!(judged(|_, found| found.effects.extend([(result(), 2)])), (0, 1));
     }
 
     #[test]
@@ -132,7 +132,7 @@ mod tests {
 
     #[test]
     fn a_feedback_of_which_nobody_had_a_receipt_may_be_there_only_after_the_point_of_a_restore() {
-        assert_eq!(judged(|promised, _| drop(promised.feedback.remove("b"))), (0, 1));
+        assert_eq!(judged(|promised, _| promised.feedback.retain(|id, _| id != "b")), (0, 1));
         let later = |promised: &mut Promised| {
             promised.feedback.remove("b");
             promised.perhaps_feedback.insert("b".to_owned());
