@@ -27,8 +27,9 @@ use crate::{
 
 /// The queue answers at least so often while it has nothing: twice nothing, and it is asked for anew.
 const HEARTBEAT: Duration = Duration::from_secs(1);
-const PULL: Duration = Duration::from_secs(10);
-/// Few at a time: what was on its way when a connection broke comes again only after a minute.
+/// A pull lasts so long. One whose client is gone, an earlier load's among them, may still be given what comes, which then comes again only after
+/// a minute: so it is short, and asks for few.
+const PULL: Duration = Duration::from_secs(2);
 const AT_ONCE: usize = 4;
 /// Pause before a queue that is not there is asked for again.
 const PAUSE: Duration = Duration::from_millis(500);
