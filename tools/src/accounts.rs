@@ -234,13 +234,31 @@ pub fn dir() -> Result<PathBuf> {
     Ok(client::setting("DAFEI_NATS_DIR")?.into())
 }
 
-/// Tells the server whose number is in `nats.pid` of the directory to read its configuration again.
+/// Tells the server whose number is in `nats.pid` of the directory to read its configuration again; of a cluster on one machine, in whose
+/// directory are `nats-1.pid`, `nats-2.pid` and so on, each server.
 ///
 /// # Errors
 /// When there is no such server.
-pub fn reload_server(dir: &Path) -> Result<()> {
-    let path = dir.join(PID);
-    let text = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
+pub fn reload_servers(dir: &Path) -> Result<()> {
+    let files = pid_files(dir)?;
+    ensure!(!files.is_empty(), "no nats.pid in {}", dir.display());
+    files.iter().try_for_each(|path| reload(path))
+}
+
+fn pid_files(dir: &Path) -> Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(dir).with_context(|| dir.display().to_string())? {
+        let path = entry?.path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        if name == PID || (name.starts_with("nats-") && name.ends_with(".pid")) {
+            found.push(path);
+        }
+    }
+    Ok(found)
+}
+
+fn reload(path: &Path) -> Result<()> {
+    let text = fs::read_to_string(path).with_context(|| path.display().to_string())?;
     let path = path.display();
     let pid: u32 = text.trim().parse().with_context(|| format!("{path} holds no process number"))?;
     let name = fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
@@ -254,7 +272,7 @@ pub fn reload_server(dir: &Path) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use super::{AgencySystem, Login, Register};
+    use super::{AgencySystem, Login, Register, pid_files, reload_servers};
 
     fn login(user: &str, password: &str) -> Login {
         Login { user: user.to_owned(), password: password.to_owned() }
@@ -292,6 +310,19 @@ mod tests {
             text.lines().filter(|line| !line.starts_with('#')).map(str::to_owned).collect()
         };
         assert_eq!(lines(&register().accounts()), lines(&example));
+    }
+
+    #[test]
+    fn every_server_of_a_directory_is_told_and_none_that_does_not_run() {
+        let dir = tempfile::tempdir().expect("a directory");
+        assert!(reload_servers(dir.path()).is_err(), "there is none");
+        for name in ["nats.pid", "nats-1.pid", "nats-2.pid", "nats-1.conf", "agencies.lock"] {
+            std::fs::write(dir.path().join(name), "0").expect("a file");
+        }
+        let mut found = pid_files(dir.path()).expect("read");
+        found.sort();
+        assert_eq!(found, ["nats-1.pid", "nats-2.pid", "nats.pid"].map(|name| dir.path().join(name)));
+        assert!(reload_servers(dir.path()).is_err(), "process 0 is no nats-server");
     }
 
     #[test]

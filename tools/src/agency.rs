@@ -147,7 +147,7 @@ async fn issue_all(suite: &Suite, keys: &Keys, units: &[(Agency, Region)]) -> Re
         }
         Ok(systems)
     })?;
-    accounts::reload_server(&dir)?;
+    accounts::reload_servers(&dir)?;
     for system in &systems {
         apply(&dir, &url, &system.login, system).await?;
     }
@@ -193,7 +193,7 @@ pub async fn rotate(agency: Agency, region: &Region, finish: bool) -> Result<()>
         let login = if finish { register.finish_rotation(&unit)? } else { register.rotate(&unit)? };
         Ok((old, login, known(register).context("no system")?))
     })?;
-    accounts::reload_server(&dir)?;
+    accounts::reload_servers(&dir)?;
     apply(&dir, &url, &login, &system).await?;
     if let Some(old) = old.filter(|_| finish) {
         shut_out(&url, &old).await?;
@@ -202,14 +202,14 @@ pub async fn rotate(agency: Agency, region: &Region, finish: bool) -> Result<()>
     Ok(())
 }
 
-/// Reloads the server until it lets the new user in and its queue answers. One reload makes the account and the suite's exports, but an
+/// Reloads the servers until each lets the new user in and its queue answers. One reload makes the account and the suite's exports, but an
 /// export that is new is bound to the account's import only by the next one (nats-server 2.15.1).
 async fn apply(dir: &Path, url: &str, login: &Login, system: &AgencySystem) -> Result<()> {
     let end = Instant::now() + RELOAD;
     let subject = format!("{API_PREFIX}.CONSUMER.INFO.{}.{}", system.stream, system.durable);
     loop {
-        let Err(error) = answers(url, login, &subject).await else { return Ok(()) };
-        accounts::reload_server(dir)?;
+        let Err(error) = all_answer(url, login, &subject).await else { return Ok(()) };
+        accounts::reload_servers(dir)?;
         if Instant::now() >= end {
             return Err(error).context("the NATS server does not take the new account");
         }
@@ -217,15 +217,24 @@ async fn apply(dir: &Path, url: &str, login: &Login, system: &AgencySystem) -> R
     }
 }
 
-/// Waits until the server lets a login in no longer.
+/// Waits until no server lets a login in any longer.
 async fn shut_out(url: &str, login: &Login) -> Result<()> {
     let end = Instant::now() + RELOAD;
     let login = || async_nats::ConnectOptions::with_user_and_password(login.user.clone(), login.password.clone());
-    while login().connect(client::servers(url)).await.is_ok() {
-        if Instant::now() >= end {
-            bail!("the NATS server still lets the old login in");
+    for server in client::servers(url) {
+        while login().connect(server).await.is_ok() {
+            if Instant::now() >= end {
+                bail!("the NATS server still lets the old login in");
+            }
+            tokio::time::sleep(PAUSE).await;
         }
-        tokio::time::sleep(PAUSE).await;
+    }
+    Ok(())
+}
+
+async fn all_answer(url: &str, login: &Login, subject: &str) -> Result<()> {
+    for server in client::servers(url) {
+        answers(server, login, subject).await?;
     }
     Ok(())
 }

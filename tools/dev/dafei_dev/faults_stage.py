@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 from typing import Any, Callable
 
-from . import check, cluster, faults_disk, processes, suite
+from . import check, cluster, faults_disk, processes, servers, suite
 from .faults_proxy import Link, Proxy
 from .home import TOOLS, Home
 from .say import Stop, line
@@ -20,7 +20,7 @@ from .say import Stop, line
 SUITE = TOOLS / "suite-faults"
 KEPT = TOOLS / "faults"
 LOAD = "load"
-# Writes that are acknowledged before a fault begins.
+# Lines of the load's journal before a fault begins: writes that were acknowledged, and instructions that came off the queue.
 WARM = 30
 # How long the suite may take to be quiet after a fault.
 RECOVERY = 30.0
@@ -75,7 +75,9 @@ class Loaded:
         journal.touch()
         self.journals.append(journal)
         argv = [suite.binary("dafei"), "faults", "load", "--journal", str(journal), "--patience", f"{PATIENCE:.0f}s"]
-        processes.start(self.home, LOAD, argv, {**os.environ, **suite.run_env(self.home)})
+        # The department's system comes to the bus by the way of the services: what they do not hear, it does not hear.
+        bus = {"DAFEI_NATS_URL": servers.nats_url(self.home, self.home.state.get("through"))}
+        processes.start(self.home, LOAD, argv, {**os.environ, **suite.run_env(self.home), **bus})
         await_that("the load's first writes", self._warm, 60.0)
 
     def _warm(self) -> bool:

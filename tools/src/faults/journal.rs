@@ -30,6 +30,10 @@ pub(super) enum What {
     AgencyResult,
     /// The leading department responded and handed in its result.
     DepartmentResult,
+    /// The leading department's system responded, by NATS.
+    Responded,
+    /// It handed in its result, by NATS.
+    HandedIn,
     /// The centre accepted the result.
     Accepted,
     /// The office fed the result back.
@@ -46,12 +50,19 @@ pub(super) enum Line {
     Acknowledged {
         /// What.
         what: What,
-        /// Its request id.
+        /// Its request id; of feedback by NATS the id that the department's system chose.
         request_id: String,
         /// The case that it was about.
         case_id: String,
         /// How often it was sent.
         tries: u32,
+    },
+    /// An instruction that the department's system took off its queue; it may come more than once.
+    Received {
+        /// The instruction.
+        instruction_id: String,
+        /// Its case.
+        case_id: String,
     },
     /// A case that the load could not bring to its end.
     Failed {

@@ -1,5 +1,5 @@
-//! The load: lanes in which one case after the other goes through the loop, by turns through the township's branch and the county's. Every
-//! write has a request id and is in the journal once it is acknowledged.
+//! The load: lanes in which one case after the other goes through the loop, by turns through the township's branch and the county's, where the
+//! department works by turns by gRPC and by NATS. Every write has a request id, every feedback an id, and is in the journal once it is acknowledged.
 
 use std::{
     path::Path,
@@ -13,25 +13,29 @@ use std::{
 use anyhow::{Context as _, ensure};
 use dafei_contracts::{
     dispatch::v1::{Case, CaseState, Instruction},
-    types::v1::{CloseDown, Measure, measure::Kind},
+    events::v1::{FeedbackResponse, FeedbackResult},
+    types::v1::{CloseDown, Measure, ResultKind, measure::Kind},
 };
 use dafei_kernel::{
     agency::Agency,
     clock::{Clock as _, SystemClock},
     role::Role,
 };
+use serde_json::{Value, to_value};
 use tokio::{
     signal::unix::{SignalKind, signal},
     task::JoinSet,
-    time::sleep,
+    time::{sleep, timeout},
 };
 
 use super::{
+    department::Department,
     insist::insist,
     journal::{Journal, Line, What},
+    tray::Awaited,
 };
 use crate::{
-    actors::{Actor, request_id},
+    actors::{Actor, exempted, request_id},
     client::{Keys, Suite},
 };
 
@@ -44,6 +48,8 @@ const STATION: Agency = Agency::MarketRegulation;
 /// Beyond it.
 const COUNTY_ACT: &str = "FW-1";
 const TEXT: &str = "窝点已取缔";
+
+const PLAN: &str = "现场处置";
 
 /// Pause between two looks at a case.
 const LOOK: Duration = Duration::from_millis(50);
@@ -90,6 +96,24 @@ pub(super) async fn run(suite: Suite, keys: &Keys, journal: &Path, plan: &Plan) 
     Ok(())
 }
 
+/// By whom a case is worked off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Way {
+    Township,
+    County { by_nats: bool },
+}
+
+impl Way {
+    /// Every second case goes to the county, every second of those to the department's system.
+    const fn of(number: u64) -> Self {
+        match number % 4 {
+            1 => Self::County { by_nats: false },
+            3 => Self::County { by_nats: true },
+            _ => Self::Township,
+        }
+    }
+}
+
 /// Who acts, and where it is written down.
 struct Floor {
     member: Actor<'static>,
@@ -98,8 +122,10 @@ struct Floor {
     station: Actor<'static>,
     office: Actor<'static>,
     departments: Vec<(Agency, Actor<'static>)>,
+    /// The one that has a system of its own.
+    by_nats: Arc<Department>,
     photo: String,
-    journal: Journal,
+    journal: Arc<Journal>,
     plan: Plan,
 }
 
@@ -109,6 +135,8 @@ impl Floor {
         let (photo, _) = insist("a photo", plan.patience, || secretary.photo()).await?;
         let department =
             |agency: Agency| Ok((agency, Actor::agency(suite, keys, Role::CountyDepartment, COUNTY, agency)?));
+        let journal = Arc::new(Journal::open(journal)?);
+        let by_nats = Department::open(suite, keys, &COUNTY.parse()?, COUNTY_ACT, journal.clone()).await?;
         Ok(Self {
             member: Actor::new(suite, keys, Role::GridMember, VILLAGE)?,
             secretary,
@@ -116,17 +144,21 @@ impl Floor {
             station: Actor::agency(suite, keys, Role::TownshipAgency, TOWNSHIP, STATION)?,
             office: Actor::new(suite, keys, Role::CountyOffice, COUNTY)?,
             departments: Agency::ALL.iter().copied().map(department).collect::<anyhow::Result<_>>()?,
+            by_nats,
             photo,
-            journal: Journal::open(journal)?,
+            journal,
             plan,
         })
     }
 
     async fn lifecycle(&self, number: u64) -> anyhow::Result<()> {
-        let by_county = number % 2 == 1;
-        let act = if by_county { COUNTY_ACT } else { TOWNSHIP_ACT };
-        let id = self.begin(act).await?;
-        if by_county { self.county(&id).await } else { self.township(&id).await }.with_context(|| id.clone())
+        let way = Way::of(number);
+        let id = self.begin(if way == Way::Township { TOWNSHIP_ACT } else { COUNTY_ACT }).await?;
+        let done = match way {
+            Way::Township => self.township(&id).await,
+            Way::County { by_nats } => self.county(&id, by_nats).await,
+        };
+        done.with_context(|| id.clone())
     }
 
     /// Found, told, reported up, and arrived at the centre.
@@ -154,20 +186,52 @@ impl Floor {
         self.publish(id).await
     }
 
-    async fn county(&self, id: &str) -> anyhow::Result<()> {
+    async fn county(&self, id: &str, by_nats: bool) -> anyhow::Result<()> {
         let escalate = |actor: Actor<'static>| async move { actor.escalate_now(id, "超出乡镇职权范围").await };
         self.write(What::Escalated, id, &self.centre, escalate).await?;
         self.comes_to(id, CaseState::AtOffice).await?;
+        // It may be on the queue before the office has its answer.
+        let queued = by_nats.then(|| self.by_nats.instruction_of(id));
         let assign = |actor: Actor<'static>| async move { actor.assign(id, "立即处置").await };
         let case = self.write(What::Assigned, id, &self.office, assign).await?;
         let instruction = lead(&case)?;
         let agency: Agency = instruction.post.as_ref().context("a post")?.agency.parse()?;
-        let department = self.departments.iter().find(|(known, _)| *known == agency).context("the department")?;
-        self.work_off(What::DepartmentResult, instruction, &department.1, Some("现场处置"), COUNTY_ACT).await?;
+        if let Some(queued) = queued {
+            ensure!(agency == self.by_nats.agency(), "{} leads, and has no system", agency.code());
+            self.by_nats(instruction, &queued).await?;
+        } else {
+            let department = self.departments.iter().find(|(known, _)| *known == agency).context("the department")?;
+            self.work_off(What::DepartmentResult, instruction, &department.1, Some(PLAN), COUNTY_ACT).await?;
+        }
         self.comes_to(id, CaseState::DepartmentResult).await?;
         let feed_back = |actor: Actor<'static>| async move { actor.feed_back_now(id, TEXT, TEXT).await };
         self.write(What::FedBack, id, &self.office, feed_back).await?;
         self.publish(id).await
+    }
+
+    /// The department's system takes the instruction off its queue, responds, and hands in its result.
+    async fn by_nats(&self, instruction: &Instruction, queued: &Awaited<'_, Value>) -> anyhow::Result<()> {
+        let Instruction { instruction_id: id, case_id, .. } = instruction;
+        let came = timeout(self.plan.patience, queued.came()).await;
+        let came = came.with_context(|| format!("the instruction {id} did not come to the department's queue"))?;
+        ensure!(came["instructionId"] == id.as_str(), "instead of the instruction {id} came {came}");
+        let measures = close_down();
+        let result = FeedbackResult {
+            kind: ResultKind::Final.into(),
+            text: TEXT.to_owned(),
+            confirmed_acts: vec![COUNTY_ACT.to_owned()],
+            exemptions: exempted(&measures),
+            measures: measures.to_vec(),
+            outside_scope: false,
+        };
+        let response = to_value(FeedbackResponse { plan: PLAN.to_owned() })?;
+        for (what, kind, body) in
+            [(What::Responded, "response", response), (What::HandedIn, "result", to_value(result)?)]
+        {
+            let (feedback_id, tries) = self.by_nats.feed_back(kind, id, &body, self.plan.patience).await?;
+            self.note(what, &feedback_id, case_id, tries)?;
+        }
+        Ok(())
     }
 
     async fn publish(&self, id: &str) -> anyhow::Result<()> {
@@ -185,13 +249,7 @@ impl Floor {
         plan: Option<&str>,
         act: &str,
     ) -> anyhow::Result<()> {
-        // A repeated request has to say the same as the first.
-        let measures = [Measure {
-            measure_id: "close".to_owned(),
-            decided_at: Some(SystemClock.now().into()),
-            comply_by: None,
-            kind: Some(Kind::CloseDown(CloseDown { note: "拆除".to_owned() })),
-        }];
+        let measures = close_down();
         let (id, measures) = (instruction.instruction_id.as_str(), &measures);
         let work =
             |actor: Actor<'static>| async move { actor.work_off(id, plan, TEXT, &[act], measures.to_vec()).await };
@@ -246,6 +304,16 @@ impl Floor {
             _ => &self.centre,
         }
     }
+}
+
+/// What was done with the den; made once for a result, since what is sent again has to say the same as the first.
+fn close_down() -> [Measure; 1] {
+    [Measure {
+        measure_id: "close".to_owned(),
+        decided_at: Some(SystemClock.now().into()),
+        comply_by: None,
+        kind: Some(Kind::CloseDown(CloseDown { note: "拆除".to_owned() })),
+    }]
 }
 
 /// The instruction of the unit that leads.

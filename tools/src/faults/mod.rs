@@ -2,12 +2,14 @@
 //! and the comparison of that journal with all that the suite then holds.
 
 mod backup;
+mod department;
 mod insist;
 mod journal;
 mod load;
 mod quiet;
 mod rewind;
 mod schema;
+mod tray;
 mod verify;
 
 use std::{path::PathBuf, time::Duration};
@@ -28,10 +30,10 @@ pub enum Step {
         #[arg(long)]
         journal: PathBuf,
         /// Cases under way at the same time.
-        #[arg(long, default_value_t = 4)]
+        #[arg(long, default_value_t = 8)]
         lanes: u32,
         /// Pause of a lane between two cases, in milliseconds.
-        #[arg(long, default_value_t = 200)]
+        #[arg(long, default_value_t = 400)]
         pause_ms: u64,
         /// How long a step is tried until it counts as failed.
         #[arg(long, default_value = "120s", value_parser = duration::parse)]

@@ -33,6 +33,8 @@ fn caused(what: What) -> &'static [Name] {
             (Dispatch, "ActConfirmed"),
             (Dispatch, "MeasureRecorded"),
         ],
+        What::Responded => &[(Dispatch, "InstructionDelivered"), (Dispatch, "DepartmentResponded")],
+        What::HandedIn => &[(Dispatch, "ResultSubmitted"), (Dispatch, "ActConfirmed"), (Dispatch, "MeasureRecorded")],
         What::Accepted => &[(Dispatch, "OutcomeAvailable")],
         What::FedBack => &[(Dispatch, "FedBack"), (Dispatch, "OutcomeAvailable")],
         What::Published => &[(Intake, "ResultPublished"), (Dispatch, "CaseClosed")],

@@ -4,6 +4,7 @@
 mod cases;
 mod effects;
 mod events;
+mod feedback;
 mod findings;
 mod streams;
 
@@ -28,6 +29,12 @@ struct Promised {
     perhaps: BTreeMap<Uuid, Vec<What>>,
     /// Request id of each acknowledged write, and who keeps its answer.
     requests: Vec<(String, Service)>,
+    /// What was said in each feedback that a receipt took, by its id.
+    feedback: BTreeMap<String, What>,
+    /// Feedback whose receipt came when it was too late to promise it.
+    perhaps_feedback: BTreeSet<String>,
+    /// Instructions that came off the queue of the department's system.
+    received: BTreeSet<String>,
     /// Writes that were sent more than once.
     repeated: usize,
 }
@@ -36,7 +43,10 @@ impl Promised {
     fn read(journals: &[PathBuf], perhaps: &[PathBuf], findings: &mut Findings) -> anyhow::Result<Self> {
         let mut promised = Self::default();
         for line in perhaps.iter().map(|path| journal::read(path)).collect::<anyhow::Result<Vec<_>>>()?.concat() {
-            if let Line::Acknowledged { what, case_id, .. } = line {
+            if let Line::Acknowledged { what, request_id, case_id, .. } = line {
+                if by_nats(what) {
+                    promised.perhaps_feedback.insert(request_id);
+                }
                 promised.perhaps.entry(case_id.parse().context("a case's id")?).or_default().push(what);
             }
         }
@@ -45,14 +55,25 @@ impl Promised {
                 match line {
                     Line::Acknowledged { what, request_id, case_id, tries } => {
                         promised.repeated += usize::from(tries > 1);
-                        promised.requests.push((request_id, keeper(what)));
+                        if by_nats(what) {
+                            promised.feedback.insert(request_id, what);
+                        } else {
+                            promised.requests.push((request_id, keeper(what)));
+                        }
                         promised.cases.entry(case_id.parse().context("a case's id")?).or_default().push(what);
+                    }
+                    Line::Received { instruction_id, .. } => {
+                        promised.received.insert(instruction_id);
                     }
                     Line::Failed { why } => findings.lost(format!("a case did not come to its end: {why}")),
                 }
             }
         }
         Ok(promised)
+    }
+
+    fn acknowledged(&self) -> usize {
+        self.requests.len() + self.feedback.len()
     }
 
     fn ids(&self) -> Vec<Uuid> {
@@ -73,6 +94,11 @@ fn with(cases: &BTreeMap<Uuid, Vec<What>>, what: What) -> BTreeSet<Uuid> {
     cases.iter().filter(|(_, writes)| writes.contains(&what)).map(|(id, _)| *id).collect()
 }
 
+/// What a receipt has acknowledged, and no answer.
+const fn by_nats(what: What) -> bool {
+    matches!(what, What::Responded | What::HandedIn)
+}
+
 /// The service that acknowledged a write.
 const fn keeper(what: What) -> Service {
     match what {
@@ -89,11 +115,12 @@ pub(super) async fn run(journals: &[PathBuf], perhaps: &[PathBuf], refilled: boo
     cases::answers(&promised, &mut databases, &mut findings).await?;
     cases::sets(&promised, &mut databases, &mut findings).await?;
     cases::instructions(&promised, &mut databases, &mut findings).await?;
+    feedback::taken(&promised, &mut databases, &mut findings).await?;
     events::logged(&promised, &mut databases, &mut findings).await?;
     streams::compare(&mut databases, refilled, &mut findings).await?;
     effects::obligations(&promised, &mut databases, &mut findings).await?;
     effects::figures(&promised, &mut databases, &mut findings).await?;
     effects::leftovers(&mut databases, &mut findings).await?;
-    println!("{}", findings.to_json(promised.cases.len(), promised.requests.len(), promised.repeated));
+    println!("{}", findings.to_json(promised.cases.len(), promised.acknowledged(), promised.repeated));
     findings.verdict()
 }
