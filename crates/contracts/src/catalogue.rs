@@ -218,7 +218,7 @@ catalogue! {
     SuspicionRecorded: Intake, Village, "suspicion-recorded", "V1 +";
     SecretaryNotified: Intake, Village, "secretary-notified", "V1 -, V2 +, V3 +";
     PersuasionRecorded: Intake, Village, "persuasion-recorded", "V2 -; heeded: V3 -, V4 +";
-    RevisitRecorded: Intake, Village, "revisit-recorded", "V4 -";
+    RevisitRecorded: Intake, Village, "revisit-recorded", "V4 -; goes on: V3 +";
     ReportedUp: Intake, Village, "reported-up", "V1 -, V2 -, V3 -";
     ReportWithdrawn: Intake, Village, "report-withdrawn", "cancels V1 to V4";
     ResultPublished: Intake, Village, "result-published", "P1 -";

@@ -44,7 +44,7 @@ impl Unit {
         format!("A_{}_{}_{}", self.agency.code(), self.region.level().code(), self.region.code())
     }
 
-    /// Subject filter of its durable: instructions and receipts.
+    /// Subject filter of its durable: instructions, receipts and notices.
     pub(crate) fn filter_subject(&self) -> String {
         Subject::Agency { agency: self.agency, region: self.region.clone(), fact: ">".to_owned() }.to_string()
     }

@@ -1,5 +1,5 @@
-//! Every setting of the suite, as data. One environment file may be shared by all services and tools, so a key is unknown
-//! only when nobody in the suite reads it. A new setting is a new row here; the reference in the documentation follows.
+//! Every setting of the services, as data. They may share one environment file, so a key is unknown only when none of them
+//! reads it. A new setting is a new row here; the reference in the documentation follows.
 
 use super::Service;
 
@@ -165,7 +165,7 @@ pub const KNOWN_KEYS: &[Key] = &[
         Default("512"),
         "Server streams that follow events, at the same time and per replica, 1 to 10000; more are refused with RESOURCE_EXHAUSTED.",
     ),
-    // Dispatch.
+    // Intake.
     Key::new(
         "DAFEI_NEVER_BY_PERSUASION",
         Optional,
@@ -220,7 +220,7 @@ pub const KNOWN_KEYS: &[Key] = &[
     Key::new(
         "DAFEI_TIP_DELAY_MAX",
         Default("1800"),
-        "Seconds that a public tip waits at most, by chance, 0 to 86400; it leaves at the full minute after that. 0: tips do not wait.",
+        "Seconds that a public tip waits at most, by chance, 0 to 86400; it leaves at the full minute after that. With 0 for both, tips do not wait.",
     ),
     Key::new(
         "DAFEI_TIPS_PER_MINUTE",

@@ -1,4 +1,4 @@
-//! The daily anchor over all cases (feature B9): shortly after midnight in Shanghai, how every case stands is summed up in one digest over that of
+//! The daily anchor over all cases: shortly after midnight in Shanghai, how every case stands is summed up in one digest over that of
 //! the day before, kept, and told on the bus. What is changed, cut or removed afterwards no longer fits.
 //!
 //! The cases are read in one snapshot that takes no transaction id, since one that lasts would hold the watermark back; the anchor itself is

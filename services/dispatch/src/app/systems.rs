@@ -132,7 +132,7 @@ async fn create(stream: &Stream, unit: &Unit) -> Result<(), SystemsError> {
 fn durable(unit: &Unit) -> pull::Config {
     pull::Config {
         durable_name: Some(unit.durable()),
-        description: Some("instructions and receipts of one agency system".to_owned()),
+        description: Some("instructions, receipts and notices of one agency system".to_owned()),
         filter_subject: unit.filter_subject(),
         deliver_policy: DeliverPolicy::All,
         ack_policy: AckPolicy::Explicit,

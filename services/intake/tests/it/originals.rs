@@ -1,4 +1,4 @@
-//! Originals under lock (feature A16): who sees one is on record before its first byte leaves.
+//! Originals under lock: who sees one is on record before its first byte leaves.
 
 use dafei_contracts::intake::v1 as api;
 use dafei_kernel::role::Role;

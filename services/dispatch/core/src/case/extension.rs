@@ -1,4 +1,4 @@
-//! 延期申请 (feature A10): a department asks before its limit for more time, and the office answers. It moves K3 and nothing else, and the monitor
+//! 延期申请: a department asks before its limit for more time, and the office answers. It moves K3 and nothing else, and the monitor
 //! has the last word on whether it was asked in time.
 
 use uuid::Uuid;
