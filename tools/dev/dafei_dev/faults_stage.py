@@ -52,6 +52,8 @@ class Loaded:
         # What was acknowledged after the point to which the databases were restored.
         self.perhaps: "list[Path]" = []
         self.refilled = False
+        # Cases that the load has under way at the same time.
+        self.lanes = 8
 
     def close(self) -> None:
         processes.end(self.home, LOAD)
@@ -74,7 +76,7 @@ class Loaded:
         journal = folder / f"{len(self.journals) + 1}.jsonl"
         journal.touch()
         self.journals.append(journal)
-        argv = [suite.binary("dafei"), "faults", "load", "--journal", str(journal), "--patience", f"{PATIENCE:.0f}s"]
+        argv = [suite.binary("dafei"), "faults", "load", "--journal", str(journal), "--patience", f"{PATIENCE:.0f}s", "--lanes", str(self.lanes)]
         # The department's system comes to the bus by the way of the services: what they do not hear, it does not hear.
         bus = {"DAFEI_NATS_URL": servers.nats_url(self.home, self.home.state.get("through"))}
         processes.start(self.home, LOAD, argv, {**os.environ, **suite.run_env(self.home), **bus})
@@ -129,6 +131,8 @@ class Stage(Loaded):
         faults_disk.unmount(old)
         super().__init__(check.fresh_home(place))
         self.short = short
+        if short:
+            self.lanes = 4
         self.small_disks = small_disks
         self.home.state["nodes"] = cluster.NODES
         servers = ("postgres", *cluster.names(self.home))
