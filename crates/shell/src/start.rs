@@ -34,6 +34,7 @@ use crate::{
     roster::{self, RosterView},
     timer::{Due, Timer},
     traced::{self, Traced},
+    upkeep::Upkeep,
     watch::Watches,
 };
 
@@ -248,6 +249,7 @@ impl Started {
         for part in &self.consumers {
             gauges::consumer(self.common.service, part.key(), &part.handle);
         }
+        self.keep_up();
         let ops = Ops::new(&self.common, self.pool.clone(), self.clock.clone(), self.mode_clock.clone()).with_parts(
             relay,
             &self.consumers,
@@ -326,6 +328,15 @@ impl Started {
             Ok::<(), sqlx::Error>(())
         });
         handle
+    }
+
+    fn keep_up(&mut self) {
+        let upkeep = Upkeep::new(self.pool.clone(), self.clock.clone());
+        let token = self.lifecycle.token(Stage::Consumer);
+        self.lifecycle.spawn_stage(Stage::Consumer, "upkeep", async move {
+            upkeep.run(token).await;
+            Ok::<(), sqlx::Error>(())
+        });
     }
 
     /// Another replica, or an import, has changed the roster.

@@ -118,7 +118,7 @@ async fn an_answer_is_found_by_its_request_until_it_is_purged() {
     assert_eq!(found.len(), 2);
     assert_eq!(found[&key("a")], answer("a", start_of_tests()));
     assert!(requests::store(&mut connection, &[answer("a", later)]).await.is_err(), "an answer is never replaced");
-    assert_eq!(requests::purge(&db.pool, later).await.expect("purged"), 1);
+    assert_eq!(requests::purge(&db.pool, later, 10).await.expect("purged"), 1);
     assert_eq!(requests::find(&mut connection, &[key("a"), key("b")]).await.expect("found").len(), 1);
 }
 

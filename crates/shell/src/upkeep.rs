@@ -1,0 +1,79 @@
+//! What every service keeps in order beside its work, and nobody waits for: answers that are too old.
+
+use std::time::{Duration, Instant as Monotonic};
+
+use dafei_kernel::{clock::SharedClock, time::Instant};
+use dafei_messaging::requests;
+use jiff::SignedDuration;
+use sqlx::PgPool;
+use tokio_util::sync::CancellationToken;
+
+/// How often it is looked what is to be done; by the machine's time, as all of these.
+const LOOK: Duration = Duration::from_secs(30);
+/// How often old answers are looked for.
+const ANSWERS: Duration = Duration::from_mins(10);
+/// How long an answer is kept: nobody asks again by the same request id for longer than that.
+const ANSWER_KEPT: SignedDuration = SignedDuration::from_hours(30 * 24);
+/// Answers that are forgotten by one statement.
+const PORTION: i64 = 5_000;
+
+/// What is kept in order.
+pub struct Upkeep {
+    pool: PgPool,
+    clock: SharedClock,
+    answers_at: Option<Monotonic>,
+}
+
+impl Upkeep {
+    /// Of this database, by this clock.
+    #[must_use]
+    pub fn new(pool: PgPool, clock: SharedClock) -> Self {
+        Self { pool, clock, answers_at: None }
+    }
+
+    /// Keeps things in order until `shutdown`. What cannot be done now is done the next time.
+    pub(crate) async fn run(mut self, shutdown: CancellationToken) {
+        while !shutdown.is_cancelled() {
+            // What is broken off is begun again by the next process.
+            tokio::select! {
+                () = shutdown.cancelled() => {}
+                () = self.look(Monotonic::now()) => {}
+            }
+            // Running out is the usual end of the pause.
+            let _ = tokio::time::timeout(LOOK, shutdown.cancelled()).await;
+        }
+    }
+
+    /// Does what is to be done at `at` of the machine's time.
+    pub async fn look(&mut self, at: Monotonic) {
+        if is_due(self.answers_at, at) {
+            self.answers_at = at.checked_add(ANSWERS);
+            match forget_answers(&self.pool, self.clock.now()).await {
+                Ok(0) => {}
+                Ok(forgotten) => tracing::info!(forgotten, "old answers are forgotten"),
+                Err(error) => later(&error, "old answers"),
+            }
+        }
+    }
+}
+
+fn is_due(next: Option<Monotonic>, at: Monotonic) -> bool {
+    next.is_none_or(|next| next <= at)
+}
+
+/// Forgets the answers that are older than anybody's retries, in portions; says how many.
+async fn forget_answers(pool: &PgPool, now: Instant) -> sqlx::Result<u64> {
+    let before = now.checked_sub(ANSWER_KEPT).unwrap_or(Instant::MIN);
+    let mut forgotten = 0;
+    loop {
+        let portion = requests::purge(pool, before, PORTION).await?;
+        forgotten += portion;
+        if portion < PORTION.unsigned_abs() {
+            return Ok(forgotten);
+        }
+    }
+}
+
+fn later(error: &sqlx::Error, what: &str) {
+    tracing::warn!(%error, what, "left for later");
+}
