@@ -34,7 +34,7 @@ use crate::{
     roster::{self, RosterView},
     timer::{Due, Timer},
     traced::{self, Traced},
-    upkeep::Upkeep,
+    upkeep::{self, Upkeep},
     watch::Watches,
 };
 
@@ -108,7 +108,7 @@ pub async fn start(common: Common, telemetry: Telemetry, own: &'static Migrator)
     };
     let mode_clock = ModeClock::new(&common, persisted);
     let clock = mode_clock.shared();
-    dafei_messaging::ensure_partitions(&pool, clock.now(), 3).await?;
+    upkeep::make_months(&pool, clock.now()).await;
     let roster = RosterView::load(&pool).await?;
     Ok(Started {
         common,

@@ -1,4 +1,4 @@
-//! What every service keeps in order beside its work, and nobody waits for: answers that are too old.
+//! What every service keeps in order beside its work, and nobody waits for: answers that are too old, the log's months ahead of time.
 
 use std::time::{Duration, Instant as Monotonic};
 
@@ -12,6 +12,11 @@ use tokio_util::sync::CancellationToken;
 const LOOK: Duration = Duration::from_secs(30);
 /// How often old answers are looked for.
 const ANSWERS: Duration = Duration::from_mins(10);
+/// How often the log's months are looked at, and how soon again when that was not possible.
+const MONTHS: Duration = Duration::from_hours(24);
+const MONTHS_AGAIN: Duration = Duration::from_mins(10);
+/// Months of the log that have partitions, the present one among them: a process may fail at it for weeks.
+const MONTHS_AHEAD: u32 = 3;
 /// How long an answer is kept: nobody asks again by the same request id for longer than that.
 const ANSWER_KEPT: SignedDuration = SignedDuration::from_hours(30 * 24);
 /// Answers that are forgotten by one statement.
@@ -22,13 +27,14 @@ pub struct Upkeep {
     pool: PgPool,
     clock: SharedClock,
     answers_at: Option<Monotonic>,
+    months_at: Option<Monotonic>,
 }
 
 impl Upkeep {
     /// Of this database, by this clock.
     #[must_use]
     pub fn new(pool: PgPool, clock: SharedClock) -> Self {
-        Self { pool, clock, answers_at: None }
+        Self { pool, clock, answers_at: None, months_at: None }
     }
 
     /// Keeps things in order until `shutdown`. What cannot be done now is done the next time.
@@ -54,6 +60,10 @@ impl Upkeep {
                 Err(error) => later(&error, "old answers"),
             }
         }
+        if is_due(self.months_at, at) {
+            let made = make_months(&self.pool, self.clock.now()).await;
+            self.months_at = at.checked_add(if made { MONTHS } else { MONTHS_AGAIN });
+        }
     }
 }
 
@@ -70,6 +80,17 @@ async fn forget_answers(pool: &PgPool, now: Instant) -> sqlx::Result<u64> {
         forgotten += portion;
         if portion < PORTION.unsigned_abs() {
             return Ok(forgotten);
+        }
+    }
+}
+
+/// Makes the partitions of the log ahead of time; false when that has to be tried again. Nothing is lost meanwhile, so no start fails by it.
+pub(crate) async fn make_months(pool: &PgPool, now: Instant) -> bool {
+    match dafei_messaging::ensure_partitions(pool, now, MONTHS_AHEAD).await {
+        Ok(_) => true,
+        Err(error) => {
+            later(&error, "partitions of the event log");
+            false
         }
     }
 }

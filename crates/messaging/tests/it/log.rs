@@ -9,6 +9,7 @@ use dafei_messaging::{
     exercise, log, migrate,
     pg::PgInstant,
     requests::{self, RequestKey, StoredRequest},
+    sessions,
 };
 use dafei_testkit::TestDb;
 use sqlx::PgPool;
@@ -75,6 +76,23 @@ async fn months_get_partitions_once_and_never_one_over_rows_that_are_there() {
     log::append(&mut connection, &[event(1, 2, at("2026-05-01T00:00:00Z"))]).await.expect("appended");
     assert_eq!(count(&db.pool, "event_log_2026_05").await, 1);
     assert_eq!(count(&db.pool, "event_log_default").await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_partition_takes_longer_than_a_statement_of_the_pool_may() {
+    let db = TestDb::new(&[&MIGRATOR]).await;
+    let options = sessions::options(&db.url, Duration::from_millis(100)).expect("a URL");
+    let pool = sessions::pool(2).connect_with(options).await.expect("the database answers");
+    let mut other = db.pool.begin().await.expect("a transaction");
+    sqlx::query("SELECT pg_advisory_xact_lock(hashtextextended('dafei event_log partitions', 0))")
+        .execute(&mut *other)
+        .await
+        .expect("another replica makes some");
+    let (made, ()) = tokio::join!(ensure_partitions(&pool, start_of_tests(), 3), async {
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        other.rollback().await.expect("it has ended");
+    });
+    assert_eq!(made.expect("made"), 3);
 }
 
 #[tokio::test(flavor = "multi_thread")]

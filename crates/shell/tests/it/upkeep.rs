@@ -9,11 +9,21 @@ use dafei_kernel::clock::ControlledClock;
 use dafei_messaging::requests::{self, RequestKey, StoredRequest};
 use dafei_shell::upkeep::Upkeep;
 use dafei_testkit::TestDb;
+use sqlx::{Executor as _, PgPool};
 
 use crate::at;
 
 async fn fresh() -> TestDb {
     TestDb::new(&[&dafei_messaging::MIGRATOR]).await
+}
+
+async fn partitions(pool: &PgPool) -> Vec<String> {
+    sqlx::query_scalar(
+        "SELECT relname::text FROM pg_class WHERE relispartition AND relkind = 'r' AND relname LIKE 'event_log_2%' ORDER BY 1",
+    )
+    .fetch_all(pool)
+    .await
+    .expect("the partitions")
 }
 
 #[tokio::test]
@@ -41,4 +51,34 @@ async fn answers_are_forgotten_after_thirty_days_and_younger_ones_are_kept() {
     assert_eq!(left().await, 1);
     let found = requests::find(&mut conn, &[key("young".to_owned())]).await.expect("found");
     assert_eq!(found.len(), 1);
+}
+
+#[tokio::test]
+async fn a_service_that_runs_for_months_has_partitions_of_its_log_ahead_of_time() {
+    let db = fresh().await;
+    let clock = ControlledClock::new(at("2026-03-02T08:00:00Z"));
+    let mut upkeep = Upkeep::new(db.pool.clone(), Arc::new(clock.clone()));
+    let start = Monotonic::now();
+    upkeep.look(start).await;
+    assert_eq!(partitions(&db.pool).await, ["event_log_2026_03", "event_log_2026_04", "event_log_2026_05"]);
+    clock.set(at("2026-05-01T08:00:00Z"));
+    upkeep.look(start + Duration::from_hours(23)).await;
+    assert_eq!(partitions(&db.pool).await.len(), 3, "once a day");
+    upkeep.look(start + Duration::from_hours(24)).await;
+    assert_eq!(partitions(&db.pool).await[3..], ["event_log_2026_06", "event_log_2026_07"]);
+}
+
+#[tokio::test]
+async fn months_that_could_not_be_made_because_the_log_was_read_are_made_soon_after() {
+    let db = fresh().await;
+    let clock = ControlledClock::new(at("2026-03-02T08:00:00Z"));
+    let mut upkeep = Upkeep::new(db.pool.clone(), Arc::new(clock));
+    let mut reader = db.pool.begin().await.expect("a transaction");
+    reader.execute("SELECT 1 FROM event_log").await.expect("it reads for long");
+    let start = Monotonic::now();
+    upkeep.look(start).await;
+    assert!(partitions(&db.pool).await.is_empty(), "it did not wait for the reader");
+    reader.rollback().await.expect("it ends");
+    upkeep.look(start + Duration::from_mins(10)).await;
+    assert_eq!(partitions(&db.pool).await.len(), 3);
 }
