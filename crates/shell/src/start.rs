@@ -34,7 +34,7 @@ use crate::{
     roster::{self, RosterView},
     timer::{Due, Timer},
     traced::{self, Traced},
-    upkeep::{self, Upkeep},
+    upkeep::{self, Untaken, Upkeep},
     watch::Watches,
 };
 
@@ -246,10 +246,11 @@ impl Started {
         self.keep_streams_there();
         let relay = self.spawn_relay();
         gauges::relay(self.common.service, &relay);
+        let untaken = Untaken::default();
         for part in &self.consumers {
-            gauges::consumer(self.common.service, part.key(), &part.handle);
+            gauges::consumer(self.common.service, part.key(), &part.handle, &untaken);
         }
-        self.keep_up();
+        self.keep_up(untaken);
         let ops = Ops::new(&self.common, self.pool.clone(), self.clock.clone(), self.mode_clock.clone()).with_parts(
             relay,
             &self.consumers,
@@ -330,8 +331,8 @@ impl Started {
         handle
     }
 
-    fn keep_up(&mut self) {
-        let upkeep = Upkeep::new(self.pool.clone(), self.clock.clone());
+    fn keep_up(&mut self, untaken: Untaken) {
+        let upkeep = Upkeep::new(self.pool.clone(), self.clock.clone(), untaken);
         let token = self.lifecycle.token(Stage::Consumer);
         self.lifecycle.spawn_stage(Stage::Consumer, "upkeep", async move {
             upkeep.run(token).await;
