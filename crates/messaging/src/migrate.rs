@@ -19,6 +19,8 @@ pub static MIGRATOR: Migrator = sqlx::migrate!("./migrations");
 /// Advisory lock under which a database is migrated: several replicas may start at once.
 const LOCK: i64 = 0x0064_6166_6569_0001;
 const LOCK_PAUSE: Duration = Duration::from_millis(100);
+/// How long a new partition of the log waits for those who read and write the log.
+const PARTITION_LOCK: Duration = Duration::from_secs(3);
 
 /// Applies what is missing of `migrators`, in their order, under an advisory lock.
 ///
@@ -45,18 +47,25 @@ async fn try_lock(connection: &mut PgConnection) -> sqlx::Result<bool> {
 
 /// Makes the partitions of the event log for `months` months (UTC), from the month of `from` on; says how many are new.
 ///
-/// A month without a partition goes to the default one, so a late call loses nothing; a month that already has rows there stays there.
+/// A month without a partition goes to the default one, so a late call loses nothing; a month that already has rows there stays there. Each new
+/// partition has the default one read for rows of its month, which may take longer than any call may: hence a session without that bound. It
+/// does not wait long for the table, though, because who writes an event would wait behind it.
 ///
 /// # Errors
-/// When the database does not answer or the role may not create tables.
+/// When the database does not answer, the role may not create tables, or others do not let go of the table.
 pub async fn ensure_partitions(pool: &PgPool, from: Instant, months: u32) -> sqlx::Result<u32> {
     let months = i32::try_from(months).unwrap_or(i32::MAX);
+    let mut connection = sessions::long(pool).await?;
+    sqlx::query_scalar!("SELECT set_config('lock_timeout', $1, false)", PARTITION_LOCK.as_millis().to_string())
+        .fetch_one(&mut connection)
+        .await?;
     let made = sqlx::query_scalar!(
         r#"SELECT event_log_ensure_partitions($1, $2) AS "made!""#,
         PgInstant(from) as PgInstant,
         months
     )
-    .fetch_one(pool)
+    .fetch_one(&mut connection)
     .await?;
+    connection.close().await?;
     Ok(u32::try_from(made).unwrap_or(0))
 }

@@ -1,11 +1,13 @@
 //! What dashboards and alerts read of every service: who works, and how far it is behind. A replica that stands by knows neither age nor lag and
-//! says none: an old figure of it would be taken for the service's.
+//! says none: an old figure of it would be taken for the service's. What could not take effect stands in the database, where all read the same.
 
 use dafei_messaging::{
     consumer::ConsumerHandle,
     relay::{RelayHandle, RelayStatus},
 };
 use dafei_runtime::{config::Service, telemetry::metrics};
+
+use crate::upkeep::Untaken;
 
 pub(crate) fn relay(service: Service, relay: &RelayHandle) {
     let labels = [("service", service.name())];
@@ -30,7 +32,7 @@ fn of_the_active(status: &RelayStatus, read: fn(&RelayStatus) -> f64) -> Option<
     status.active.then(|| read(status))
 }
 
-pub(crate) fn consumer(service: Service, key: &str, consumer: &ConsumerHandle) {
+pub(crate) fn consumer(service: Service, key: &str, consumer: &ConsumerHandle, untaken: &Untaken) {
     let labels = [("service", service.name()), ("consumer", key)];
     let handle = consumer.clone();
     let help = "1 in the replica that consumes, 0 in those that stand by";
@@ -41,11 +43,15 @@ pub(crate) fn consumer(service: Service, key: &str, consumer: &ConsumerHandle) {
     metrics::gauge_callback("dafei.consumer.lag", "{message}", "Messages not yet in effect", &labels, move || {
         Some(handle.status()).filter(|status| status.active).map(|status| status.lag as f64)
     });
-    let handle = consumer.clone();
-    let help = "Dead letters since the start";
-    metrics::gauge_callback("dafei.consumer.dead_letters", "{message}", help, &labels, move || {
-        Some(handle.status().dead_letters as f64)
-    });
+    let figure = |read: fn(&Untaken, &str) -> Option<i64>| {
+        let (untaken, key) = (untaken.clone(), key.to_owned());
+        move || read(&untaken, &key).map(|count| count as f64)
+    };
+    let help = "Events that could not take effect and wait for their replay";
+    let dead = figure(Untaken::dead_letters);
+    metrics::gauge_callback("dafei.consumer.dead_letters", "{message}", help, &labels, dead);
+    let help = "Events that wait for an earlier one of their aggregate";
+    metrics::gauge_callback("dafei.consumer.parked", "{message}", help, &labels, figure(Untaken::parked));
 }
 
 #[cfg(test)]

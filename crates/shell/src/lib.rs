@@ -12,4 +12,5 @@ pub mod scope;
 pub mod start;
 pub mod timer;
 mod traced;
+pub mod upkeep;
 pub mod watch;

@@ -34,6 +34,7 @@ use crate::{
     roster::{self, RosterView},
     timer::{Due, Timer},
     traced::{self, Traced},
+    upkeep::{self, Untaken, Upkeep},
     watch::Watches,
 };
 
@@ -107,7 +108,7 @@ pub async fn start(common: Common, telemetry: Telemetry, own: &'static Migrator)
     };
     let mode_clock = ModeClock::new(&common, persisted);
     let clock = mode_clock.shared();
-    dafei_messaging::ensure_partitions(&pool, clock.now(), 3).await?;
+    upkeep::make_months(&pool, clock.now()).await;
     let roster = RosterView::load(&pool).await?;
     Ok(Started {
         common,
@@ -245,9 +246,11 @@ impl Started {
         self.keep_streams_there();
         let relay = self.spawn_relay();
         gauges::relay(self.common.service, &relay);
+        let untaken = Untaken::default();
         for part in &self.consumers {
-            gauges::consumer(self.common.service, part.key(), &part.handle);
+            gauges::consumer(self.common.service, part.key(), &part.handle, &untaken);
         }
+        self.keep_up(untaken);
         let ops = Ops::new(&self.common, self.pool.clone(), self.clock.clone(), self.mode_clock.clone()).with_parts(
             relay,
             &self.consumers,
@@ -326,6 +329,15 @@ impl Started {
             Ok::<(), sqlx::Error>(())
         });
         handle
+    }
+
+    fn keep_up(&mut self, untaken: Untaken) {
+        let upkeep = Upkeep::new(self.pool.clone(), self.clock.clone(), untaken);
+        let token = self.lifecycle.token(Stage::Consumer);
+        self.lifecycle.spawn_stage(Stage::Consumer, "upkeep", async move {
+            upkeep.run(token).await;
+            Ok::<(), sqlx::Error>(())
+        });
     }
 
     /// Another replica, or an import, has changed the roster.

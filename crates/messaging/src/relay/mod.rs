@@ -5,7 +5,8 @@
 //!   stream's expected last sequence) refuses one of them.
 //! - A batch is published, then its outbox rows are deleted and the fence is moved in one statement. After an unknown outcome the stream
 //!   is read behind the stored fence and what is there is removed from the outbox: nothing is published twice.
-//! - A stream that went backwards, vanished or was made anew was wiped: nothing more goes into it until [`crate::refill`] filled it.
+//! - A stream that went backwards, vanished or was made anew was wiped: nothing more goes into it until [`crate::refill`] filled it. One that
+//!   has events behind the stored fence which the log does not have is treated alike: the database lost history, and would number anew.
 
 mod reconcile;
 mod session;
@@ -97,7 +98,7 @@ pub struct RelayStatus {
     pub published: u64,
     /// The last watermark: every commit recorded strictly before it is in the stream before it.
     pub through: Option<Instant>,
-    /// Streams that were wiped and wait to be refilled.
+    /// Streams that were wiped, or hold what the log does not have, and wait to be refilled.
     pub wiped: Vec<String>,
     /// The last error, until the next success.
     pub last_error: Option<String>,

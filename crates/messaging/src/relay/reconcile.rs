@@ -4,31 +4,41 @@ use async_nats::jetstream::{Context, stream::Stream};
 use dafei_kernel::time::Instant;
 use futures::{StreamExt, TryStreamExt};
 use sqlx::PgConnection;
-use uuid::Uuid;
 
 use super::{
     RelayError,
-    store::{self, StreamState},
+    store::{self, PublishedEvent, StreamState},
 };
 use crate::{
-    headers::MESSAGE_ID,
+    headers,
     streams::{StreamSpec, ensure_streams, is_missing},
 };
 
-/// Messages read at the same time, and events removed by one statement.
+/// Messages read at the same time, and events looked up and removed by one statement.
 const CONCURRENCY: usize = 32;
-const CHUNK: usize = 1_000;
+const CHUNK: u64 = 1_000;
 
-/// The fence for the next batch; none when the stream was wiped. A stream that never was is made; what it turns out to have already is taken
-/// out of the outbox.
+/// How a stream stands to the database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// It may be published to, behind this fence.
+    Open(u64),
+    /// It is gone, went backwards, was made anew, or is being refilled.
+    Wiped,
+    /// It holds events that the log does not have: the database lost history, by a restore or by a standby that was behind. What is written now
+    /// gets the numbers of the lost events; whoever took those would pass over it.
+    Foreign,
+}
+
+/// What the stream may be used for. One that never was is made; what it turns out to have already is taken out of the outbox.
 pub(super) async fn reconcile(
     connection: &mut PgConnection,
     js: &Context,
     spec: &StreamSpec,
-) -> Result<Option<u64>, RelayError> {
+) -> Result<Standing, RelayError> {
     let known = store::state(connection, spec.name).await?;
     if known.as_ref().is_some_and(|state| state.refilling) {
-        return Ok(None);
+        return Ok(Standing::Wiped);
     }
     let filled = known.as_ref().map_or(0, |state| state.last_sequence);
     let stream = match js.get_stream(spec.name).await {
@@ -38,7 +48,7 @@ pub(super) async fn reconcile(
         }
         Err(error) if is_missing(&error) => {
             if filled > 0 {
-                return Ok(None);
+                return Ok(Standing::Wiped);
             }
             ensure_streams(js, std::slice::from_ref(spec)).await.map_err(nats)?;
             js.get_stream(spec.name).await.map_err(nats)?
@@ -49,17 +59,19 @@ pub(super) async fn reconcile(
     let last = stream.cached_info().state.last_sequence;
     let made_anew = known.as_ref().is_some_and(|state| state.created != created);
     if (made_anew && filled > 0) || last < filled {
-        return Ok(None);
+        return Ok(Standing::Wiped);
     }
     if last > filled {
         let first = stream.cached_info().state.first_sequence.max(filled + 1);
-        remove_published(connection, &stream, spec.name, first, last).await?;
+        if !remove_published(connection, &stream, spec.name, first, last).await? {
+            return Ok(Standing::Foreign);
+        }
     }
     let state = StreamState { created, last_sequence: last, refilling: false };
     if known.as_ref() != Some(&state) {
         store::set_state(connection, spec.name, &state).await?;
     }
-    Ok(Some(last))
+    Ok(Standing::Open(last))
 }
 
 /// A stream made before the cluster was, or with other settings, gets the replicas that are wanted. What cannot be had now, because a server is
@@ -73,26 +85,34 @@ async fn bring_replicas_in_line(js: &Context, spec: &StreamSpec, found: usize) {
     }
 }
 
-/// Reads the messages `first..=last` and takes their events out of the outbox.
+/// Reads the messages `first..=last` and takes their events out of the outbox. False as soon as one is found that the log does not have; what
+/// was taken out before is in the log, and so in the refill that must follow.
 async fn remove_published(
     connection: &mut PgConnection,
     stream: &Stream,
     name: &str,
     first: u64,
     last: u64,
-) -> Result<(), RelayError> {
-    let ids: Vec<Option<Uuid>> = futures::stream::iter(first..=last)
-        .map(|sequence| async move {
-            let message = stream.get_raw_message(sequence).await.map_err(nats)?;
-            Ok::<_, RelayError>(message.headers.get(MESSAGE_ID).and_then(|id| id.as_str().parse().ok()))
-        })
-        .buffered(CONCURRENCY)
-        .try_collect()
-        .await?;
-    let ids: Vec<Uuid> = ids.into_iter().flatten().collect();
+) -> Result<bool, RelayError> {
     let mut removed = 0;
-    for chunk in ids.chunks(CHUNK) {
-        removed += store::remove_published(connection, name, chunk).await?;
+    let mut from = first;
+    while from <= last {
+        let to = last.min(from + CHUNK - 1);
+        let found: Vec<Option<PublishedEvent>> = futures::stream::iter(from..=to)
+            .map(|sequence| async move {
+                let message = stream.get_raw_message(sequence).await.map_err(nats)?;
+                Ok::<_, RelayError>(event_of(&message.headers))
+            })
+            .buffered(CONCURRENCY)
+            .try_collect()
+            .await?;
+        let events: Vec<PublishedEvent> = found.into_iter().flatten().collect();
+        // After the reading: what is published was committed before, so the log has it by now.
+        if store::any_unknown(connection, name, &events).await? {
+            return Ok(false);
+        }
+        removed += store::remove_published(connection, name, &events).await?;
+        from = to + 1;
     }
     tracing::info!(
         stream = name,
@@ -101,7 +121,14 @@ async fn remove_published(
         removed,
         "the stream was ahead of the database; nothing is published twice"
     );
-    Ok(())
+    Ok(true)
+}
+
+/// The event that a message carries, by its id; a watermark has none. An id that no relay of this suite would give is no event either.
+fn event_of(headers: &async_nats::HeaderMap) -> Option<PublishedEvent> {
+    headers.get(headers::MESSAGE_ID)?;
+    let event = headers::decode(&headers::to_map(Some(headers))).ok()?;
+    Some(PublishedEvent { event_id: event.event_id, aggregate_id: event.aggregate_id, sequence: event.sequence })
 }
 
 /// When the stream was made, as exact as the database keeps it.

@@ -7,7 +7,12 @@ use sqlx::PgConnection;
 use tokio_util::sync::CancellationToken;
 use tracing::Span;
 
-use super::{Relay, RelayError, age, reconcile::reconcile, store, watermark::Watermark};
+use super::{
+    Relay, RelayError, age,
+    reconcile::{Standing, reconcile},
+    store,
+    watermark::Watermark,
+};
 use crate::{
     backoff::Backoff,
     crash,
@@ -99,19 +104,29 @@ impl<'a> Session<'a> {
     }
 
     async fn reconcile(&mut self) -> Result<(), RelayError> {
+        let known = self.relay.status.borrow().wiped.clone();
         let mut wiped = Vec::new();
         let mut moved = false;
         for cursor in &mut self.cursors {
-            let fence = reconcile(&mut self.connection, &self.relay.js, cursor.spec).await?;
+            let standing = reconcile(&mut self.connection, &self.relay.js, cursor.spec).await?;
+            let (fence, why) = match standing {
+                Standing::Open(fence) => (Some(fence), ""),
+                Standing::Wiped => (None, "it was wiped"),
+                Standing::Foreign => (None, "it holds events that the database does not have any more"),
+            };
             moved |= fence != cursor.fence;
             cursor.fence = fence;
             if fence.is_none() {
-                wiped.push(cursor.spec.name.to_owned());
+                let stream = cursor.spec.name;
+                if !known.iter().any(|name| name == stream) {
+                    tracing::error!(
+                        stream,
+                        why,
+                        "nothing is published to the stream until it is refilled from the event log"
+                    );
+                }
+                wiped.push(stream.to_owned());
             }
-        }
-        let known = self.relay.status.borrow().wiped.clone();
-        for stream in wiped.iter().filter(|stream| !known.contains(stream)) {
-            tracing::error!(%stream, "the stream was wiped; nothing is published to it until it is refilled from the event log");
         }
         self.relay.status.send_modify(|status| status.wiped = wiped);
         if moved {

@@ -110,17 +110,56 @@ pub(crate) async fn set_state(connection: &mut PgConnection, stream: &str, state
     Ok(())
 }
 
+/// An event that a stream turned out to have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct PublishedEvent {
+    pub(super) event_id: Uuid,
+    pub(super) aggregate_id: Uuid,
+    pub(super) sequence: i64,
+}
+
+/// Whether one of `events` is not in the log: its number was never given, or was given to another event since.
+pub(super) async fn any_unknown(
+    connection: &mut PgConnection,
+    stream: &str,
+    events: &[PublishedEvent],
+) -> sqlx::Result<bool> {
+    let event_ids: Vec<Uuid> = events.iter().map(|event| event.event_id).collect();
+    let aggregate_ids: Vec<Uuid> = events.iter().map(|event| event.aggregate_id).collect();
+    let sequences: Vec<i64> = events.iter().map(|event| event.sequence).collect();
+    sqlx::query_scalar!(
+        // LATERAL with a limit: the index is probed for each event, and the log is never read whole.
+        r#"SELECT EXISTS (
+               SELECT 1 FROM UNNEST($2::uuid[], $3::uuid[], $4::bigint[]) AS found (event_id, aggregate_id, sequence)
+               LEFT JOIN LATERAL (
+                   SELECT true AS logged FROM event_log e
+                   WHERE e.aggregate_id = found.aggregate_id AND e.sequence = found.sequence AND e.event_id = found.event_id
+                       AND e.stream = $1
+                   LIMIT 1
+               ) known ON true
+               WHERE known.logged IS NULL
+           ) AS "unknown!""#,
+        stream,
+        &event_ids,
+        &aggregate_ids,
+        &sequences
+    )
+    .fetch_one(connection)
+    .await
+}
+
 /// Takes events that the stream turned out to have already out of the outbox; says how many there were.
 pub(super) async fn remove_published(
     connection: &mut PgConnection,
     stream: &str,
-    event_ids: &[Uuid],
+    events: &[PublishedEvent],
 ) -> sqlx::Result<u64> {
+    let event_ids: Vec<Uuid> = events.iter().map(|event| event.event_id).collect();
     let done = sqlx::query!(
         "DELETE FROM outbox o USING event_log e
          WHERE o.stream = $1 AND e.recorded_at = o.recorded_at AND e.position = o.position AND e.event_id = ANY($2)",
         stream,
-        event_ids
+        &event_ids
     )
     .execute(connection)
     .await?;

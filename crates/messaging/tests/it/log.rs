@@ -9,6 +9,7 @@ use dafei_messaging::{
     exercise, log, migrate,
     pg::PgInstant,
     requests::{self, RequestKey, StoredRequest},
+    sessions,
 };
 use dafei_testkit::TestDb;
 use sqlx::PgPool;
@@ -78,6 +79,23 @@ async fn months_get_partitions_once_and_never_one_over_rows_that_are_there() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_partition_takes_longer_than_a_statement_of_the_pool_may() {
+    let db = TestDb::new(&[&MIGRATOR]).await;
+    let options = sessions::options(&db.url, Duration::from_millis(100)).expect("a URL");
+    let pool = sessions::pool(2).connect_with(options).await.expect("the database answers");
+    let mut other = db.pool.begin().await.expect("a transaction");
+    sqlx::query("SELECT pg_advisory_xact_lock(hashtextextended('dafei event_log partitions', 0))")
+        .execute(&mut *other)
+        .await
+        .expect("another replica makes some");
+    let (made, ()) = tokio::join!(ensure_partitions(&pool, start_of_tests(), 3), async {
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        other.rollback().await.expect("it has ended");
+    });
+    assert_eq!(made.expect("made"), 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn migrations_may_be_run_by_several_replicas_and_again() {
     let db = TestDb::new(&[]).await;
     let migrators = [&MIGRATOR];
@@ -118,7 +136,7 @@ async fn an_answer_is_found_by_its_request_until_it_is_purged() {
     assert_eq!(found.len(), 2);
     assert_eq!(found[&key("a")], answer("a", start_of_tests()));
     assert!(requests::store(&mut connection, &[answer("a", later)]).await.is_err(), "an answer is never replaced");
-    assert_eq!(requests::purge(&db.pool, later).await.expect("purged"), 1);
+    assert_eq!(requests::purge(&db.pool, later, 10).await.expect("purged"), 1);
     assert_eq!(requests::find(&mut connection, &[key("a"), key("b")]).await.expect("found").len(), 1);
 }
 

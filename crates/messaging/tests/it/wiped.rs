@@ -1,9 +1,16 @@
-//! A NATS that lost everything: nothing goes into it until it was refilled, and then nothing is lost or doubled.
+//! A NATS that lost everything, or that knows more than its database: nothing goes into it until it was refilled, and then nothing is lost or
+//! doubled.
 
-use dafei_messaging::refill::{RefillError, refill};
+use dafei_messaging::{
+    event::NewEvent,
+    log,
+    refill::{RefillError, refill},
+    tx,
+};
 use dafei_testkit::eventually;
+use uuid::Uuid;
 
-use crate::support::{Bus, PATIENCE, Recorder, STREAM, Until, spec};
+use crate::support::{Bus, PATIENCE, Recorder, STREAM, Until, event, spec, start_of_tests};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_wiped_stream_is_left_alone_until_it_is_refilled_and_consumers_skip_what_they_saw() {
@@ -96,4 +103,61 @@ async fn a_refill_that_was_broken_off_is_begun_again() {
     let done = refill(&bus.db.pool, &bus.js, &[spec()]).await.expect("refilled");
     assert_eq!(done[0].events, 5);
     assert_eq!(bus.stored().await, [(1, 1), (1, 2), (1, 3), (1, 4), (1, 5)]);
+}
+
+/// Makes the database what it was before the events after `sequence` of aggregate 1, as a standby is that was behind. Nothing may write meanwhile.
+async fn lose_after(bus: &Bus, sequence: i64, published: i64) {
+    sqlx::raw_sql("ALTER TABLE event_log DISABLE TRIGGER event_log_append_only")
+        .execute(&bus.db.pool)
+        .await
+        .expect("off");
+    let lost = sqlx::query("DELETE FROM event_log WHERE sequence > $1").bind(sequence).execute(&bus.db.pool).await;
+    assert!(lost.expect("lost").rows_affected() > 0);
+    sqlx::raw_sql("ALTER TABLE event_log ENABLE TRIGGER event_log_append_only")
+        .execute(&bus.db.pool)
+        .await
+        .expect("on");
+    sqlx::query("UPDATE relay_state SET last_sequence = $1").bind(published).execute(&bus.db.pool).await.expect("back");
+}
+
+async fn fence(bus: &Bus) -> i64 {
+    sqlx::query_scalar("SELECT last_sequence FROM relay_state").fetch_one(&bus.db.pool).await.expect("the fence")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_published_to_a_stream_that_has_events_which_its_database_lost_until_it_is_refilled() {
+    let mut bus = Bus::start().await;
+    let relay = bus.relay();
+    bus.write(&[(1, 1), (1, 2)]).await;
+    bus.drained().await;
+    relay.stop().await;
+    let before = fence(&bus).await;
+    let relay = bus.relay();
+    bus.write(&[(1, 3), (1, 4)]).await;
+    bus.drained().await;
+    relay.stop().await;
+    lose_after(&bus, 2, before).await;
+    let held = bus.messages().await.len();
+
+    let relay = bus.relay();
+    relay.handle.watch().until(|status| status.wiped == [STREAM]).await;
+    // Another step under the number of a lost one, and one of a new aggregate.
+    let mut tx = tx::begin_write(&bus.db.pool).await.expect("a transaction");
+    let again = NewEvent { event_id: Uuid::from_u128(77), ..event(1, 3, start_of_tests()) };
+    log::append(&mut tx, &[again, event(2, 1, start_of_tests())]).await.expect("appended");
+    tx::commit(tx).await.expect("committed");
+    relay.stop().await;
+    let relay = bus.relay();
+    relay.handle.watch().until(|status| status.wiped == [STREAM] && status.pending > 0).await;
+    assert_eq!(bus.messages().await.len(), held, "neither an event nor a watermark");
+    assert_eq!(fence(&bus).await, before);
+
+    bus.nats.wipe().await;
+    let refilled =
+        eventually(PATIENCE, "the client is back", async || refill(&bus.db.pool, &bus.js, &[spec()]).await.ok()).await;
+    assert_eq!(refilled[0].events, 4);
+    relay.handle.watch().until(|status| status.wiped.is_empty()).await;
+    bus.write(&[(1, 4)]).await;
+    bus.drained().await;
+    assert_eq!(bus.stored().await, [(1, 1), (1, 2), (1, 3), (2, 1), (1, 4)]);
 }

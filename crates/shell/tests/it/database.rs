@@ -8,10 +8,10 @@ use dafei_shell::faults;
 use dafei_testkit::TestDb;
 use sqlx::{Connection as _, Executor as _, PgPool};
 
-/// A pool as a service has it, with a shorter patience.
+/// A pool as a service has it, with a shorter patience, but long enough to log in on a busy machine.
 async fn pool(db: &TestDb, connections: u32, statement: Duration) -> PgPool {
     let options = sessions::options(&db.url, statement).expect("a URL");
-    let pool = sessions::pool(connections).acquire_timeout(Duration::from_millis(200));
+    let pool = sessions::pool(connections).acquire_timeout(Duration::from_secs(2));
     pool.connect_with(options).await.expect("the database answers")
 }
 
