@@ -17,7 +17,6 @@ use dafei_shell::{
     once::{Begun, Once},
     scope,
 };
-use prost::Message;
 use uuid::Uuid;
 
 use crate::{
@@ -49,7 +48,7 @@ pub(crate) struct Counter {
 /// `CLAIM_REFUSED` with the number of the refusal; `RESOURCE_EXHAUSTED` when too many codes are being checked; or the database.
 pub(crate) async fn reserve(app: &App, ask: &Counter) -> Result<api::ReserveClaimResponse, Fault> {
     let began = tokio::time::Instant::now();
-    if let Some(first) = answered(app, &ask.request, &ask.payload_hash).await? {
+    if let Some(first) = answered(app, ask).await? {
         return Ok(first);
     }
     let cause = match attempt(app, ask).await? {
@@ -62,11 +61,23 @@ pub(crate) async fn reserve(app: &App, ask: &Counter) -> Result<api::ReserveClai
 }
 
 /// The first answer to this request, if it was answered; no connection is held afterwards.
-async fn answered<A: Message + Default>(app: &App, key: &RequestKey, hash: &[u8]) -> Result<Option<A>, Fault> {
-    match Once::begin(&app.pool, &*app.clock, key.clone(), hash).await? {
-        Begun::Answered(first) => Ok(Some(first)),
+async fn answered(app: &App, ask: &Counter) -> Result<Option<api::ReserveClaimResponse>, Fault> {
+    match Once::begin(&app.pool, &*app.clock, ask.request.clone(), &ask.payload_hash).await? {
+        Begun::Answered(first) => timed(app, first).await.map(Some),
         Begun::New(_) => Ok(None),
     }
+}
+
+/// A kept answer with the end of its reservation, as long as there is one: that exact time goes with the reservation, and is nowhere else.
+async fn timed(app: &App, kept: api::ReserveClaimResponse) -> Result<api::ReserveClaimResponse, Fault> {
+    let reservation = Uuid::parse_str(&kept.reservation_id).map_err(Fault::internal)?;
+    let until = until(app, reservation).await.map_err(faults::database)?;
+    Ok(api::ReserveClaimResponse { expires_at: until.map(Into::into), ..kept })
+}
+
+async fn until(app: &App, reservation: Uuid) -> sqlx::Result<Option<Instant>> {
+    let mut tx = app.pool.begin().await?;
+    claims::until(&mut Acting::<Bank>::take(&mut tx).await?, reservation).await
 }
 
 type Tried = Result<api::ReserveClaimResponse, api::RefusalCause>;
@@ -141,7 +152,7 @@ async fn offer(app: &App, number: &str) -> sqlx::Result<Option<claims::Offer>> {
 
 async fn write_reservation(app: &App, ask: &Counter, reward: Uuid, code_fits: bool) -> Result<Tried, Fault> {
     let mut once = match Once::begin(&app.pool, &*app.clock, ask.request.clone(), &ask.payload_hash).await? {
-        Begun::Answered(first) => return Ok(Ok(first)),
+        Begun::Answered(first) => return timed(app, first).await.map(Ok),
         Begun::New(once) => once,
     };
     heads::lock(once.conn(), &[reward]).await.map_err(faults::database)?;
@@ -169,12 +180,9 @@ async fn write_reservation(app: &App, ask: &Counter, reward: Uuid, code_fits: bo
     let Standing::Reserved(reservation) = claim.standing else {
         return Err(Fault::internal("a reservation reserves"));
     };
-    let answer = api::ReserveClaimResponse {
-        reservation_id: reservation.id.to_string(),
-        amount_fen,
-        expires_at: Some(reservation.until.into()),
-    };
-    once.finish_at(answer, hour(now)).await.map(Ok)
+    let answer = api::ReserveClaimResponse { reservation_id: reservation.id.to_string(), amount_fen, expires_at: None };
+    let kept = once.finish_at(answer, hour(now)).await?;
+    Ok(Ok(api::ReserveClaimResponse { expires_at: Some(reservation.until.into()), ..kept }))
 }
 
 /// The claim of an announcement whose head is locked.
