@@ -1,6 +1,8 @@
 //! Claims at the bank's counter (clause D4). A try takes its slot of the throttle in a transaction of its own before anything is hashed; every
 //! refusal is answered alike and at the same time, and its true cause goes where only the auditor reads it.
 
+use std::sync::Arc;
+
 use dafei_contracts::intake::v1 as api;
 use dafei_intake_core::{
     code::Code,
@@ -17,6 +19,7 @@ use dafei_shell::{
     once::{Begun, Once},
     scope,
 };
+use tracing::{instrument::WithSubscriber as _, subscriber::NoSubscriber};
 use uuid::Uuid;
 
 use crate::{
@@ -46,18 +49,27 @@ pub(crate) struct Counter {
 ///
 /// # Errors
 /// `CLAIM_REFUSED` with the number of the refusal; `RESOURCE_EXHAUSTED` when too many codes are being checked; or the database.
-pub(crate) async fn reserve(app: &App, ask: &Counter) -> Result<api::ReserveClaimResponse, Fault> {
+pub(crate) async fn reserve(app: &Arc<App>, ask: Counter) -> Result<api::ReserveClaimResponse, Fault> {
     let began = tokio::time::Instant::now();
-    if let Some(first) = answered(app, ask).await? {
+    if let Some(first) = answered(app, &ask).await? {
         return Ok(first);
     }
-    let cause = match attempt(app, ask).await? {
-        Ok(answer) => return Ok(answer),
-        Err(cause) => cause,
-    };
-    let refused = refuse(app, ask, cause).await?;
-    tokio::time::sleep_until(began + app.rewards.refusal_after).await;
-    Err(refused)
+    // A task leaves the subscriber of its call behind, and this call's leaves no trace.
+    let whole = whole_try(Arc::clone(app), ask).with_subscriber(NoSubscriber::default());
+    let answer = tokio::spawn(whole).await.map_err(Fault::internal)??;
+    if answer.is_err() {
+        tokio::time::sleep_until(began + app.rewards.refusal_after).await;
+    }
+    answer
+}
+
+/// A try with what follows it, in a task of its own: a call that is cut, by its deadline or by its caller, ends neither. Else a teller could use
+/// up an announcement's tries and leave the auditor no line of it.
+async fn whole_try(app: Arc<App>, ask: Counter) -> Result<Result<api::ReserveClaimResponse, Fault>, Fault> {
+    match attempt(&app, &ask).await? {
+        Ok(answer) => Ok(Ok(answer)),
+        Err(cause) => refuse(&app, &ask, cause).await.map(Err),
+    }
 }
 
 /// The first answer to this request, if it was answered; no connection is held afterwards.

@@ -155,7 +155,7 @@ impl ClaimService for Grpc {
             number: wire::number("announcement_number", &body.announcement_number).map_err(faults::convert)?,
             code,
         };
-        Ok(Response::new(app::reserve(&self.app, &ask).await?))
+        Ok(Response::new(app::reserve(&self.app, ask).await?))
     }
 
     async fn confirm_payout(

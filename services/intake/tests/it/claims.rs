@@ -1,6 +1,6 @@
 //! Claims at the counter (clause D4): paid once, to who knows the code, and no refusal tells a stranger anything.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Duration};
 
 use dafei_contracts::{Event, intake::v1 as api};
 use dafei_testkit::eventually;
@@ -158,6 +158,32 @@ async fn wrong_codes_of_the_bank_s_own_tellers_are_slowed_by_teller_branch_and_a
         let held = world.counter(1).reserve(&numbers[1], CODE).await.expect("right");
         world.counter(1).cancel(&held.reservation_id).await.expect("given up");
     }
+}
+
+#[tokio::test]
+async fn a_call_that_is_cut_after_its_slot_was_taken_still_leaves_its_line_for_the_auditor() {
+    let world = World::with_rewards().await;
+    let number = world.announced().await;
+    let mut busy = world.db.pool.begin().await.expect("a transaction");
+    sqlx::query("SELECT 1 FROM event_head WHERE aggregate_id = $1::uuid FOR UPDATE")
+        .bind(world.reward_id(&number).await)
+        .execute(&mut *busy)
+        .await
+        .expect("the announcement's head");
+    let mut request = world.counter(1).request(claim(&number, WRONG));
+    request.set_timeout(Duration::from_millis(1_500));
+    let cut = world.counters().reserve_claim(request).await.expect_err("it waits for the head");
+    assert!(matches!(cut.code(), Code::Cancelled | Code::DeadlineExceeded), "{cut:?}");
+    // The server's deadline is its own.
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let slots: i32 = sqlx::query_scalar("SELECT tries FROM throttle WHERE purpose = 'claim-announcement'")
+        .fetch_one(&world.db.pool)
+        .await
+        .expect("the slots");
+    assert_eq!((slots, world.refusals().await.len()), (1, 0), "it was taken, and the code not yet judged");
+    busy.rollback().await.expect("the head is free");
+    eventually(SOON, "the line", async || (world.refused_for(api::RefusalCause::WrongCode).await == 1).then_some(()))
+        .await;
 }
 
 /// What a stranger sees of a refusal, without its number; the number.
