@@ -13,7 +13,6 @@ use std::sync::Arc;
 use dafei_dispatch_core::case::Limits;
 use dafei_kernel::{clock::SharedClock, ids::IdSource, time::Instant};
 use dafei_shell::roster::RosterView;
-use jiff::SignedDuration;
 use sqlx::PgPool;
 
 pub use crate::work::Refusal;
@@ -42,8 +41,6 @@ pub struct App {
     pub rules: RulesView,
     /// Bounds that the document leaves open.
     pub limits: Limits,
-    /// How long after its issue an instruction counts as delivered at the latest.
-    pub assumed_after: SignedDuration,
 }
 
 impl App {

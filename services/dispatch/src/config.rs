@@ -23,8 +23,6 @@ pub struct Settings {
     pub routing: Option<PathBuf>,
     /// File of the townships' authority; the built-in one when none.
     pub authority: Option<PathBuf>,
-    /// How long after its issue an instruction counts as delivered at the latest.
-    pub assumed_after: SignedDuration,
     /// Bounds that the document leaves open.
     pub limits: Limits,
 }
@@ -49,12 +47,12 @@ impl Settings {
             common: common.get(&checked),
             routing: routing.get(&checked),
             authority: authority.get(&checked),
-            assumed_after: SignedDuration::from_mins(minutes.get(&checked)),
             limits: Limits {
                 returns: returns.get(&checked),
                 extensions: extensions.get(&checked),
                 extension_days: extension_days.get(&checked),
                 reopen_within: SignedDuration::from_hours(24 * reopen_days.get(&checked)),
+                assumed_after: SignedDuration::from_mins(minutes.get(&checked)),
             },
         })
     }

@@ -33,7 +33,6 @@ pub async fn serve(mut started: Started, settings: &Settings) -> anyhow::Result<
         ids: started.ids.clone(),
         roster: started.roster.clone(),
         rules: RulesView::open(&started.pool, &table, &authority, started.clock.now()).await?,
-        assumed_after: settings.assumed_after,
         limits: settings.limits,
     });
     started.keep_stream(feedback_stream());

@@ -315,7 +315,7 @@ impl<'a> Work<'a> {
             }
         }
         inbox::put(conn, &changed().map(|held| &held.case).collect::<Vec<_>>()).await?;
-        instructions::insert(conn, &issued, self.app.assumed_after).await?;
+        instructions::insert(conn, &issued, self.app.limits.assumed_after).await?;
         instructions::update(conn, &moved).await?;
         log::append(conn, &self.outgoing).await?;
         Ok(())

@@ -9,6 +9,7 @@ use dafei_runtime::{config::Secret, status::Fault};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 use tokio::sync::Semaphore;
+use uuid::Uuid;
 
 /// Bytes of a hash.
 pub const HASH: usize = 32;
@@ -94,6 +95,17 @@ impl Codes {
     pub fn request_hash(&self, request: &[u8]) -> [u8; HASH] {
         mac(&*self.request_key, request)
     }
+
+    /// What is kept of a request's id where nobody is to be found by it: a client's may hold the time, or its device.
+    #[must_use]
+    pub fn request_id(&self, id: Uuid) -> String {
+        hex(&self.request_hash(id.as_bytes()))
+    }
+}
+
+/// Bytes as hexadecimal digits.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn hash(key: &[u8], cost: Cost, code: &Code, salt: [u8; 16]) -> argon2::Result<[u8; HASH]> {

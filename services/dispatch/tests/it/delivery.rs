@@ -77,7 +77,7 @@ async fn many_instructions_fall_due_together_and_each_is_delivered_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_instruction_that_was_answered_in_time_is_not_assumed_delivered_after_an_outage() {
+async fn after_an_outage_the_bus_goes_first_and_nothing_counts_as_delivered_later_than_half_an_hour_after_its_issue() {
     let suite = Suite::with(Options { feedback_later: true, ..Options::default() }).await;
     let system = System::register(&suite, Agency::EmergencyManagement).await;
     let case = suite.assigned().await;
@@ -92,9 +92,12 @@ async fn an_instruction_that_was_answered_in_time_is_not_assumed_delivered_after
         case.instructions.iter().all(|one| one.delivered_at.is_some()).then_some(case)
     })
     .await;
-    assert_eq!(lead(&responded).delivered_at, Some(late.into()), "by the feedback, at the exercise's now");
-    assert_eq!(lead(&responded).state(), api::InstructionState::Responded);
-    let other = responded.instructions.iter().find(|one| !one.lead).expect("a co-handler");
     let due = late - SignedDuration::from_mins(5);
-    assert_eq!(other.delivered_at, Some(due.into()), "assumed, when the bus had run dry");
+    assert!(responded.instructions.iter().all(|one| one.delivered_at == Some(due.into())), "{responded:?}");
+    assert_eq!(lead(&responded).state(), api::InstructionState::Responded);
+    // In an exercise the feedback is of now, and now is too late; its agency's turn came all the same before anything was assumed of others.
+    let events = suite.published(Stream::Dispatch, u64::try_from(responded.version).expect("few")).await;
+    let answered = events.iter().position(|event| matches!(event, Event::DepartmentResponded(_)));
+    let delivered = events.iter().rposition(|event| matches!(event, Event::InstructionDelivered(_)));
+    assert!(answered.is_some() && answered < delivered, "{events:?}");
 }

@@ -144,7 +144,6 @@ impl Suite {
             roster: RosterView::for_test(roster()),
             rules,
             limits: Limits::default(),
-            assumed_after: SignedDuration::from_mins(30),
         });
         let minter = Minter::generate().expect("a key");
         let token = CancellationToken::new();

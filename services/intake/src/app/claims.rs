@@ -1,6 +1,8 @@
 //! Claims at the bank's counter (clause D4). A try takes its slot of the throttle in a transaction of its own before anything is hashed; every
 //! refusal is answered alike and at the same time, and its true cause goes where only the auditor reads it.
 
+use std::sync::Arc;
+
 use dafei_contracts::intake::v1 as api;
 use dafei_intake_core::{
     code::Code,
@@ -17,7 +19,7 @@ use dafei_shell::{
     once::{Begun, Once},
     scope,
 };
-use prost::Message;
+use tracing::{instrument::WithSubscriber as _, subscriber::NoSubscriber};
 use uuid::Uuid;
 
 use crate::{
@@ -47,26 +49,47 @@ pub(crate) struct Counter {
 ///
 /// # Errors
 /// `CLAIM_REFUSED` with the number of the refusal; `RESOURCE_EXHAUSTED` when too many codes are being checked; or the database.
-pub(crate) async fn reserve(app: &App, ask: &Counter) -> Result<api::ReserveClaimResponse, Fault> {
+pub(crate) async fn reserve(app: &Arc<App>, ask: Counter) -> Result<api::ReserveClaimResponse, Fault> {
     let began = tokio::time::Instant::now();
-    if let Some(first) = answered(app, &ask.request, &ask.payload_hash).await? {
+    if let Some(first) = answered(app, &ask).await? {
         return Ok(first);
     }
-    let cause = match attempt(app, ask).await? {
-        Ok(answer) => return Ok(answer),
-        Err(cause) => cause,
-    };
-    let refused = refuse(app, ask, cause).await?;
-    tokio::time::sleep_until(began + app.rewards.refusal_after).await;
-    Err(refused)
+    // A task leaves the subscriber of its call behind, and this call's leaves no trace.
+    let whole = whole_try(Arc::clone(app), ask).with_subscriber(NoSubscriber::default());
+    let answer = tokio::spawn(whole).await.map_err(Fault::internal)??;
+    if answer.is_err() {
+        tokio::time::sleep_until(began + app.rewards.refusal_after).await;
+    }
+    answer
+}
+
+/// A try with what follows it, in a task of its own: a call that is cut, by its deadline or by its caller, ends neither. Else a teller could use
+/// up an announcement's tries and leave the auditor no line of it.
+async fn whole_try(app: Arc<App>, ask: Counter) -> Result<Result<api::ReserveClaimResponse, Fault>, Fault> {
+    match attempt(&app, &ask).await? {
+        Ok(answer) => Ok(Ok(answer)),
+        Err(cause) => refuse(&app, &ask, cause).await.map(Err),
+    }
 }
 
 /// The first answer to this request, if it was answered; no connection is held afterwards.
-async fn answered<A: Message + Default>(app: &App, key: &RequestKey, hash: &[u8]) -> Result<Option<A>, Fault> {
-    match Once::begin(&app.pool, &*app.clock, key.clone(), hash).await? {
-        Begun::Answered(first) => Ok(Some(first)),
+async fn answered(app: &App, ask: &Counter) -> Result<Option<api::ReserveClaimResponse>, Fault> {
+    match Once::begin(&app.pool, &*app.clock, ask.request.clone(), &ask.payload_hash).await? {
+        Begun::Answered(first) => timed(app, first).await.map(Some),
         Begun::New(_) => Ok(None),
     }
+}
+
+/// A kept answer with the end of its reservation, as long as there is one: that exact time goes with the reservation, and is nowhere else.
+async fn timed(app: &App, kept: api::ReserveClaimResponse) -> Result<api::ReserveClaimResponse, Fault> {
+    let reservation = Uuid::parse_str(&kept.reservation_id).map_err(Fault::internal)?;
+    let until = until(app, reservation).await.map_err(faults::database)?;
+    Ok(api::ReserveClaimResponse { expires_at: until.map(Into::into), ..kept })
+}
+
+async fn until(app: &App, reservation: Uuid) -> sqlx::Result<Option<Instant>> {
+    let mut tx = app.pool.begin().await?;
+    claims::until(&mut Acting::<Bank>::take(&mut tx).await?, reservation).await
 }
 
 type Tried = Result<api::ReserveClaimResponse, api::RefusalCause>;
@@ -141,7 +164,7 @@ async fn offer(app: &App, number: &str) -> sqlx::Result<Option<claims::Offer>> {
 
 async fn write_reservation(app: &App, ask: &Counter, reward: Uuid, code_fits: bool) -> Result<Tried, Fault> {
     let mut once = match Once::begin(&app.pool, &*app.clock, ask.request.clone(), &ask.payload_hash).await? {
-        Begun::Answered(first) => return Ok(Ok(first)),
+        Begun::Answered(first) => return timed(app, first).await.map(Ok),
         Begun::New(once) => once,
     };
     heads::lock(once.conn(), &[reward]).await.map_err(faults::database)?;
@@ -169,12 +192,9 @@ async fn write_reservation(app: &App, ask: &Counter, reward: Uuid, code_fits: bo
     let Standing::Reserved(reservation) = claim.standing else {
         return Err(Fault::internal("a reservation reserves"));
     };
-    let answer = api::ReserveClaimResponse {
-        reservation_id: reservation.id.to_string(),
-        amount_fen,
-        expires_at: Some(reservation.until.into()),
-    };
-    once.finish_at(answer, hour(now)).await.map(Ok)
+    let answer = api::ReserveClaimResponse { reservation_id: reservation.id.to_string(), amount_fen, expires_at: None };
+    let kept = once.finish_at(answer, hour(now)).await?;
+    Ok(Ok(api::ReserveClaimResponse { expires_at: Some(reservation.until.into()), ..kept }))
 }
 
 /// The claim of an announcement whose head is locked.

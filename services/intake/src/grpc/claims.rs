@@ -9,6 +9,7 @@ use dafei_kernel::{
     role::Role,
     time::{Instant, end_of_day, start_of_day},
 };
+use dafei_messaging::requests::RequestKey;
 use dafei_runtime::{
     identity::{Principal, principal},
     status::Fault,
@@ -17,7 +18,7 @@ use dafei_shell::{faults, paging, scope};
 use prost::Message;
 use tonic::{Request, Response, Status};
 
-use super::{Grpc, request_key, rewards::cut, tips::code};
+use super::{Grpc, rewards::cut, tips::code};
 use crate::{
     app::{self, Counter, Step},
     store::{
@@ -43,17 +44,33 @@ fn day(text: &str) -> Result<(Instant, Instant), Fault> {
     Ok((start_of_day(day), end_of_day(day)))
 }
 
-/// A step with a reservation of the caller.
-fn step(caller: &Principal, method: &str, ids: (&str, &str), payload: &impl Message) -> Result<Step, Fault> {
-    Ok(Step {
-        request: request_key(caller, method, ids.0)?,
-        payload_hash: faults::payload_hash(payload),
-        teller: caller.clone(),
-        reservation: convert::uuid("reservation_id", ids.1).map_err(faults::convert)?,
-    })
-}
-
 impl Grpc {
+    /// What a call at the counter is known by. Beside the teller's name stand keyed hashes alone: an id that holds the time would tell
+    /// when somebody stood there.
+    fn counter_call(
+        &self,
+        caller: &Principal,
+        (method, request_id): (&str, &str),
+        payload: &impl Message,
+    ) -> Result<(RequestKey, [u8; 32]), Fault> {
+        let request_id = self.app.codes.request_id(faults::request_id(request_id)?);
+        let key = RequestKey { subject: caller.subject.clone(), method: method.to_owned(), request_id };
+        Ok((key, self.app.codes.request_hash(&payload.encode_to_vec())))
+    }
+
+    /// A step with a reservation of the caller.
+    fn counter_step(
+        &self,
+        caller: &Principal,
+        method: &str,
+        ids: (&str, &str),
+        payload: &impl Message,
+    ) -> Result<Step, Fault> {
+        let (request, payload_hash) = self.counter_call(caller, (method, ids.0), payload)?;
+        let reservation = convert::uuid("reservation_id", ids.1).map_err(faults::convert)?;
+        Ok(Step { request, payload_hash, teller: caller.clone(), reservation })
+    }
+
     async fn reconciliation(
         &self,
         caller: &Principal,
@@ -129,15 +146,16 @@ impl ClaimService for Grpc {
         let (caller, body) = (principal(&request)?, request.get_ref());
         scope::require(caller, BANK)?;
         let code = code("code", &body.code.clone().unwrap_or_default())?;
+        let (request, payload_hash) = self.counter_call(caller, ("ReserveClaim", &body.request_id), body)?;
         let ask = Counter {
-            request: request_key(caller, "ReserveClaim", &body.request_id)?,
-            payload_hash: self.app.codes.request_hash(&body.encode_to_vec()),
+            request,
+            payload_hash,
             teller: caller.clone(),
             branch: wire::token("branch", &body.branch, 2..=20, wire::capital).map_err(faults::convert)?,
             number: wire::number("announcement_number", &body.announcement_number).map_err(faults::convert)?,
             code,
         };
-        Ok(Response::new(app::reserve(&self.app, &ask).await?))
+        Ok(Response::new(app::reserve(&self.app, ask).await?))
     }
 
     async fn confirm_payout(
@@ -146,7 +164,7 @@ impl ClaimService for Grpc {
     ) -> Result<Response<api::ConfirmPayoutResponse>, Status> {
         let (caller, body) = (principal(&request)?, request.get_ref());
         scope::require(caller, BANK)?;
-        let ask = step(caller, "ConfirmPayout", (&body.request_id, &body.reservation_id), body)?;
+        let ask = self.counter_step(caller, "ConfirmPayout", (&body.request_id, &body.reservation_id), body)?;
         let serial = wire::token("bank_serial", &body.bank_serial, 4..=40, wire::serial).map_err(faults::convert)?;
         Ok(Response::new(app::confirm(&self.app, &ask, &serial).await?))
     }
@@ -157,7 +175,7 @@ impl ClaimService for Grpc {
     ) -> Result<Response<api::CancelClaimResponse>, Status> {
         let (caller, body) = (principal(&request)?, request.get_ref());
         scope::require(caller, BANK)?;
-        let ask = step(caller, "CancelClaim", (&body.request_id, &body.reservation_id), body)?;
+        let ask = self.counter_step(caller, "CancelClaim", (&body.request_id, &body.reservation_id), body)?;
         let reason = match api::CancelReason::try_from(body.reason) {
             Ok(api::CancelReason::Unspecified) => return Err(faults::convert(ConvertError::required("reason")).into()),
             Ok(reason) => reason,

@@ -271,6 +271,7 @@ impl<'a> Entries<'a> {
             device: draft.device,
             evidence: evidence.to_vec(),
             suspected_crime: given.suspected_crime,
+            by_secretary: draft.actor.post.role == Role::VillageSecretary,
         };
         let (case, command) = (finding.id, Command::Record(Box::new(finding)));
         let context = Context { now: self.app.clock.now(), rules: &self.app.rules, others: Others::default() };

@@ -75,6 +75,15 @@ pub(crate) async fn reward_of(bank: &mut Acting<'_, Bank>, reservation: Uuid) ->
         .await
 }
 
+/// When a reservation runs out; none once it has ended.
+pub(crate) async fn until(bank: &mut Acting<'_, Bank>, reservation: Uuid) -> sqlx::Result<Option<Instant>> {
+    let until =
+        sqlx::query_scalar!(r#"SELECT until AS "until: PgInstant" FROM reward_claim WHERE id = $1"#, reservation)
+            .fetch_optional(bank.conn())
+            .await?;
+    Ok(until.flatten().map(Instant::from))
+}
+
 /// A claim as it stands, with what is paid and under which number.
 pub(crate) struct Held {
     pub(crate) claim: Claim,

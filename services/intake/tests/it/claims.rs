@@ -1,11 +1,12 @@
 //! Claims at the counter (clause D4): paid once, to who knows the code, and no refusal tells a stranger anything.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Duration};
 
 use dafei_contracts::{Event, intake::v1 as api};
 use dafei_testkit::eventually;
 use futures::future::join_all;
 use jiff::SignedDuration;
+use prost::Message as _;
 use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 
@@ -159,6 +160,32 @@ async fn wrong_codes_of_the_bank_s_own_tellers_are_slowed_by_teller_branch_and_a
     }
 }
 
+#[tokio::test]
+async fn a_call_that_is_cut_after_its_slot_was_taken_still_leaves_its_line_for_the_auditor() {
+    let world = World::with_rewards().await;
+    let number = world.announced().await;
+    let mut busy = world.db.pool.begin().await.expect("a transaction");
+    sqlx::query("SELECT 1 FROM event_head WHERE aggregate_id = $1::uuid FOR UPDATE")
+        .bind(world.reward_id(&number).await)
+        .execute(&mut *busy)
+        .await
+        .expect("the announcement's head");
+    let mut request = world.counter(1).request(claim(&number, WRONG));
+    request.set_timeout(Duration::from_millis(1_500));
+    let cut = world.counters().reserve_claim(request).await.expect_err("it waits for the head");
+    assert!(matches!(cut.code(), Code::Cancelled | Code::DeadlineExceeded), "{cut:?}");
+    // The server's deadline is its own.
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let slots: i32 = sqlx::query_scalar("SELECT tries FROM throttle WHERE purpose = 'claim-announcement'")
+        .fetch_one(&world.db.pool)
+        .await
+        .expect("the slots");
+    assert_eq!((slots, world.refusals().await.len()), (1, 0), "it was taken, and the code not yet judged");
+    busy.rollback().await.expect("the head is free");
+    eventually(SOON, "the line", async || (world.refused_for(api::RefusalCause::WrongCode).await == 1).then_some(()))
+        .await;
+}
+
 /// What a stranger sees of a refusal, without its number; the number.
 fn seen(status: &Status) -> (String, String) {
     let details = status.get_error_details();
@@ -274,6 +301,47 @@ async fn an_unclaimed_reward_expires_and_is_announced_as_such() {
         .await
         .expect("a count");
     assert_eq!(exact, 0, "no exact time stays behind");
+    assert_eq!(world.telling_answers().await.1, Vec::<String>::new());
+}
+
+impl World {
+    /// How many answers to calls at the counter are kept, and which of them tell when in its hour the call came: by their own time, by what
+    /// was answered, or by an id that may hold the time.
+    async fn telling_answers(&self) -> (usize, Vec<String>) {
+        let rows: Vec<(String, String, Vec<u8>, bool)> = sqlx::query_as(
+            "SELECT method, request_id, answer, recorded_at = date_trunc('hour', recorded_at) FROM request
+             WHERE method IN ('ReserveClaim', 'ConfirmPayout', 'CancelClaim')",
+        )
+        .fetch_all(&self.db.pool)
+        .await
+        .expect("answers");
+        let kept = rows.len();
+        let tells = |(method, id, answer, on_the_hour): (String, String, Vec<u8>, bool)| {
+            let ends = method == "ReserveClaim"
+                && api::ReserveClaimResponse::decode(&*answer).expect("an answer").expires_at.is_some();
+            (ends || uuid::Uuid::parse_str(&id).is_ok() || !on_the_hour).then(|| format!("{method} {id}"))
+        };
+        (kept, rows.into_iter().filter_map(tells).collect())
+    }
+}
+
+#[tokio::test]
+async fn of_a_visit_that_was_paid_or_broken_off_no_exact_time_stays_behind_and_a_replay_names_none() {
+    let world = World::with_rewards().await;
+    world.clock.advance(SignedDuration::from_secs(1_357));
+    let (paid, left) = (world.announced().await, world.announced().await);
+    let one = world.counter(1);
+    let request = claim(&paid, CODE);
+    let held = one.send(request.clone()).await.expect("right");
+    let ends = held.expires_at;
+    assert!(ends.is_some(), "the teller sees it");
+    assert_eq!(one.send(request.clone()).await.expect("replayed").expires_at, ends, "as long as it stands");
+    one.confirm(&held.reservation_id, "S-0001").await.expect("paid");
+    let replayed = one.send(request).await.expect("replayed");
+    assert_eq!(replayed, api::ReserveClaimResponse { expires_at: None, ..held });
+    let held = one.reserve(&left, CODE).await.expect("right");
+    one.cancel(&held.reservation_id).await.expect("given up");
+    assert_eq!(world.telling_answers().await, (4, Vec::new()));
 }
 
 #[tokio::test]

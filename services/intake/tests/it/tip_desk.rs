@@ -293,6 +293,27 @@ async fn tips_are_not_linked_across_an_accused_unit_nor_by_who_does_not_see_both
 }
 
 #[tokio::test]
+async fn what_was_linked_to_a_tip_does_not_follow_it_to_where_it_may_not_be_linked_itself() {
+    let world = World::start().await;
+    let at_centre = || tip();
+    let at_office = || api::NewTip { place: Some(wire(COUNTY)), ..tip() };
+    let against_centre = || api::NewTip { accused: vec![wire(TOWNSHIP)], ..tip() };
+    for (follower, first) in [(against_centre(), at_centre()), (at_centre(), against_centre())] {
+        let (follower, middle, first) =
+            (world.given(follower).await, world.given(at_office()).await, world.given(first).await);
+        world.link(OFFICE, (&follower.tip_id, &middle.tip_id), false).await.expect("the office may have both");
+        let tried = world.link(OFFICE, (&middle.tip_id, &first.tip_id), false).await;
+        assert_eq!(refused(tried), (Code::FailedPrecondition, "ACCUSED_WOULD_KNOW".to_owned()));
+        let kept = world.until_state(&follower.tip_id, api::TipState::Linked).await;
+        assert_eq!(kept.first_tip_id, middle.tip_id);
+        assert_eq!(kinds(&world.history(&middle.tip_id).await), ["tip-received"]);
+        // Without what follows it, it may be linked.
+        let alone = world.given(at_office()).await;
+        world.link(OFFICE, (&alone.tip_id, &first.tip_id), false).await.expect("of one matter");
+    }
+}
+
+#[tokio::test]
 async fn the_city_hands_a_tip_on_and_only_then_a_county_sees_it() {
     let world = World::start().await;
     let kept = world.given(api::NewTip { accused: vec![wire(COUNTY)], ..tip() }).await;

@@ -101,6 +101,18 @@ pub(crate) fn wrong(reason: &str) -> (Code, String) {
 }
 
 #[tokio::test]
+async fn a_secretary_who_finds_a_den_himself_need_not_be_told() {
+    let world = World::start().await;
+    let answer = world.suspicions().record_suspicion(world.request(SECRETARY, den())).await.expect("recorded");
+    let kept = answer.into_inner().suspicion.expect("as kept");
+    assert_eq!((kept.state(), kept.version), (api::SuspicionState::Notified, 2));
+    assert_eq!(world.notify(MEMBER, &kept.case_id).await.expect("done already"), kept);
+    world.persuade(&kept.case_id, ev::PersuasionOutcome::Refused).await.expect("at once");
+    let told = ["suspicion-recorded", "secretary-notified", "persuasion-recorded"];
+    assert_eq!(kinds(&world.history(&kept.case_id).await), told);
+}
+
+#[tokio::test]
 async fn a_refused_persuasion_goes_up_and_its_outcome_is_published_in_the_village() {
     let world = World::start().await;
     let case = world.record(den()).await.expect("recorded");

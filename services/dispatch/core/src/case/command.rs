@@ -233,11 +233,19 @@ pub struct Limits {
     pub extension_days: u32,
     /// How long after its closing a case can be asked to be taken up again.
     pub reopen_within: SignedDuration,
+    /// How long after its issue an instruction counts as delivered at the latest.
+    pub assumed_after: SignedDuration,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { returns: 2, extensions: 1, extension_days: 10, reopen_within: SignedDuration::from_hours(30 * 24) }
+        Self {
+            returns: 2,
+            extensions: 1,
+            extension_days: 10,
+            reopen_within: SignedDuration::from_hours(30 * 24),
+            assumed_after: SignedDuration::from_mins(30),
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! What the agency that has an instruction may do with it, and what that does to the case.
 
-use dafei_kernel::owner::Post;
+use dafei_kernel::{owner::Post, time::Instant};
 use uuid::Uuid;
 
 use super::{
@@ -32,19 +32,28 @@ pub(super) fn decide(case: &Case, id: Uuid, step: &Step, context: &Context<'_>) 
     }
 }
 
-/// Before it was issued nothing can be delivered, whatever a server's clock says.
+/// Before it was issued nothing can be delivered, whatever a server's clock says; and nothing counts as delivered later than it would be
+/// assumed, whether or not the assumption was written before the step came: the clocks that start here do not hang on who is first after an
+/// outage.
 fn deliver(instruction: &Instruction, means: Means, context: &Context<'_>) -> Vec<Event> {
     if !instruction.is_open() {
         return Vec::new();
     }
+    let id = instruction.id;
     let delivery = Delivery { at: context.at.max(instruction.issued_at), means };
+    let mut events = Vec::new();
     if instruction.delivery.is_none() {
-        return vec![Event::Delivered { instruction: instruction.id, delivery }];
+        let latest = instruction.issued_at.saturating_add(context.limits.assumed_after).unwrap_or(Instant::MAX);
+        if delivery.at <= latest {
+            return vec![Event::Delivered { instruction: id, delivery }];
+        }
+        let assumed = Delivery { at: latest, means: Means::Assumed };
+        events.push(Event::Delivered { instruction: id, delivery: assumed });
     }
     if means != Means::Assumed && instruction.arrival().is_none() {
-        return vec![Event::Reached { instruction: instruction.id, delivery }];
+        events.push(Event::Reached { instruction: id, delivery });
     }
-    Vec::new()
+    events
 }
 
 /// The most times that one instruction is sent once more.
@@ -71,7 +80,7 @@ fn resend(instruction: &Instruction, by: &Post, context: &Context<'_>) -> Result
 }
 
 /// The delivery that a step implies, and the instant at which the step itself counts: never before the delivery.
-pub(super) fn arrive(instruction: &Instruction, context: &Context<'_>) -> (Vec<Event>, dafei_kernel::time::Instant) {
+pub(super) fn arrive(instruction: &Instruction, context: &Context<'_>) -> (Vec<Event>, Instant) {
     let events = deliver(instruction, context.means, context);
     let delivered = instruction.delivery.map_or(instruction.issued_at, |delivery| delivery.at);
     (events, context.at.max(delivered))

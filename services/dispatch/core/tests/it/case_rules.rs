@@ -1,8 +1,8 @@
 //! The turns of a case, one by one.
 
 use dafei_dispatch_core::case::{
-    Cause, Choice, Command, Event, Ground, InstructionState, Means, Measure, MeasureKind, Obstacle, Reason, Rejection,
-    ResultKind, Stage, StageKind, Step, Tier,
+    Cause, Choice, Command, Delivery, Event, Ground, InstructionState, Means, Measure, MeasureKind, Obstacle, Reason,
+    Rejection, ResultKind, Stage, StageKind, Step, Tier,
 };
 use dafei_kernel::{agency::Agency, owner::Post, region::Level, role::Role};
 use jiff::SignedDuration;
@@ -91,6 +91,43 @@ fn nothing_counts_before_the_instruction_was_issued_or_delivered() {
     assert_eq!(events[0].at(), issued, "a server whose clock is behind");
     let respond = Command::Instruction { id: lead, step: Step::Respond { plan: "到场".to_owned() } };
     assert_eq!(run.go_at(&respond, early).expect("a response")[0].at(), issued);
+}
+
+#[test]
+fn what_comes_after_the_half_hour_finds_the_delivery_at_it_whether_or_not_that_was_written_before() {
+    let respond = Step::Respond { plan: "到场".to_owned() };
+    let half_an_hour = SignedDuration::from_mins(30);
+    for timer_first in [true, false] {
+        let mut run = Run::assigned();
+        let lead = run.lead();
+        let latest = run.case().instruction(lead).expect("the lead's").issued_at + half_an_hour;
+        let late = latest + SignedDuration::from_mins(80);
+        if timer_first {
+            let assume = Command::Instruction { id: lead, step: Step::Deliver(Means::Assumed) };
+            assert_eq!(run.go_at(&assume, latest).expect("assumed")[0].at(), latest);
+        }
+        let answer = Command::Instruction { id: lead, step: respond.clone() };
+        let events = run.go_at(&answer, late).expect("a response");
+        let before: &[&str] = if timer_first { &[] } else { &["Delivered"] };
+        assert_eq!(kinds(&events), [before, &["Reached", "Responded"]].concat());
+        let kept = run.case().instruction(lead).expect("the lead's");
+        assert_eq!(kept.delivery, Some(Delivery { at: latest, means: Means::Assumed }), "timer first: {timer_first}");
+        assert_eq!(kept.reached, Some(Delivery { at: late, means: Means::Rpc }));
+        assert_eq!(kept.response.as_ref().map(|response| response.at), Some(late));
+    }
+}
+
+#[test]
+fn at_the_half_hour_itself_an_arrival_is_the_delivery_and_an_assumption_that_is_late_counts_from_it() {
+    for (means, minutes, counts) in [(Means::Consumer, 30, 30), (Means::Assumed, 30, 30), (Means::Assumed, 45, 30)] {
+        let mut run = Run::assigned();
+        let lead = run.lead();
+        let issued = run.case().instruction(lead).expect("the lead's").issued_at;
+        let deliver = Command::Instruction { id: lead, step: Step::Deliver(means) };
+        let events = run.go_at(&deliver, issued + SignedDuration::from_mins(minutes)).expect("delivered");
+        let delivery = Delivery { at: issued + SignedDuration::from_mins(counts), means };
+        assert_eq!(events, [Event::Delivered { instruction: lead, delivery }]);
+    }
 }
 
 #[test]

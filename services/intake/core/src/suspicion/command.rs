@@ -87,6 +87,8 @@ pub struct Finding {
     pub evidence: Vec<Uuid>,
     /// 涉嫌犯罪: it always goes up (clause C3).
     pub suspected_crime: bool,
+    /// The village secretary found it himself.
+    pub by_secretary: bool,
 }
 
 /// Who reports to the centre.

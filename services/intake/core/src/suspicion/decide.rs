@@ -83,7 +83,8 @@ fn act_text(act: Act, text: &str) -> Result<(), Reason> {
     }
 }
 
-/// An enterprise's case is at the centre in the same call (clause A4).
+/// An enterprise's case is at the centre in the same call (clause A4). A secretary who finds a den himself knows of it: he has nobody to tell,
+/// and his hours for persuasion and for the report to the centre run from then (clauses C3 and C4).
 fn record(finding: &Finding, context: &Context<'_>) -> Vec<Event> {
     let time = device_time::correct(finding.device, context.now);
     let facts = Facts {
@@ -100,6 +101,10 @@ fn record(finding: &Finding, context: &Context<'_>) -> Vec<Event> {
         evidence: finding.evidence.clone(),
         suspected_crime: finding.suspected_crime,
     };
-    let up = facts.subject.is_enterprise().then_some(Event::ReportedUp { route: Route::Enterprise, direct: None });
-    std::iter::once(Event::Recorded(Box::new(facts))).chain(up).collect()
+    let next = if facts.subject.is_enterprise() {
+        Some(Event::ReportedUp { route: Route::Enterprise, direct: None })
+    } else {
+        finding.by_secretary.then_some(Event::Notified)
+    };
+    std::iter::once(Event::Recorded(Box::new(facts))).chain(next).collect()
 }

@@ -234,13 +234,21 @@ impl Tip {
         if first.facts.received_hour > self.facts.received_hour {
             return Err(Rejection::NotTheFirst);
         }
-        let hidden = |recipient: &Recipient, from: &Self| !recipient.is_of(roster, &from.facts.accused);
-        if !hidden(&first.body.recipient, self) || !hidden(&self.body.recipient, first) {
-            return Err(Rejection::AccusedWouldKnow);
-        }
+        self.may_follow(first, roster)?;
         self.body.link = Some(Link { first_tip_id: first.facts.id, adds });
         self.state = State::Linked;
         Ok(())
+    }
+
+    /// Whether this tip may be of one matter with a first one. Asked again of what was linked to a tip that is linked to another: it follows,
+    /// and who may not have it directly must not get it in two steps.
+    ///
+    /// # Errors
+    /// When a unit that one of the two accuses would learn of it through the other.
+    pub fn may_follow(&self, first: &Self, roster: &RosterIndex) -> Result<(), Rejection> {
+        let hidden = |recipient: &Recipient, from: &Self| !recipient.is_of(roster, &from.facts.accused);
+        let fits = hidden(&first.body.recipient, self) && hidden(&self.body.recipient, first);
+        if fits { Ok(()) } else { Err(Rejection::AccusedWouldKnow) }
     }
 
     /// The city office hands the tip to a county's.

@@ -47,6 +47,7 @@ pub(crate) fn finding(act: &str, subject: Subject) -> Finding {
         device: DeviceTimes::default(),
         evidence: vec![Uuid::from_u128(1)],
         suspected_crime: false,
+        by_secretary: false,
     }
 }
 

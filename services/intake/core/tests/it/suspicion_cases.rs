@@ -215,6 +215,20 @@ fn nothing_can_be_done_with_what_was_never_recorded() {
 }
 
 #[test]
+fn a_secretary_who_finds_a_den_himself_has_been_told_and_an_enterprise_s_case_goes_up_whoever_found_it() {
+    let by_secretary = |subject| Finding { by_secretary: true, ..finding("HC-3", subject) };
+    let mut run = Run::default();
+    run.must(Command::Record(Box::new(by_secretary(den()))));
+    assert!(matches!(run.history.as_slice(), [Event::Recorded(_), Event::Notified]), "{:?}", run.history);
+    assert_eq!(run.give(&Command::Notify), Ok(0), "told again, it is done already");
+    run.must(persuade(Outcome::Refused));
+    assert_eq!(run.give(&Command::Notify).expect_err("later").reason, Reason::AlreadyNotified);
+    let mut run = Run::default();
+    run.must(Command::Record(Box::new(by_secretary(enterprise()))));
+    assert!(matches!(run.history.as_slice(), [Event::Recorded(_), Event::ReportedUp { .. }]), "{:?}", run.history);
+}
+
+#[test]
 fn the_finding_is_dated_by_the_corrected_device_time() {
     let mut ahead = finding("HC-3", den());
     ahead.device = DeviceTimes { happened: Some(at("2026-11-23T02:50:00Z")), sent: Some(at("2026-11-23T03:00:00Z")) };

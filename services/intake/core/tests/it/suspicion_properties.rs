@@ -26,9 +26,10 @@ fn record() -> impl Strategy<Value = Command> {
     let acts: Vec<Act> = Act::all().collect();
     let offset = || proptest::option::of(-10_000_000_000_i64..10_000_000_000);
     let text = prop_oneof![Just(None), Just(Some(String::new())), Just(Some("说明".to_owned()))];
-    (proptest::sample::select(acts), subject(), text, offset(), offset(), proptest::bool::weighted(0.2)).prop_map(
-        |(act, subject, text, happened, sent, suspected_crime)| {
-            let mut finding = Finding { suspected_crime, ..finding(act.code(), subject) };
+    let flags = (proptest::bool::weighted(0.2), any::<bool>());
+    (proptest::sample::select(acts), subject(), text, offset(), offset(), flags).prop_map(
+        |(act, subject, text, happened, sent, (suspected_crime, by_secretary))| {
+            let mut finding = Finding { suspected_crime, by_secretary, ..finding(act.code(), subject) };
             if let Some(text) = text {
                 finding.act_text = text;
             }

@@ -194,6 +194,10 @@ fn tips_are_not_linked_where_an_accused_unit_would_learn_of_one() {
         later.link(&received(4, PLACE, &["township:371302001"]), false, &roster),
         Err(Rejection::AccusedWouldKnow)
     );
+    for (follower, first) in [(&against_centre, &at_centre), (&at_centre, &against_centre)] {
+        assert_eq!(follower.may_follow(first, &roster), Err(Rejection::AccusedWouldKnow), "nor in two steps");
+    }
+    assert_eq!(at_centre.may_follow(&later, &roster), Ok(()));
     let at_city = received(5, PLACE, &["county:371302"]);
     assert_eq!(later.link(&at_city, false, &roster), Err(Rejection::NotForwarded));
 }

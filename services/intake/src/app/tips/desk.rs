@@ -31,7 +31,7 @@ pub(crate) struct Linking {
     pub(crate) adds: bool,
 }
 
-/// Links a tip to the first of its matter; what was linked to it follows.
+/// Links a tip to the first of its matter; what was linked to it follows, if all of it may.
 ///
 /// # Errors
 /// When a tip is not in the caller's region, the rules stand against it, or the database is away.
@@ -51,7 +51,11 @@ pub(crate) async fn link(
     let mut rows = locked(app, officer.conn(), within, &[ask.tip, first]).await?;
     let first = rows.remove(&first).ok_or_else(absent)?.tip;
     let mut later = rows.remove(&ask.tip).ok_or_else(|| refused(Rejection::Itself))?;
-    later.tip.link(&first, ask.adds, &app.roster.current()).map_err(refused)?;
+    let roster = app.roster.current();
+    later.tip.link(&first, ask.adds, &roster).map_err(refused)?;
+    for follower in followers(officer.conn(), ask.tip).await.map_err(faults::database)? {
+        follower.tip.may_follow(&first, &roster).map_err(refused)?;
+    }
     let event = publisher::tips::linked(app, &mut later, &first, now).map_err(Fault::internal)?;
     tips::relink(officer.conn(), ask.tip, first.facts.id).await.map_err(faults::database)?;
     save(officer, &mut later).await?;
@@ -87,6 +91,12 @@ pub(crate) async fn forward(
 async fn resolved(conn: &mut PgConnection, id: Uuid) -> Result<Uuid, Fault> {
     let tip = tips::get(conn, id).await.map_err(faults::database)?.ok_or_else(absent)?;
     Ok(tip.body.link.map_or(id, |link| link.first_tip_id))
+}
+
+/// What is linked to a tip, locked, of whatever region. The tip is locked already, so none is linked to it any more meanwhile.
+async fn followers(conn: &mut PgConnection, of: Uuid) -> sqlx::Result<Vec<Row>> {
+    let ids: Vec<Uuid> = tips::linked(conn, of, i64::MAX).await?.into_iter().map(|(id, _)| id).collect();
+    tips::lock(conn, &ids).await
 }
 
 /// The tips, locked, all of the caller's region. One that is not there and one that is another's are told apart by nobody.

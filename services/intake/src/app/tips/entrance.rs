@@ -26,6 +26,7 @@ use crate::{
         App,
         evidence::{self, NewPhoto},
     },
+    codes::hex,
     store::{
         throttle,
         tip_secrets::{self, Hashed},
@@ -63,15 +64,18 @@ pub(crate) struct NewTip {
 /// # Errors
 /// When too many hashes wait, the request id stands for another tip, or the database is away.
 pub(crate) async fn submit(app: &App, new: NewTip) -> Result<api::SubmitTipResponse, Fault> {
-    // A client's request id may hold the time or its device; only a keyed hash of it is kept, and of what was sent.
-    let keyed = |what: &[u8]| app.codes.request_hash(what);
-    let request_id = hex(&keyed(new.request_id.as_bytes()));
-    let key = RequestKey { subject: SUBJECT.to_owned(), method: METHOD.to_owned(), request_id };
+    // Of the client's request id and of what was sent only keyed hashes are kept.
+    let key = RequestKey {
+        subject: SUBJECT.to_owned(),
+        method: METHOD.to_owned(),
+        request_id: app.codes.request_id(new.request_id),
+    };
+    let digest = app.codes.request_hash(&new.digest);
     let secret = match &new.code {
         Some(code) => Some(hashed(app, code).await?),
         None => None,
     };
-    let mut once = match Once::begin(&app.pool, &*app.clock, key, &keyed(&new.digest)).await? {
+    let mut once = match Once::begin(&app.pool, &*app.clock, key, &digest).await? {
         Begun::Answered(first) => return Ok(first),
         Begun::New(once) => once,
     };
@@ -145,8 +149,4 @@ async fn take_try(app: &App, receipt: &Receipt) -> Result<(), Fault> {
     }
     let gone = Duration::try_from(now.duration_since(span)).unwrap_or(Duration::ZERO);
     Err(Fault::ResourceExhausted { retry_after: SPAN.saturating_sub(gone) })
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -52,6 +52,7 @@ impl Grpc {
             device: wire::device(body.device_time, body.device_sent_at).map_err(faults::convert)?,
             evidence: wire::photos(&body.evidence_ids).map_err(faults::convert)?,
             suspected_crime: body.suspected_crime,
+            by_secretary: caller.role == Role::VillageSecretary,
         })
     }
 
