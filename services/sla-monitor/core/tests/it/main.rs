@@ -6,6 +6,7 @@ mod check;
 mod deadlines;
 mod duties;
 mod duty_members;
+mod duty_owed;
 mod instants;
 mod ledger;
 mod lights;
