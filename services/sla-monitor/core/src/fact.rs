@@ -523,7 +523,7 @@ impl CaseFacts {
             .or_else(|| of(|what| if let What::SuspicionRecorded { sector, .. } = what { *sector } else { None }))
     }
 
-    /// 总时长 (G0): from the finding to the closing. A reopening takes the closing back; nothing starts it again.
+    /// 总时长 (G0): from the finding to the closing. A reopening takes the closing back, in the village as well; nothing starts it again.
     #[must_use]
     pub fn total(&self) -> Total {
         let first = |pick: fn(&What) -> bool| self.iter().filter(|fact| pick(&fact.what)).map(|fact| fact.at).min();
@@ -543,10 +543,11 @@ impl CaseFacts {
         let opened = self.iter().any(|fact| matches!(fact.what, What::CaseOpened { .. }));
         // What is a case ends by its closing alone.
         let closed = last.filter(|fact| match fact.what {
-            What::CaseReopened { .. } => false,
+            What::CaseReopened { .. } | What::SuspicionReopened => false,
             What::CaseClosed => true,
             _ => !opened,
         });
+                    | What::SuspicionReopened
         Total { found_at: found, closed_at: closed.map(|fact| fact.at) }
     }
 }

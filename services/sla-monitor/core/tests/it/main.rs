@@ -15,4 +15,5 @@ mod reconcile;
 mod rules;
 mod support;
 mod terms;
+mod totals;
 mod turns;
