@@ -120,10 +120,12 @@ impl<'a> Told<'a> {
 fn told_by_intake(event: &Event) -> Result<Option<Told<'_>>, ConvertError> {
     Ok(Some(match event {
         Event::SuspicionRecorded(event) => {
-            let actor = event.meta.as_ref().and_then(|meta| meta.actor.as_ref());
+            let meta = event.meta.as_ref();
+            let actor = meta.and_then(|meta| meta.actor.as_ref());
             let what = What::SuspicionRecorded {
                 finder: actor.map(Post::try_from).transpose().map_err(|error| error.under("meta.actor"))?,
                 sector: Some(convert::act("act", &event.act)?.sector()),
+                finder_person: meta.map(|meta| meta.person.clone()).filter(|person| !person.is_empty()),
                 skewed: event.skewed,
             };
             Told::at(&event.case_id, "found_at", event.found_at, what)

@@ -78,6 +78,9 @@ pub enum What {
     SuspicionRecorded {
         /// The post that found it.
         finder: Option<Post>,
+        /// Who of those who hold that post, where the event names him.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        finder_person: Option<String>,
         /// Sector of the act.
         sector: Option<Sector>,
         /// The device's clock was off beyond the tolerance.

@@ -262,6 +262,7 @@ fn obligation(calendar: &Calendar, facts: &CaseFacts, leg: &Leg<'_>, number: u32
         path: leg.start.path.clone(),
         direct: rule.direct.post(leg.start)?,
         loop_owner: loop_owner(rule, leg.start)?,
+        person: rule.direct.person(leg.start).cloned(),
         sector: facts.sector(),
         notice: notice(leg.start),
         instruction: leg.start.what.assignment().filter(|_| rule.legs == Legs::Instruction).map(|own| own.instruction),

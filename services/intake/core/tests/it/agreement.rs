@@ -34,7 +34,9 @@ pub(crate) fn same_clocks_run(run: &Run) -> Result<(), TestCaseError> {
 
 const fn told(event: &Event) -> Option<What> {
     Some(match event {
-        Event::Recorded(facts) => What::SuspicionRecorded { finder: None, sector: None, skewed: facts.skewed },
+        Event::Recorded(facts) => {
+            What::SuspicionRecorded { finder: None, finder_person: None, sector: None, skewed: facts.skewed }
+        }
         Event::Notified => What::SecretaryNotified,
         Event::Persuaded { outcome, .. } => What::PersuasionRecorded { heeded: matches!(outcome, Outcome::Heeded) },
         Event::Revisited { stopped, .. } => What::RevisitRecorded { stopped: *stopped },

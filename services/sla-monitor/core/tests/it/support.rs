@@ -138,6 +138,7 @@ pub(crate) fn suspicion() -> What {
 }
 
 fn tier(assignment: &Assignment) -> Tier {
+        finder_person: None,
     if assignment.post.role == dafei_kernel::role::Role::TownshipAgency { Tier::Township } else { Tier::County }
 }
 
