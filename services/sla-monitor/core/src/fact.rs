@@ -437,8 +437,11 @@ pub struct Fact {
     pub source: Source,
     /// Its number within (source, case).
     pub sequence: i64,
-    /// The instant that counts for the clocks.
+    /// The instant that counts for the clocks: it stops what was owed.
     pub at: Instant,
+    /// When its publisher recorded it, where it was told by way of the bus and the publisher had it only then: nobody could see it before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub known_at: Option<Instant>,
     /// Regions from the city down.
     pub path: RegionPath,
     /// What happened.
@@ -457,6 +460,13 @@ pub struct PathError {
 }
 
 impl Fact {
+    /// When the clocks that it starts begin to run: not before the one who owes what follows could know of it. An outage of the publisher makes
+    /// nobody late, neither who had done his part before it was over nor who could not begin with his.
+    #[must_use]
+    pub fn starts_at(&self) -> Instant {
+        self.known_at.map_or(self.at, |known| known.max(self.at))
+    }
+
     /// Says whether the ledger can use it.
     ///
     /// # Errors
@@ -537,6 +547,7 @@ impl CaseFacts {
                 fact.what,
                 What::CaseClosed
                     | What::CaseReopened { .. }
+                    | What::SuspicionReopened
                     | What::ReportWithdrawn
                     | What::ReportMerged
                     | What::RevisitRecorded { stopped: true }
@@ -550,7 +561,6 @@ impl CaseFacts {
             What::CaseClosed => true,
             _ => !opened,
         });
-                    | What::SuspicionReopened
         Total { found_at: found, closed_at: closed.map(|fact| fact.at) }
     }
 }

@@ -126,7 +126,7 @@ impl Terms {
     /// The rules by which a clock runs that a fact starts.
     #[must_use]
     pub fn for_start(&self, fact: &Fact) -> &Rules {
-        self.at(fact.path.at(Level::County), fact.at)
+        self.at(fact.path.at(Level::County), fact.starts_at())
     }
 }
 
