@@ -85,18 +85,19 @@ pub fn of_event(source: Source, delivered: &Delivered) -> Result<Option<CaseFact
     };
     let Some(told) = told else { return Ok(None) };
     let received = event.meta().required("meta")?.received_at;
-    let fact = Fact {
-        source,
-        sequence: delivered.sequence,
-        at: match told.at {
-            Some((field, at)) => convert::instant(field, at)?,
-            None => convert::instant("meta.received_at", received)?,
-        },
-        path: event.region_path()?,
-        what: told.what,
+    let at = match told.at {
+        Some((field, at)) => convert::instant(field, at)?,
+        None => convert::instant("meta.received_at", received)?,
     };
+    let known_at = Some(delivered.recorded_at).filter(|known| *known > at && may_wait(&told.what));
+    let fact = Fact { source, sequence: delivered.sequence, at, known_at, path: event.region_path()?, what: told.what };
     fact.check()?;
     Ok(Some(CaseFact { case_id: convert::uuid("case_id", told.case_id)?, fact }))
+}
+
+/// Whether an agency's system tells it on the bus, where it waits while dispatch is away, and an office owes something from then on.
+const fn may_wait(what: &What) -> bool {
+    matches!(what, What::ResultSubmitted { .. } | What::AssignmentReturned { .. } | What::AuthorityDeclined { .. })
 }
 
 /// What an event tells.
@@ -120,9 +121,11 @@ impl<'a> Told<'a> {
 fn told_by_intake(event: &Event) -> Result<Option<Told<'_>>, ConvertError> {
     Ok(Some(match event {
         Event::SuspicionRecorded(event) => {
-            let actor = event.meta.as_ref().and_then(|meta| meta.actor.as_ref());
+            let meta = event.meta.as_ref();
+            let actor = meta.and_then(|meta| meta.actor.as_ref());
             let what = What::SuspicionRecorded {
                 finder: actor.map(Post::try_from).transpose().map_err(|error| error.under("meta.actor"))?,
+                finder_person: meta.map(|meta| meta.person.clone()).filter(|person| !person.is_empty()),
                 sector: Some(convert::act("act", &event.act)?.sector()),
                 skewed: event.skewed,
             };

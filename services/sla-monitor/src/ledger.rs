@@ -77,7 +77,7 @@ pub(crate) async fn bring_in_line(
 fn begin(obligation: Obligation, roster: &RosterIndex) -> New {
     let timing = obligation.deadline.timing();
     New {
-        direct: roster.owner_at(&obligation.direct, timing.started_at),
+        direct: narrowed(roster.owner_at(&obligation.direct, timing.started_at), obligation.person.as_ref()),
         loop_owner: roster.owner_at(&obligation.loop_owner, timing.started_at),
         next_fire_at: next_fire(timing, obligation.end, &Announced::default()),
         obligation,
@@ -91,8 +91,8 @@ fn differs(known: &Known, obligation: &Obligation, roster: &RosterIndex) -> bool
     known.end() != obligation.end
         || u32::try_from(known.leg) != Ok(obligation.leg)
         || known.sector != sector(obligation)
-        || known.direct.0 != named(&known.direct, roster, at)
-        || known.loop_owner.0 != named(&known.loop_owner, roster, at)
+        || known.direct.0 != named(&known.direct, obligation.person.as_ref(), roster, at)
+        || known.loop_owner.0 != named(&known.loop_owner, None, roster, at)
 }
 
 /// The changes of those that differ. They alone are locked: what firing has announced of them by then says what is announced next.
@@ -115,8 +115,8 @@ fn change(record: &Record, obligation: &Obligation, roster: &RosterIndex) -> Cha
         id: record.id,
         leg: obligation.leg,
         sector: sector(obligation).to_owned(),
-        direct: named(&record.direct, roster, at),
-        loop_owner: named(&record.loop_owner, roster, at),
+        direct: named(&record.direct, obligation.person.as_ref(), roster, at),
+        loop_owner: named(&record.loop_owner, None, roster, at),
         end: obligation.end,
         next_fire_at: next_fire(&record.timing(), obligation.end, &record.announced()),
     }
@@ -127,6 +127,15 @@ fn sector(obligation: &Obligation) -> &'static str {
 }
 
 /// An owner whose persons the roster did not know yet when the obligation began gets them as soon as it does.
-fn named(owner: &Owner, roster: &RosterIndex, at: Instant) -> Owner {
-    if owner.persons.is_empty() { roster.owner_at(&owner.post, at) } else { owner.clone() }
+fn named(owner: &Owner, person: Option<&String>, roster: &RosterIndex, at: Instant) -> Owner {
+    if owner.persons.is_empty() { narrowed(roster.owner_at(&owner.post, at), person) } else { owner.clone() }
+}
+
+/// Of several holders of a post the one who is meant. All of them where the roster knows none of that name: what an event says makes nobody
+/// an owner.
+fn narrowed(owner: Owner, person: Option<&String>) -> Owner {
+    match person.filter(|person| owner.persons.contains(person)) {
+        Some(person) => Owner { persons: vec![person.clone()], ..owner },
+        None => owner,
+    }
 }

@@ -3,6 +3,7 @@
 //! when it was fulfilled follows from the set of acts, whatever the order in which they came.
 
 pub mod member;
+pub mod owed;
 pub use dafei_kernel::period;
 pub mod rules;
 pub mod standing;
@@ -139,12 +140,9 @@ pub fn period_at(rule: &DutyRule, at: Instant) -> Option<Period> {
 pub fn first_period(rule: &DutyRule, since: Instant) -> Option<Period> {
     let since = rule.from.map_or(since, |from| since.max(start_of_day(from)));
     let cycle = rule.cycle()?;
-    let (period, starts) = (cycle.of(since), |period: Period| match rule.span {
-        Span::After(_) => period.end(),
-        Span::Within(_) | Span::Standing { .. } => period.start(),
-    });
+    let period = cycle.of(since);
     let candidates = [period.prev(), period, period.next()];
-    candidates.into_iter().find(|period| starts(*period) >= since)
+    candidates.into_iter().find(|period| rule.start(*period).is_some_and(|start| start >= since))
 }
 
 /// The posts that answer for a duty. None when the unit's path does not name the office.

@@ -78,6 +78,9 @@ pub enum What {
     SuspicionRecorded {
         /// The post that found it.
         finder: Option<Post>,
+        /// Who of those who hold that post, where the event names him.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        finder_person: Option<String>,
         /// Sector of the act.
         sector: Option<Sector>,
         /// The device's clock was off beyond the tolerance.
@@ -434,8 +437,11 @@ pub struct Fact {
     pub source: Source,
     /// Its number within (source, case).
     pub sequence: i64,
-    /// The instant that counts for the clocks.
+    /// The instant that counts for the clocks: it stops what was owed.
     pub at: Instant,
+    /// When its publisher recorded it, where it was told by way of the bus and the publisher had it only then: nobody could see it before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub known_at: Option<Instant>,
     /// Regions from the city down.
     pub path: RegionPath,
     /// What happened.
@@ -454,6 +460,13 @@ pub struct PathError {
 }
 
 impl Fact {
+    /// When the clocks that it starts begin to run: not before the one who owes what follows could know of it. An outage of the publisher makes
+    /// nobody late, neither who had done his part before it was over nor who could not begin with his.
+    #[must_use]
+    pub fn starts_at(&self) -> Instant {
+        self.known_at.map_or(self.at, |known| known.max(self.at))
+    }
+
     /// Says whether the ledger can use it.
     ///
     /// # Errors
@@ -523,7 +536,7 @@ impl CaseFacts {
             .or_else(|| of(|what| if let What::SuspicionRecorded { sector, .. } = what { *sector } else { None }))
     }
 
-    /// 总时长 (G0): from the finding to the closing. A reopening takes the closing back; nothing starts it again.
+    /// 总时长 (G0): from the finding to the closing. A reopening takes the closing back, in the village as well; nothing starts it again.
     #[must_use]
     pub fn total(&self) -> Total {
         let first = |pick: fn(&What) -> bool| self.iter().filter(|fact| pick(&fact.what)).map(|fact| fact.at).min();
@@ -534,6 +547,7 @@ impl CaseFacts {
                 fact.what,
                 What::CaseClosed
                     | What::CaseReopened { .. }
+                    | What::SuspicionReopened
                     | What::ReportWithdrawn
                     | What::ReportMerged
                     | What::RevisitRecorded { stopped: true }
@@ -543,7 +557,7 @@ impl CaseFacts {
         let opened = self.iter().any(|fact| matches!(fact.what, What::CaseOpened { .. }));
         // What is a case ends by its closing alone.
         let closed = last.filter(|fact| match fact.what {
-            What::CaseReopened { .. } => false,
+            What::CaseReopened { .. } | What::SuspicionReopened => false,
             What::CaseClosed => true,
             _ => !opened,
         });

@@ -226,7 +226,7 @@ fn of_instruction<'a>(
         // Where the reconciler found it, the delivery that is missing came before whatever was granted.
         let ours = assignment.instruction == instruction && (step.is_some() || fact.sequence > start.sequence);
         let Some(last) = legs.last_mut().filter(|_| ours) else { continue };
-        let due = deadline::of_rule(&rule.extended(last.extension), "", calendar, start.at);
+        let due = deadline::of_rule(&rule.extended(last.extension), "", calendar, start.starts_at());
         if *working_days > last.extension && *requested_at < due.timing().late_from() {
             last.moved = Some(fact);
             let key = format!("{instruction}+{working_days}");
@@ -251,7 +251,8 @@ fn is_any(kinds: &[FactKind], fact: &Fact) -> bool {
 
 fn obligation(calendar: &Calendar, facts: &CaseFacts, leg: &Leg<'_>, number: u32) -> Option<Obligation> {
     let (case, rule) = (facts.case(), leg.rule);
-    let mut deadline = deadline::of_rule(&rule.extended(leg.extension), leg.rules.version(), calendar, leg.start.at);
+    let mut deadline =
+        deadline::of_rule(&rule.extended(leg.extension), leg.rules.version(), calendar, leg.start.starts_at());
     deadline.inputs.skewed = matches!(leg.start.what, What::SuspicionRecorded { skewed: true, .. });
     Some(Obligation {
         id: leg.id(case, rule.clock),
@@ -261,6 +262,7 @@ fn obligation(calendar: &Calendar, facts: &CaseFacts, leg: &Leg<'_>, number: u32
         tier: rule.tier,
         path: leg.start.path.clone(),
         direct: rule.direct.post(leg.start)?,
+        person: rule.direct.person(leg.start).cloned(),
         loop_owner: loop_owner(rule, leg.start)?,
         sector: facts.sector(),
         notice: notice(leg.start),

@@ -88,6 +88,8 @@ pub struct Obligation {
     pub path: RegionPath,
     /// 直接责任.
     pub direct: Post,
+    /// Who of those who hold that post, where one of them alone answers for it: who found an act, of a village's grid members.
+    pub person: Option<String>,
     /// 闭环责任.
     pub loop_owner: Post,
     /// Sector of the case, where known.

@@ -220,6 +220,7 @@ pub fn mending(
     now: Instant,
 ) -> Option<Fact> {
     let fact = |at: Instant, what: What| Fact {
+        known_at: None,
         source: Source::Reconciler,
         sequence: facts.next_finding(),
         at,

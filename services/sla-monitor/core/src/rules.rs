@@ -96,6 +96,17 @@ impl OwnerRef {
     }
 }
 
+impl OwnerRef {
+    /// Who of the post's holders is meant, as the fact that started the clock tells it. None where it is all of them.
+    #[must_use]
+    pub const fn person(self, start: &Fact) -> Option<&String> {
+        match (self, &start.what) {
+            (Self::Finder, What::SuspicionRecorded { finder_person, .. }) => finder_person.as_ref(),
+            _ => None,
+        }
+    }
+}
+
 /// The post of a role at a level of the path.
 pub(crate) fn post(path: &RegionPath, level: Level, role: Role) -> Option<Post> {
     Some(Post { role, region: path.at(level)?.clone(), agency: None })

@@ -113,10 +113,20 @@ impl Terms {
         line.at(at).expect("the first version of the city holds from the beginning of time")
     }
 
+    /// The city's rules in force at an instant and all that come after them, each with its first instant and the first that is no longer its.
+    pub fn city_since(&self, since: Instant) -> impl Iterator<Item = (Instant, Instant, &Rules)> {
+        let line = &self.city.0;
+        let ends = line.iter().skip(1).map(|(from, _)| *from).chain([Instant::MAX]);
+        line.iter()
+            .zip(ends)
+            .filter(move |(_, until)| *until > since)
+            .map(|((from, rules), until)| (*from, until, rules))
+    }
+
     /// The rules by which a clock runs that a fact starts.
     #[must_use]
     pub fn for_start(&self, fact: &Fact) -> &Rules {
-        self.at(fact.path.at(Level::County), fact.at)
+        self.at(fact.path.at(Level::County), fact.starts_at())
     }
 }
 

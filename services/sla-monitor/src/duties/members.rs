@@ -8,10 +8,11 @@ use dafei_kernel::{
     time::Instant,
 };
 use dafei_sla_core::{
-    EndKind, Terms,
+    Clock, EndKind, Terms,
     duty::{
         self,
         member::{Member, Snapshot, Step, steps},
+        owed::{first_owed, first_watched},
         unit::{Unit, UnitKind, units_of},
     },
 };
@@ -218,16 +219,16 @@ pub(super) async fn arm(
     for (kind, at) in units {
         first.entry(kind).and_modify(|first| *first = at.min(*first)).or_insert(at);
     }
-    // The sweep itself asks what is in force for its period.
-    let rules = terms.at(None, Instant::MAX);
-    let in_force = rules.duties().iter().filter(|rule| rule.in_force);
-    let pointers: Vec<Pointer> = in_force
-        .flat_map(|rule| first.iter().map(move |(kind, since)| (rule, *kind, *since)))
-        .filter_map(|(rule, kind, since)| {
-            let period = duty::first_period(rule, since)?;
-            let inputs = duty::deadline(rule, rules.version(), kind, period)?;
-            let (period, at) = (period.to_string(), inputs.timing.warn_at);
-            Some(Pointer { clock: rule.clock, kind, period, at, after: String::new() })
+    // The sweep itself asks what is owed of its period.
+    let versions = terms.city_since(Instant::MIN).flat_map(|(_, _, rules)| rules.duties());
+    let clocks: BTreeSet<Clock> = versions.map(|rule| rule.clock).collect();
+    let pointers: Vec<Pointer> = clocks
+        .into_iter()
+        .flat_map(|clock| first.iter().map(move |(kind, since)| (clock, *kind, *since)))
+        .filter_map(|(clock, kind, since)| {
+            let at = first_owed(terms, clock, kind, since)?.inputs.timing.warn_at;
+            let period = first_watched(terms, clock, kind, since)?.to_string();
+            Some(Pointer { clock, kind, period, at, after: String::new() })
         })
         .collect();
     if pointers.is_empty() { Ok(()) } else { duty_sweep::arm(conn, &pointers).await }

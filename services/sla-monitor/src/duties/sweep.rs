@@ -3,23 +3,22 @@
 //!
 //! Any number of replicas may sweep: a pointer is one's at a time, and moves on with what was recorded.
 
-use std::sync::{Arc, Mutex, PoisonError};
-
-use dafei_kernel::{
-    roster::RosterIndex,
-    time::{Instant, start_of_day},
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError},
 };
+
+use dafei_kernel::{roster::RosterIndex, time::Instant};
 use dafei_shell::{
     roster::{RosterError, RosterView},
     timer::{Due, Round},
 };
 use dafei_sla_core::{
-    Clock, Inputs, Terms,
+    Clock, Terms,
     duty::{
         self,
+        owed::{Owed, owed_from},
         period::{Period, PeriodError},
-        rules::DutyRule,
-        unit::UnitKind,
     },
     lights::never,
 };
@@ -100,9 +99,9 @@ impl Sweeps {
         let mut tx = self.pool.begin().await?;
         for mut pointer in duty_sweep::all(&mut tx).await? {
             let Ok(period) = pointer.period.parse::<Period>() else { continue };
-            let Some((_, inputs)) = ruled(rules, pointer.clock, pointer.kind, period) else { continue };
-            if pointer.at != inputs.timing.warn_at {
-                pointer.at = inputs.timing.warn_at;
+            let at = light(owed_from(rules, pointer.clock, pointer.kind, period).as_ref());
+            if pointer.at != at {
+                pointer.at = at;
                 duty_sweep::advance(&mut tx, &pointer).await?;
             }
         }
@@ -125,13 +124,12 @@ impl Sweeps {
         Ok(in_force)
     }
 
-    /// The clocks in force, each with its horizon; without those whose publisher has said nothing yet, for whom nobody waits. Who owes a duty
-    /// intake tells, whoever tells that it was done: units that are not known yet would be passed over.
-    fn horizons(in_force: &InForce, horizons: &Horizons) -> Vec<(Clock, Instant)> {
-        let Some(roster) = horizons.of(Needs::Village) else { return Vec::new() };
-        let latest = in_force.rules.at(None, Instant::MAX).duties();
-        let watched = latest.iter().filter(|rule| rule.in_force);
-        watched.filter_map(|rule| Some((rule.clock, horizons.of(needs(rule))?.min(roster)))).collect()
+    /// The clocks that any version of the rules has, each with its horizon; without those whose publisher has said nothing yet, for whom nobody
+    /// waits. Who owes a duty intake tells, whoever tells that it was done: units that are not known yet would be passed over.
+    fn horizons(in_force: &InForce, horizons: &Horizons) -> BTreeMap<Clock, Instant> {
+        let Some(roster) = horizons.of(Needs::Village) else { return BTreeMap::new() };
+        let rules = in_force.rules.city_since(Instant::MIN).flat_map(|(_, _, rules)| rules.duties());
+        rules.filter_map(|rule| Some((rule.clock, horizons.of(needs(rule))?.min(roster)))).collect()
     }
 
     async fn sweep(&self, now: Instant) -> Result<Round, SweepError> {
@@ -142,40 +140,34 @@ impl Sweeps {
         let horizons = Self::horizons(&in_force, &horizon::read(&mut *tx, now).await?);
         let Some(mut pointer) = duty_sweep::claim(&mut tx, &horizons).await? else { return Ok(Round::Waits) };
         let (clock, kind) = (pointer.clock, pointer.kind);
-        let at: Period = pointer.period.parse()?;
-        let Some(latest) = in_force.rules.at(None, Instant::MAX).duty(clock) else { return Ok(Round::Waits) };
-        // What was turned off and on again begins where the rules say.
-        let period = latest
-            .from
-            .and_then(|from| duty::first_period(latest, start_of_day(from)))
-            .map_or(at, |first| first.max(at));
-        if period != at {
-            (pointer.period, pointer.after) = (period.to_string(), String::new());
-        }
-        let Some((rule, inputs)) = ruled(&in_force.rules, clock, kind, period) else { return Ok(Round::Waits) };
-        let horizon = horizons.iter().find(|(of, _)| *of == clock).map_or(pointer.at, |(_, horizon)| *horizon);
-        if inputs.timing.warn_at > horizon {
-            // The rules were changed since the pointer was set.
-            pointer.at = inputs.timing.warn_at;
+        let owed = owed_from(&in_force.rules, clock, kind, pointer.period.parse()?);
+        let at = light(owed.as_ref());
+        // Where other rules hold than when the pointer was set, it steps aside: no other duty must wait behind it.
+        let Some(owed) = owed.filter(|_| horizons.get(&clock).is_some_and(|horizon| at <= *horizon)) else {
+            pointer.at = at;
             duty_sweep::advance(&mut tx, &pointer).await?;
             tx.commit().await?;
             return Ok(Round::More);
+        };
+        let period = owed.period;
+        if period.to_string() != pointer.period {
+            // None of those between is owed.
+            (pointer.period, pointer.after) = (period.to_string(), String::new());
         }
         rows::lock(&mut tx).await?;
         let limit = i64::try_from(self.batch).unwrap_or(i64::MAX);
-        let owing = if rule.in_force {
-            duty_sweep::scan(&mut *tx, &pointer, inputs.timing.started_at, limit).await?
+        let owing = if owed.stays(&in_force.rules) {
+            duty_sweep::scan(&mut *tx, &pointer, owed.inputs.timing.started_at, limit).await?
         } else {
-            // It comes into force with a later period.
             Vec::new()
         };
-        let new = record(rule, &inputs, &pointer, &owing, &self.roster.current());
+        let new = record(&owed, &pointer, &owing, &self.roster.current());
         insert(&mut tx, &new).await?;
         match owing.last().filter(|_| owing.len() == self.batch) {
             Some(last) => pointer.after = last.unit.to_string(),
             None => {
                 let next = period.next();
-                let at = ruled(&in_force.rules, clock, kind, next).map_or_else(never, |(_, next)| next.timing.warn_at);
+                let at = light(owed_from(&in_force.rules, clock, kind, next).as_ref());
                 pointer = Pointer { clock, kind, period: next.to_string(), at, after: String::new() };
             }
         }
@@ -187,23 +179,14 @@ impl Sweeps {
     }
 }
 
-/// The rule of a duty about a period, in force or not, and its deadline: by the city's rules of its start.
-fn ruled(terms: &Terms, clock: Clock, kind: UnitKind, period: Period) -> Option<(&DutyRule, Inputs)> {
-    let latest = terms.at(None, Instant::MAX);
-    let start = duty::deadline(latest.duty(clock)?, latest.version(), kind, period)?.timing.started_at;
-    let rules = terms.at(None, start);
-    let rule = rules.duty(clock)?;
-    Some((rule, duty::deadline(rule, rules.version(), kind, period)?))
+/// The yellow light of what is owed; never, where nothing is.
+fn light(owed: Option<&Owed<'_>>) -> Instant {
+    owed.map_or_else(never, |owed| owed.inputs.timing.warn_at)
 }
 
 /// The rows of those units that have not fulfilled the duty before its yellow light.
-fn record<'i>(
-    rule: &DutyRule,
-    inputs: &'i Inputs,
-    pointer: &Pointer,
-    owing: &[Owing],
-    roster: &RosterIndex,
-) -> Vec<rows::New<'i>> {
+fn record<'i>(owed: &'i Owed<'_>, pointer: &Pointer, owing: &[Owing], roster: &RosterIndex) -> Vec<rows::New<'i>> {
+    let (rule, inputs) = (owed.rule, &owed.inputs);
     let mut new = Vec::new();
     for one in owing {
         let end = duty::end(&inputs.timing, rule.count, &one.acts, one.left_at);
@@ -226,7 +209,7 @@ impl Due for Sweeps {
         let in_force = self.in_force().await?;
         let known = Self::horizons(&in_force, &horizon::read(&self.pool, Instant::MAX).await?);
         let next = duty_sweep::next(&self.pool).await?;
-        Ok(next.into_iter().filter(|(clock, _)| known.iter().any(|(of, _)| of == clock)).map(|(_, at)| at).min())
+        Ok(next.into_iter().filter(|(clock, at)| known.contains_key(clock) && *at < never()).map(|(_, at)| at).min())
     }
 
     async fn round(&self, now: Instant) -> Result<Round, SweepError> {

@@ -54,14 +54,23 @@ pub(crate) async fn append(conn: &mut PgConnection, new: &Stored) -> sqlx::Resul
     Ok(())
 }
 
-/// Open deadlines after an instant are to be moved to a calendar. What an earlier one has not moved yet, this one moves.
+/// Open deadlines after an instant are to be moved to a calendar. What an earlier one has not moved yet, this one moves: also limits that have
+/// passed since that one was loaded, of which nothing was told while it was moving.
 pub(crate) async fn begin_moving(conn: &mut PgConnection, revision: i64, loaded: Instant) -> sqlx::Result<()> {
-    sqlx::query!("UPDATE calendar_load SET state = 'superseded' WHERE state = 'moving'").execute(&mut *conn).await?;
+    let superseded = sqlx::query!(
+        r#"UPDATE calendar_load SET state = 'superseded' WHERE state = 'moving'
+           RETURNING after_due AS "after_due: PgInstant", after_id"#
+    )
+    .fetch_optional(&mut *conn)
+    .await?;
+    let own = (loaded, Uuid::max());
+    let after = superseded.map_or(own, |row| own.min((row.after_due.0, row.after_id)));
     sqlx::query!(
-        "INSERT INTO calendar_load (revision, loaded_at, state, after_due, after_id) VALUES ($1, $2, 'moving', $2, $3)",
+        "INSERT INTO calendar_load (revision, loaded_at, state, after_due, after_id) VALUES ($1, $2, 'moving', $3, $4)",
         revision,
         PgInstant(loaded) as PgInstant,
-        Uuid::max()
+        PgInstant(after.0) as PgInstant,
+        after.1
     )
     .execute(conn)
     .await?;

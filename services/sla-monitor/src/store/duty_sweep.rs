@@ -1,5 +1,7 @@
 //! Going through the units when a period's yellow light comes.
 
+use std::collections::BTreeMap;
+
 use dafei_kernel::{region::RegionPath, time::Instant};
 use dafei_messaging::pg::PgInstant;
 use dafei_sla_core::{
@@ -64,13 +66,16 @@ pub(crate) async fn next(pool: &PgPool) -> sqlx::Result<Vec<(Clock, Instant)>> {
 }
 
 /// The earliest pointer that is due, each clock by its own horizon, and that nobody else is at.
-pub(crate) async fn claim(conn: &mut PgConnection, horizons: &[(Clock, Instant)]) -> sqlx::Result<Option<Pointer>> {
+pub(crate) async fn claim(
+    conn: &mut PgConnection,
+    horizons: &BTreeMap<Clock, Instant>,
+) -> sqlx::Result<Option<Pointer>> {
     let row = sqlx::query!(
         r#"SELECT s.clock, s.kind, s.period, s.at AS "at: PgInstant", s.after
            FROM duty_sweep s JOIN UNNEST($1::text[], $2::timestamptz[]) AS h (clock, horizon) ON h.clock = s.clock
            WHERE s.at <= h.horizon ORDER BY s.at, s.clock, s.kind LIMIT 1 FOR UPDATE OF s SKIP LOCKED"#,
-        &horizons.iter().map(|(clock, _)| clock.code()).collect::<Vec<_>>() as &[&str],
-        &horizons.iter().map(|(_, at)| PgInstant(*at)).collect::<Vec<_>>() as &[PgInstant]
+        &horizons.keys().map(|clock| clock.code()).collect::<Vec<_>>() as &[&str],
+        &horizons.values().map(|at| PgInstant(*at)).collect::<Vec<_>>() as &[PgInstant]
     )
     .fetch_optional(conn)
     .await?;

@@ -1,9 +1,10 @@
 //! Cases that are left alone, and cases that go on: which lights come, when, and who is named.
 
-use dafei_contracts::{Event, sla::v1::ObligationState};
+use dafei_contracts::{Event, events::v1 as ev, sla::v1::ObligationState};
 
 use crate::{
-    events::{Case, department},
+    events::{Case, PATH, VILLAGE, department, stamp, wire_post},
+    villages::township,
     world::{START, World, obligation, owner, said},
 };
 
@@ -32,6 +33,40 @@ async fn a_case_left_alone_gives_exactly_its_lights_once_each_with_the_right_own
             assert_eq!(recorded_at, one_later, "the first instant at which an act would be late");
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_several_grid_members_the_one_who_found_it_answers_for_it() {
+    let world = World::start().await;
+    let second = "village:371302001002";
+    let member = |village: &str, person: &str| ev::RosterHolder {
+        post: Some(wire_post("grid-member", village, "")),
+        person: person.to_owned(),
+        valid_from: stamp("2026-01-01T00:00:00+08:00"),
+        valid_until: None,
+    };
+    let members = ["张网格", "王网格"].map(|person| member(VILLAGE, person)).to_vec();
+    world.tell(&[township(2, START, &[VILLAGE], members.clone())]).await;
+    let (one, another, nobody) =
+        (Case::new(1).found_by(START, "王网格"), Case::new(2).found_by(START, "周网格"), Case::new(3).found(START));
+    // The roster knows this village later than the finding.
+    let early = Case::at_path(4, &PATH.replace(VILLAGE, second)).found_by(START, "刘网格");
+    for case in [&one, &another, &nobody, &early] {
+        world.tell(&case.told).await;
+    }
+    let late = ["刘网格", "赵网格"].map(|person| member(second, person));
+    world.tell(&[township(3, START, &[VILLAGE, second], [members, late.to_vec()].concat())]).await;
+    let early = early.notified("2026-11-23T08:10:00+08:00");
+    world.tell(&early.told[1..]).await;
+    let finder = async |case: &Case| {
+        let all = world.obligations(case.id).await.into_iter().filter_map(|item| item.obligation);
+        let first = all.into_iter().find(|one| one.clock == "V1").unwrap();
+        owner(first.direct.as_ref()).split_once(' ').unwrap().1.to_owned()
+    };
+    assert_eq!(finder(&one).await, "王网格");
+    assert_eq!(finder(&another).await, "张网格、王网格", "the roster has nobody of that name");
+    assert_eq!(finder(&nobody).await, "张网格、王网格");
+    assert_eq!(finder(&early).await, "刘网格");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -58,6 +58,18 @@ impl World {
         Ok(self.calendar().load_calendar(request).await?.into_inner())
     }
 
+    /// As by a process that ends after the commit, before it has moved anything: the second calendar, at [`START`].
+    async fn load_and_end(&self, text: String) {
+        for statement in [
+            "INSERT INTO calendar_text (revision, version, text, loaded_at, role, level, region, account)
+             VALUES (2, 'cn-2026.2', $1, $2::timestamptz, 'city-office', 'city', '371300', 'somebody')",
+            "INSERT INTO calendar_load (revision, loaded_at, state, after_due, after_id)
+             SELECT 2, $2::timestamptz, 'moving', $2::timestamptz, 'ffffffff-ffff-ffff-ffff-ffffffffffff' WHERE $1 <> ''",
+        ] {
+            sqlx::query(statement).bind(&text).bind(START).execute(&self.db.pool).await.unwrap();
+        }
+    }
+
     /// Limit, calendar and id of a case's K3.
     async fn result_of(&self, case: &Case) -> (Instant, String, String) {
         let all = self.obligations(case.id).await.into_iter().filter_map(|item| item.obligation);
@@ -168,14 +180,7 @@ async fn a_moving_that_was_interrupted_goes_on_and_nothing_is_told_before_it_is_
     world.watermarks().await;
     while world.firing.pass().await.unwrap() > 0 {}
     // The office's process ends after the commit, before it has moved anything; the next ends in the middle.
-    for statement in [
-        "INSERT INTO calendar_text (revision, version, text, loaded_at, role, level, region, account)
-         VALUES (2, 'cn-2026.2', $1, $2::timestamptz, 'city-office', 'city', '371300', 'somebody')",
-        "INSERT INTO calendar_load (revision, loaded_at, state, after_due, after_id)
-         SELECT 2, $2::timestamptz, 'moving', $2::timestamptz, 'ffffffff-ffff-ffff-ffff-ffffffffffff' WHERE $1 <> ''",
-    ] {
-        sqlx::query(statement).bind(friday_off("cn-2026.2")).bind(START).execute(&world.db.pool).await.unwrap();
-    }
+    world.load_and_end(friday_off("cn-2026.2")).await;
     assert_eq!(world.calendars.batch_of(2).await.unwrap(), Some(Round::More));
     let moved = |results: &[(Instant, String, String)]| results.iter().filter(|one| one.1 == "cn-2026.2").count();
     let mut results = Vec::new();
@@ -208,6 +213,23 @@ async fn a_moving_that_was_interrupted_goes_on_and_nothing_is_told_before_it_is_
     world.watermarks().await;
     while world.firing.pass().await.unwrap() > 0 {}
     assert_eq!(breached(&world.log().await), 5);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_limit_that_one_calendar_has_moved_away_is_moved_by_the_next_though_it_passed_between_the_two() {
+    let world = World::without_firing(START).await;
+    let case = with_department(1, "2026-11-23T08:00:00+08:00");
+    world.tell(&case.told).await;
+    assert_eq!(world.result_of(&case).await.0, at("2026-12-01T00:00:00+08:00"));
+    world.load_and_end(friday_off("cn-2026.2")).await;
+    world.clock.set(at("2026-12-01T09:00:00+08:00"));
+    world.load(load(friday_off("cn-2026.3"))).await.unwrap();
+    world.watermarks().await;
+    while world.firing.pass().await.unwrap() > 0 {}
+    let (due, version, _) = world.result_of(&case).await;
+    assert_eq!((due, version.as_str()), (at("2026-12-02T00:00:00+08:00"), "cn-2026.3"));
+    let told = world.announced(&case, &["K3"]).await;
+    assert!(!told.iter().any(|said| said.fact == "breached"), "{told:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -103,6 +103,16 @@ impl Case {
         self.tell("intake", when, Some(wire_post("grid-member", &village, "")), event)
     }
 
+    /// Found by one of the village's grid members, whom the event names.
+    pub(crate) fn found_by(self, when: &str, person: &str) -> Self {
+        let mut case = self.found(when);
+        let told = case.told.last_mut().unwrap();
+        let mut meta = told.event.meta().unwrap().clone();
+        meta.person = person.to_owned();
+        told.event.set_meta(meta);
+        case
+    }
+
     pub(crate) fn notified(self, when: &str) -> Self {
         let event = ev::SecretaryNotified { meta: None, case_id: self.case_id() };
         self.tell("intake", when, None, event)

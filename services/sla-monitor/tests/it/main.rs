@@ -13,6 +13,7 @@ mod delivery;
 mod duties;
 mod duty_offices;
 mod duty_roster;
+mod duty_rules;
 mod duty_shown;
 mod events;
 mod firing;

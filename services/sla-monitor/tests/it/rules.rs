@@ -34,7 +34,7 @@ fn county_text(version: &str, clocks: &str) -> String {
     format!(r#"{{ "version": "{version}", "source": "兰山区", "clocks": [{clocks}] }}"#)
 }
 
-fn replacement(expected_revision: i64, text: String) -> ReplaceRulesRequest {
+pub(crate) fn replacement(expected_revision: i64, text: String) -> ReplaceRulesRequest {
     ReplaceRulesRequest { request_id: SystemIds.random().to_string(), expected_revision, text, in_force_from: None }
 }
 
@@ -49,7 +49,7 @@ fn of_county(expected_revision: i64, text: String) -> ReplaceCountyRulesRequest 
 }
 
 impl World {
-    async fn replace(&self, message: ReplaceRulesRequest) -> Result<ReplaceRulesResponse, Status> {
+    pub(crate) async fn replace(&self, message: ReplaceRulesRequest) -> Result<ReplaceRulesResponse, Status> {
         let request = self.request(Role::CityOffice, CITY, message);
         Ok(self.rules().replace_rules(request).await?.into_inner())
     }

@@ -1,7 +1,7 @@
 //! The turns of a case, told over the bus as dispatch tells them.
 
 use crate::{
-    events::{Case, department},
+    events::{Case, at, department},
     world::{START, World, owner, said},
 };
 
@@ -52,6 +52,29 @@ async fn rework_cancels_k4_and_the_new_instruction_has_a_k3_and_no_k2() {
     let clocks: Vec<_> =
         world.obligations(case.id).await.into_iter().map(|item| item.obligation.unwrap().clock).collect();
     assert_eq!(clocks, ["K1", "K2", "K3", "K4", "K3"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_result_that_waited_while_dispatch_was_away_is_in_time_and_its_office_has_its_hour_from_when_dispatch_had_it()
+{
+    let world = World::start().await;
+    let lead = department(1, "transport", true);
+    let case = Case::at_path(1, PATH)
+        .opened(START)
+        .assigned("2026-11-23T08:10:00+08:00", std::slice::from_ref(&lead))
+        .delivered("2026-11-23T08:20:00+08:00", lead.clone());
+    world.tell(&case.told).await;
+    let (sent, had) = ("2026-11-23T09:00:00+08:00", "2026-11-23T15:00:00+08:00");
+    let case = case.result(sent, lead);
+    world.set_clock(at(had));
+    world.publish_recorded(case.told.last().unwrap(), at(had)).await;
+    world.go("2026-11-23T16:30:00+08:00").await;
+    let expected = [
+        said("K3", 1, "settled", sent),
+        said("K4", 1, "warned", "2026-11-23T15:45:00+08:00"),
+        said("K4", 1, "breached", "2026-11-23T16:00:00+08:00"),
+    ];
+    assert_eq!(world.announced(&case, &["K3", "K4"]).await, expected);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -246,24 +246,30 @@ impl World {
         self.publish_bytes(told, subject, told.event.to_json().unwrap()).await;
     }
 
+    /// Publishes an event that its service recorded later than it received what it tells.
+    pub(crate) async fn publish_recorded(&self, told: &Told, recorded: Instant) {
+        let subject = told.event.subject().unwrap().to_string();
+        self.send_bytes(told, subject, told.event.to_json().unwrap(), recorded).await.await.unwrap();
+    }
+
     /// Publishes any bytes under the headers of an event.
     pub(crate) async fn publish_bytes(&self, told: &Told, subject: String, payload: Vec<u8>) {
-        self.send_bytes(told, subject, payload).await.await.unwrap();
+        self.send_bytes(told, subject, payload, recorded(told)).await.await.unwrap();
     }
 
     /// Publishes an event and does not wait until the server has it.
     pub(crate) async fn send(&self, told: &Told) -> PublishAckFuture {
         let subject = told.event.subject().unwrap().to_string();
-        self.send_bytes(told, subject, told.event.to_json().unwrap()).await
+        self.send_bytes(told, subject, told.event.to_json().unwrap(), recorded(told)).await
     }
 
-    async fn send_bytes(&self, told: &Told, subject: String, payload: Vec<u8>) -> PublishAckFuture {
+    async fn send_bytes(&self, told: &Told, subject: String, payload: Vec<u8>, recorded: Instant) -> PublishAckFuture {
         let mut headers = HeaderMap::new();
         headers.insert("ce-specversion", "1.0");
         headers.insert("ce-id", told.id().to_string());
         headers.insert("ce-type", told.event.kind().event_type);
         headers.insert("ce-source", dafei_shell::publish::source(told.service));
-        headers.insert("ce-time", self.clock.now().to_string());
+        headers.insert("ce-time", recorded.to_string());
         headers.insert("ce-subject", told.aggregate.to_string());
         headers.insert("ce-sequence", told.sequence.to_string());
         headers.insert("content-type", "application/json");
@@ -520,6 +526,11 @@ pub(crate) fn obligation(event: &Event) -> &Obligation {
         other => panic!("{other:?} is none of the SLA monitor's"),
     };
     obligation.as_ref().unwrap()
+}
+
+/// When its service recorded an event: as it received what it tells, also where it is published late.
+fn recorded(told: &Told) -> Instant {
+    told.event.meta().and_then(|meta| meta.received_at).map_or(Instant::UNIX_EPOCH, |at| at.try_into().unwrap())
 }
 
 /// Post and persons of an owner, for example `village-secretary@village:371302001001 王书记`.

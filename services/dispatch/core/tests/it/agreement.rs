@@ -39,7 +39,7 @@ fn published(run: &Run) -> CaseFacts {
         let case = case.as_ref().expect("an event leaves a case");
         if let Some(what) = told(case, event).filter(|_| case.publishes(event)) {
             let (sequence, path) = (case.sequence, case.facts.path.clone());
-            facts.add(Fact { source: Source::Dispatch, sequence, at: event.at(), path, what });
+            facts.add(Fact { source: Source::Dispatch, sequence, at: event.at(), known_at: None, path, what });
         }
     }
     facts

@@ -21,7 +21,14 @@ pub(crate) fn same_clocks_run(run: &Run) -> Result<(), TestCaseError> {
     for (sequence, event) in (1..).zip(run.history.iter().filter(|event| event.is_public())) {
         if let Some(what) = told(event) {
             let at = now() + SignedDuration::from_mins(sequence);
-            facts.add(Fact { source: Source::Intake, sequence, at, path: suspicion.facts.path.clone(), what });
+            facts.add(Fact {
+                source: Source::Intake,
+                sequence,
+                at,
+                known_at: None,
+                path: suspicion.facts.path.clone(),
+                what,
+            });
         }
     }
     let (terms, calendar) = &*TERMS;
@@ -34,7 +41,9 @@ pub(crate) fn same_clocks_run(run: &Run) -> Result<(), TestCaseError> {
 
 const fn told(event: &Event) -> Option<What> {
     Some(match event {
-        Event::Recorded(facts) => What::SuspicionRecorded { finder: None, sector: None, skewed: facts.skewed },
+        Event::Recorded(facts) => {
+            What::SuspicionRecorded { finder: None, finder_person: None, sector: None, skewed: facts.skewed }
+        }
         Event::Notified => What::SecretaryNotified,
         Event::Persuaded { outcome, .. } => What::PersuasionRecorded { heeded: matches!(outcome, Outcome::Heeded) },
         Event::Revisited { stopped, .. } => What::RevisitRecorded { stopped: *stopped },

@@ -80,6 +80,7 @@ fn a_case_that_ended_in_another_owes_nothing_more() {
 #[test]
 fn a_case_at_the_centre_names_its_township_and_one_at_the_office_need_not() {
     let fact = |tier| dafei_sla_core::Fact {
+        known_at: None,
         source: dafei_sla_core::Source::Dispatch,
         sequence: 1,
         at: minutes(0),
@@ -253,6 +254,32 @@ fn the_leads_return_cancels_its_assignment_and_starts_k1_again() {
         let ends: Vec<_> = of(&ledger, clock).iter().map(|one| one.end).collect();
         assert_eq!(ends, [cancelled(minutes(150)), cancelled(minutes(150)), None], "{clock}");
     }
+}
+
+#[test]
+fn what_waited_on_the_bus_is_done_in_time_and_starts_nothing_before_its_office_could_see_it() {
+    let (lead, agency) = (department(1, "emergency-management", true, 1), station(2, 1));
+    let start = |ledger: &[dafei_sla_core::Obligation], clock, number: usize| {
+        of(ledger, clock)[number].deadline.timing().started_at
+    };
+    let declined = Story::default()
+        .opened(0)
+        .tell(5, What::AgencyInstructed)
+        .delivered(6, agency.clone())
+        .tell(60, What::AuthorityDeclined { assignment: agency })
+        .known(200)
+        .tell(220, What::Escalated)
+        .ledger();
+    assert_eq!(of(&declined, Clock::T2)[0].end, cancelled(minutes(60)));
+    assert_eq!(start(&declined, Clock::T3, 0), minutes(200));
+    assert_eq!(of(&declined, Clock::T3)[0].end, settled(minutes(220)));
+    let assigned = at_the_office().tell(100, What::DepartmentInstructed).delivered(101, lead.clone());
+    let result = assigned.clone().result(300, lead.clone()).known(900).ledger();
+    assert_eq!(of(&result, Clock::K3)[0].end, settled(minutes(300)));
+    assert_eq!(start(&result, Clock::K4, 0), minutes(900));
+    let returned = assigned.tell(150, What::AssignmentReturned { assignment: lead }).known(700).ledger();
+    assert_eq!(of(&returned, Clock::K2)[0].end, cancelled(minutes(150)));
+    assert_eq!(start(&returned, Clock::K1, 1), minutes(700));
 }
 
 #[test]

@@ -97,9 +97,15 @@ impl Story {
         let source = source(&what);
         let count = if source == Source::Intake { &mut self.intake } else { &mut self.dispatch };
         *count += 1;
-        let fact = Fact { source, sequence: *count, at, path: self.path.parse().unwrap(), what };
+        let fact = Fact { source, sequence: *count, at, known_at: None, path: self.path.parse().unwrap(), what };
         fact.check().unwrap();
         self.facts.push(fact);
+    }
+
+    /// The last fact waited on the bus, and its publisher had it at this minute.
+    pub(crate) fn known(mut self, at: i64) -> Self {
+        self.facts.last_mut().unwrap().known_at = Some(minutes(at));
+        self
     }
 
     pub(crate) fn found(self, at: i64) -> Self {
@@ -132,6 +138,7 @@ impl Story {
 pub(crate) fn suspicion() -> What {
     What::SuspicionRecorded {
         finder: Some(post("grid-member@village:371302001001")),
+        finder_person: None,
         sector: Some(Sector::Fireworks),
         skewed: false,
     }

@@ -100,13 +100,13 @@ impl Case<'_> {
             Turn::Result { work } => self.result(settled, work),
             Turn::Declined { work } => {
                 self.end_of_work(&["T2"], cancelled, work);
-                self.start("T3", at, None);
+                self.start("T3", at.max(told), None);
             }
             Turn::Responded { work } => self.end_of_work(&["K2"], settled, work),
             Turn::Returned { work } if work.lead => {
                 let all = |running: &Running| running.work.as_ref().is_some_and(|of| of.leg <= work.leg);
                 self.end_where(&["K2", "K3"], cancelled, all);
-                self.start("K1", at, None);
+                self.start("K1", at.max(told), None);
             }
             Turn::Returned { work } => self.end_of_work(&["K2", "K3"], cancelled, work),
             Turn::Rework { rejected, .. } => self.end_of_work(&["K4"], cancelled, rejected),
@@ -151,7 +151,8 @@ impl Case<'_> {
         self.end_of_work(&["T2", "K2", "K3"], settled, work);
         let first = !self.runnings.iter().any(|running| running.clock == "K4" && running.is_of(work));
         if work.tier == Tier::County && work.lead && first && !self.own.contains(&work.number) {
-            self.start("K4", settled.at, Some((work, 0)));
+            // What was heard of late was sent in time; the office has its hour from when it could see it.
+            self.start("K4", settled.at.max(settled.told), Some((work, 0)));
         }
     }
 

@@ -1,0 +1,98 @@
+//! Duties and rules that offices replace: a period goes by the text in force at its start.
+
+use dafei_contracts::sla::v1::ReplaceRulesRequest;
+
+use crate::{
+    duty_offices::in_force,
+    events::at,
+    rules::replacement,
+    world::{START, World},
+};
+
+/// A text of the rules under a label of its own.
+fn labelled(text: &str, version: &str) -> String {
+    text.replacen("linyi-2020-17.5", version, 1)
+}
+
+/// With `from` for a duty.
+fn beginning(text: &str, clock: &str, from: &str) -> String {
+    let (before, after) = text.split_once(&format!("\"clock\": \"{clock}\"")).unwrap();
+    format!("{before}\"clock\": \"{clock}\", \"from\": \"{from}\"{after}")
+}
+
+async fn of_village(world: &World, clocks: &[&str]) -> Vec<String> {
+    let mut told = world.duties(clocks).await;
+    for line in &mut told {
+        *line = line.replace(" village:371302001001", "");
+    }
+    told
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_duty_that_a_kind_of_unit_owes_no_more_holds_up_no_other_duty() {
+    let rules = in_force(&["W1", "M1"]);
+    let world = World::with_rules(START, &rules).await;
+    let township = r#"{ "kind": "township", "days": 3, "local_default": true },"#;
+    assert!(rules.contains(township));
+    // The townships' pointer is set, and no text has a limit for them any more.
+    world.replace(replacement(1, labelled(&rules.replacen(township, "", 1), "v2"))).await.unwrap();
+    world.go("2026-12-07T12:00:00+08:00").await;
+    assert_eq!(
+        of_village(&world, &["W1"]).await,
+        ["2026-12-05 06:00:00 W1 2026-W49 warned", "2026-12-07 00:00:00 W1 2026-W49 breached"]
+    );
+    let told = world.duties(&["M1"]).await;
+    assert!(!told.is_empty() && !told.iter().any(|line| line.contains("township:")), "{told:?}");
+    // They owe it again.
+    let again = labelled(&rules, "v3");
+    world.replace(replacement(2, again)).await.unwrap();
+    world.go("2027-01-05T12:00:00+08:00").await;
+    let told = world.duties(&["M1"]).await;
+    let told: Vec<&str> = told.iter().filter(|line| line.contains("township:371302001 ")).map(String::as_str).collect();
+    assert_eq!(
+        told,
+        [
+            "2027-01-03 00:00:00 township:371302001 M1 2026-12 warned",
+            "2027-01-04 00:00:00 township:371302001 M1 2026-12 breached",
+        ]
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_text_that_is_yet_to_come_in_force_takes_nothing_away_of_what_starts_before_it() {
+    let rules = in_force(&["W1", "W2"]);
+    let world = World::with_rules(START, &rules).await;
+    // From the week of 14 December on: patrols no more, broadcasts from the week after the next on.
+    let text = labelled(&beginning(&in_force(&["W2"]), "W2", "2026-12-21"), "v2");
+    let from = Some(at("2026-12-14T00:00:00+08:00").into());
+    world.replace(ReplaceRulesRequest { in_force_from: from, ..replacement(1, text) }).await.unwrap();
+    world.go("2026-12-28T12:00:00+08:00").await;
+    let mut told = of_village(&world, &["W1", "W2"]).await;
+    told.retain(|line| line.ends_with("breached"));
+    assert_eq!(
+        told,
+        [
+            "2026-12-07 00:00:00 W1 2026-W49 breached",
+            "2026-12-07 00:00:00 W2 2026-W49 breached",
+            "2026-12-14 00:00:00 W1 2026-W50 breached",
+            "2026-12-14 00:00:00 W2 2026-W50 breached",
+            "2026-12-28 00:00:00 W2 2026-W52 breached",
+        ]
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_duty_that_is_turned_off_is_off_at_once_and_on_again_from_the_day_that_the_rules_say() {
+    let rules = in_force(&["W1"]);
+    let world = World::with_rules(START, &rules).await;
+    world.go("2026-12-02T12:00:00+08:00").await;
+    world.replace(replacement(1, labelled(&in_force(&[]), "v2"))).await.unwrap();
+    world.go("2026-12-10T12:00:00+08:00").await;
+    assert_eq!(of_village(&world, &["W1"]).await, [""; 0]);
+    world.replace(replacement(2, labelled(&beginning(&rules, "W1", "2026-12-21"), "v3"))).await.unwrap();
+    world.go("2026-12-28T12:00:00+08:00").await;
+    assert_eq!(
+        of_village(&world, &["W1"]).await,
+        ["2026-12-26 06:00:00 W1 2026-W52 warned", "2026-12-28 00:00:00 W1 2026-W52 breached"]
+    );
+}
