@@ -228,6 +228,8 @@ fn instant(service: Service, at: Option<dafei_contracts::timestamp::Timestamp>) 
 
 /// The lights that go on while the clock is moved.
 struct Lights {
+    client: BreachServiceClient<Authed>,
+    request: WatchBreachesRequest,
     stream: Streaming<WatchBreachesResponse>,
 }
 
@@ -237,10 +239,18 @@ impl Lights {
         let bearer = keys.bearer(&Caller::new(Role::CityOffice, city.clone()))?;
         let mut client = BreachServiceClient::new(suite.with(Service::SlaMonitor, &bearer));
         let request = WatchBreachesRequest { region: Some((&city).into()), watch_token: String::new() };
+        let stream = Self::watch(&mut client, &request).await?;
+        Ok(Self { client, request, stream })
+    }
+
+    async fn watch(
+        client: &mut BreachServiceClient<Authed>,
+        request: &WatchBreachesRequest,
+    ) -> Result<Streaming<WatchBreachesResponse>> {
         let mut left = WATCH_TRIES;
         loop {
             match client.watch_breaches(request.clone()).await {
-                Ok(stream) => return Ok(Self { stream: stream.into_inner() }),
+                Ok(stream) => return Ok(stream.into_inner()),
                 // A bus that has just taken months of lights may not answer at once.
                 Err(status) if status.code() == Code::Unavailable && left > 1 => left -= 1,
                 Err(status) => return Err(refusal(status)),
@@ -254,7 +264,17 @@ impl Lights {
     async fn print_all(&mut self) -> Result<()> {
         let mut duties: BTreeMap<(String, String), u32> = BTreeMap::new();
         while let Ok(next) = tokio::time::timeout(QUIET, self.stream.message()).await {
-            let Some(light) = next.map_err(refusal)? else { break };
+            let light = match next {
+                Ok(Some(light)) => light,
+                Ok(None) => break,
+                // The bus was not there for a moment: it goes on behind what was told.
+                Err(status) if status.code() == Code::Unavailable => {
+                    self.stream = Self::watch(&mut self.client, &self.request).await?;
+                    continue;
+                }
+                Err(status) => return Err(refusal(status)),
+            };
+            self.request.watch_token.clone_from(&light.watch_token);
             match &light.obligation {
                 None => {}
                 Some(duty) if duty.case_id.is_empty() => {

@@ -6,7 +6,11 @@ use dafei_contracts::{
     convert,
     ops::v1::{self as pb, ops_service_server::OpsServiceServer},
 };
-use dafei_kernel::{clock::SharedClock, role::Role, time::Instant};
+use dafei_kernel::{
+    clock::SharedClock,
+    role::Role,
+    time::{Instant, Month},
+};
 use dafei_messaging::{
     consumer::{ConsumerConfig, ConsumerHandle, ConsumerLoop, Handler},
     dead_letters::{self, DeadLetter},
@@ -250,7 +254,10 @@ impl Ops {
         let mut conn = self.pool.acquire().await.map_err(faults::database)?;
         // First to disk, then to memory: a restart in between goes on with the new time, never with an older one.
         exercise::store(&mut conn, to).await.map_err(faults::database)?;
-        dafei_messaging::ensure_partitions(&self.pool, to, 2).await.map_err(faults::database)?;
+        if Month::of(now) != Month::of(to) {
+            // Two: the log's months are those of UTC, which begin later than ours.
+            dafei_messaging::ensure_partitions(&self.pool, to, 2).await.map_err(faults::database)?;
+        }
         clock.set(to);
         if let Some(relay) = &self.relay {
             relay.prod();
