@@ -11,7 +11,7 @@ use dafei_messaging::{
     requests::{self, RequestKey, StoredRequest},
     sessions,
 };
-use dafei_testkit::TestDb;
+use dafei_testkit::{TestDb, eventually};
 use sqlx::PgPool;
 use uuid::Uuid;
 
@@ -89,7 +89,13 @@ async fn a_partition_takes_longer_than_a_statement_of_the_pool_may() {
         .await
         .expect("another replica makes some");
     let (made, ()) = tokio::join!(ensure_partitions(&pool, start_of_tests(), 3), async {
-        tokio::time::sleep(Duration::from_millis(500)).await;
+        eventually(Duration::from_secs(10), "it waits longer than a statement may", async || {
+            let waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()
+                AND wait_event = 'advisory' AND clock_timestamp() - query_start > interval '300 ms'";
+            let waiting: i64 = sqlx::query_scalar(waiting).fetch_one(&db.pool).await.expect("a count");
+            (waiting == 1).then_some(())
+        })
+        .await;
         other.rollback().await.expect("it has ended");
     });
     assert_eq!(made.expect("made"), 3);
