@@ -47,6 +47,8 @@ def run(rest: "list[str]") -> None:
             print(f"{fault.name:<36}{fault.meaning}")
         return
     chosen = _chosen(options)
+    if suite.profile() == "release":
+        raise Stop("a release build has no points at which a process ends itself; DAFEI_PROFILE=faults has them and is as fast")
     if options.lane is None:
         provision.everything()
         suite.build()
