@@ -9,8 +9,8 @@ import time
 from pathlib import Path
 from typing import Any, Callable
 
-from . import check, cluster, processes, provision, servers, suite
-from .faults_proxy import Link, Proxy
+from . import check, cluster, processes, provision, replicas, servers, suite
+from .faults_proxy import Proxy
 from .faults_stage import LOAD, Loaded, await_that
 from .home import SERVICES, TOOLS, Home
 from .say import Stop, line, step
@@ -40,16 +40,12 @@ def run(rest: "list[str]") -> None:
             line(f"    {time.monotonic() - begun:.0f} s")
 
 
-def _second(service: str) -> str:
-    """The other replica of a service."""
-    return f"{service}-2"
-
-
 def _begin(**state: Any) -> Loaded:
     old = Home(SUITE)
     # What a drill that was killed has left, beside the suite itself.
-    for name in (LOAD, APART, *map(_second, SERVICES)):
+    for name in (LOAD, APART):
         processes.end(old, name)
+    replicas.end_second(old)
     home = check.fresh_home(SUITE)
     home.state.update(state)
     home.save()
@@ -157,62 +153,35 @@ def upgrade() -> None:
     """Two replicas of each service; the tables of the next version come first, then each replica is replaced while the load goes on."""
     stage = _begin()
     home = stage.home
-    replicas = {service: (service, _second(service)) for service in SERVICES}
-    home.state["doors"] = {service: home.port(f"{service}-door") for service in SERVICES}
-    for names in replicas.values():
-        for name in names:
-            home.port(name)
-    home.save()
-    doors = [Link(service, home.state["doors"][service], home.state["ports"][first], beside=[home.state["ports"][second]])
-             for service, (first, second) in replicas.items()]
+    doors = replicas.doors(home)
     proxy = Proxy(doors)
     try:
         suite.start(home, "system", roster=check.few_villages(home))
-        for door in doors:
-            # A port that was taken meanwhile was chosen anew.
-            door.target = home.state["ports"][door.name]
+        replicas.aim(home, doors)
         for service in SERVICES:
-            _start_replica(stage, service, _second(service))
+            replicas.start(home, replicas.second(service))
         stage.begin_load()
         line("    " + "; ".join(stage.tell("faults", "next-schema").splitlines()))
         _more(stage, "on the next version's tables")
-        for service, names in replicas.items():
-            for name in names:
-                _replace(stage, service, name)
+        for name in replicas.ALL:
+            _replace(stage, name)
         stage.end_load()
-        # A replica that stands by does not know how far the other is: the suite is asked with one of each.
-        for _, second in replicas.values():
-            processes.end(home, second, patience=ORDERLY)
         told = _judged(stage, "upgrade")
         line(f"    {told['acknowledged']} writes, none lost or doubled, {told['repeated']} of them sent more than once; eight replicas replaced")
     finally:
-        for _, second in replicas.values():
-            processes.end(home, second)
+        replicas.end_second(home)
         stage.close()
         proxy.close()
 
 
-def _replica_env(home: Home, service: str, name: str) -> "dict[str, str]":
-    env = suite.service_env(home, service)
-    env[f"DAFEI_{suite.key(service)}_LISTEN"] = f"127.0.0.1:{home.state['ports'][name]}"
-    return env
-
-
-def _start_replica(stage: Loaded, service: str, name: str) -> None:
-    home = stage.home
-    processes.start(home, name, [suite.binary(f"dafei-{service}")], _replica_env(home, service, name))
-    own = {f"DAFEI_{suite.key(service)}_ADDR": f"http://127.0.0.1:{home.state['ports'][name]}"}
-    stage.tell("health", "--wait", "60s", **own)
-
-
-def _replace(stage: Loaded, service: str, name: str) -> None:
+def _replace(stage: Loaded, name: str) -> None:
     """The one that is left does all the work until the new one is ready."""
     begun = time.monotonic()
     processes.end(stage.home, name, patience=ORDERLY)
     if time.monotonic() - begun >= ORDERLY:
         raise Stop(f"{name} did not end by itself within {ORDERLY:.0f} s")
     _more(stage, f"without {name}")
-    _start_replica(stage, service, name)
+    replicas.start(stage.home, name)
 
 
 DRILLS: "dict[str, Callable[[], None]]" = {"restore": restore, "upgrade": upgrade}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import shutil
@@ -9,7 +10,7 @@ import signal
 from dataclasses import dataclass
 from typing import Callable
 
-from . import cluster, faults_disk, processes, servers
+from . import cluster, faults_disk, faults_nonsense, processes, replicas, servers
 from .faults_proxy import DOWN, UP, cutter
 from .faults_stage import Stage, await_that
 from .home import SERVICES
@@ -20,7 +21,10 @@ Do = Callable[[Stage, random.Random], None]
 # How long what is away stays away, in seconds: servers that are down, a process that is stopped, a link or a disk of which nothing is heard.
 DOWN_FOR = 60.0
 STOPPED_FOR = 30.0
+ALONE_FOR = 5.0
 SILENT_FOR = 10.0
+# Of whose villages the load's cases are (tools/src/faults/load.rs).
+COUNTY = "371312"
 # The points of crates/messaging/src/crash.rs that a load comes to, and the services that do.
 RELAYS = ("intake", "dispatch", "sla-monitor")
 POINTS = {
@@ -45,14 +49,27 @@ def _kill(stage: Stage, name: str) -> None:
         raise Stop(f"{name} does not run")
 
 
-def _killed(name: str) -> Do:
-    def do(stage: Stage, _: random.Random) -> None:
+def _killed(service: str) -> Do:
+    def do(stage: Stage, chance: random.Random) -> None:
+        name = chance.choice(replicas.of(service))
         _kill(stage, name)
-        if name == "postgres":
-            servers.start_again(stage.home, name)
-        else:
+        stage.lasts(chance.uniform(0.0, ALONE_FOR))
+        processes.start_again(stage.home, name)
+    return do
+
+
+def _all_killed(service: str) -> Do:
+    def do(stage: Stage, _: random.Random) -> None:
+        for name in replicas.of(service):
+            _kill(stage, name)
+        for name in replicas.of(service):
             processes.start_again(stage.home, name)
     return do
+
+
+def _postgres_killed(stage: Stage, _: random.Random) -> None:
+    _kill(stage, "postgres")
+    servers.start_again(stage.home, "postgres")
 
 
 def _nodes_down(count: int, seconds: float) -> Do:
@@ -72,9 +89,9 @@ def _postgres_down(stage: Stage, _: random.Random) -> None:
     servers.start_again(stage.home, "postgres")
 
 
-def _stopped(name: str) -> Do:
-    def do(stage: Stage, _: random.Random) -> None:
-        pid = processes.running(stage.home, name)
+def _stopped(service: str) -> Do:
+    def do(stage: Stage, chance: random.Random) -> None:
+        pid = processes.running(stage.home, name := chance.choice(replicas.of(service)))
         if pid is None:
             raise Stop(f"{name} does not run")
         os.kill(pid, signal.SIGSTOP)
@@ -117,6 +134,12 @@ def _one_way(part: str, way: str) -> Do:
     return do
 
 
+def _vanishes(part: str) -> Do:
+    def do(stage: Stage, chance: random.Random) -> None:
+        stage.proxy.vanish(chance.choice(stage.proxy.of(part)))
+    return do
+
+
 def _cut_at_commit(stage: Stage, chance: random.Random) -> None:
     (link,) = stage.proxy.of("postgres")
     before = link.cut
@@ -127,16 +150,23 @@ def _cut_at_commit(stage: Stage, chance: random.Random) -> None:
         raise Stop("no commit came by that could be cut")
 
 
-def _crash(point: str, names: "tuple[str, ...]") -> Do:
+def _crash(point: str, services: "tuple[str, ...]") -> Do:
+    """The armed replica begins alone, so that it gets what only one can have; the other is there to take over when it ends."""
     def do(stage: Stage, chance: random.Random) -> None:
-        name = chance.choice(names)
-        known = processes.read(stage.home, name)
-        assert known is not None
-        _kill(stage, name)
-        armed = {**known["env"], "TEST_CRASH_AT": f"{point}#{chance.randint(1, 20)}"}
-        processes.start(stage.home, name, known["argv"], armed, known["user"])
-        await_that(f"{name} comes to {point}", lambda: processes.running(stage.home, name) is None, 60.0)
-        processes.start(stage.home, name, known["argv"], known["env"], known["user"])
+        home = stage.home
+        names = list(replicas.of(chance.choice(services)))
+        chance.shuffle(names)
+        armed, other = names
+        for name in names:
+            _kill(stage, name)
+        replicas.begin(home, armed, TEST_CRASH_AT=f"{point}#{chance.randint(1, 20)}")
+
+        def gone() -> bool:
+            return processes.running(home, armed) is None
+        await_that(f"{armed} begins", lambda: gone() or servers.listens(home.state["ports"][armed]), 60.0)
+        replicas.begin(home, other)
+        await_that(f"{armed} comes to {point}", gone, 60.0)
+        replicas.begin(home, armed)
     return do
 
 
@@ -146,6 +176,11 @@ def _again(stage: Stage, chance: random.Random) -> None:
     done = stage.ask("faults", "rewind", name, "--by", str(chance.randint(50, 500)))
     if done.returncode != 0:
         raise Stop(done.stderr.strip())
+
+
+def _nonsense(stage: Stage, chance: random.Random) -> None:
+    credentials = json.loads(stage.tell("agency-creds", "fire-rescue", "county", COUNTY))
+    faults_nonsense.send(credentials, stage.home.state["ports"][cluster.names(stage.home)[0]], chance)
 
 
 def _postgres_full(stage: Stage, _: random.Random) -> None:
@@ -175,13 +210,15 @@ def _bus_full(stage: Stage, _: random.Random) -> None:
 
 def faults() -> "list[Fault]":
     """All of them, in the order in which they are tried."""
-    found = [Fault(f"kill-{name}", f"kill -9 of {name}, started again at once", _killed(name)) for name in (*SERVICES, "postgres")]
+    found = [Fault(f"kill-{name}", f"kill -9 of a replica of {name}, back after up to {ALONE_FOR:.0f} s", _killed(name)) for name in SERVICES]
+    found += [Fault(f"kill-both-{name}", f"kill -9 of both replicas of {name}, started again at once", _all_killed(name)) for name in SERVICES]
     found += [
+        Fault("kill-postgres", "kill -9 of PostgreSQL, started again at once", _postgres_killed),
         Fault("nats-node-down", "kill -9 of one of the three NATS servers, back after 3 s", _nodes_down(1, 3.0)),
         Fault("nats-majority-down", "two of the three NATS servers away for a minute", _nodes_down(2, DOWN_FOR)),
         Fault("postgres-down", "PostgreSQL away for a minute", _postgres_down),
     ]
-    found += [Fault(f"stop-{name}", f"SIGSTOP of {name} for 30 s", _stopped(name)) for name in SERVICES]
+    found += [Fault(f"stop-{name}", f"SIGSTOP of a replica of {name} for 30 s", _stopped(name)) for name in SERVICES]
     found += [
         Fault("wipe-nats", "all three NATS servers killed, their directories removed, `dafei refill`", _bus_wiped),
         Fault("slow-links", "50 ms more on each way between services and servers, for 10 s", _slow),
@@ -190,9 +227,14 @@ def faults() -> "list[Fault]":
         Fault(f"one-way-{part}-{way}", f"what goes {'to' if way == UP else 'from'} {part} is held for 10 s", _one_way(part, way))
         for part in ("nats", "postgres") for way in (UP, DOWN)
     ]
+    found += [
+        Fault(f"{part}-vanishes", f"a host of {part} gone without a word, connections to it never answered again, another there at once", _vanishes(part))
+        for part in ("postgres", "nats")
+    ]
     found += [Fault("cut-at-commit", "a fifth of PostgreSQL's connections cut at their COMMIT, for 10 s", _cut_at_commit)]
-    found += [Fault(f"crash-{point}", f"TEST_CRASH_AT={point} in one service", _crash(point, names)) for point, names in POINTS.items()]
+    found += [Fault(f"crash-{point}", f"TEST_CRASH_AT={point} in a replica of one service, the other takes over", _crash(point, names)) for point, names in POINTS.items()]
     found += [Fault("deliveries-again", "the positions of a service's consumers put back by 50 to 500 messages", _again)]
+    found += [Fault("nonsense", "the system of an agency sends feedback under headers that are none", _nonsense)]
     found += [
         Fault("postgres-disk-full", "PostgreSQL's disk full for 10 s", _postgres_full, small_disks=True),
         Fault("nats-disk-full", "the disks of all three NATS servers full for 10 s, the servers started again", _bus_full, small_disks=True),

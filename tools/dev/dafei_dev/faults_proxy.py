@@ -30,6 +30,7 @@ class Link:
     # Replicas of what is at the target: a connection goes to the next that takes it, as a load balancer has it.
     beside: "list[int]" = field(default_factory=list)
     _turn: int = 0
+    live: "set[_Connection]" = field(default_factory=set)
 
     async def connect(self) -> "tuple[asyncio.StreamReader, asyncio.StreamWriter]":
         targets = [self.target, *self.beside]
@@ -60,6 +61,10 @@ class Proxy:
     def of(self, *parts: str) -> "list[Link]":
         """The links to these servers: `nats` for all of the bus."""
         return [link for name, link in self.links.items() if any(name == part or name.startswith(f"{part}-") for part in parts)]
+
+    def vanish(self, link: Link) -> None:
+        """The server's host is gone without a word, and another is there at once: the connections to the old one are never answered again."""
+        self._loop.call_soon_threadsafe(lambda: [connection.vanish() for connection in link.live])
 
     def close(self) -> None:
         self._loop.call_soon_threadsafe(self._loop.stop)
@@ -100,21 +105,32 @@ class _Connection:
         self.client = (reader, writer)
         # Cut at the next thing that the server says.
         self.doomed = False
+        # What the server lost with its host; the client hears nothing of that.
+        self.vanished = False
+        self.writers = [writer]
+
+    def vanish(self) -> None:
+        self.vanished = True
+        for server in self.writers[1:]:
+            server.transport.abort()
 
     async def run(self) -> None:
-        writers = [self.client[1]]
+        self.link.live.add(self)
         try:
             reader, writer = await self.link.connect()
-            writers.append(writer)
+            self.writers.append(writer)
             ways = [asyncio.ensure_future(self._up(self.client[0], writer)), asyncio.ensure_future(self._down(reader, self.client[1]))]
             await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
             for way in ways:
                 way.cancel()
             await asyncio.gather(*ways, return_exceptions=True)
+            while self.vanished and await self.client[0].read(CHUNK):
+                pass
         except OSError:
             pass
         finally:
-            for writer in writers:
+            self.link.live.discard(self)
+            for writer in self.writers:
                 writer.transport.abort()
 
     async def _up(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

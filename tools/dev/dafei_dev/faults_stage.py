@@ -1,5 +1,5 @@
-"""A suite under load: the load has a journal, by which the suite is judged afterwards. And the suite of the fault tests: three NATS servers, and a proxy
-before every server."""
+"""A suite under load: the load has a journal, by which the suite is judged afterwards. And the suite of the fault tests: two replicas of each service, three
+NATS servers, and a proxy before every server."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 from typing import Any, Callable
 
-from . import check, cluster, faults_disk, processes, servers, suite
+from . import check, cluster, faults_disk, processes, replicas, servers, suite
 from .faults_proxy import Link, Proxy
 from .home import TOOLS, Home
 from .say import Stop, line
@@ -127,6 +127,7 @@ class Stage(Loaded):
         """`lane`: which of the suites that run side by side; `short`: no fault lasts more than five seconds."""
         place = SUITE if lane == 1 else SUITE.with_name(f"{SUITE.name}-{lane}")
         old = Home(place)
+        replicas.end_second(old)
         suite.stop(old)
         faults_disk.unmount(old)
         super().__init__(check.fresh_home(place))
@@ -135,6 +136,7 @@ class Stage(Loaded):
             self.lanes = 4
         self.small_disks = small_disks
         self.home.state["nodes"] = cluster.NODES
+        self.doors = replicas.doors(self.home)
         servers = ("postgres", *cluster.names(self.home))
         through = {name: self.home.port(f"{name}-proxy") for name in servers}
         links = [Link(name, through[name], self.home.port(name)) for name in servers]
@@ -142,10 +144,13 @@ class Stage(Loaded):
         self.home.save()
         if small_disks and not faults_disk.mount(self.home):
             raise NoSmallDisks
-        self.proxy = Proxy(links)
+        self.links = links
+        self.proxy = Proxy([*links, *self.doors])
         try:
             suite.start(self.home, "system", roster=check.few_villages(self.home))
             self._aimed()
+            for service in suite.SERVICES:
+                replicas.start(self.home, replicas.second(service))
             suite.tool(self.home, "faults", "quiet", "--within", "60s", quiet=True)
         except BaseException:
             self.close()
@@ -153,13 +158,15 @@ class Stage(Loaded):
 
     def _aimed(self) -> None:
         """A port that was taken meanwhile was chosen anew."""
-        for name, link in self.proxy.links.items():
-            link.target = self.home.state["ports"][name]
+        for link in self.links:
+            link.target = self.home.state["ports"][link.name]
+        replicas.aim(self.home, self.doors)
 
     def close(self) -> None:
         processes.end(self.home, LOAD)
-        for name in suite.SERVICES:
+        for name in replicas.ALL:
             self.let_go(name)
+        replicas.end_second(self.home)
         suite.stop(self.home)
         faults_disk.unmount(self.home)
         self.proxy.close()

@@ -23,7 +23,8 @@ POSTGRES_FOLDERS = ("data", "archive", "base", "apart")
 INTAKE_ROLES = ("dafei_intake_officer", "dafei_intake_bank", "dafei_intake_public", "dafei_intake_auditor")
 
 
-def _listens(port: int) -> bool:
+def listens(port: int) -> bool:
+    """Whether something takes connections there."""
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
@@ -41,7 +42,7 @@ def _takes_logins(port: int) -> bool:
 
 def wait_until_ready(home: Home, name: str, port: int, patience: float = 60.0) -> None:
     """Until a part takes connections; PostgreSQL also logins."""
-    ready = _takes_logins if name.startswith("postgres") else _listens
+    ready = _takes_logins if name.startswith("postgres") else listens
     deadline = time.monotonic() + patience
     while True:
         if ready(port):

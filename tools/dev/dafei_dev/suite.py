@@ -128,10 +128,9 @@ def write_token(home: Home) -> None:
     fresh.replace(token_file(home))
 
 
-def tool(home: Home, *arguments: str, quiet: bool = False) -> str:
+def tool(home: Home, *arguments: str, quiet: bool = False, env: "dict[str, str] | None" = None) -> str:
     """Runs the command-line tool against the suite of a home."""
-    env = {**os.environ, **run_env(home)}
-    done = subprocess.run([binary("dafei"), *arguments], env=env, stdout=subprocess.PIPE if quiet else None, text=True)
+    done = subprocess.run([binary("dafei"), *arguments], env={**os.environ, **run_env(home), **(env or {})}, stdout=subprocess.PIPE if quiet else None, text=True)
     if done.returncode != 0:
         raise Stop(f"dafei {' '.join(arguments)} failed (exit status {done.returncode})")
     return done.stdout or ""

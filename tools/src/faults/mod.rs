@@ -98,7 +98,7 @@ pub async fn run(step: Step) -> anyhow::Result<()> {
             let pause = Duration::from_millis(pause_ms);
             load::run(Suite::from_env()?, &Keys::from_env()?, &journal, &load::Plan { lanes, pause, patience }).await
         }
-        Step::Quiet { within } => quiet::run(&Suite::from_env()?, &Keys::from_env()?, within).await,
+        Step::Quiet { within } => quiet::run(&Suite::from_env()?, within).await,
         Step::Verify { journals, perhaps, refilled } => verify::run(&journals, &perhaps, refilled).await,
         Step::Rewind { service, by } => rewind::run(service, by).await,
         Step::Backup { data, to } => backup::base(&data, &to).await,

@@ -1,27 +1,27 @@
 //! Waiting until the suite has got over a fault.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use anyhow::{Context as _, ensure};
 use async_nats::jetstream;
 use sqlx::PgConnection;
 use tokio::time::{Instant, sleep, timeout_at};
 
-use crate::{
-    client::{Keys, Suite},
-    databases::Databases,
-    exercise, health, refill,
-};
+use crate::{client::Suite, databases::Databases, health, refill};
 
 /// Pause between two looks at a suite that is not yet back.
 const PAUSE: Duration = Duration::from_millis(100);
+/// Whose watermarks sla-monitor goes by.
+const PUBLISHERS: i64 = 3;
 
-/// Returns when all four serve, have nothing to publish and nothing to take.
-pub(super) async fn run(suite: &Suite, keys: &Keys, within: Duration) -> anyhow::Result<()> {
+/// Returns when all four serve, have nothing to publish, to take or to tell, and the lights have come past the moment of asking. Services are
+/// not believed: one replica does not know how far another is.
+pub(super) async fn run(suite: &Suite, within: Duration) -> anyhow::Result<()> {
+    let asked = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?.as_secs_f64();
     let end = Instant::now() + within;
     let mut last = None;
     loop {
-        match timeout_at(end, look(suite, keys)).await {
+        match timeout_at(end, look(suite, asked)).await {
             Ok(Ok(())) => return Ok(()),
             Ok(Err(error)) => last = Some(error),
             Err(_) => {}
@@ -34,17 +34,30 @@ pub(super) async fn run(suite: &Suite, keys: &Keys, within: Duration) -> anyhow:
     }
 }
 
-async fn look(suite: &Suite, keys: &Keys) -> anyhow::Result<()> {
+async fn look(suite: &Suite, asked: f64) -> anyhow::Result<()> {
     health::run(suite, Duration::ZERO).await?;
-    exercise::settle(suite, keys).await?;
-    // A consumer that was interrupted does not know how far behind it is: databases and streams do.
     let mut databases = Databases::connect().await?;
     let js = jetstream::new(refill::connect_bus().await?);
     let before = logged(&mut databases).await?;
     for (service, connection) in databases.all() {
         taken(&js, connection).await.with_context(|| service.name())?;
     }
+    told(&mut databases.sla, asked).await?;
     ensure!(logged(&mut databases).await? == before, "events still follow from events");
+    Ok(())
+}
+
+/// Whether all publishers have said that they are complete up to the moment of asking (epoch seconds), and all is told that was due then.
+async fn told(sla: &mut PgConnection, asked: f64) -> anyhow::Result<()> {
+    let (level, due): (i64, i64) = sqlx::query_as(
+        "SELECT (SELECT count(*) FROM watermark WHERE through >= to_timestamp($1)),
+                (SELECT count(*) FROM obligation WHERE next_fire_at <= to_timestamp($1))",
+    )
+    .bind(asked)
+    .fetch_one(sla)
+    .await?;
+    ensure!(level >= PUBLISHERS, "sla-monitor: {level} of {PUBLISHERS} publishers have a watermark of now");
+    ensure!(due == 0, "sla-monitor: {due} obligations have something to tell");
     Ok(())
 }
 
