@@ -19,6 +19,10 @@ mod fields;
 
 /// Longest id of a feedback, in characters.
 const ID: usize = 64;
+/// The most that a receipt repeats of what it was sent, as a field's path and within its message, in characters.
+const FIELD: usize = 200;
+const MESSAGE: usize = 500;
+
 /// A feedback as it came.
 #[derive(Debug)]
 pub(crate) struct Letter {
@@ -26,7 +30,7 @@ pub(crate) struct Letter {
     pub(crate) unit: Unit,
     /// Its id, where it could be read.
     pub(crate) feedback_id: Option<String>,
-    /// The instruction that it names, as it was written; empty where it could not be read.
+    /// The instruction that it names, as it was written; empty where it could not be read or is no id.
     pub(crate) instruction_id: String,
     /// What it says, or what is wrong with it.
     pub(crate) said: Result<Said, Wrong>,
@@ -64,8 +68,13 @@ pub(crate) struct Wrong {
 
 impl Wrong {
     pub(crate) fn new(reason: &str, field: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { reason: reason.to_owned(), field: field.into(), message: message.into() }
+        Self { reason: reason.to_owned(), field: shown(&field.into(), FIELD), message: shown(&message.into(), MESSAGE) }
     }
+}
+
+/// What an outsider wrote, as a receipt can repeat it: a receipt has to be published, however long a name or a code was.
+fn shown(text: &str, most: usize) -> String {
+    text.chars().take(most).map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }).collect()
 }
 
 impl From<ConvertError> for Wrong {
@@ -84,8 +93,9 @@ pub(crate) fn read(subject: &str, payload: &[u8]) -> Option<Letter> {
             let text = |names: [&str; 2]| names.iter().find_map(|name| value.get(name)?.as_str()).unwrap_or_default();
             let feedback_id = text(["feedbackId", "feedback_id"]);
             let feedback_id = convert::bounded("feedback_id", feedback_id, ID).ok();
-            let instruction_id = text(["instructionId", "instruction_id"]).chars().take(ID).collect();
-            (feedback_id, instruction_id, check(&unit, &kind, value))
+            let instruction_id = text(["instructionId", "instruction_id"]);
+            let instruction_id = Uuid::parse_str(instruction_id).map(|_| instruction_id.to_owned());
+            (feedback_id, instruction_id.unwrap_or_default(), check(&unit, &kind, value))
         }
         Err(error) => {
             let wrong =
