@@ -296,6 +296,39 @@ mod tests {
     }
 
     #[test]
+    fn an_instruction_is_repeated_only_if_it_is_an_id() {
+        let named = |id: &str| {
+            let mut payload = feedback("response", json!({"plan": "到场"}));
+            payload["instructionId"] = json!(id);
+            letter("response", &payload).instruction_id
+        };
+        assert_eq!(named(INSTRUCTION), INSTRUCTION);
+        for id in ["\0", "7", "019c0000-0000-7000-8000-00000000000\0", &"x".repeat(900_000)] {
+            assert_eq!(named(id), "");
+        }
+    }
+
+    #[test]
+    fn a_receipt_repeats_little_of_what_it_was_sent() {
+        let long = "长\0".repeat(200_000);
+        let mut field = feedback("response", json!({"plan": "到场"}));
+        field[&long] = json!(1);
+        let mut code = feedback("response", json!({"plan": "到场"}));
+        code["agency"] = json!(long);
+        let mut within = feedback("result", json!({"kind": "RESULT_KIND_FINAL", "text": "已罚"}));
+        within["result"]["measures"] = json!([{long.clone(): 1}]);
+        for (kind, payload) in [("response", field), ("response", code), ("result", within)] {
+            let wrong = letter(kind, &payload).said.expect_err("wrong");
+            assert!(wrong.field.len() + wrong.message.len() < 4_000, "{}", wrong.reason);
+            assert!(!format!("{}{}", wrong.field, wrong.message).contains('\0'));
+        }
+        let kind =
+            letter(&long.replace('.', ""), &feedback("response", json!({"plan": "到场"}))).said.expect_err("wrong");
+        assert_eq!(kind.reason, "KIND_MISMATCH");
+        assert!(kind.message.len() < 4_000);
+    }
+
+    #[test]
     fn what_is_wrong_with_a_result_is_named_down_to_the_measure() {
         let result = |acts: Value, measure: Value| {
             feedback(

@@ -7,10 +7,6 @@ use dafei_messaging::{
     streams::{StreamSpec, ensure_streams},
 };
 use dafei_testkit::eventually;
-use tokio::{
-    io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
-    net::TcpStream,
-};
 
 use crate::support::{Bus, PATIENCE, Recorder, Running, TRACE, Until};
 
@@ -31,23 +27,6 @@ const BAD: [&[u8]; 9] = [
 
 fn outside() -> StreamSpec {
     StreamSpec::untrusted(OUTSIDE, ["t.outside.>"])
-}
-
-/// Publishes as a client that knows only the protocol, and waits until the stream has it.
-async fn publish(bus: &Bus, subject: &[u8], headers: &[u8], payload: &[u8]) {
-    let mut server =
-        BufReader::new(TcpStream::connect(bus.nats.url().trim_start_matches("nats://")).await.expect("a server"));
-    let connect = b"CONNECT {\"verbose\":false,\"headers\":true,\"no_responders\":true}\r\nSUB _INBOX.raw 1\r\nHPUB ";
-    let lengths = format!(" _INBOX.raw {} {}\r\n", headers.len(), headers.len() + payload.len());
-    let parts: [&[u8]; 6] = [connect, subject, lengths.as_bytes(), headers, payload, b"\r\n"];
-    server.write_all(&parts.concat()).await.expect("sent");
-    let mut line = String::new();
-    while !line.starts_with('{') {
-        line.clear();
-        assert!(server.read_line(&mut line).await.expect("an answer") > 0, "the server closed the connection");
-        assert!(!line.starts_with("-ERR"), "{line}");
-    }
-    assert!(line.contains("\"seq\""), "{line}");
 }
 
 async fn payloads(bus: &Bus) -> Vec<String> {
@@ -76,10 +55,10 @@ async fn headers_that_are_none_stop_neither_the_consumer_nor_the_relay() {
     let consumer = consume(&bus);
     consumer.handle.watch().until(|status| status.active).await;
     for headers in BAD {
-        publish(&bus, b"t.outside.x", headers, b"bad headers").await;
+        bus.nats.publish_raw(b"t.outside.x", headers, b"bad headers").await;
     }
-    publish(&bus, b"t.outside.\xff\xfe", b"NATS/1.0\r\n\r\n", b"bad subject").await;
-    publish(&bus, b"t.outside.x", b"NATS/1.0\r\n\r\n", b"good").await;
+    bus.nats.publish_raw(b"t.outside.\xff\xfe", b"NATS/1.0\r\n\r\n", b"bad subject").await;
+    bus.nats.publish_raw(b"t.outside.x", b"NATS/1.0\r\n\r\n", b"good").await;
     let last = BAD.len() as u64 + 2;
     let status = consumer.handle.watch().until(|status| status.last_sequence == last && status.lag == 0).await;
     assert_eq!((status.active, status.dead_letters), (true, 0));
@@ -123,7 +102,7 @@ async fn a_durable_that_an_older_version_made_for_outsiders_is_removed() {
     let consumer = consume(&bus);
     consumer.handle.watch().until(|status| status.active).await;
     assert!(stream.consumer_info("recorder").await.is_err(), "nobody would read it any more");
-    publish(&bus, b"t.outside.x", b"NATS/1.0\r\n\r\n", b"one").await;
+    bus.nats.publish_raw(b"t.outside.x", b"NATS/1.0\r\n\r\n", b"one").await;
     consumer.handle.watch().until(|status| status.last_sequence == 1).await;
 }
 
@@ -175,8 +154,8 @@ async fn a_dead_letter_of_an_outsider_is_kept_whatever_it_holds_and_holds_nobody
     let config = ConsumerConfig::raw(OUTSIDE);
     let consumer = bus.consume_with(&recorder, config.clone());
     let headers = format!("NATS/1.0\r\nn\0ame: a\0b\r\ntraceparent: {TRACE}\r\nlong: {}\r\n\r\n", "x".repeat(60_000));
-    publish(&bus, b"t.outside.a\0b", headers.as_bytes(), b"poison").await;
-    publish(&bus, b"t.outside.x", b"NATS/1.0\r\n\r\n", b"good").await;
+    bus.nats.publish_raw(b"t.outside.a\0b", headers.as_bytes(), b"poison").await;
+    bus.nats.publish_raw(b"t.outside.x", b"NATS/1.0\r\n\r\n", b"good").await;
     let status = consumer.handle.watch().until(|status| status.last_sequence == 2).await;
     assert_eq!(status.dead_letters, 1);
     assert_eq!(payloads(&bus).await, ["good"]);
@@ -195,10 +174,10 @@ async fn a_consumer_of_outsiders_goes_on_after_nats_was_killed() {
     let mut bus = Bus::start().await;
     ensure_streams(&bus.js, &[outside()]).await.expect("the stream is made");
     let consumer = consume(&bus);
-    publish(&bus, b"t.outside.x", b"NATS/1.0\r\n\r\n", b"1").await;
+    bus.nats.publish_raw(b"t.outside.x", b"NATS/1.0\r\n\r\n", b"1").await;
     consumer.handle.watch().until(|status| status.last_sequence == 1).await;
     bus.nats.restart().await;
-    publish(&bus, b"t.outside.x", b"NATS/1.0\r\n\r\n", b"2").await;
+    bus.nats.publish_raw(b"t.outside.x", b"NATS/1.0\r\n\r\n", b"2").await;
     eventually(PATIENCE, "the second", async || (consumer.handle.status().last_sequence == 2).then_some(())).await;
     assert_eq!(payloads(&bus).await, ["1", "2"]);
 }
