@@ -311,12 +311,13 @@ mod tests {
     #[test]
     fn a_receipt_repeats_little_of_what_it_was_sent() {
         let long = "长\0".repeat(200_000);
-        let mut field = feedback("response", json!({"plan": "到场"}));
-        field[&long] = json!(1);
-        let mut code = feedback("response", json!({"plan": "到场"}));
-        code["agency"] = json!(long);
-        let mut within = feedback("result", json!({"kind": "RESULT_KIND_FINAL", "text": "已罚"}));
-        within["result"]["measures"] = json!([{long.clone(): 1}]);
+        let with = |name: &str, value: Value| {
+            let mut payload = feedback("response", json!({"plan": "到场"}));
+            payload[name] = value;
+            payload
+        };
+        let (field, code) = (with(&long, json!(1)), with("agency", json!(long)));
+        let within = feedback("result", json!({"measures": [{long.clone(): 1}]}));
         for (kind, payload) in [("response", field), ("response", code), ("result", within)] {
             let wrong = letter(kind, &payload).said.expect_err("wrong");
             assert!(wrong.field.len() + wrong.message.len() < 4_000, "{}", wrong.reason);

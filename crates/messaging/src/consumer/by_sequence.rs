@@ -126,27 +126,28 @@ impl BySequence {
             if let Some(stored) = get(&self.js, stream, Asked { seq: self.next, next_by_subj: Some(">") }).await? {
                 return Ok(Found::Message(stored));
             }
-            // Known before it was asked: not what comes only now.
-            let last = self.known_last;
             asked += 1;
-            if last >= self.next || asked % LOOK_EVERY == 0 {
-                self.look(self.next - 1).await?;
-            }
-            if last >= self.next {
-                return Ok(Found::Gone(last));
+            if self.known_last >= self.next || asked % LOOK_EVERY == 0 {
+                let first = self.look(self.next - 1).await?;
+                // Only what the stream begins behind is gone: a server that was its leader may not have got it yet.
+                if first > self.next {
+                    return Ok(Found::Gone(first - 1));
+                }
             }
             sleep(IDLE).await;
         }
     }
 
-    /// Sees how far the stream goes, and that it is still the one that was made at `created` and goes to `least` at the least.
-    async fn look(&mut self, least: u64) -> Result<(), FeedError> {
-        let last = self.stream.info().await.map_err(nats)?.state.last_sequence;
+    /// Sees how far the stream goes, and that it is still the one that was made at `created` and goes to `least` at the least. Answers where it
+    /// begins: behind its end, when all of it is gone.
+    async fn look(&mut self, least: u64) -> Result<u64, FeedError> {
+        let state = &self.stream.info().await.map_err(nats)?.state;
+        let (first, last) = (state.first_sequence, state.last_sequence);
         if relay::created(&self.stream).map_err(nats)? != self.created || last < least {
             return Err(nats("the stream is another than before"));
         }
         self.known_last = last;
-        Ok(())
+        Ok(first)
     }
 
     /// Says what is missing up to `last`.

@@ -189,9 +189,10 @@ async fn a_nul_in_any_text_of_a_feedback_is_refused_by_a_receipt_that_names_the_
     for (body, content, places) in texts() {
         let kind = if body == "dailyWork" { "daily-work" } else { body };
         let instruction = if body == "dailyWork" { "" } else { id.as_str() };
-        let feedback = system.feedback("N-1", instruction, body, content);
+        let feedback = system.feedback("", instruction, body, content);
         for (place, reason, field) in places {
             let mut payload = feedback.clone();
+            payload["feedbackId"] = json!(format!("N-{}", expected.len()));
             *payload.pointer_mut(place).unwrap_or_else(|| panic!("{place} is not there")) = json!(NUL);
             system.publish(kind, payload.to_string()).await;
             expected.push((place, reason, field));
@@ -202,7 +203,7 @@ async fn a_nul_in_any_text_of_a_feedback_is_refused_by_a_receipt_that_names_the_
         assert_eq!(receipt["status"], json!("RECEIPT_STATUS_REJECTED"), "{place}: {receipt}");
         assert_eq!((&receipt["reason"], &receipt["field"]), (&json!(reason), &json!(field)), "{place}: {receipt}");
     }
-    system.send("N-1", &id, "response", json!({"plan": "今日到场"})).await;
+    system.send("N-0", &id, "response", json!({"plan": "今日到场"})).await;
     assert_eq!(system.receipt().await["status"], json!("RECEIPT_STATUS_ACCEPTED"));
     no_dead_letters(&suite).await;
 }
