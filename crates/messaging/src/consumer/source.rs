@@ -14,9 +14,9 @@ use super::{
 /// The messages of a stream in their order.
 pub(super) enum Source {
     /// Delivered by a durable: the suite's own events.
-    Durable(Feed),
+    Durable(Box<Feed>),
     /// Asked for: what outsiders wrote.
-    Asked(BySequence),
+    Asked(Box<BySequence>),
 }
 
 impl Source {
@@ -29,8 +29,14 @@ impl Source {
         accepted_gap: Option<u64>,
     ) -> Result<Self, FeedError> {
         Ok(match config.mode {
-            Mode::Ordered => Self::Durable(Feed::open(&stream, name, config, position, accepted_gap).await?),
-            Mode::Raw => Self::Asked(BySequence::open(js, stream, name, (created, position)).await),
+            Mode::Ordered => {
+                let feed = Feed::open(&stream, name, config, position, accepted_gap).await?;
+                Self::Durable(Box::new(feed))
+            }
+            Mode::Raw => {
+                let asked = BySequence::open(js, stream, name, (created, position)).await;
+                Self::Asked(Box::new(asked))
+            }
         })
     }
 

@@ -13,8 +13,11 @@ use crate::{
 const VILLAGE_CODE: &str = "371302001001";
 const NUL: &str = "a\0b";
 
-/// What is sent, and where in it a NUL is put: the kind, the body, and each text of it with how a receipt names it.
-fn texts() -> Vec<(&'static str, Value, Vec<(&'static str, &'static str, &'static str)>)> {
+/// A place in what is sent, and the reason and the field that its receipt names.
+type Text = (&'static str, &'static str, &'static str);
+
+/// What is sent, and where in it a NUL is put: the kind, the body, and each text of it.
+fn texts() -> Vec<(&'static str, Value, Vec<Text>)> {
     let measure = |kind: &str, body: Value| {
         json!({"kind": "RESULT_KIND_FINAL", "text": "已罚", "confirmedActs": ["FW-1"],
             "measures": [{"measureId": "1", "decidedAt": "2026-03-02T00:40:00Z", kind: body}],
