@@ -7,6 +7,7 @@ use uuid::Uuid;
 
 use crate::{
     event::{MAX_PAYLOAD, NewEvent},
+    headers,
     pg::PgInstant,
 };
 
@@ -23,6 +24,14 @@ pub enum AppendError {
         event_type: String,
         /// Its size in bytes.
         size: usize,
+    },
+    /// A subject, type or source that no message can carry: such an event would hold up all that follow it.
+    #[error("the {part} of an event cannot be published: {value:?}")]
+    Unpublishable {
+        /// `subject`, `type` or `source`.
+        part: &'static str,
+        /// What it is, cut where it is long.
+        value: String,
     },
     /// PostgreSQL refused or did not answer.
     #[error(transparent)]
@@ -61,14 +70,12 @@ pub struct LoggedEvent {
 /// The caller holds the row locks of the aggregates until it commits: that is what keeps each aggregate's events in order.
 ///
 /// # Errors
-/// [`AppendError::TooLarge`] before anything is written; [`AppendError::Sql`] otherwise.
+/// [`AppendError::TooLarge`] and [`AppendError::Unpublishable`] before anything is written; [`AppendError::Sql`] otherwise.
 pub async fn append(connection: &mut PgConnection, events: &[NewEvent]) -> Result<(), AppendError> {
     if events.is_empty() {
         return Ok(());
     }
-    if let Some(event) = events.iter().find(|event| event.payload.len() > MAX_PAYLOAD) {
-        return Err(AppendError::TooLarge { event_type: event.event_type.clone(), size: event.payload.len() });
-    }
+    events.iter().try_for_each(publishable)?;
     let event_ids: Vec<Uuid> = events.iter().map(|event| event.event_id).collect();
     let aggregate_ids: Vec<Uuid> = events.iter().map(|event| event.aggregate_id).collect();
     let sequences: Vec<i64> = events.iter().map(|event| event.sequence).collect();
@@ -77,7 +84,9 @@ pub async fn append(connection: &mut PgConnection, events: &[NewEvent]) -> Resul
     let subjects: Vec<&str> = events.iter().map(|event| event.subject.as_str()).collect();
     let event_types: Vec<&str> = events.iter().map(|event| event.event_type.as_str()).collect();
     let sources: Vec<&str> = events.iter().map(|event| event.source.as_str()).collect();
-    let traceparents: Vec<Option<&str>> = events.iter().map(|event| event.traceparent.as_deref()).collect();
+    // It may come from outside: what is none is not kept, as it would be published.
+    let traceparents: Vec<Option<&str>> =
+        events.iter().map(|event| event.traceparent.as_deref().filter(|text| headers::is_traceparent(text))).collect();
     let payloads: Vec<&[u8]> = events.iter().map(|event| event.payload.as_ref()).collect();
     sqlx::query!(
         r#"WITH logged AS (
@@ -108,6 +117,20 @@ pub async fn append(connection: &mut PgConnection, events: &[NewEvent]) -> Resul
     .fetch_one(connection)
     .await?;
     Ok(())
+}
+
+/// Whether the relay can ever publish the event.
+fn publishable(event: &NewEvent) -> Result<(), AppendError> {
+    if event.payload.len() > MAX_PAYLOAD {
+        return Err(AppendError::TooLarge { event_type: event.event_type.clone(), size: event.payload.len() });
+    }
+    let Some(part) = headers::flaw(event) else { return Ok(()) };
+    let value = match part {
+        "subject" => &event.subject,
+        "type" => &event.event_type,
+        _ => &event.source,
+    };
+    Err(AppendError::Unpublishable { part, value: value.chars().take(100).collect() })
 }
 
 /// The events of an aggregate after `after_sequence` (0 for all), oldest first, at most `limit`.

@@ -12,6 +12,10 @@ use std::{
 };
 
 use tempfile::TempDir;
+use tokio::{
+    io::{AsyncBufReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
 
 use crate::{eventually, required_env};
 
@@ -99,6 +103,27 @@ impl TestNats {
         async_nats::jetstream::new(self.client().await)
     }
 
+    /// Publishes as a client that knows only the protocol, any bytes as headers, and waits until a stream has stored it.
+    ///
+    /// # Panics
+    /// When no stream stores it.
+    pub async fn publish_raw(&self, subject: &[u8], headers: &[u8], payload: &[u8]) {
+        let server = TcpStream::connect(self.url().trim_start_matches("nats://")).await.expect("the test NATS answers");
+        let mut server = tokio::io::BufReader::new(server);
+        let connect =
+            b"CONNECT {\"verbose\":false,\"headers\":true,\"no_responders\":true}\r\nSUB _INBOX.raw 1\r\nHPUB ";
+        let lengths = format!(" _INBOX.raw {} {}\r\n", headers.len(), headers.len() + payload.len());
+        let parts: [&[u8]; 6] = [connect, subject, lengths.as_bytes(), headers, payload, b"\r\n"];
+        server.write_all(&parts.concat()).await.expect("sent");
+        let mut line = String::new();
+        while !line.starts_with('{') {
+            line.clear();
+            let read = server.read_line(&mut line).await.expect("an answer");
+            assert!(read > 0 && !line.starts_with("-ERR"), "the server refused it: {line}");
+        }
+        assert!(line.contains("\"seq\""), "it is not stored: {line}");
+    }
+
     /// Kills the server with SIGKILL and waits until it is gone.
     pub fn kill(&mut self) {
         if let Some(mut keeper) = self.keeper.take() {
@@ -184,5 +209,5 @@ async fn read_ports(file: &Path) -> Option<(u16, u16)> {
 
 /// The server takes connections and its port is really the one of this server; with accounts it may refuse the login.
 async fn ready(url: &str) -> Option<()> {
-    tokio::net::TcpStream::connect(url.trim_start_matches("nats://")).await.ok().map(drop)
+    TcpStream::connect(url.trim_start_matches("nats://")).await.ok().map(drop)
 }

@@ -19,6 +19,10 @@ mod fields;
 
 /// Longest id of a feedback, in characters.
 const ID: usize = 64;
+/// The most that a receipt repeats of what it was sent, as a field's path and within its message, in characters.
+const FIELD: usize = 200;
+const MESSAGE: usize = 500;
+
 /// A feedback as it came.
 #[derive(Debug)]
 pub(crate) struct Letter {
@@ -26,7 +30,7 @@ pub(crate) struct Letter {
     pub(crate) unit: Unit,
     /// Its id, where it could be read.
     pub(crate) feedback_id: Option<String>,
-    /// The instruction that it names, as it was written; empty where it could not be read.
+    /// The instruction that it names, as it was written; empty where it could not be read or is no id.
     pub(crate) instruction_id: String,
     /// What it says, or what is wrong with it.
     pub(crate) said: Result<Said, Wrong>,
@@ -64,8 +68,13 @@ pub(crate) struct Wrong {
 
 impl Wrong {
     pub(crate) fn new(reason: &str, field: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { reason: reason.to_owned(), field: field.into(), message: message.into() }
+        Self { reason: reason.to_owned(), field: shown(&field.into(), FIELD), message: shown(&message.into(), MESSAGE) }
     }
+}
+
+/// What an outsider wrote, as a receipt can repeat it: a receipt has to be published, however long a name or a code was.
+fn shown(text: &str, most: usize) -> String {
+    text.chars().take(most).map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }).collect()
 }
 
 impl From<ConvertError> for Wrong {
@@ -84,8 +93,9 @@ pub(crate) fn read(subject: &str, payload: &[u8]) -> Option<Letter> {
             let text = |names: [&str; 2]| names.iter().find_map(|name| value.get(name)?.as_str()).unwrap_or_default();
             let feedback_id = text(["feedbackId", "feedback_id"]);
             let feedback_id = convert::bounded("feedback_id", feedback_id, ID).ok();
-            let instruction_id = text(["instructionId", "instruction_id"]).chars().take(ID).collect();
-            (feedback_id, instruction_id, check(&unit, &kind, value))
+            let instruction_id = text(["instructionId", "instruction_id"]);
+            let instruction_id = Uuid::parse_str(instruction_id).map(|_| instruction_id.to_owned());
+            (feedback_id, instruction_id.unwrap_or_default(), check(&unit, &kind, value))
         }
         Err(error) => {
             let wrong =
@@ -283,6 +293,40 @@ mod tests {
         let nobody = json!({"feedbackId": "F-1", "instructionId": INSTRUCTION, "agency": "energy",
             "region": {"level": "county", "code": "371302"}});
         assert_eq!(wrong("response", &nobody), pair("REQUIRED", "body"));
+    }
+
+    #[test]
+    fn an_instruction_is_repeated_only_if_it_is_an_id() {
+        let named = |id: &str| {
+            let mut payload = feedback("response", json!({"plan": "到场"}));
+            payload["instructionId"] = json!(id);
+            letter("response", &payload).instruction_id
+        };
+        assert_eq!(named(INSTRUCTION), INSTRUCTION);
+        for id in ["\0", "7", "019c0000-0000-7000-8000-00000000000\0", &"x".repeat(900_000)] {
+            assert_eq!(named(id), "");
+        }
+    }
+
+    #[test]
+    fn a_receipt_repeats_little_of_what_it_was_sent() {
+        let long = "长\0".repeat(200_000);
+        let with = |name: &str, value: Value| {
+            let mut payload = feedback("response", json!({"plan": "到场"}));
+            payload[name] = value;
+            payload
+        };
+        let (field, code) = (with(&long, json!(1)), with("agency", json!(long)));
+        let within = feedback("result", json!({"measures": [{long.clone(): 1}]}));
+        for (kind, payload) in [("response", field), ("response", code), ("result", within)] {
+            let wrong = letter(kind, &payload).said.expect_err("wrong");
+            assert!(wrong.field.len() + wrong.message.len() < 4_000, "{}", wrong.reason);
+            assert!(!format!("{}{}", wrong.field, wrong.message).contains('\0'));
+        }
+        let kind =
+            letter(&long.replace('.', ""), &feedback("response", json!({"plan": "到场"}))).said.expect_err("wrong");
+        assert_eq!(kind.reason, "KIND_MISMATCH");
+        assert!(kind.message.len() < 4_000);
     }
 
     #[test]

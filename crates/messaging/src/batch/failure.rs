@@ -42,7 +42,9 @@ impl From<AppendError> for BatchFailure {
     fn from(error: AppendError) -> Self {
         match error {
             AppendError::Sql(error) => error.into(),
-            AppendError::TooLarge { .. } => Self::Data(sqlx::Error::Encode(Box::new(error))),
+            AppendError::TooLarge { .. } | AppendError::Unpublishable { .. } => {
+                Self::Data(sqlx::Error::Encode(Box::new(error)))
+            }
         }
     }
 }

@@ -191,6 +191,6 @@ async fn durable(
     stream.create_consumer(wanted).await.map_err(nats)
 }
 
-fn nats(error: impl std::fmt::Display) -> FeedError {
+pub(super) fn nats(error: impl std::fmt::Display) -> FeedError {
     FeedError::Nats(error.to_string())
 }

@@ -8,17 +8,21 @@
 //!   lock cannot commit. The durable on the server acknowledges *all* up to a sequence, after the commit: one acknowledgement per batch, and
 //!   operators see the progress. At the start of a session it is put to the database's position when it is elsewhere, which is what makes
 //!   "acknowledge all" safe: nothing that a dead process had been given is skipped or waited for.
+//! - **Outsiders.** What they write ([`Mode::Raw`]) has no durable: it is asked for by its sequence, because the client library would break at
+//!   headers that are none (`by_sequence.rs`).
 //! - **Marks.** What is at or below an aggregate's mark is skipped (a stream that was wiped and refilled is read from its start). What
 //!   follows a gap is parked until the gap is filled.
 //! - **Dead letters.** A batch that fails for its content is done again singly under savepoints; the event at fault falls out alone and its
 //!   aggregate's successors are parked until it was replayed ([`crate::dead_letters`]).
 
 mod apply;
+mod by_sequence;
 mod feed;
 mod item;
 mod progress;
 mod run;
 mod singly;
+mod source;
 pub(crate) mod store;
 
 use std::{collections::BTreeMap, future::Future, sync::Arc, time::Duration};
@@ -91,7 +95,7 @@ impl From<sqlx::Error> for HandlerError {
 
 /// Gives the effects of a stream's messages.
 pub trait Handler: Send + Sync + 'static {
-    /// Name of the durable, and with the stream the key of the consumer's marks: never change it.
+    /// Name of the durable, where there is one, and with the stream the key of the consumer's marks: never change it.
     fn name(&self) -> &'static str;
 
     /// Gives the effects of `events`, in their order, on this connection, which is in the batch's transaction. May be called several times
@@ -121,7 +125,8 @@ pub trait Handler: Send + Sync + 'static {
 pub enum Mode {
     /// Events of one of the suite's services: headers decoded, marks kept, watermarks told.
     Ordered,
-    /// Messages of outsiders, as they are: no marks; a message comes once per stream, but its sender may have sent it twice.
+    /// Messages of outsiders, as they are: no marks and no durable; a message comes once per stream, but its sender may have sent it twice. Of its
+    /// headers only a part is there, as a text.
     Raw,
 }
 

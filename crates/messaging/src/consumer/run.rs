@@ -8,9 +8,10 @@ use tokio_util::sync::CancellationToken;
 use super::{
     ConsumerLoop, Handler, HandlerError,
     apply::{Applied, Applier, ApplyError, Batch},
-    feed::{self, Feed, FeedError, Fetched},
+    feed::{self, FeedError, Fetched},
     progress::Key,
     singly::{Singly, cause},
+    source::Source,
     store,
 };
 use crate::{
@@ -88,13 +89,14 @@ async fn session<H: Handler>(
     let (stream, created) = feed::stream(&consumer.js, &consumer.config.stream).await?;
     let position = begin(&applier, created, stream.cached_info().state.last_sequence).await?;
     let mut parked = store::parked_keys(&mut *consumer.pool.acquire().await?, &applier.key).await?;
-    let mut feed = Feed::open(&stream, name, &consumer.config, position.last_sequence, accepted_gap).await?;
+    let (bus, from) = ((&consumer.js, stream), (created, position.last_sequence));
+    let mut feed = Source::open(bus, name, &consumer.config, from, accepted_gap).await?;
     tracing::info!(consumer = %applier.key, after = position.last_sequence, "consumer active");
     consumer.status.send_modify(|status| {
         status.active = true;
         status.last_error = None;
         status.last_sequence = position.last_sequence;
-        status.lag = feed.known_last.saturating_sub(position.last_sequence);
+        status.lag = feed.known_last().saturating_sub(position.last_sequence);
         status.caught_up_through = position.caught_up_through;
         status.parked = parked.len() as u64;
     });
@@ -107,7 +109,7 @@ async fn session<H: Handler>(
         };
         let begun = tokio::time::Instant::now();
         // What is being taken is not taken yet, however long it is tried.
-        consumer.status.send_modify(|status| status.lag = feed.known_last.saturating_sub(status.last_sequence));
+        consumer.status.send_modify(|status| status.lag = feed.known_last().saturating_sub(status.last_sequence));
         let Some(applied) = work(consumer, &applier, &fetched, &mut parked, shutdown).await? else { return Ok(()) };
         backoff.reset();
         pace.wrote(fetched.batch.events.len(), begun.elapsed());
@@ -117,7 +119,7 @@ async fn session<H: Handler>(
         }
         consumer.status.send_modify(|status| {
             status.last_sequence = fetched.batch.to;
-            status.lag = feed.known_last.saturating_sub(fetched.batch.to);
+            status.lag = feed.known_last().saturating_sub(fetched.batch.to);
             status.caught_up_through = applied.through.or(status.caught_up_through);
             status.parked = parked.len() as u64;
             status.dead_letters += applied.buried;

@@ -1,6 +1,9 @@
 //! The consumer's SQL: position, marks, parked events, dead letters.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, HashMap, HashSet},
+};
 
 use bytes::Bytes;
 use dafei_kernel::time::Instant;
@@ -210,8 +213,10 @@ async fn park(connection: &mut PgConnection, consumer: &str, stream: &str, event
     let sequences: Vec<i64> = events.iter().map(|event| event.sequence).collect();
     let stream_sequences: Vec<i64> = events.iter().map(|event| event.stream_sequence.cast_signed()).collect();
     let stored: Vec<PgInstant> = events.iter().map(|event| PgInstant(event.stored_at)).collect();
-    let subjects: Vec<&str> = events.iter().map(|event| event.subject.as_str()).collect();
-    let headers: Vec<Json<&BTreeMap<String, String>>> = events.iter().map(|event| Json(&event.headers)).collect();
+    let subjects: Vec<Cow<'_, str>> = events.iter().map(|event| kept(&event.subject)).collect();
+    let subjects: Vec<&str> = subjects.iter().map(AsRef::as_ref).collect();
+    let headers: Vec<Json<BTreeMap<Cow<'_, str>, Cow<'_, str>>>> =
+        events.iter().map(|event| Json(kept_headers(&event.headers))).collect();
     let payloads: Vec<&[u8]> = events.iter().map(|event| event.payload.as_ref()).collect();
     sqlx::query!(
         "INSERT INTO parked_event (consumer, stream, source, aggregate_id, sequence, stream_sequence, stored_at, subject, headers, payload)
@@ -226,7 +231,7 @@ async fn park(connection: &mut PgConnection, consumer: &str, stream: &str, event
         &stream_sequences,
         &stored as &[PgInstant],
         &subjects as &[&str],
-        &headers as &[Json<&BTreeMap<String, String>>],
+        &headers as &[Json<BTreeMap<Cow<'_, str>, Cow<'_, str>>>],
         &payloads as &[&[u8]]
     )
     .execute(connection)
@@ -252,6 +257,16 @@ async fn unpark(connection: &mut PgConnection, consumer: &str, events: &[(Key, i
     Ok(())
 }
 
+/// A text as the database takes it: PostgreSQL has no U+0000, neither in a text nor in JSON. What is kept of a message that is at fault must never
+/// itself be refused for its content: the consumer would stand still at it.
+fn kept(text: &str) -> Cow<'_, str> {
+    if text.contains('\0') { text.replace('\0', "\u{fffd}").into() } else { text.into() }
+}
+
+fn kept_headers(headers: &BTreeMap<String, String>) -> BTreeMap<Cow<'_, str>, Cow<'_, str>> {
+    headers.iter().map(|(name, value)| (kept(name), kept(value))).collect()
+}
+
 /// Keeps an event that could not take effect; one that is there already counts another attempt.
 pub(crate) async fn bury(
     connection: &mut PgConnection,
@@ -272,14 +287,14 @@ pub(crate) async fn bury(
         stream,
         event.stream_sequence.cast_signed(),
         PgInstant(event.stored_at) as PgInstant,
-        event.subject,
+        &*kept(&event.subject),
         readable.then_some(event.source.as_str()),
         readable.then_some(event.event_id),
         readable.then_some(event.aggregate_id),
         readable.then_some(event.sequence),
-        Json(&event.headers) as Json<&BTreeMap<String, String>>,
+        Json(kept_headers(&event.headers)) as Json<BTreeMap<Cow<'_, str>, Cow<'_, str>>>,
         event.payload.as_ref(),
-        reason,
+        &*kept(reason),
         PgInstant(now) as PgInstant
     )
     .execute(connection)

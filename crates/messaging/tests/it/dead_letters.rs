@@ -102,6 +102,26 @@ async fn a_message_without_readable_headers_is_a_dead_letter_and_the_rest_goes_o
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_header_that_the_database_cannot_keep_as_it_is_does_not_stop_the_consumer() {
+    let bus = Bus::start().await;
+    bus.make_stream().await;
+    let mut headers = HeaderMap::new();
+    headers.insert("ce-specversion", "1.0\0");
+    bus.publish_headers(headers, "who am I".to_owned()).await;
+    // Parked, as it follows a gap.
+    let mut headers = crate::support::headers(1, 2);
+    headers.insert("note", "a\0b");
+    bus.publish_headers(headers, "1/2".to_owned()).await;
+    bus.publish(2, 1).await;
+    let consumer = bus.consume(&Recorder::new());
+    consumer.handle.watch().until(|status| status.last_sequence == 3).await;
+    assert_eq!((bus.effects().await, bus.parked().await), (vec![(2, 1)], 1));
+    let mut connection = bus.db.pool.acquire().await.expect("a connection");
+    let letters = dead_letters::list(&mut connection, KEY, 0, 10).await.expect("the list");
+    assert_eq!((letters.len(), letters[0].headers["ce-specversion"].as_str()), (1, "1.0\u{fffd}"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_later_dead_letter_waits_for_the_earlier_one() {
     let bus = Bus::start().await;
     bus.make_stream().await;

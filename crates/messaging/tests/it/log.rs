@@ -57,6 +57,35 @@ async fn a_payload_that_could_never_be_published_is_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn names_that_no_message_can_carry_are_refused_and_a_trace_context_that_is_none_is_left_out() {
+    let db = TestDb::new(&[&MIGRATOR]).await;
+    let mut connection = db.pool.acquire().await.expect("a connection");
+    let good = || event(1, 1, start_of_tests());
+    let bad = [
+        ("subject", NewEvent { subject: "t.intake.a b".to_owned(), ..good() }),
+        ("subject", NewEvent { subject: "t..intake".to_owned(), ..good() }),
+        ("subject", NewEvent { subject: "t.>".to_owned(), ..good() }),
+        ("subject", NewEvent { subject: format!("t.{}", "x".repeat(70_000)), ..good() }),
+        ("type", NewEvent { event_type: "t.\rHappened".to_owned(), ..good() }),
+        ("type", NewEvent { event_type: "x".repeat(70_000), ..good() }),
+        ("source", NewEvent { source: "a\0b".to_owned(), ..good() }),
+    ];
+    for (name, event) in bad {
+        match log::append(&mut connection, &[good(), event]).await {
+            Err(log::AppendError::Unpublishable { part, .. }) => assert_eq!(part, name),
+            other => panic!("{name}: {other:?}"),
+        }
+    }
+    for trace in ["x".repeat(65_400), "00-none".to_owned(), "a\0b".to_owned()] {
+        let sequence = count(&db.pool, "event_log").await + 1;
+        let event = NewEvent { traceparent: Some(trace), ..event(1, sequence, start_of_tests()) };
+        log::append(&mut connection, &[event]).await.expect("appended");
+    }
+    let history = log::history(&mut connection, Uuid::from_u128(1), 0, 10).await.expect("the history");
+    assert_eq!(history.iter().map(|event| event.traceparent.as_deref()).collect::<Vec<_>>(), [None, None, None]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_log_cannot_be_changed_or_shortened() {
     let db = TestDb::new(&[&MIGRATOR]).await;
     let mut connection = db.pool.acquire().await.expect("a connection");

@@ -4,6 +4,7 @@ mod batch;
 mod consumer;
 mod dead_letters;
 mod log;
+mod outsiders;
 mod rebuild;
 mod relay;
 mod replicas;

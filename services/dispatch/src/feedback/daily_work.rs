@@ -2,7 +2,7 @@
 //! a case.
 
 use dafei_contracts::{
-    convert::{self, ConvertError},
+    convert::{self, ConvertError, Inspected},
     events::v1::{self as ev, feedback_daily_work::Work},
 };
 use dafei_dispatch_core::case::{Facts, Finder, Source};
@@ -87,8 +87,24 @@ pub(crate) fn inspection(
         meta: None,
         inspection_id: derived("daily-inspection", told.unit, told.feedback_id).to_string(),
         by: Some((&told.post).into()),
-        inspection: Some(ev::InspectionReport { subject: Some((&read.record.subject).into()), ..report.clone() }),
+        inspection: Some(as_read(&read, report)),
     })
+}
+
+/// The report as it was read, and not as it was written: what white space went from it has no bounds.
+fn as_read(read: &Inspected, report: &ev::InspectionReport) -> ev::InspectionReport {
+    let acts = read.record.acts.iter().map(|found| ev::InspectionAct {
+        act: found.act.code().to_owned(),
+        act_text: found.text.clone(),
+        case_id: found.case.map(|case| case.to_string()).unwrap_or_default(),
+    });
+    ev::InspectionReport {
+        subject: Some((&read.record.subject).into()),
+        acts: acts.collect(),
+        measures: read.record.measures.iter().map(Into::into).collect(),
+        situation: read.situation.clone(),
+        ..report.clone()
+    }
 }
 
 /// The case that a finding opens.

@@ -60,9 +60,13 @@ impl System {
         feedback
     }
 
+    /// Where its feedback of a kind goes.
+    pub(crate) fn subject(&self, kind: &str) -> String {
+        format!("{}{kind}", self.registered.feedback_prefix)
+    }
+
     pub(crate) async fn publish(&self, kind: &str, payload: impl Into<Vec<u8>>) {
-        let subject = format!("{}{kind}", self.registered.feedback_prefix);
-        self.publish_to(subject, payload).await;
+        self.publish_to(self.subject(kind), payload).await;
     }
 
     pub(crate) async fn publish_to(&self, subject: String, payload: impl Into<Vec<u8>>) {

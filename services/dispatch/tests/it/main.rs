@@ -11,6 +11,7 @@ mod directives;
 mod feedback;
 mod inbox;
 mod lists;
+mod outsiders;
 mod process;
 mod proof;
 mod replays;

@@ -71,7 +71,7 @@ pub(super) async fn check(app: &App, draft: &Draft<'_>) -> Result<(), Fault> {
 fn appended(error: AppendError) -> Fault {
     match error {
         AppendError::Sql(error) => faults::database(error),
-        error @ AppendError::TooLarge { .. } => Fault::internal(error),
+        error @ (AppendError::TooLarge { .. } | AppendError::Unpublishable { .. }) => Fault::internal(error),
     }
 }
 
