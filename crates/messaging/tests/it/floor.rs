@@ -10,6 +10,7 @@ use dafei_messaging::{
     streams::{StreamSpec, ensure_streams},
 };
 use dafei_testkit::eventually;
+use futures::StreamExt as _;
 use tokio::sync::Semaphore;
 
 use crate::support::{Bus, PATIENCE, Recorder, Running, Until, config, start_of_tests};
@@ -44,13 +45,14 @@ fn advance(bus: &Bus, relay: &Running<RelayHandle>, seconds: u64) -> Instant {
     later
 }
 
-/// The relay has looked several times.
-async fn looked(relay: &Running<RelayHandle>, bus: &Bus) {
-    for round in 1..=5_i64 {
-        let before = relay.handle.status().published;
-        bus.write(&[(9, round)]).await;
+/// The relay has looked often enough that what the first look found is published: a look begins only when the one before was heard.
+async fn looked(bus: &Bus, relay: &Running<RelayHandle>) {
+    let client = bus.nats.client().await;
+    let mut looks = client.subscribe(format!("$JS.API.STREAM.INFO.{OUTSIDE}")).await.expect("subscribed");
+    client.flush().await.expect("the server knows");
+    for _ in 0..5 {
         relay.handle.prod();
-        relay.handle.watch().until(|status| status.published > before).await;
+        tokio::time::timeout(PATIENCE, looks.next()).await.expect("it looks in time").expect("a look");
     }
 }
 
@@ -84,7 +86,7 @@ async fn the_watermark_stands_still_while_a_message_of_outsiders_waits() {
     recorder.gate.forget_permits(Semaphore::MAX_PERMITS);
     send(&bus).await;
     let later = advance(&bus, &relay, 60);
-    looked(&relay, &bus).await;
+    looked(&bus, &relay).await;
     assert_eq!(relay.handle.status().through, Some(start_of_tests()), "what waits may lead to an event of before");
     recorder.gate.add_permits(1);
     relay.handle.watch().until(|status| status.through == Some(later)).await;
@@ -106,7 +108,7 @@ async fn nobody_has_taken_anything_of_a_stream_that_was_made_anew() {
     // One message, where the position of before says two.
     send(&bus).await;
     let later = advance(&bus, &relay, 60);
-    looked(&relay, &bus).await;
+    looked(&bus, &relay).await;
     assert_eq!(relay.handle.status().through, Some(start_of_tests()));
     let _consumer = consume(&bus, &Recorder::new());
     relay.handle.watch().until(|status| status.through == Some(later)).await;
@@ -116,7 +118,8 @@ async fn nobody_has_taken_anything_of_a_stream_that_was_made_anew() {
 async fn a_stream_of_outsiders_that_is_not_there_keeps_no_event_back() {
     let bus = Bus::start().await;
     let relay = relay(&bus);
-    looked(&relay, &bus).await;
+    looked(&bus, &relay).await;
+    bus.write(&[(1, 1)]).await;
     bus.drained().await;
     assert_eq!(relay.handle.status().through, None, "nothing is known of what outsiders wrote");
 }

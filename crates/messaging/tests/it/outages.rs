@@ -70,7 +70,13 @@ async fn a_relay_that_waits_for_the_bus_ends_when_it_is_told_to() {
     bus.write(&[(1, 1)]).await;
     let relay = Relay::new(bus.db.pool.clone(), js, bus.shared_clock(), config());
     let relay = Running::spawn(relay.handle(), |token| relay.run(token));
-    relay.handle.watch().until(|status| status.active).await;
+    eventually(PATIENCE, "it has looked into the database and asks the bus", async || {
+        let asked = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND state = 'idle'
+                     AND query LIKE '%FROM relay_state%' AND pid <> pg_backend_pid()";
+        let asked: i64 = sqlx::query_scalar(asked).fetch_one(&bus.db.pool).await.ok()?;
+        (asked > 0).then_some(())
+    })
+    .await;
     timeout(PROMPTLY, relay.stop()).await.expect("it ends while the bus is away");
     bus.nats.restart().await;
     let _relay = bus.relay();
