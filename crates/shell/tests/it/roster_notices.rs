@@ -3,13 +3,24 @@
 use std::time::Duration;
 
 use dafei_shell::roster::RosterView;
-use dafei_testkit::{TestWay, eventually};
+use dafei_testkit::{TestDb, TestWay, eventually};
 use sqlx::postgres::PgPoolOptions;
 
 use crate::{fresh, region, secretary, take, township, upper};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 const NEVER: Duration = Duration::from_secs(3_600);
+
+/// Somebody waits for notices.
+async fn listening(db: &TestDb) {
+    eventually(PATIENCE, "it listens", async || {
+        let count = "SELECT count(*) FROM pg_stat_activity
+                     WHERE datname = current_database() AND state = 'idle' AND query LIKE 'LISTEN%'";
+        let count: i64 = sqlx::query_scalar(count).fetch_one(&db.pool).await.ok()?;
+        (count > 0).then_some(())
+    })
+    .await;
+}
 
 async fn known(view: &RosterView, village: &str) {
     eventually(PATIENCE, "the village is known", async || view.current().get(&region(village)).map(drop)).await;
@@ -24,12 +35,9 @@ async fn a_change_while_the_connection_of_the_notices_was_lost_is_read() {
     let view = RosterView::load(&pool).await.expect("loads");
     let (follower, following) = (view.clone(), pool.clone());
     let follow = tokio::spawn(async move { follower.follow(&following, NEVER).await.map(drop) });
-    // A notice comes: it listens.
-    eventually(PATIENCE, "it follows", async || {
-        take(&db, &changed, &[township(&["village:371302001001"], Vec::new())]).await;
-        view.current().get(&region("village:371302001001")).map(drop)
-    })
-    .await;
+    listening(&db).await;
+    take(&db, &changed, &[township(&["village:371302001001"], Vec::new())]).await;
+    known(&view, "village:371302001001").await;
     way.hold(true);
     way.cut();
     let villages = ["village:371302001001", "village:371302001002"];
@@ -55,11 +63,9 @@ async fn a_change_of_which_no_notice_comes_is_read_all_the_same() {
             let _ = follower.follow(&following, Duration::from_millis(200)).await;
         }
     });
-    eventually(PATIENCE, "it follows", async || {
-        take(&db, &changed, &[township(&["village:371302001001"], Vec::new())]).await;
-        view.current().get(&region("village:371302001001")).map(drop)
-    })
-    .await;
+    listening(&db).await;
+    take(&db, &changed, &[township(&["village:371302001001"], Vec::new())]).await;
+    known(&view, "village:371302001001").await;
     way.silence();
     take(&db, &changed, &[township(&["village:371302001002"], Vec::new())]).await;
     known(&view, "village:371302001002").await;
