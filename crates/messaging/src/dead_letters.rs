@@ -136,6 +136,7 @@ pub async fn replay<H: Handler>(
         handler: Arc::clone(&handler),
         config: config.clone(),
         key,
+        created: None,
     };
     let mut tx = pool.begin().await?;
     store::ensure_position(&mut tx, &applier.key, &config.stream).await?;

@@ -20,6 +20,7 @@ pub mod refill;
 pub mod relay;
 pub mod requests;
 pub mod sessions;
+pub mod silence;
 pub mod streams;
 pub mod tx;
 

@@ -5,10 +5,13 @@ use std::{hash::Hasher, time::Duration};
 use sqlx::{PgConnection, PgPool};
 use tokio_util::sync::CancellationToken;
 
-use crate::sessions;
+use crate::{sessions, silence};
 
 /// How often a standby looks whether it may take over.
 const STANDBY: Duration = Duration::from_millis(500);
+/// How long a connection may take to be made, and the server to answer whether the lock is free: a standby that waited for a server that is
+/// gone would never take over.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// FNV-1a: the same number in every replica and release.
 struct Fnv(u64);
@@ -38,9 +41,9 @@ pub(crate) async fn acquire(
     name: &str,
     shutdown: &CancellationToken,
 ) -> sqlx::Result<Option<PgConnection>> {
-    let mut connection = sessions::long(pool).await?;
+    let mut connection = silence::answer(PATIENCE, sessions::long(pool)).await?;
     loop {
-        if try_lock(&mut connection, number(name)).await? {
+        if silence::answer(PATIENCE, try_lock(&mut connection, number(name))).await? {
             return Ok(Some(connection));
         }
         tokio::select! {

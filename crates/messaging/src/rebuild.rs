@@ -60,27 +60,30 @@ pub async fn from_log<H: Handler>(
     let Some(lock) = lock::acquire(pool, &lock_name(&key), &never).await? else {
         return Err(RebuildError::Running(key));
     };
-    let applier = Applier { pool: pool.clone(), clock: Arc::clone(clock), handler, config: config.clone(), key };
     let mut connection = pool.acquire().await?;
-    store::ensure_position(&mut connection, &applier.key, &config.stream).await?;
-    let position = store::lock_position(&mut connection, &applier.key, &config.stream).await?;
-    let mut parked = store::parked_keys(&mut connection, &applier.key).await?;
-    let position = position.map_or(0, |position| position.last_sequence);
+    store::ensure_position(&mut connection, &key, &config.stream).await?;
+    let position = store::lock_position(&mut connection, &key, &config.stream).await?;
+    let mut parked = store::parked_keys(&mut connection, &key).await?;
+    let (position, created) = position.map_or((0, None), |position| (position.last_sequence, position.created));
+    let (pool, clock, config) = (pool.clone(), Arc::clone(clock), config.clone());
+    let applier = Applier { pool, clock, handler, config, key, created };
     let mut reading = source.acquire().await?;
     let (mut after, mut count) = (0, 0);
+    let config = &applier.config;
     let page = i64::try_from(config.batch.max(1)).unwrap_or(i64::MAX);
     loop {
         let events = log::of_stream(&mut reading, &config.stream, after, page).await?;
         let Some(last) = events.last() else { break };
         after = last.position;
         count += events.len() as u64;
-        feed(&applier, &events, position, &mut parked).await?;
+        feed(&mut connection, &applier, &events, position, &mut parked).await?;
     }
     lock.close().await?;
     Ok(count)
 }
 
 async fn feed<H: Handler>(
+    connection: &mut PgConnection,
     applier: &Applier<H>,
     events: &[log::LoggedEvent],
     position: u64,
@@ -91,7 +94,7 @@ async fn feed<H: Handler>(
         // The position in the stream stays where it is: only the marks move.
         batch.push(position, Item::Event(from_logged(event)));
     }
-    applier.apply(&batch, parked).await.map(drop).map_err(|error| match error {
+    applier.apply(connection, &batch, parked).await.map(drop).map_err(|error| match error {
         ApplyError::Sql(error) => RebuildError::Sql(error),
         error @ (ApplyError::Stale | ApplyError::Already | ApplyError::Handler(_)) => {
             RebuildError::Handler(error.to_string())

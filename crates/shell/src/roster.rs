@@ -6,14 +6,20 @@
 
 use std::{
     collections::{BTreeSet, HashMap},
+    convert::Infallible,
     sync::Arc,
+    time::Duration,
 };
 
 use arc_swap::ArcSwap;
 use dafei_contracts::{convert::ConvertError, events::v1 as pb};
 use dafei_kernel::{region::Region, roster::RosterIndex};
-use sqlx::{PgConnection, PgPool};
-use tokio::sync::Mutex;
+use dafei_messaging::silence::{self, Loan};
+use sqlx::{PgConnection, PgPool, postgres::PgListener};
+use tokio::{
+    sync::Mutex,
+    time::{MissedTickBehavior, interval},
+};
 
 mod read;
 mod store;
@@ -86,6 +92,31 @@ impl RosterView {
         // The connection first: who waits for the index holds one already.
         let mut conn = pool.acquire().await?;
         self.refresh(&mut conn).await.map(drop)
+    }
+
+    /// Reads the roster now, at each notice of a change, after each loss of the connection that brings them, and `every` so often: a
+    /// connection that is silent brings nothing and says nothing. It only reads, so that it may be dropped anywhere.
+    ///
+    /// # Errors
+    /// As [`Self::reload`]; it ends in no other way.
+    pub async fn follow(&self, pool: &PgPool, every: Duration) -> Result<Infallible, RosterError> {
+        let mut listener = PgListener::connect_with(pool).await?;
+        listener.listen(CHANNEL).await?;
+        let mut again = interval(every);
+        again.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                // None: the connection was lost and made anew. What came meanwhile was told to nobody.
+                notice = listener.try_recv() => drop(notice?),
+                // The first is at once.
+                _ = again.tick() => {}
+            }
+            // What was changed meanwhile is read at once, however many notices there are of it.
+            while listener.next_buffered().is_some() {}
+            let mut connection = Loan::of(pool).await?;
+            silence::answer(silence::ANSWER, self.refresh(&mut connection)).await?;
+            connection.give_back();
+        }
     }
 
     /// As [`Self::reload`], on a connection. In a transaction, before its own changes and under [`lock`], it is the roster that the tables

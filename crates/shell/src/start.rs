@@ -12,8 +12,8 @@ use dafei_kernel::{
 };
 use dafei_messaging::{
     backoff,
-    consumer::{ConsumerConfig, ConsumerHandle, ConsumerLoop, Handler},
-    relay::{Relay, RelayConfig, RelayHandle},
+    consumer::{ConsumerConfig, ConsumerLoop, Handler},
+    relay::{Outside, Relay, RelayConfig, RelayHandle},
     sessions,
     streams::{self, StreamSpec},
 };
@@ -25,7 +25,7 @@ use dafei_runtime::{
     paths::Paths,
     telemetry::Telemetry,
 };
-use sqlx::{PgPool, migrate::Migrator, postgres::PgListener};
+use sqlx::{PgPool, migrate::Migrator};
 use tonic::service::Routes;
 
 use crate::{
@@ -46,6 +46,9 @@ const DATABASE_ATTEMPTS: ExponentialBuilder = ExponentialBuilder::new()
     .with_jitter();
 /// How often NATS is asked whether it lives; after two questions without an answer the connection counts as broken.
 const NATS_PING: Duration = Duration::from_secs(15);
+
+/// How often the roster is read without a notice; it costs two queries when nothing has changed.
+const ROSTER_AGAIN: Duration = Duration::from_secs(30);
 
 /// What every service has once it is connected.
 pub struct Started {
@@ -68,7 +71,7 @@ pub struct Started {
     mode_clock: ModeClock,
     kept: Vec<StreamSpec>,
     consumers: Vec<ConsumerPart>,
-    floors: Vec<Floor>,
+    outside: Vec<Outside>,
     progress: Vec<Progress>,
 }
 
@@ -82,9 +85,6 @@ pub struct Open<'a> {
     /// Server streams that follow events: open for long, with a limit of their own.
     pub watches: &'a [&'a str],
 }
-
-/// An instant up to which a source of events is taken into effect; the service's watermark stays below it.
-type Floor = Arc<dyn Fn() -> Option<dafei_kernel::time::Instant> + Send + Sync>;
 
 /// The tables of a service: messaging's, the roster's, its own.
 #[must_use]
@@ -122,7 +122,7 @@ pub async fn start(common: Common, telemetry: Telemetry, own: &'static Migrator)
         mode_clock,
         kept: Vec::new(),
         consumers: Vec::new(),
-        floors: Vec::new(),
+        outside: Vec::new(),
         progress: Vec::new(),
     })
 }
@@ -197,10 +197,8 @@ impl Started {
     /// As [`Started::consume`], for events that reach the suite from outside: the service's watermark never passes what of them has
     /// not been taken into effect, so that the SLA monitor does not overtake an act that waits in the stream.
     pub fn consume_from_outside<H: Handler>(&mut self, handler: Arc<H>, config: ConsumerConfig) {
+        self.outside.push(Outside { consumer: config.key(handler.name()), stream: config.stream.clone() });
         self.consume(handler, config);
-        if let Some(part) = self.consumers.last() {
-            self.floors.push(caught_up(part.handle.clone(), self.clock.clone()));
-        }
     }
 
     /// Adds a stream that this service keeps beside those that it publishes.
@@ -298,7 +296,12 @@ impl Started {
         let (js, specs, token) = (self.js.clone(), self.kept.clone(), self.lifecycle.token(Stage::Relay));
         self.lifecycle.spawn_stage(Stage::Relay, "streams", async move {
             while !token.is_cancelled() {
-                let pause = match streams::ensure_streams(&js, &specs).await {
+                // A stream is made or it is not; whoever starts next sees which.
+                let ensured = tokio::select! {
+                    () = token.cancelled() => break,
+                    ensured = streams::ensure_streams(&js, &specs) => ensured,
+                };
+                let pause = match ensured {
                     Ok(()) => Duration::from_secs(10),
                     Err(error) => {
                         tracing::warn!(%error, "the streams cannot be made yet");
@@ -316,11 +319,7 @@ impl Started {
         let own: Vec<StreamSpec> = published_by(self.common.service, self.common.nats.replicas);
         let mut config = RelayConfig::new(service, own);
         config.span = Some(traced::publication);
-        let floors = std::mem::take(&mut self.floors);
-        if !floors.is_empty() {
-            // None of a floor: nothing is known yet, so the watermark must not move at all.
-            config.floor = Some(Arc::new(move || floors.iter().map(|floor| floor()).min().flatten()));
-        }
+        config.outside = std::mem::take(&mut self.outside);
         let relay = Relay::new(self.pool.clone(), self.js.clone(), self.clock.clone(), config);
         let handle = relay.handle();
         let token = self.lifecycle.token(Stage::Relay);
@@ -345,49 +344,17 @@ impl Started {
         let (pool, roster, token) = (self.pool.clone(), self.roster.clone(), self.lifecycle.token(Stage::Consumer));
         self.lifecycle.spawn_stage(Stage::Consumer, "roster", async move {
             while !token.is_cancelled() {
-                if let Err(error) = listen_roster(&pool, &roster, &token).await {
-                    tracing::warn!(%error, "the roster cannot be followed, trying again");
-                    let _ = tokio::time::timeout(Duration::from_secs(1), token.cancelled()).await;
+                // It only reads, so that it may be dropped anywhere.
+                tokio::select! {
+                    () = token.cancelled() => {}
+                    Err(error) = roster.follow(&pool, ROSTER_AGAIN) => {
+                        tracing::warn!(%error, "the roster cannot be followed, trying again");
+                        let _ = tokio::time::timeout(Duration::from_secs(1), token.cancelled()).await;
+                    }
                 }
             }
             Ok::<(), sqlx::Error>(())
         });
-    }
-}
-
-/// The last instant at which a consumer had taken all that was there; nothing before it was once so.
-fn caught_up(handle: ConsumerHandle, clock: SharedClock) -> Floor {
-    let last = std::sync::Mutex::new(None);
-    Arc::new(move || {
-        // The clock first: what comes between the two readings is later than what is promised.
-        let now = clock.now();
-        let status = handle.status();
-        let mut last = last.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        if status.active && status.lag == 0 && status.last_error.is_none() {
-            *last = Some(now);
-        }
-        *last
-    })
-}
-
-async fn listen_roster(
-    pool: &PgPool,
-    roster: &RosterView,
-    token: &tokio_util::sync::CancellationToken,
-) -> Result<(), roster::RosterError> {
-    let mut listener = PgListener::connect_with(pool).await?;
-    listener.listen(roster::CHANNEL).await?;
-    roster.reload(pool).await?;
-    loop {
-        tokio::select! {
-            () = token.cancelled() => return Ok(()),
-            notice = listener.recv() => {
-                notice?;
-                // What was changed meanwhile is read at once, however many notices there are of it.
-                while listener.next_buffered().is_some() {}
-                roster.reload(pool).await?;
-            }
-        }
     }
 }
 

@@ -1,7 +1,6 @@
 //! All SQL of dispatch. One statement per batch and table; every list is read by an index and paged by its key.
 
 pub(crate) mod cases;
-pub(crate) mod consumers;
 pub(crate) mod deliveries;
 pub(crate) mod directives;
 pub(crate) mod feedback;

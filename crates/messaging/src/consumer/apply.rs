@@ -4,7 +4,7 @@ use std::{collections::HashSet, ops::Range, panic::AssertUnwindSafe, sync::Arc};
 
 use dafei_kernel::{clock::SharedClock, time::Instant};
 use futures::FutureExt;
-use sqlx::{PgConnection, PgPool};
+use sqlx::{Connection, PgConnection, PgPool};
 
 use crate::crash;
 
@@ -105,6 +105,8 @@ pub(crate) struct Applier<H> {
     pub(crate) handler: Arc<H>,
     pub(crate) config: ConsumerConfig,
     pub(crate) key: String,
+    /// When the stream was made that batches come from; none before the consumer has begun with one.
+    pub(crate) created: Option<Instant>,
 }
 
 /// A part of a batch that goes to the handler in one call, or a note.
@@ -145,8 +147,13 @@ fn panicked() -> HandlerError {
 
 impl<H: Handler> Applier<H> {
     /// Gives the whole batch its effect in one transaction, or none of it.
-    pub(crate) async fn apply(&self, batch: &Batch, parked: &mut HashSet<Key>) -> Result<Applied, ApplyError> {
-        let mut tx = self.pool.begin().await?;
+    pub(crate) async fn apply(
+        &self,
+        connection: &mut PgConnection,
+        batch: &Batch,
+        parked: &mut HashSet<Key>,
+    ) -> Result<Applied, ApplyError> {
+        let mut tx = connection.begin().await?;
         self.fence(&mut tx, batch).await?;
         let mut progress = self.progress(&mut tx, &batch.events, parked).await?;
         let steps = plan(batch, &mut progress, self.config.mode);
@@ -180,9 +187,10 @@ impl<H: Handler> Applier<H> {
         Ok(applied)
     }
 
-    /// Locks the position and compares it with where the batch begins.
+    /// Locks the position and compares it with where the batch begins: in the same stream, for one that was made anew counts from 1 again.
     pub(super) async fn fence(&self, connection: &mut PgConnection, batch: &Batch) -> Result<(), ApplyError> {
-        match store::lock_position(connection, &self.key, &self.config.stream).await? {
+        let position = store::lock_position(connection, &self.key, &self.config.stream).await?;
+        match position.filter(|position| position.created == self.created) {
             Some(position) if position.last_sequence == batch.from => Ok(()),
             Some(position) if position.last_sequence == batch.to => Err(ApplyError::Already),
             _ => Err(ApplyError::Stale),

@@ -16,6 +16,7 @@
 //!   aggregate's successors are parked until it was replayed ([`crate::dead_letters`]).
 
 mod apply;
+mod beginning;
 mod by_sequence;
 mod feed;
 mod item;
@@ -24,6 +25,7 @@ mod run;
 mod singly;
 mod source;
 pub(crate) mod store;
+mod untaken;
 
 use std::{collections::BTreeMap, future::Future, sync::Arc, time::Duration};
 
@@ -35,11 +37,14 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use crate::silence;
+
 pub(crate) use apply::{Applier, ApplyError, Batch};
 pub(crate) use item::{Item, Parts, from_logged, read};
 pub(crate) use progress::Verdict;
 pub(crate) use run::lock_name;
 pub(crate) use singly::Singly;
+pub use untaken::{UntakenError, untaken};
 
 /// A message as a handler gets it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -147,6 +152,8 @@ pub struct ConsumerConfig {
     pub max_pause: Duration,
     /// After which the server offers a message again; heartbeats are sent three times as often.
     pub ack_wait: Duration,
+    /// How long the database's answer is waited for, at first; a batch that gets none is done again on another connection.
+    pub answer: Duration,
 }
 
 /// Under load a transaction's fixed cost is shared by more; who waits for what a consumer does notices no more than this.
@@ -166,6 +173,7 @@ impl ConsumerConfig {
             max_attempts: 12,
             max_pause: Duration::from_secs(30),
             ack_wait: Duration::from_secs(30),
+            answer: silence::ANSWER,
         }
     }
 

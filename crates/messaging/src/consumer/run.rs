@@ -1,13 +1,14 @@
 //! The loop itself: a session per lock and stream, a try after the other per batch.
 
-use std::{collections::HashSet, sync::Arc, time::Duration};
+use std::{collections::HashSet, convert::Infallible, sync::Arc, time::Duration};
 
-use tokio::time::{MissedTickBehavior, interval, sleep};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::{
     ConsumerLoop, Handler, HandlerError,
     apply::{Applied, Applier, ApplyError, Batch},
+    beginning::begin,
     feed::{self, FeedError, Fetched},
     progress::Key,
     singly::{Singly, cause},
@@ -19,6 +20,7 @@ use crate::{
     batch::{Severity, severity},
     crash, lock,
     pace::Pace,
+    silence::{self, Loan},
 };
 
 /// The longest pause between two sessions: servers come back and consumers are wanted at once.
@@ -28,20 +30,22 @@ const DATA_ATTEMPTS: u32 = 3;
 
 /// Why a session ended.
 #[derive(Debug, thiserror::Error)]
-enum SessionError {
+pub(super) enum SessionError {
     #[error("PostgreSQL: {0}")]
     Sql(#[from] sqlx::Error),
     #[error(transparent)]
     Feed(#[from] FeedError),
     #[error("the consumer's position has moved")]
     Stale,
+    #[error("the stream is said to end at {last}, before the consumer's position {position}")]
+    Backwards { last: u64, position: u64 },
 }
 
 pub(super) async fn run<H: Handler>(consumer: &ConsumerLoop<H>, shutdown: &CancellationToken) {
     let mut backoff = Backoff::up_to(SESSION_PAUSE);
-    let mut accepted_gap = None;
+    let mut backwards_since = None;
     while !shutdown.is_cancelled() {
-        let ended = session(consumer, shutdown, &mut backoff, accepted_gap).await;
+        let ended = session(consumer, shutdown, &mut backoff, &mut backwards_since).await;
         consumer.status.send_modify(|status| {
             // How much has come since is not known; that it has all been taken must not be said.
             if status.active && ended.is_err() {
@@ -50,10 +54,6 @@ pub(super) async fn run<H: Handler>(consumer: &ConsumerLoop<H>, shutdown: &Cance
             status.active = false;
         });
         let Err(error) = ended else { continue };
-        accepted_gap = match &error {
-            SessionError::Feed(FeedError::Gap { expected, .. }) => Some(*expected),
-            _ => None,
-        };
         report(consumer, &error.to_string());
         let pause = backoff.next_pause();
         tokio::select! {
@@ -70,27 +70,35 @@ fn report<H: Handler>(consumer: &ConsumerLoop<H>, error: &str) {
     consumer.status.send_modify(|status| status.last_error = Some(error.to_owned()));
 }
 
-/// Takes the lock, finds the position, and works on batches until something ends it.
+/// Takes the lock, finds the position, and works on batches until something ends it. What comes before the first batch may be dropped
+/// anywhere: a transaction is undone, a lock is given back, a durable is put right by the next session.
 async fn session<H: Handler>(
     consumer: &ConsumerLoop<H>,
     shutdown: &CancellationToken,
     backoff: &mut Backoff,
-    accepted_gap: Option<u64>,
+    backwards_since: &mut Option<Instant>,
 ) -> Result<(), SessionError> {
-    let applier = Applier {
-        pool: consumer.pool.clone(),
-        clock: Arc::clone(&consumer.clock),
-        handler: Arc::clone(&consumer.handler),
-        config: consumer.config.clone(),
-        key: consumer.config.key(consumer.handler.name()),
-    };
-    let Some(_lock) = lock::acquire(&consumer.pool, &lock_name(&applier.key), shutdown).await? else { return Ok(()) };
     let name = consumer.handler.name();
-    let (stream, created) = feed::stream(&consumer.js, &consumer.config.stream).await?;
-    let position = begin(&applier, created, stream.cached_info().state.last_sequence).await?;
-    let mut parked = store::parked_keys(&mut *consumer.pool.acquire().await?, &applier.key).await?;
-    let (bus, from) = ((&consumer.js, stream), (created, position.last_sequence));
-    let mut feed = Source::open(bus, name, &consumer.config, from, accepted_gap).await?;
+    let key = consumer.config.key(name);
+    let lock_name = lock_name(&key);
+    let lock = tokio::select! {
+        biased;
+        () = shutdown.cancelled() => return Ok(()),
+        lock = lock::acquire(&consumer.pool, &lock_name, shutdown) => lock?,
+    };
+    let Some(_lock) = lock else { return Ok(()) };
+    let opened = tokio::select! {
+        biased;
+        () = shutdown.cancelled() => return Ok(()),
+        opened = open(consumer, key, backwards_since.map(|since| since.elapsed())) => opened,
+    };
+    match &opened {
+        Ok(_) => *backwards_since = None,
+        Err(SessionError::Backwards { .. }) => *backwards_since = backwards_since.or_else(|| Some(Instant::now())),
+        // The stream was not heard.
+        Err(_) => {}
+    }
+    let Opened { applier, position, mut parked, mut feed } = opened?;
     tracing::info!(consumer = %applier.key, after = position.last_sequence, "consumer active");
     consumer.status.send_modify(|status| {
         status.active = true;
@@ -107,7 +115,7 @@ async fn session<H: Handler>(
             () = shutdown.cancelled() => return Ok(()),
             fetched = feed.next(&consumer.config, pace.pause()) => fetched?,
         };
-        let begun = tokio::time::Instant::now();
+        let begun = Instant::now();
         // What is being taken is not taken yet, however long it is tried.
         consumer.status.send_modify(|status| status.lag = feed.known_last().saturating_sub(status.last_sequence));
         let Some(applied) = work(consumer, &applier, &fetched, &mut parked, shutdown).await? else { return Ok(()) };
@@ -133,26 +141,38 @@ pub(crate) fn lock_name(key: &str) -> String {
     format!("dafei consumer {key}")
 }
 
-/// The position in a stream made at `created` that now ends at `last`: a stream that was made anew or went backwards is read from its
-/// start; the marks know what was seen.
-async fn begin<H: Handler>(
-    applier: &Applier<H>,
-    created: dafei_kernel::time::Instant,
-    last: u64,
-) -> Result<store::Position, SessionError> {
-    let stream = &applier.config.stream;
-    let mut tx = applier.pool.begin().await?;
-    store::ensure_position(&mut tx, &applier.key, stream).await?;
-    let position = store::lock_position(&mut tx, &applier.key, stream).await?.ok_or(SessionError::Stale)?;
-    if position.created == Some(created) && position.last_sequence <= last {
-        return Ok(position);
-    }
-    if position.last_sequence > 0 {
-        tracing::warn!(consumer = %applier.key, "the stream was wiped; reading it from its start");
-    }
-    store::set_position(&mut tx, &applier.key, stream, created, 0).await?;
-    tx.commit().await?;
-    Ok(store::Position { created: Some(created), last_sequence: 0, ..position })
+/// What a session works with.
+struct Opened<H> {
+    applier: Applier<H>,
+    position: store::Position,
+    parked: HashSet<Key>,
+    feed: Source,
+}
+
+async fn open<H: Handler>(
+    consumer: &ConsumerLoop<H>,
+    key: String,
+    backwards_for: Option<Duration>,
+) -> Result<Opened<H>, SessionError> {
+    let config = &consumer.config;
+    let (stream, created) = feed::stream(&consumer.js, &config.stream).await?;
+    let applier = Applier {
+        pool: consumer.pool.clone(),
+        clock: Arc::clone(&consumer.clock),
+        handler: Arc::clone(&consumer.handler),
+        config: config.clone(),
+        key,
+        created: Some(created),
+    };
+    let mut connection = Loan::of(&consumer.pool).await?;
+    let last = stream.cached_info().state.last_sequence;
+    let begun = begin(&mut connection, &applier, created, last, backwards_for);
+    let position = silence::answer(config.answer, begun).await?;
+    let parked = silence::answer(config.answer, store::parked_keys(&mut connection, &applier.key)).await?;
+    connection.give_back();
+    let from = (created, position.last_sequence);
+    let feed = Source::open((&consumer.js, stream), consumer.handler.name(), config, from).await?;
+    Ok(Opened { applier, position, parked, feed })
 }
 
 /// Works on a batch, with heartbeats, until it took effect. None when the shutdown came between two tries.
@@ -163,18 +183,21 @@ async fn work<H: Handler>(
     parked: &mut HashSet<Key>,
     shutdown: &CancellationToken,
 ) -> Result<Option<Applied>, SessionError> {
-    let effect = effect(consumer, applier, &fetched.batch, parked, shutdown);
-    tokio::pin!(effect);
-    let period = consumer.config.ack_wait / 3;
+    // Beside each other: the effect goes on also while a heartbeat waits for a bus that is away.
+    tokio::select! {
+        biased;
+        done = effect(consumer, applier, &fetched.batch, parked, shutdown) => done,
+        never = heartbeats(fetched, consumer.config.ack_wait / 3) => match never {},
+    }
+}
+
+async fn heartbeats(fetched: &Fetched, period: Duration) -> Infallible {
     let mut heartbeat = interval(period.max(Duration::from_millis(1)));
     heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
     heartbeat.tick().await;
     loop {
-        tokio::select! {
-            biased;
-            done = &mut effect => return done,
-            _ = heartbeat.tick() => fetched.in_progress().await,
-        }
+        heartbeat.tick().await;
+        fetched.in_progress().await;
     }
 }
 
@@ -188,10 +211,16 @@ async fn effect<H: Handler>(
     let mut backoff = Backoff::up_to(consumer.config.max_pause);
     let mut tries = Tries { max: consumer.config.max_attempts, data: 0, other: 0 };
     let mut way = Way::Together;
+    let mut answer = consumer.config.answer;
     loop {
-        let result = match way {
-            Way::Together => applier.apply(batch, parked).await,
-            Way::Singly { last_try } => Singly::new(applier, last_try).apply(batch, parked).await,
+        let result = match timeout(answer, attempt(applier, way, batch, parked)).await {
+            Ok(result) => result,
+            // Whether it was committed, the position says at the next try. That waits for longer: what is only slow must get through some day.
+            Err(_) => {
+                let silent = silence::none(answer);
+                answer = answer.saturating_mul(2);
+                Err(silent.into())
+            }
         };
         let error = match result {
             Ok(applied) => return Ok(Some(applied)),
@@ -215,6 +244,22 @@ async fn effect<H: Handler>(
             () = sleep(pause) => {}
         }
     }
+}
+
+/// One try, on a connection that is closed when it is broken off.
+async fn attempt<H: Handler>(
+    applier: &Applier<H>,
+    way: Way,
+    batch: &Batch,
+    parked: &mut HashSet<Key>,
+) -> Result<Applied, ApplyError> {
+    let mut connection = Loan::of(&applier.pool).await?;
+    let result = match way {
+        Way::Together => applier.apply(&mut connection, batch, parked).await,
+        Way::Singly { last_try } => Singly::new(applier, last_try).apply(&mut connection, batch, parked).await,
+    };
+    connection.give_back();
+    result
 }
 
 /// How long until the next try. A database that is away says nothing against the batch: it is wanted as soon as it is back, however long it was

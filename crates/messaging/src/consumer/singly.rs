@@ -47,9 +47,14 @@ impl<'a, H: Handler> Singly<'a, H> {
     }
 
     /// The whole batch in one transaction, a savepoint per event.
-    pub(super) async fn apply(mut self, batch: &Batch, parked: &mut HashSet<Key>) -> Result<Applied, ApplyError> {
+    pub(super) async fn apply(
+        mut self,
+        connection: &mut PgConnection,
+        batch: &Batch,
+        parked: &mut HashSet<Key>,
+    ) -> Result<Applied, ApplyError> {
         let applier = self.applier;
-        let mut tx = applier.pool.begin().await?;
+        let mut tx = connection.begin().await?;
         applier.fence(&mut tx, batch).await?;
         let mut progress = applier.progress(&mut tx, &batch.events, parked).await?;
         let mut through = None;

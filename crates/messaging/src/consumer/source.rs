@@ -26,11 +26,10 @@ impl Source {
         name: &str,
         config: &ConsumerConfig,
         (created, position): (Instant, u64),
-        accepted_gap: Option<u64>,
     ) -> Result<Self, FeedError> {
         Ok(match config.mode {
             Mode::Ordered => {
-                let feed = Feed::open(&stream, name, config, position, accepted_gap).await?;
+                let feed = Feed::open(stream, name, config, position).await?;
                 Self::Durable(Box::new(feed))
             }
             Mode::Raw => {

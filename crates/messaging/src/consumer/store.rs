@@ -46,6 +46,27 @@ pub(crate) async fn lock_position(
     }))
 }
 
+/// The position as it is committed; none when there is no row.
+pub(crate) async fn position(
+    connection: &mut PgConnection,
+    consumer: &str,
+    stream: &str,
+) -> sqlx::Result<Option<Position>> {
+    let row = sqlx::query!(
+        r#"SELECT stream_created AS "created: PgInstant", last_sequence, caught_up_through AS "through: PgInstant"
+           FROM consumer_position WHERE consumer = $1 AND stream = $2"#,
+        consumer,
+        stream
+    )
+    .fetch_optional(connection)
+    .await?;
+    Ok(row.map(|row| Position {
+        created: row.created.map(Instant::from),
+        last_sequence: row.last_sequence.cast_unsigned(),
+        caught_up_through: row.through.map(Instant::from),
+    }))
+}
+
 /// Sees to it that there is a position.
 pub(crate) async fn ensure_position(connection: &mut PgConnection, consumer: &str, stream: &str) -> sqlx::Result<()> {
     sqlx::query!(

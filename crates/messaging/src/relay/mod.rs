@@ -8,11 +8,13 @@
 //! - A stream that went backwards, vanished or was made anew was wiped: nothing more goes into it until [`crate::refill`] filled it. One that
 //!   has events behind the stored fence which the log does not have is treated alike: the database lost history, and would number anew.
 
+mod floor;
 mod reconcile;
 mod session;
 pub(crate) mod store;
 mod watermark;
 
+pub use floor::Outside;
 pub use reconcile::created;
 pub(crate) use reconcile::instant;
 pub(crate) use watermark::{SUBJECT_PREFIX, WatermarkMessage};
@@ -29,11 +31,9 @@ use crate::{
     backoff::Backoff,
     lock,
     log::{CHANNEL, LoggedEvent},
+    silence::{self, Loan},
     streams::StreamSpec,
 };
-
-/// An instant that the watermark must not pass: how far a service's own consumers have caught up. None while that is unknown.
-pub type Floor = Arc<dyn Fn() -> Option<Instant> + Send + Sync>;
 
 /// Begins the span of an event's publication; none for an event without a trace.
 pub type PublicationSpan = fn(&LoggedEvent) -> Option<tracing::Span>;
@@ -47,8 +47,8 @@ pub struct RelayConfig {
     pub streams: Vec<StreamSpec>,
     /// The one of them that carries the watermark; none for a service without one.
     pub watermark_stream: Option<&'static str>,
-    /// For a service whose events follow from others': what its watermark must not pass.
-    pub floor: Option<Floor>,
+    /// Streams of outsiders from which events of this service follow: its watermark does not pass what of them has not taken effect.
+    pub outside: Vec<Outside>,
     /// What traces publications, if anything does.
     pub span: Option<PublicationSpan>,
     /// At most one watermark per this time while events are published.
@@ -59,6 +59,8 @@ pub struct RelayConfig {
     pub poll_interval: Duration,
     /// How often the streams are looked at, so that a wiped one is noticed also while nothing happens.
     pub check_interval: Duration,
+    /// How long the database's answer is waited for before a new session with it is begun.
+    pub answer: Duration,
 }
 
 impl RelayConfig {
@@ -69,12 +71,13 @@ impl RelayConfig {
             service: service.into(),
             watermark_stream: streams.first().map(|stream| stream.name),
             streams,
-            floor: None,
+            outside: Vec::new(),
             span: None,
             watermark_interval: Duration::from_millis(250),
             idle_watermark_interval: Duration::from_millis(500),
             poll_interval: Duration::from_millis(500),
             check_interval: Duration::from_secs(5),
+            answer: silence::ANSWER,
         }
     }
 }
@@ -203,7 +206,7 @@ impl Relay {
             listener.abort();
             self.status.send_modify(|status| status.active = false);
             if let Err(error) = ended {
-                self.failed(&error).await;
+                self.failed(&error, &shutdown).await;
                 let pause = backoff.next_pause();
                 tokio::select! {
                     () = shutdown.cancelled() => {}
@@ -216,18 +219,33 @@ impl Relay {
     /// Waits for the lock and publishes as long as the database answers.
     async fn session(&self, shutdown: &CancellationToken, backoff: &mut Backoff) -> Result<(), RelayError> {
         let name = format!("dafei relay {}", self.config.service);
-        let Some(connection) = lock::acquire(&self.pool, &name, shutdown).await? else { return Ok(()) };
+        let acquired = tokio::select! {
+            () = shutdown.cancelled() => return Ok(()),
+            acquired = lock::acquire(&self.pool, &name, shutdown) => acquired?,
+        };
+        let Some(connection) = acquired else { return Ok(()) };
         self.status.send_modify(|status| status.active = true);
         tracing::info!(service = %self.config.service, "relay active");
         session::Session::new(self, connection).run(shutdown, backoff).await
     }
 
-    async fn failed(&self, error: &RelayError) {
+    async fn backlog(&self) -> sqlx::Result<(u64, Option<Instant>)> {
+        let mut connection = Loan::of(&self.pool).await?;
+        let backlog = silence::answer(self.config.answer, store::backlog(&mut connection)).await?;
+        connection.give_back();
+        Ok(backlog)
+    }
+
+    async fn failed(&self, error: &RelayError, shutdown: &CancellationToken) {
         let text = error.to_string();
         if self.status.borrow().last_error.as_ref() != Some(&text) {
             tracing::warn!(service = %self.config.service, error = %text, "relay interrupted");
         }
-        let backlog = store::backlog(&self.pool).await.ok();
+        let backlog = tokio::select! {
+            biased;
+            () = shutdown.cancelled() => None,
+            backlog = self.backlog() => backlog.ok(),
+        };
         let now = self.clock.now();
         self.status.send_modify(|status| {
             status.last_error = Some(text);

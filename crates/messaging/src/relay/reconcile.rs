@@ -1,5 +1,7 @@
 //! What the stream really holds, compared with what the database believes.
 
+use std::{ops::RangeInclusive, time::Duration};
+
 use async_nats::jetstream::{Context, stream::Stream};
 use dafei_kernel::time::Instant;
 use futures::{StreamExt, TryStreamExt};
@@ -10,7 +12,7 @@ use super::{
     store::{self, PublishedEvent, StreamState},
 };
 use crate::{
-    headers,
+    headers, silence,
     streams::{StreamSpec, ensure_streams, is_missing},
 };
 
@@ -30,13 +32,15 @@ pub(super) enum Standing {
     Foreign,
 }
 
-/// What the stream may be used for. One that never was is made; what it turns out to have already is taken out of the outbox.
+/// What the stream may be used for. One that never was is made; what it turns out to have already is taken out of the outbox. Each answer of
+/// the database is waited for `within` that time.
 pub(super) async fn reconcile(
     connection: &mut PgConnection,
     js: &Context,
     spec: &StreamSpec,
+    within: Duration,
 ) -> Result<Standing, RelayError> {
-    let known = store::state(connection, spec.name).await?;
+    let known = silence::answer(within, store::state(connection, spec.name)).await?;
     if known.as_ref().is_some_and(|state| state.refilling) {
         return Ok(Standing::Wiped);
     }
@@ -63,13 +67,13 @@ pub(super) async fn reconcile(
     }
     if last > filled {
         let first = stream.cached_info().state.first_sequence.max(filled + 1);
-        if !remove_published(connection, &stream, spec.name, first, last).await? {
+        if !remove_published(connection, &stream, spec.name, first..=last, within).await? {
             return Ok(Standing::Foreign);
         }
     }
     let state = StreamState { created, last_sequence: last, refilling: false };
     if known.as_ref() != Some(&state) {
-        store::set_state(connection, spec.name, &state).await?;
+        silence::answer(within, store::set_state(connection, spec.name, &state)).await?;
     }
     Ok(Standing::Open(last))
 }
@@ -85,15 +89,16 @@ async fn bring_replicas_in_line(js: &Context, spec: &StreamSpec, found: usize) {
     }
 }
 
-/// Reads the messages `first..=last` and takes their events out of the outbox. False as soon as one is found that the log does not have; what
+/// Reads these messages and takes their events out of the outbox. False as soon as one is found that the log does not have; what
 /// was taken out before is in the log, and so in the refill that must follow.
 async fn remove_published(
     connection: &mut PgConnection,
     stream: &Stream,
     name: &str,
-    first: u64,
-    last: u64,
+    messages: RangeInclusive<u64>,
+    within: Duration,
 ) -> Result<bool, RelayError> {
+    let (first, last) = messages.into_inner();
     let mut removed = 0;
     let mut from = first;
     while from <= last {
@@ -108,10 +113,10 @@ async fn remove_published(
             .await?;
         let events: Vec<PublishedEvent> = found.into_iter().flatten().collect();
         // After the reading: what is published was committed before, so the log has it by now.
-        if store::any_unknown(connection, name, &events).await? {
+        if silence::answer(within, store::any_unknown(connection, name, &events)).await? {
             return Ok(false);
         }
-        removed += store::remove_published(connection, name, &events).await?;
+        removed += silence::answer(within, store::remove_published(connection, name, &events)).await?;
         from = to + 1;
     }
     tracing::info!(

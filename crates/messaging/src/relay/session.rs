@@ -18,6 +18,7 @@ use crate::{
     crash,
     log::LoggedEvent,
     publish::{self, MAX_BATCH, Outgoing},
+    silence,
     streams::StreamSpec,
 };
 
@@ -25,6 +26,15 @@ use crate::{
 const WATERMARK_PAUSE: Duration = Duration::from_millis(5);
 /// How often a wiped stream is looked at.
 const WIPED_PAUSE: Duration = Duration::from_secs(1);
+
+/// How long a turn may still take when the process is to end: longer than any takes while both servers answer.
+const LAST_TURN: Duration = Duration::from_secs(1);
+
+/// Returns some time after `shutdown`.
+async fn late(shutdown: &CancellationToken) {
+    shutdown.cancelled().await;
+    tokio::time::sleep(LAST_TURN).await;
+}
 
 /// A stream of this service and its fence; none while it may not be published to.
 pub(super) struct Cursor<'a> {
@@ -52,7 +62,14 @@ impl<'a> Session<'a> {
     /// Publishes until `shutdown` or until the database fails; NATS is waited for here.
     pub(super) async fn run(mut self, shutdown: &CancellationToken, backoff: &mut Backoff) -> Result<(), RelayError> {
         while !shutdown.is_cancelled() {
-            let pause = match self.turn().await {
+            // A turn that is dropped is a turn in which the process was killed: what it has published and not settled, the next session
+            // finds in the stream behind the stored fence; of a batch without its last message the server keeps nothing.
+            let turned = tokio::select! {
+                biased;
+                turned = self.turn() => turned,
+                () = late(shutdown) => return Ok(()),
+            };
+            let pause = match turned {
                 Ok(pause) => {
                     backoff.reset();
                     pause
@@ -60,7 +77,7 @@ impl<'a> Session<'a> {
                 Err(RelayError::Sql(error)) => return Err(error.into()),
                 Err(error @ RelayError::Nats(_)) => {
                     self.reconcile = true;
-                    self.relay.failed(&error).await;
+                    self.relay.failed(&error, shutdown).await;
                     let pause = backoff.next_pause();
                     tokio::select! {
                         () = shutdown.cancelled() => {}
@@ -107,8 +124,9 @@ impl<'a> Session<'a> {
         let known = self.relay.status.borrow().wiped.clone();
         let mut wiped = Vec::new();
         let mut moved = false;
+        let within = self.relay.config.answer;
         for cursor in &mut self.cursors {
-            let standing = reconcile(&mut self.connection, &self.relay.js, cursor.spec).await?;
+            let standing = reconcile(&mut self.connection, &self.relay.js, cursor.spec, within).await?;
             let (fence, why) = match standing {
                 Standing::Open(fence) => (Some(fence), ""),
                 Standing::Wiped => (None, "it was wiped"),
@@ -144,7 +162,8 @@ impl<'a> Session<'a> {
         // Of a wiped stream one event is enough to know the outbox's age.
         let limits: Vec<i64> =
             self.cursors.iter().map(|cursor| if cursor.fence.is_some() { batch } else { 1 }).collect();
-        let waiting = store::pending(&mut self.connection, &names, &limits).await?;
+        let within = self.relay.config.answer;
+        let waiting = silence::answer(within, store::pending(&mut self.connection, &names, &limits)).await?;
         let (count, oldest) = (waiting.len() as u64, waiting.iter().map(|event| event.recorded_at).min());
         let mut by_stream: Vec<Vec<LoggedEvent>> = names.iter().map(|_| Vec::new()).collect();
         for event in waiting {
@@ -178,10 +197,7 @@ impl<'a> Session<'a> {
             let Some((from, chunk, outcome)) = outcome else { continue };
             let to = outcome.map_err(|failure| RelayError::Nats(failure.to_string()))?;
             let positions: Vec<i64> = chunk.iter().map(|event| event.position).collect();
-            if !store::settle(&mut self.connection, names[index], &positions, from, to).await? {
-                return Err(RelayError::Nats("another relay has moved the fence".to_owned()));
-            }
-            self.cursors[index].fence = Some(to);
+            self.settle(index, &positions, from, to).await?;
             published += chunk.len() as u64;
             drained &= chunk.len() == by_stream[index].len() && by_stream[index].len() < MAX_BATCH;
         }
@@ -191,6 +207,17 @@ impl<'a> Session<'a> {
         self.watermark.published(published);
         self.report(published, count - published, oldest);
         Ok(drained)
+    }
+
+    /// What stands at `positions` was published to a stream, which ended at `from` before and at `to` after it.
+    async fn settle(&mut self, index: usize, positions: &[i64], from: u64, to: u64) -> Result<(), RelayError> {
+        let cursor = &mut self.cursors[index];
+        let settled = store::settle(&mut self.connection, cursor.spec.name, positions, from, to);
+        if !silence::answer(self.relay.config.answer, settled).await? {
+            return Err(RelayError::Nats("another relay has moved the fence".to_owned()));
+        }
+        cursor.fence = Some(to);
+        Ok(())
     }
 
     fn report(&self, published: u64, pending: u64, oldest: Option<dafei_kernel::time::Instant>) {
@@ -220,10 +247,7 @@ impl<'a> Session<'a> {
         let to = publish::publish(&self.relay.js, fence, vec![message])
             .await
             .map_err(|failure| RelayError::Nats(failure.to_string()))?;
-        if !store::settle(&mut self.connection, self.cursors[index].spec.name, &[], fence, to).await? {
-            return Err(RelayError::Nats("another relay has moved the fence".to_owned()));
-        }
-        self.cursors[index].fence = Some(to);
+        self.settle(index, &[], fence, to).await?;
         self.watermark.done(through);
         self.relay.status.send_modify(|status| status.through = Some(through));
         Ok(())

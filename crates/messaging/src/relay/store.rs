@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use bytes::Bytes;
 use dafei_kernel::time::Instant;
-use sqlx::{PgConnection, PgPool};
+use sqlx::PgConnection;
 use uuid::Uuid;
 
 use crate::{log::LoggedEvent, pg::PgInstant};
@@ -178,11 +178,11 @@ pub(super) async fn in_progress(connection: &mut PgConnection) -> sqlx::Result<H
 }
 
 /// How many events wait, and since when the oldest; for the status while NATS is away.
-pub(super) async fn backlog(pool: &PgPool) -> sqlx::Result<(u64, Option<Instant>)> {
+pub(super) async fn backlog(connection: &mut PgConnection) -> sqlx::Result<(u64, Option<Instant>)> {
     let row = sqlx::query!(
         r#"SELECT count(*) AS "pending!", min(recorded_at) AS "oldest: PgInstant" FROM (SELECT recorded_at FROM outbox LIMIT 100000) o"#
     )
-    .fetch_one(pool)
+    .fetch_one(connection)
     .await?;
     Ok((row.pending.cast_unsigned(), row.oldest.map(Instant::from)))
 }

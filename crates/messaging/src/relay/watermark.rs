@@ -16,8 +16,8 @@ use dafei_kernel::time::Instant;
 use serde::{Deserialize, Serialize};
 use sqlx::PgConnection;
 
-use super::{Relay, RelayError, store};
-use crate::publish::Outgoing;
+use super::{Relay, RelayError, floor::Floor, store};
+use crate::{publish::Outgoing, silence};
 
 /// What the subjects of watermarks begin with; the service's name follows.
 pub(crate) const SUBJECT_PREFIX: &str = "dafei.v1.watermark.";
@@ -38,6 +38,7 @@ struct Candidate {
 
 pub(super) struct Watermark<'a> {
     relay: &'a Relay,
+    floor: Option<Floor<'a>>,
     candidate: Option<Candidate>,
     last: Option<Instant>,
     last_at: Monotonic,
@@ -47,7 +48,16 @@ pub(super) struct Watermark<'a> {
 
 impl<'a> Watermark<'a> {
     pub(super) fn new(relay: &'a Relay) -> Self {
-        Self { relay, candidate: None, last: None, last_at: Monotonic::now(), published_since: false, hurry: true }
+        let floor = Floor::of(relay);
+        Self {
+            relay,
+            floor,
+            candidate: None,
+            last: None,
+            last_at: Monotonic::now(),
+            published_since: false,
+            hurry: true,
+        }
     }
 
     /// The stream that carries it.
@@ -91,29 +101,34 @@ impl<'a> Watermark<'a> {
     pub(super) async fn advance(&mut self, connection: &mut PgConnection) -> Result<(), RelayError> {
         if let Some(candidate) = &mut self.candidate {
             if !candidate.open.is_empty() {
-                let now = store::in_progress(connection).await?;
+                let now = silence::answer(self.relay.config.answer, store::in_progress(connection)).await?;
                 candidate.open.retain(|xid| now.contains(xid));
             }
             return Ok(());
         }
-        if self.stream().is_none() || !(self.hurry || self.due_in().is_zero()) {
+        if self.stream().is_none() {
             return Ok(());
         }
-        self.hurry = false;
-        self.last_at = Monotonic::now();
-        self.published_since = false;
-        // The floor first: what it promises has been committed by then, so the reading of the outbox below sees what followed from it.
-        let floor = match &self.relay.config.floor {
-            Some(floor) => match floor() {
-                Some(floor) => Some(floor),
-                None => return Ok(()),
-            },
-            None => None,
-        };
+        let moved = std::mem::take(&mut self.hurry);
+        let due = moved || self.due_in().is_zero();
+        if due {
+            self.last_at = Monotonic::now();
+            self.published_since = false;
+        }
         let now = self.relay.clock.now();
-        let through = floor.map_or(now, |floor| floor.min(now));
+        // The floor first: what it promises has been committed by then, so the reading of the outbox below sees what followed from it.
+        let through = match &mut self.floor {
+            None => due.then_some(now),
+            Some(floor) => {
+                if due {
+                    floor.ask(moved);
+                }
+                floor.told().map(|floor| floor.min(now))
+            }
+        };
+        let Some(through) = through else { return Ok(()) };
         if self.last.is_none_or(|last| through > last) {
-            let open = store::in_progress(connection).await?;
+            let open = silence::answer(self.relay.config.answer, store::in_progress(connection)).await?;
             self.candidate = Some(Candidate { through, open });
         }
         Ok(())

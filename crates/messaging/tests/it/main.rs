@@ -3,7 +3,10 @@
 mod batch;
 mod consumer;
 mod dead_letters;
+mod floor;
+mod gaps;
 mod log;
+mod outages;
 mod outsiders;
 mod rebuild;
 mod relay;

@@ -8,7 +8,8 @@ use std::{
     time::Instant,
 };
 
-use dafei_messaging::{consumer::ConsumerConfig, relay::Relay};
+use async_nats::HeaderMap;
+use dafei_messaging::{consumer::ConsumerConfig, relay::Relay, streams::ensure_streams};
 use dafei_testkit::eventually;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -143,6 +144,32 @@ async fn a_consumer_that_lost_its_lock_cannot_give_a_batch_its_effect_a_second_t
     stale.handle.watch().until(|status| status.last_sequence == 1).await;
     assert_eq!(bus.effects().await.len(), 1);
     assert_eq!(second.handle.status().last_sequence, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_batch_of_a_stream_that_was_made_anew_since_has_no_effect_and_moves_no_position() {
+    let bus = Bus::start().await;
+    bus.make_stream().await;
+    let config = ConsumerConfig { max_attempts: 100, ..ConsumerConfig::raw(STREAM) };
+    let held_up = Recorder::new();
+    *held_up.busy.lock().expect("a lock") = u32::MAX;
+    let stale = bus.consume_with(&held_up, config.clone());
+    bus.publish_headers(HeaderMap::new(), "old".to_owned()).await;
+    eventually(PATIENCE, "the batch was tried", async || (*held_up.calls.lock().expect("a lock") > 1).then_some(()))
+        .await;
+    end_lock_holder(&bus).await;
+    bus.js.delete_stream(STREAM).await.expect("the stream goes");
+    eventually(PATIENCE, "it is made again", async || ensure_streams(&bus.js, &[spec()]).await.ok()).await;
+    let second = bus.consume_with(&Recorder::new(), config);
+    second.handle.watch().until(|status| status.active).await;
+    // The position is 0 again, where the old batch begins: only the stream's birth keeps it out.
+    *held_up.busy.lock().expect("a lock") = 0;
+    stale.handle.watch().until(|status| !status.active).await;
+    bus.publish_headers(HeaderMap::new(), "new".to_owned()).await;
+    second.handle.watch().until(|status| status.last_sequence == 1).await;
+    let payloads: Vec<String> =
+        sqlx::query_scalar("SELECT payload FROM effect ORDER BY place").fetch_all(&bus.db.pool).await.expect("effects");
+    assert_eq!(payloads, ["new"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

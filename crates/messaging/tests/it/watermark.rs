@@ -1,6 +1,6 @@
 //! The watermark: never past what may still come, and at once when the clock is moved.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use dafei_kernel::{clock::Clock, time::Instant};
 use dafei_messaging::{log, relay::RelayConfig, tx};
@@ -57,13 +57,4 @@ async fn a_moved_clock_is_told_at_once_and_a_standing_one_only_once() {
     relay.handle.watch().until(|status| status.through == Some(later)).await;
     let told: Vec<Instant> = bus.messages().await.iter().filter(|message| is_watermark(message)).map(through).collect();
     assert_eq!(told, [start_of_tests(), later]);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_watermark_does_not_pass_the_floor_of_what_was_consumed() {
-    let bus = Bus::start().await;
-    let floor = at("2026-03-01T00:00:00Z");
-    let relay = bus.relay_with(RelayConfig { floor: Some(Arc::new(move || Some(floor))), ..config() });
-    relay.handle.watch().until(|status| status.through.is_some()).await;
-    assert_eq!(relay.handle.status().through, Some(floor));
 }

@@ -7,16 +7,18 @@ use async_nats::jetstream;
 use dafei_contracts::Stream;
 use dafei_dispatch_core::case::{Command, Means, Step};
 use dafei_kernel::time::Instant;
-use dafei_messaging::{batch::BatchFailure, tx};
+use dafei_messaging::{
+    batch::BatchFailure,
+    consumer::{self, UntakenError},
+    silence::ANSWER,
+    tx,
+};
 use dafei_shell::timer::{Due, Round};
 
 use crate::{
     app::App,
-    consumers::ACKS_STREAM,
-    store::{
-        consumers,
-        instructions::{self, Due as DueInstruction},
-    },
+    consumers::{ACKS_STREAM, NAME},
+    store::instructions::{self, Due as DueInstruction},
     work::{Order, Refusal, Work},
 };
 
@@ -63,11 +65,10 @@ impl AssumedDelivery {
     /// acknowledged in time would be taken for delivered later than it was.
     async fn bus_has_run_dry(&self) -> Result<(), RoundError> {
         for stream in [Stream::Feedback.name(), ACKS_STREAM] {
-            let info = self.js.get_stream(stream).await.map_err(|error| RoundError::Nats(error.to_string()))?;
-            let last = info.cached_info().state.last_sequence;
-            let read = consumers::position(&mut *self.app.pool.acquire().await?, stream).await?;
-            if read < last {
-                return Err(RoundError::Behind { stream, messages: last - read });
+            let consumer = consumer::key(NAME, stream);
+            let messages = consumer::untaken(&self.js, &self.app.pool, ANSWER, &consumer, stream).await?;
+            if messages > 0 {
+                return Err(RoundError::Behind { stream, messages });
             }
         }
         Ok(())
@@ -97,8 +98,8 @@ pub enum RoundError {
     Sql(#[from] sqlx::Error),
     #[error(transparent)]
     Write(#[from] BatchFailure),
-    #[error("NATS: {0}")]
-    Nats(String),
+    #[error(transparent)]
+    Untaken(#[from] UntakenError),
     #[error("{messages} messages of {stream} have not taken effect yet")]
     Behind { stream: &'static str, messages: u64 },
 }
