@@ -106,8 +106,9 @@ fn concurrent(error: sqlx::Error) -> Fault {
 #[must_use]
 pub fn failed(failure: BatchFailure) -> Fault {
     match failure {
-        BatchFailure::Data(error) | BatchFailure::Unavailable(error) | BatchFailure::Unknown(error) => {
-            faults::database(error)
-        }
+        BatchFailure::Data(error)
+        | BatchFailure::TooLong(error)
+        | BatchFailure::Unavailable(error)
+        | BatchFailure::Unknown(error) => faults::database(error),
     }
 }

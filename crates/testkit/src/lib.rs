@@ -4,10 +4,12 @@
 mod db;
 mod nats;
 mod wait;
+mod way;
 
 pub use db::TestDb;
 pub use nats::{TestNats, TestNatsOptions};
 pub use wait::eventually;
+pub use way::SilentWay;
 
 /// The value of an environment variable that `./dev test` sets.
 ///

@@ -99,7 +99,10 @@ fn reject(index: usize, error: &dyn std::error::Error) -> HandlerError {
 /// The consumer loop knows by the database's error whether to try again.
 pub(crate) fn retry(failure: BatchFailure) -> HandlerError {
     match failure {
-        BatchFailure::Data(error) | BatchFailure::Unavailable(error) | BatchFailure::Unknown(error) => error.into(),
+        BatchFailure::Data(error)
+        | BatchFailure::TooLong(error)
+        | BatchFailure::Unavailable(error)
+        | BatchFailure::Unknown(error) => error.into(),
     }
 }
 
