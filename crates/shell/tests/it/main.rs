@@ -2,6 +2,7 @@
 #![expect(clippy::expect_used, reason = "a test fails by panicking")]
 
 mod database;
+mod once;
 mod upkeep;
 
 use dafei_contracts::events::v1::RosterSnapshot;
