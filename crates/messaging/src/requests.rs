@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use dafei_kernel::time::Instant;
 use sqlx::{PgConnection, PgPool};
 
-use crate::pg::PgInstant;
+use crate::{lock, pg::PgInstant};
 
 /// What a request id is unique within: who calls and which method.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -31,7 +31,20 @@ pub struct StoredRequest {
     pub recorded_at: Instant,
 }
 
-/// Those of `keys` that were answered before. The first step of every batch.
+/// Waits until no other transaction is at the same request, and keeps it for this one until its end. A repeat that comes while the first is
+/// being done waits here, and [`find`] then tells it the first answer; else it would be judged by what the first has done, and refused. The first lock
+/// of its transaction: who waits for it holds nothing that another waits for.
+///
+/// # Errors
+/// When it takes longer than a statement may, or the database does not answer.
+pub async fn lock(connection: &mut PgConnection, key: &RequestKey) -> sqlx::Result<()> {
+    let RequestKey { subject, method, request_id } = key;
+    let number = lock::number(&format!("dafei request {subject} {method} {request_id}"));
+    sqlx::query!("SELECT pg_advisory_xact_lock($1)", number).execute(connection).await?;
+    Ok(())
+}
+
+/// Those of `keys` that were answered before. Looked up under the locks of what the requests are about, or of the requests themselves ([`lock`]).
 ///
 /// # Errors
 /// When the database does not answer.
@@ -75,8 +88,7 @@ pub async fn find(
 /// Keeps the answers of a batch; in its transaction.
 ///
 /// # Errors
-/// A unique violation when another replica answered one of them meanwhile (a data error: the batch is retried singly and the lookup
-/// finds that answer), or when the database does not answer.
+/// A unique violation when another replica answered one of them meanwhile (the batch is run again, and the lookup finds that answer), or when the database does not answer.
 pub async fn store(connection: &mut PgConnection, requests: &[StoredRequest]) -> sqlx::Result<()> {
     if requests.is_empty() {
         return Ok(());

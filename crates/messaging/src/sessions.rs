@@ -9,6 +9,12 @@ use sqlx::{
 
 /// How long a caller waits for a connection of the pool. It is told to come back while it still listens.
 const ACQUIRE: Duration = Duration::from_secs(5);
+/// How long a connection of the pool may take to show that it lives before it is handed out. It has nothing to do: one that does not answer leads
+/// to a server that is gone, and another is made while the caller still waits.
+const LIVES: Duration = Duration::from_secs(2);
+/// How long one that was given back may be at what its last user left unfinished. Longer than a statement takes in the usual setting, so that no
+/// session is left behind at the server for each caller that went away.
+const COMES_FREE: Duration = Duration::from_secs(30);
 /// After which a connection that nobody needed is closed, and every one once: a server that was replaced, or whose plans and caches have
 /// grown, is not held on to.
 const IDLE: Duration = Duration::from_secs(300);
@@ -39,7 +45,37 @@ pub fn options(url: &str, statement: Duration) -> sqlx::Result<PgConnectOptions>
 /// The pool of a service, not yet connected: at most `connections`.
 #[must_use]
 pub fn pool(connections: u32) -> PgPoolOptions {
-    PgPoolOptions::new().max_connections(connections).acquire_timeout(ACQUIRE).idle_timeout(IDLE).max_lifetime(LIFETIME)
+    pool_asking(connections, LIVES, COMES_FREE)
+}
+
+/// As [`pool`], with other bounds for the answer of a connection before it is handed out and after it was given back. sqlx asks both times, too,
+/// and waits for ever: a server that vanished would take the pool's places with it, one by one.
+#[must_use]
+pub fn pool_asking(connections: u32, lives: Duration, comes_free: Duration) -> PgPoolOptions {
+    PgPoolOptions::new()
+        .max_connections(connections)
+        .acquire_timeout(ACQUIRE)
+        .idle_timeout(IDLE)
+        .max_lifetime(LIFETIME)
+        .test_before_acquire(false)
+        .before_acquire(move |connection, _| {
+            Box::pin(async move { Ok(answered(lives, connection.ping()).await.is_ok()) })
+        })
+        .after_release(move |connection, _| {
+            Box::pin(async move { answered(comes_free, connection.ping()).await.map(|()| true) })
+        })
+}
+
+/// What the server answers, when it does so `within` a time. A connection on which it did not is not to be used any more; dropped, it leaves its
+/// pool by itself.
+///
+/// # Errors
+/// When it does not; or as the answer says.
+pub async fn answered<T>(within: Duration, answer: impl Future<Output = sqlx::Result<T>>) -> sqlx::Result<T> {
+    tokio::time::timeout(within, answer).await.unwrap_or_else(|_elapsed| {
+        let silent = format!("PostgreSQL has not answered for {within:?}");
+        Err(sqlx::Error::Io(std::io::Error::new(std::io::ErrorKind::TimedOut, silent)))
+    })
 }
 
 /// A session of its own beside the pool's, without bounds of time: for migrations, rebuilds, refills, and locks that are held as long as the
@@ -49,7 +85,7 @@ pub fn pool(connections: u32) -> PgPoolOptions {
 /// When PostgreSQL is away.
 pub async fn long(pool: &PgPool) -> sqlx::Result<PgConnection> {
     let options = pool.connect_options().as_ref().clone().options(times(Duration::ZERO, Duration::ZERO));
-    PgConnection::connect_with(&options).await
+    answered(ACQUIRE, PgConnection::connect_with(&options)).await
 }
 
 /// Zero is no bound.

@@ -29,7 +29,7 @@ pub fn convert(error: ConvertError) -> Fault {
 pub fn database(error: sqlx::Error) -> Fault {
     match severity(&error) {
         Severity::Data => Fault::internal(error),
-        Severity::Conflict | Severity::Unavailable => {
+        Severity::TooLong | Severity::Conflict | Severity::Unavailable => {
             tracing::warn!(%error, "the database cannot do it now");
             Fault::Unavailable { retry_after: RETRY_AFTER }
         }

@@ -1,11 +1,13 @@
 //! A write that is rare or large enough for a transaction of its own, and is done once for its request id (AIP-155). What comes often goes
 //! through the group commit instead.
 
+use std::time::Duration;
+
 use dafei_kernel::{clock::Clock, time::Instant};
 use dafei_messaging::{
     batch::BatchFailure,
     requests::{self, RequestKey, StoredRequest},
-    tx,
+    sessions, tx,
 };
 use dafei_runtime::status::Fault;
 use prost::Message;
@@ -13,11 +15,16 @@ use sqlx::{PgConnection, PgPool, Postgres, Transaction};
 
 use crate::faults;
 
+/// How long its beginning, and its end, may take. What is done for a call ends with the call before that; what outlives its call would wait for ever
+/// for a server that vanished.
+const LONGEST: Duration = Duration::from_secs(60);
+
 /// The transaction of a write.
 pub struct Once {
     tx: Transaction<'static, Postgres>,
     key: RequestKey,
     payload_hash: Vec<u8>,
+    longest: Duration,
     /// The transaction's instant: every event of it is recorded at it.
     pub now: Instant,
 }
@@ -31,25 +38,44 @@ pub enum Begun<A> {
 }
 
 impl Once {
-    /// Begins, unless the request id was answered before.
+    /// Begins, unless the request id was answered before. The same request that comes again before this one has ended waits for its answer.
     ///
     /// # Errors
-    /// `REQUEST_ID_REUSED` when it was answered for another payload; `UNAVAILABLE` without the database.
+    /// `REQUEST_ID_REUSED` when it was answered for another payload; `UNAVAILABLE` without the database, or when the first takes too long.
     pub async fn begin<A: Message + Default>(
         pool: &PgPool,
         clock: &dyn Clock,
         key: RequestKey,
         payload_hash: &[u8],
     ) -> Result<Begun<A>, Fault> {
-        let mut tx = tx::begin_write(pool).await.map_err(faults::database)?;
-        let now = clock.now();
-        let known = requests::find(&mut tx, std::slice::from_ref(&key)).await.map_err(faults::database)?;
+        Self::begin_within(LONGEST, pool, clock, key, payload_hash).await
+    }
+
+    /// As [`Once::begin`], with another bound for its beginning and its end.
+    ///
+    /// # Errors
+    /// As [`Once::begin`].
+    pub async fn begin_within<A: Message + Default>(
+        longest: Duration,
+        pool: &PgPool,
+        clock: &dyn Clock,
+        key: RequestKey,
+        payload_hash: &[u8],
+    ) -> Result<Begun<A>, Fault> {
+        let looked_up = async {
+            let mut tx = tx::begin_write(pool).await?;
+            requests::lock(&mut tx, &key).await?;
+            let now = clock.now();
+            let known = requests::find(&mut tx, std::slice::from_ref(&key)).await?;
+            Ok((tx, now, known))
+        };
+        let (tx, now, known) = sessions::answered(longest, looked_up).await.map_err(faults::database)?;
         match known.get(&key) {
             Some(first) if first.payload_hash == payload_hash => {
                 A::decode(first.answer.as_slice()).map(Begun::Answered).map_err(Fault::internal)
             }
             Some(_) => Err(reused()),
-            None => Ok(Begun::New(Self { tx, key, payload_hash: payload_hash.to_vec(), now })),
+            None => Ok(Begun::New(Self { tx, key, payload_hash: payload_hash.to_vec(), longest, now })),
         }
     }
 
@@ -61,7 +87,7 @@ impl Once {
     /// Keeps the answer and commits.
     ///
     /// # Errors
-    /// `ABORTED` when the same call, sent twice at the same time, was faster; `UNAVAILABLE` without the database: the same request id
+    /// `ABORTED` when the same call was answered meanwhile, by a replica whose release does not wait yet; `UNAVAILABLE` without the database: the same request id
     /// then tells what became of it.
     pub async fn finish<A: Message>(self, answer: A) -> Result<A, Fault> {
         let recorded_at = self.now;
@@ -79,8 +105,13 @@ impl Once {
             answer: answer.encode_to_vec(),
             recorded_at,
         };
-        requests::store(&mut self.tx, &[stored]).await.map_err(concurrent)?;
-        tx::commit(self.tx).await.map_err(failed)?;
+        let kept = async {
+            match requests::store(&mut self.tx, &[stored]).await {
+                Ok(()) => Ok(tx::commit(self.tx).await.map_err(failed)),
+                Err(error) => Ok(Err(concurrent(error))),
+            }
+        };
+        sessions::answered(self.longest, kept).await.map_err(faults::database)??;
         Ok(answer)
     }
 }
@@ -106,8 +137,9 @@ fn concurrent(error: sqlx::Error) -> Fault {
 #[must_use]
 pub fn failed(failure: BatchFailure) -> Fault {
     match failure {
-        BatchFailure::Data(error) | BatchFailure::Unavailable(error) | BatchFailure::Unknown(error) => {
-            faults::database(error)
-        }
+        BatchFailure::Data(error)
+        | BatchFailure::TooLong(error)
+        | BatchFailure::Unavailable(error)
+        | BatchFailure::Unknown(error) => faults::database(error),
     }
 }

@@ -3,21 +3,25 @@
 use std::{
     hash::{DefaultHasher, Hash, Hasher},
     sync::atomic::{AtomicU32, Ordering},
+    time::Duration,
 };
 
 use sqlx::{
-    AssertSqlSafe, Connection, PgConnection, PgPool,
+    AssertSqlSafe, Connection, PgConnection, PgPool, Postgres, Transaction,
     migrate::Migrator,
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 use tokio::sync::OnceCell;
 
-use crate::required_env;
+use crate::{eventually, required_env};
 
 /// Names of test databases begin with it; the number of the process follows.
 const PREFIX: &str = "dafei_t_";
 /// Advisory lock of the admin database under which templates are made and leftovers are dropped.
 const LOCK: i64 = 0x6461_6665_6974;
+
+/// How long a condition on the server may take to come about.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 static COUNTER: AtomicU32 = AtomicU32::new(0);
 static LEFTOVERS_DROPPED: OnceCell<()> = OnceCell::const_new();
@@ -54,6 +58,33 @@ impl TestDb {
         let pool =
             PgPoolOptions::new().max_connections(12).connect_with(options).await.expect("the new database answers");
         Self { pool, url, name, admin_url }
+    }
+
+    /// Waits until so many sessions of this database wait for a lock.
+    ///
+    /// # Panics
+    /// When that does not come to pass.
+    pub async fn until_waiting(&self, sessions: i64) {
+        eventually(PATIENCE, &format!("{sessions} sessions wait for a lock"), async || {
+            let waiting: i64 = sqlx::query_scalar(
+                "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'",
+            )
+            .fetch_one(&self.pool)
+            .await
+            .expect("a count");
+            (waiting == sessions).then_some(())
+        })
+        .await;
+    }
+
+    /// A transaction that lets answers by request id be read and none be written: writes wait for its end right before their commit.
+    ///
+    /// # Panics
+    /// When the database has no such table, or does not answer.
+    pub async fn hold_answers(&self) -> Transaction<'static, Postgres> {
+        let mut held = self.pool.begin().await.expect("a transaction");
+        sqlx::raw_sql("LOCK TABLE request IN SHARE MODE").execute(&mut *held).await.expect("the table's lock");
+        held
     }
 
     /// Ends every connection to the database, as a restart of the server would.

@@ -21,6 +21,9 @@ pub(crate) const NAME: &str = "dispatch";
 /// A batch that could not be written: the consumer loop knows by the database's error whether to try again.
 fn retry(failure: BatchFailure) -> HandlerError {
     match failure {
-        BatchFailure::Data(error) | BatchFailure::Unavailable(error) | BatchFailure::Unknown(error) => error.into(),
+        BatchFailure::Data(error)
+        | BatchFailure::TooLong(error)
+        | BatchFailure::Unavailable(error)
+        | BatchFailure::Unknown(error) => error.into(),
     }
 }

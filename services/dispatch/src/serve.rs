@@ -38,7 +38,8 @@ pub async fn serve(mut started: Started, settings: &Settings) -> anyhow::Result<
     started.keep_stream(feedback_stream());
     started.keep_stream(acks_stream());
     consume(&mut started, &app);
-    let (queue, writer) = group_commit(Writer::new(Arc::clone(&app)), BatchOptions::default());
+    let options = BatchOptions::default().for_calls(started.common.grpc.timeout);
+    let (queue, writer) = group_commit(Writer::new(Arc::clone(&app)), options);
     let writing = started.lifecycle.token(Stage::Writer);
     started.lifecycle.spawn_stage(Stage::Writer, "writer", async move {
         writer.run(writing).await;

@@ -59,7 +59,8 @@ impl Handler for DispatchHandler {
         }
         let now = self.app.clock.now();
         let borrowed: Vec<&Order> = orders.iter().map(|(_, order)| order).collect();
-        let mut work = Work::load(&self.app, conn, now, &borrowed, &[]).await?;
+        let mut work = Work::lock(&self.app, conn, now, &borrowed).await?;
+        work.load(conn, &borrowed, &[]).await?;
         for (index, order) in &orders {
             // A case that came from above, or by a check: no village's suspicion.
             if work.suspicion(order.case).is_some() {
@@ -99,7 +100,10 @@ fn reject(index: usize, error: &dyn std::error::Error) -> HandlerError {
 /// The consumer loop knows by the database's error whether to try again.
 pub(crate) fn retry(failure: BatchFailure) -> HandlerError {
     match failure {
-        BatchFailure::Data(error) | BatchFailure::Unavailable(error) | BatchFailure::Unknown(error) => error.into(),
+        BatchFailure::Data(error)
+        | BatchFailure::TooLong(error)
+        | BatchFailure::Unavailable(error)
+        | BatchFailure::Unknown(error) => error.into(),
     }
 }
 

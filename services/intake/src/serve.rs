@@ -44,7 +44,8 @@ pub async fn serve(mut started: Started, settings: Settings) -> anyhow::Result<E
     app::load_builtin(&app).await?;
     let handler = Arc::new(DispatchHandler::new(Arc::clone(&app)));
     started.consume(handler, ConsumerConfig::ordered(Stream::Dispatch.name()));
-    let (queue, writer) = group_commit(Writer::new(Arc::clone(&app)), BatchOptions::default());
+    let options = BatchOptions::default().for_calls(started.common.grpc.timeout);
+    let (queue, writer) = group_commit(Writer::new(Arc::clone(&app)), options);
     let writing = started.lifecycle.token(Stage::Writer);
     started.lifecycle.spawn_stage(Stage::Writer, "writer", async move {
         writer.run(writing).await;
@@ -57,7 +58,8 @@ pub async fn serve(mut started: Started, settings: Settings) -> anyhow::Result<E
         app::keep(&kept, until).await;
         Ok::<(), sqlx::Error>(())
     });
-    let (uploads, writer) = group_commit(Writer::new(Arc::clone(&app)), Writer::for_uploads());
+    let options = Writer::for_uploads().for_calls(started.common.grpc.timeout);
+    let (uploads, writer) = group_commit(Writer::new(Arc::clone(&app)), options);
     let writing = started.lifecycle.token(Stage::Writer);
     started.lifecycle.spawn_stage(Stage::Writer, "upload writer", async move {
         writer.run(writing).await;

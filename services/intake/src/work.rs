@@ -139,41 +139,53 @@ pub(crate) struct Work<'a> {
 }
 
 impl<'a> Work<'a> {
-    /// Loads and locks what the orders and patrols concern.
-    pub(crate) async fn load(
+    /// Loads and locks the suspicions that the orders concern; waits for those that another transaction has.
+    pub(crate) async fn lock(
         app: &'a App,
         conn: &mut PgConnection,
         now: Instant,
         orders: &[&Order],
-        patrols: &[&'a NewPatrol],
     ) -> sqlx::Result<Self> {
         let mut ids: Vec<Uuid> = orders.iter().flat_map(|order| order.concerns()).collect();
         ids.sort_unstable();
         ids.dedup();
         let rows = suspicions::lock(conn, &ids).await?;
-        let merging: Vec<Uuid> =
-            orders.iter().filter(|order| order.target().is_some()).map(|order| order.case).collect();
         let held = |row: suspicions::Row| {
             (row.suspicion.facts.id, Held { suspicion: row.suspicion, head: row.head, new: false, changed: false })
         };
+        Ok(Self {
+            app,
+            now,
+            held: rows.into_iter().map(held).collect(),
+            photos: HashMap::new(),
+            absorbing: HashSet::new(),
+            helps: Vec::new(),
+            patrols: Patrols::default(),
+            unfinished: None,
+            outgoing: Vec::new(),
+        })
+    }
+
+    /// Loads what else the orders need, whose suspicions are locked, and the patrols, whose keys it takes. Only what is to be carried out: a key
+    /// that was taken for a patrol that is not recorded would keep it out for good.
+    pub(crate) async fn load(
+        &mut self,
+        conn: &mut PgConnection,
+        orders: &[&Order],
+        patrols: &[&'a NewPatrol],
+    ) -> sqlx::Result<()> {
+        let merging: Vec<Uuid> =
+            orders.iter().filter(|order| order.target().is_some()).map(|order| order.case).collect();
         let named: Vec<Uuid> = orders
             .iter()
             .flat_map(|order| order.evidence())
             .copied()
             .chain(patrols.iter().flat_map(|patrol| patrol.photos.iter().map(|photo| photo.id)))
             .collect();
-        let photos = evidence::regions(conn, &named).await?;
-        Ok(Self {
-            app,
-            now,
-            held: rows.into_iter().map(held).collect(),
-            absorbing: suspicions::absorbing(conn, &merging).await?,
-            helps: Vec::new(),
-            patrols: Patrols::load(conn, app, now, &good(patrols, &photos)).await?,
-            photos,
-            unfinished: None,
-            outgoing: Vec::new(),
-        })
+        self.photos = evidence::regions(conn, &named).await?;
+        self.absorbing = suspicions::absorbing(conn, &merging).await?;
+        self.patrols = Patrols::load(conn, self.app, self.now, &good(patrols, &self.photos)).await?;
+        Ok(())
     }
 
     /// A suspicion as it stands now.

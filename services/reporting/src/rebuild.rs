@@ -83,17 +83,14 @@ impl Rebuilds {
         hash: &[u8],
         answer: impl FnOnce(Found) -> pb::RebuildTablesResponse,
     ) -> Result<pb::RebuildTablesResponse, Fault> {
-        match Once::begin(&self.pool, &*self.clock, key.clone(), hash).await? {
-            Begun::Answered(first) => return Ok(first),
-            Begun::New(unused) => drop(unused),
-        }
-        // The lock first: whoever sees the row finds the lock held, and knows that it is going on.
-        let lock = shadow::lock(&self.pool).await.map_err(faults::database)?.ok_or_else(runs)?;
         let rebuild_id = ids::derived(&["rebuild", &key.subject, &key.request_id]);
+        // The same call that comes again meanwhile waits for this one's answer, and is not told that the rebuild which it began runs.
         let mut once = match Once::begin(&self.pool, &*self.clock, key, hash).await? {
             Begun::Answered(first) => return Ok(first),
             Begun::New(once) => once,
         };
+        // The lock before the row: whoever sees the row finds the lock held, and knows that it is going on. It is not waited for.
+        let lock = shadow::lock(&self.pool).await.map_err(faults::database)?.ok_or_else(runs)?;
         let now = once.now;
         rebuilds::break_off(once.conn(), BROKEN_OFF, now).await.map_err(faults::database)?;
         rebuilds::begin(once.conn(), rebuild_id, now).await.map_err(faults::database)?;

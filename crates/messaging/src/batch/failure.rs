@@ -8,6 +8,9 @@ pub enum BatchFailure {
     /// The database refuses these data: the commands are tried singly, so that only the one at fault falls out.
     #[error("the database refuses the data: {0}")]
     Data(#[source] sqlx::Error),
+    /// A statement took longer than it may, and nothing was written: one of the commands may ask too much, so they are tried singly.
+    #[error("a statement took too long: {0}")]
+    TooLong(#[source] sqlx::Error),
     /// The database is not to be had; nothing was written.
     #[error("the database is not available: {0}")]
     Unavailable(#[source] sqlx::Error),
@@ -22,7 +25,7 @@ impl BatchFailure {
     pub fn at_commit(error: sqlx::Error) -> Self {
         match severity(&error) {
             Severity::Data => Self::Data(error),
-            Severity::Conflict | Severity::Unavailable => Self::Unknown(error),
+            Severity::TooLong | Severity::Conflict | Severity::Unavailable => Self::Unknown(error),
         }
     }
 }
@@ -32,6 +35,7 @@ impl From<sqlx::Error> for BatchFailure {
     fn from(error: sqlx::Error) -> Self {
         match severity(&error) {
             Severity::Data => Self::Data(error),
+            Severity::TooLong => Self::TooLong(error),
             Severity::Conflict => Self::Unknown(error),
             Severity::Unavailable => Self::Unavailable(error),
         }
@@ -54,6 +58,8 @@ impl From<AppendError> for BatchFailure {
 pub enum Severity {
     /// The data or the statement: the same again fails again.
     Data,
+    /// The statement was ended because it took too long: the server has too much to do, or these data are too much.
+    TooLong,
     /// Serialization failure, deadlock, lock not available: the same again may succeed.
     Conflict,
     /// The connection, the pool, the server's resources or its shutdown: later it will succeed.
@@ -75,9 +81,11 @@ pub fn severity(error: &sqlx::Error) -> Severity {
     }
 }
 
-/// By SQLSTATE class: 08 connection, 53 resources, 57 operator intervention, 58 system error, 25006 a standby; 40 and 55 conflicts.
+/// By SQLSTATE class: 08 connection, 53 resources, 57 operator intervention, of it 57014 `statement_timeout`, 58 system error, 25006 a standby;
+/// 40 and 55 conflicts.
 fn of_code(code: &str) -> Severity {
     match code.get(..2).unwrap_or_default() {
+        _ if code == "57014" => Severity::TooLong,
         "08" | "53" | "57" | "58" => Severity::Unavailable,
         "40" | "55" => Severity::Conflict,
         _ if code == "25006" => Severity::Unavailable,
@@ -95,6 +103,7 @@ mod tests {
         assert_eq!(of_code("22P02"), Severity::Data);
         assert_eq!(of_code("40P01"), Severity::Conflict);
         assert_eq!(of_code("57P01"), Severity::Unavailable);
+        assert_eq!(of_code("57014"), Severity::TooLong);
         assert_eq!(of_code("53300"), Severity::Unavailable);
         assert_eq!(of_code(""), Severity::Data);
     }

@@ -33,7 +33,8 @@ pub trait BatchExecutor: Send + Sync + 'static {
     /// Why a command is rejected: an answer too, it does not concern the rest of the batch.
     type Error: Send + 'static;
 
-    /// Looks up the request ids, decides all commands in their order, writes, commits; answers in the order of `batch`.
+    /// Locks what the commands are about, looks up the request ids, decides all commands in their order, writes, commits; answers in the order of
+    /// `batch`. The locks first: of a first try whose commit is still under way, the lookup before them would know nothing.
     ///
     /// May be called again with the same commands when the outcome of a commit was unknown: the lookup of the request ids makes that
     /// harmless.

@@ -1,10 +1,21 @@
 //! The bounded queue in front of the writer.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 use tokio::sync::{mpsc, oneshot};
 
 use crate::batch::{BatchExecutor, BatchWriter};
+
+/// How long one try of a batch may take in all. Longer than a statement of a pool may and than a caller waits, and than a COMMIT waits for a
+/// replica that is there: what takes longer waits for a server that is gone without having said so, which TCP alone would notice after a quarter of
+/// an hour, or never.
+const LONGEST: Duration = Duration::from_secs(60);
 
 /// Sizes and times of a group commit.
 #[derive(Debug, Clone)]
@@ -17,6 +28,8 @@ pub struct BatchOptions {
     pub gather: Duration,
     /// What a refused caller is told to wait.
     pub retry_after: Duration,
+    /// How long one try of a batch may take before its outcome counts as unknown.
+    pub longest: Duration,
     /// How long a batch with an unknown outcome is tried again before its callers are told so.
     pub unknown_patience: Duration,
 }
@@ -28,8 +41,17 @@ impl Default for BatchOptions {
             max_batch: 256,
             gather: Duration::from_millis(10),
             retry_after: Duration::from_millis(500),
+            longest: LONGEST,
             unknown_patience: Duration::from_secs(10),
         }
+    }
+}
+
+impl BatchOptions {
+    /// The same for a service whose calls may take `call`: a try takes longer than any of its statements may.
+    #[must_use]
+    pub fn for_calls(self, call: Duration) -> Self {
+        Self { longest: LONGEST.max(call * 2), ..self }
     }
 }
 
@@ -76,12 +98,14 @@ pub(super) type Reply<E> =
 /// Where commands are submitted; cheap to clone.
 pub struct BatchQueue<E: BatchExecutor> {
     sender: mpsc::Sender<Job<E>>,
+    /// How many the writer has taken out and put off.
+    deferred: Arc<AtomicUsize>,
     retry_after: Duration,
 }
 
 impl<E: BatchExecutor> Clone for BatchQueue<E> {
     fn clone(&self) -> Self {
-        Self { sender: self.sender.clone(), retry_after: self.retry_after }
+        Self { sender: self.sender.clone(), deferred: Arc::clone(&self.deferred), retry_after: self.retry_after }
     }
 }
 
@@ -92,8 +116,8 @@ impl<E: BatchExecutor> std::fmt::Debug for BatchQueue<E> {
 }
 
 impl<E: BatchExecutor> BatchQueue<E> {
-    /// Hands a command to the writer and waits until its transaction is committed. A caller that stops waiting does not take the
-    /// command back.
+    /// Hands a command to the writer and waits until its transaction is committed. A caller that stops waiting does not take a command back
+    /// that is being written; one that still waits is dropped.
     ///
     /// # Errors
     /// As [`SubmitError`] says; a rejection by the domain's rules is [`SubmitError::Rejected`].
@@ -109,7 +133,7 @@ impl<E: BatchExecutor> BatchQueue<E> {
     /// How many commands wait now.
     #[must_use]
     pub fn depth(&self) -> usize {
-        self.sender.max_capacity() - self.sender.capacity()
+        self.sender.max_capacity() - self.sender.capacity() + self.deferred.load(Ordering::Relaxed)
     }
 }
 
@@ -117,6 +141,7 @@ impl<E: BatchExecutor> BatchQueue<E> {
 #[must_use]
 pub fn group_commit<E: BatchExecutor>(executor: E, options: BatchOptions) -> (BatchQueue<E>, BatchWriter<E>) {
     let (sender, receiver) = mpsc::channel(options.queue.max(1));
-    let queue = BatchQueue { sender, retry_after: options.retry_after };
-    (queue, BatchWriter::new(executor, receiver, options))
+    let queue = BatchQueue { sender, deferred: Arc::default(), retry_after: options.retry_after };
+    let deferred = Arc::clone(&queue.deferred);
+    (queue, BatchWriter::new(executor, receiver, deferred, options))
 }

@@ -3,7 +3,10 @@
 use std::{
     collections::{HashSet, VecDeque},
     panic::AssertUnwindSafe,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -15,7 +18,7 @@ use super::{
     Answers, BatchCommand, BatchExecutor, BatchFailure,
     queue::{BatchOptions, Job, Reply, SubmitError},
 };
-use crate::{backoff::Backoff, pace::Pace};
+use crate::{backoff::Backoff, pace::Pace, sessions};
 
 /// Takes batches from the queue and has them written, one after the other.
 pub struct BatchWriter<E: BatchExecutor> {
@@ -24,11 +27,14 @@ pub struct BatchWriter<E: BatchExecutor> {
     options: BatchOptions,
     /// Commands whose request id was already in the batch before.
     deferred: VecDeque<Job<E>>,
+    /// How many they are, for the queue's depth.
+    depth: Arc<AtomicUsize>,
 }
 
 /// Why a batch as a whole has no answers.
 enum Failed {
     Data(sqlx::Error),
+    TooLong(sqlx::Error),
     Unavailable(sqlx::Error),
     Broken(String),
 }
@@ -40,8 +46,13 @@ impl<E: BatchExecutor> std::fmt::Debug for BatchWriter<E> {
 }
 
 impl<E: BatchExecutor> BatchWriter<E> {
-    pub(super) fn new(executor: E, receiver: mpsc::Receiver<Job<E>>, options: BatchOptions) -> Self {
-        Self { executor, receiver, options, deferred: VecDeque::new() }
+    pub(super) fn new(
+        executor: E,
+        receiver: mpsc::Receiver<Job<E>>,
+        depth: Arc<AtomicUsize>,
+        options: BatchOptions,
+    ) -> Self {
+        Self { executor, receiver, options, deferred: VecDeque::new(), depth }
     }
 
     /// Writes batches until `shutdown`; then takes no more commands, writes those that were accepted, and ends.
@@ -64,13 +75,18 @@ impl<E: BatchExecutor> BatchWriter<E> {
                 }
                 self.gather(&mut arrived, max, pace.pause()).await;
             } else {
-                while arrived.len() < max
+                // What is put off has its place in the batch: else a queue full of one request id would be emptied into here without bound.
+                let room = max.saturating_sub(self.deferred.len());
+                while arrived.len() < room
                     && let Ok(job) = self.receiver.try_recv()
                 {
                     arrived.push(job);
                 }
             }
             let (commands, replies) = self.select(&mut arrived);
+            if commands.is_empty() {
+                continue;
+            }
             let (count, begun) = (commands.len(), tokio::time::Instant::now());
             self.write(commands, replies).await;
             pace.wrote(count, begun.elapsed());
@@ -89,12 +105,12 @@ impl<E: BatchExecutor> BatchWriter<E> {
         }
     }
 
-    /// The next batch: what was deferred, then what arrived, each request id once.
+    /// The next batch: what was deferred, then what arrived, each request id once; without what nobody waits for any more.
     fn select(&mut self, arrived: &mut Vec<Job<E>>) -> (Vec<E::Command>, Vec<Reply<E>>) {
         let waiting: Vec<Job<E>> = self.deferred.drain(..).chain(arrived.drain(..)).collect();
         let (mut commands, mut replies) = (Vec::with_capacity(waiting.len()), Vec::with_capacity(waiting.len()));
         let mut seen = HashSet::new();
-        for job in waiting {
+        for job in waiting.into_iter().filter(|job| !job.reply.is_closed()) {
             let fresh = job.command.request_key().is_none_or(|key| seen.insert(key.clone()));
             if fresh && commands.len() < self.options.max_batch.max(1) {
                 commands.push(job.command);
@@ -103,10 +119,11 @@ impl<E: BatchExecutor> BatchWriter<E> {
                 self.deferred.push_back(job);
             }
         }
+        self.depth.store(self.deferred.len(), Ordering::Relaxed);
         (commands, replies)
     }
 
-    /// Writes a batch; when the database refuses its data, singly.
+    /// Writes a batch; when the database refuses its data, or takes too long over them, singly.
     async fn write(&self, commands: Vec<E::Command>, replies: Vec<Reply<E>>) {
         match self.execute(&commands).await {
             Ok(answers) => {
@@ -126,6 +143,10 @@ impl<E: BatchExecutor> BatchWriter<E> {
                 if commands.len() > 1 {
                     tracing::warn!(reason = %failed.text(), commands = commands.len(), "batch refused, trying singly");
                     for (command, reply) in commands.iter().zip(replies) {
+                        // Where each takes too long, those behind it have gone before it is their turn.
+                        if reply.is_closed() {
+                            continue;
+                        }
                         let result = self.execute(std::slice::from_ref(command)).await;
                         let _ = reply.send(self.single(result));
                     }
@@ -143,7 +164,9 @@ impl<E: BatchExecutor> BatchWriter<E> {
                 Some(answer) => answer.map_err(SubmitError::Rejected),
                 None => Err(SubmitError::Broken("no answer".into())),
             },
-            Err(Failed::Unavailable(error)) => Err(self.unavailable(&error.to_string().into())),
+            Err(Failed::TooLong(error) | Failed::Unavailable(error)) => {
+                Err(self.unavailable(&error.to_string().into()))
+            }
             Err(Failed::Data(error)) => {
                 tracing::error!(%error, "the database refuses a command's data");
                 Err(SubmitError::Data(Arc::new(error)))
@@ -159,29 +182,29 @@ impl<E: BatchExecutor> BatchWriter<E> {
         SubmitError::Unavailable { retry_after: self.options.retry_after, reason: Arc::clone(reason) }
     }
 
-    /// Executes; as long as the outcome is unknown, again, up to the patience of the options.
+    /// Executes; as long as the outcome is unknown, again, up to the patience of the options. Once more also where another replica answered one
+    /// of the requests meanwhile: its answer is found then.
     async fn execute(&self, commands: &[E::Command]) -> Result<Answers<E>, Failed> {
-        let end = Instant::now() + self.options.unknown_patience;
         let mut backoff = Backoff::for_batches();
-        let mut unknown = false;
+        let mut unknown_until = None;
+        let mut raced = false;
         loop {
-            let failure = match AssertUnwindSafe(self.executor.execute(commands)).catch_unwind().await {
-                Ok(Ok(answers)) if answers.len() == commands.len() => return Ok(answers),
-                Ok(Ok(answers)) => {
-                    return Err(Failed::Broken(format!("{} answers to {} commands", answers.len(), commands.len())));
+            let error = match self.once(commands).await? {
+                Ok(answers) => return Ok(answers),
+                Err(BatchFailure::Data(error)) if is_taken(&error) && !raced => {
+                    raced = true;
+                    continue;
                 }
-                Ok(Err(failure)) => failure,
-                Err(_panic) => return Err(Failed::Broken("the executor panicked".to_owned())),
-            };
-            let error = match failure {
-                BatchFailure::Data(error) => return Err(Failed::Data(error)),
-                BatchFailure::Unavailable(error) if !unknown => return Err(Failed::Unavailable(error)),
-                BatchFailure::Unavailable(error) => error,
-                BatchFailure::Unknown(error) => {
-                    unknown = true;
+                Err(BatchFailure::Data(error)) => return Err(Failed::Data(error)),
+                Err(BatchFailure::TooLong(error)) if unknown_until.is_none() => return Err(Failed::TooLong(error)),
+                Err(BatchFailure::Unavailable(error)) if unknown_until.is_none() => {
+                    return Err(Failed::Unavailable(error));
+                }
+                Err(BatchFailure::TooLong(error) | BatchFailure::Unavailable(error) | BatchFailure::Unknown(error)) => {
                     error
                 }
             };
+            let end = *unknown_until.get_or_insert_with(|| Instant::now() + self.options.unknown_patience);
             let pause = backoff.next_pause();
             if Instant::now() + pause >= end {
                 return Err(Failed::Unavailable(error));
@@ -189,12 +212,30 @@ impl<E: BatchExecutor> BatchWriter<E> {
             tokio::time::sleep(pause).await;
         }
     }
+
+    /// One try. When it takes longer than it may, its connection is dropped with it, and what became of its transaction is unknown.
+    async fn once(&self, commands: &[E::Command]) -> Result<Result<Answers<E>, BatchFailure>, Failed> {
+        let tried = AssertUnwindSafe(self.executor.execute(commands)).catch_unwind();
+        match sessions::answered(self.options.longest, async { Ok(tried.await) }).await {
+            Ok(Ok(Ok(answers))) if answers.len() != commands.len() => {
+                Err(Failed::Broken(format!("{} answers to {} commands", answers.len(), commands.len())))
+            }
+            Ok(Ok(result)) => Ok(result),
+            Ok(Err(_panic)) => Err(Failed::Broken("the executor panicked".to_owned())),
+            Err(silent) => Ok(Err(BatchFailure::Unknown(silent))),
+        }
+    }
+}
+
+/// Whether a key was taken by somebody else.
+fn is_taken(error: &sqlx::Error) -> bool {
+    error.as_database_error().is_some_and(sqlx::error::DatabaseError::is_unique_violation)
 }
 
 impl Failed {
     fn text(&self) -> String {
         match self {
-            Self::Data(error) | Self::Unavailable(error) => error.to_string(),
+            Self::Data(error) | Self::TooLong(error) | Self::Unavailable(error) => error.to_string(),
             Self::Broken(reason) => reason.clone(),
         }
     }

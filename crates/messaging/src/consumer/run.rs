@@ -268,7 +268,7 @@ fn pause_after(error: &ApplyError, backoff: &mut Backoff) -> Duration {
     let pause = backoff.next_pause();
     match of_database(error) {
         Some(Severity::Unavailable | Severity::Conflict) => pause.min(SESSION_PAUSE),
-        Some(Severity::Data) | None => pause,
+        Some(Severity::Data | Severity::TooLong) | None => pause,
     }
 }
 
@@ -307,7 +307,7 @@ impl Tries {
                 self.data += 1;
                 if self.data < DATA_ATTEMPTS { Way::Together } else { self.singly() }
             }
-            None => {
+            Some(Severity::TooLong) | None => {
                 self.other += 1;
                 if self.other < self.max { Way::Together } else { self.singly() }
             }

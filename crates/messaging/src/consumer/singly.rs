@@ -194,7 +194,8 @@ impl<'a, H: Handler> Singly<'a, H> {
             HandlerError::Reject { reason, .. } => Ok(Outcome::Failed(reason)),
             HandlerError::Retry(reason) => match cause(&*reason) {
                 Some(Severity::Data) => Ok(Outcome::Failed(reason.to_string())),
-                None if self.last_try => Ok(Outcome::Failed(reason.to_string())),
+                // A statement that takes too long, as often as it is tried, is the event's fault.
+                None | Some(Severity::TooLong) if self.last_try => Ok(Outcome::Failed(reason.to_string())),
                 _ => Err(ApplyError::Handler(HandlerError::Retry(reason))),
             },
         }

@@ -23,8 +23,8 @@ use tokio_util::sync::CancellationToken;
 use crate::support::{Running, start_of_tests};
 
 /// Adds a number to the ledger; -1 is rejected by the rules, 13 by the database, 99 makes the executor panic.
-struct Add {
-    number: i32,
+pub(crate) struct Add {
+    pub(crate) number: i32,
     key: RequestKey,
 }
 
@@ -34,12 +34,12 @@ impl BatchCommand for Add {
     }
 }
 
-fn add(number: i32, request_id: &str) -> Add {
+pub(crate) fn add(number: i32, request_id: &str) -> Add {
     let key = RequestKey { subject: "me".to_owned(), method: "Add".to_owned(), request_id: request_id.to_owned() };
     Add { number, key }
 }
 
-struct Ledger {
+pub(crate) struct Ledger {
     pool: PgPool,
     gate: Arc<Semaphore>,
     /// Calls that have begun.
@@ -96,25 +96,36 @@ impl BatchExecutor for Ledger {
     }
 }
 
-struct Bench {
-    db: TestDb,
-    queue: BatchQueue<Ledger>,
+pub(crate) struct Bench {
+    pub(crate) db: TestDb,
+    pub(crate) queue: BatchQueue<Ledger>,
     writer: Running<()>,
     gate: Arc<Semaphore>,
     started: Arc<AtomicU32>,
-    transactions: Arc<AtomicU32>,
+    pub(crate) transactions: Arc<AtomicU32>,
 }
 
 async fn bench(permits: usize, lost: u32, options: BatchOptions) -> Bench {
+    let db = ledger_db().await;
+    let pool = db.pool.clone();
+    bench_on(db, pool, (permits, lost), options)
+}
+
+pub(crate) async fn ledger_db() -> TestDb {
     let db = TestDb::new(&[&MIGRATOR]).await;
     sqlx::raw_sql("CREATE TABLE ledger (place serial PRIMARY KEY, number int NOT NULL CHECK (number <> 13))")
         .execute(&db.pool)
         .await
         .expect("a ledger");
+    db
+}
+
+/// A writer on a database, by a pool that may be another than the test's own.
+pub(crate) fn bench_on(db: TestDb, pool: PgPool, (permits, lost): (usize, u32), options: BatchOptions) -> Bench {
     let gate = Arc::new(Semaphore::new(permits));
     let (started, transactions) = (Arc::new(AtomicU32::new(0)), Arc::new(AtomicU32::new(0)));
     let ledger = Ledger {
-        pool: db.pool.clone(),
+        pool,
         gate: Arc::clone(&gate),
         started: Arc::clone(&started),
         transactions: Arc::clone(&transactions),
@@ -126,7 +137,7 @@ async fn bench(permits: usize, lost: u32, options: BatchOptions) -> Bench {
 }
 
 impl Bench {
-    async fn numbers(&self) -> Vec<i32> {
+    pub(crate) async fn numbers(&self) -> Vec<i32> {
         sqlx::query_scalar("SELECT number FROM ledger ORDER BY place")
             .fetch_all(&self.db.pool)
             .await
@@ -203,6 +214,30 @@ async fn a_commit_whose_answer_was_lost_is_looked_up_and_not_repeated() {
     assert_eq!(answer, 1);
     assert_eq!(bench.numbers().await, [7]);
     assert_eq!(bench.transactions.load(Ordering::SeqCst), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_that_two_replicas_do_at_the_same_time_has_one_answer() {
+    let bench = bench(1, 0, BatchOptions::default()).await;
+    let executor = Ledger {
+        pool: bench.db.pool.clone(),
+        gate: Arc::new(Semaphore::new(1)),
+        started: Arc::default(),
+        transactions: Arc::default(),
+        lost: AtomicU32::new(0),
+    };
+    let (there, writer) = group_commit(executor, BatchOptions::default());
+    let _replica = Running::spawn((), |token: CancellationToken| writer.run(token));
+    let held = bench.db.hold_answers().await;
+    let (here, again) = tokio::join!(bench.queue.submit(add(7, "a")), async {
+        let (again, ()) = tokio::join!(there.submit(add(7, "a")), async {
+            bench.db.until_waiting(2).await;
+            held.rollback().await.expect("let go");
+        });
+        again
+    });
+    assert_eq!(here.expect("an answer"), again.expect("the same answer"));
+    assert_eq!(bench.numbers().await, [7]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -85,6 +85,21 @@ async fn a_handler_that_never_gets_ready_for_an_event_does_not_stop_the_others()
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_event_over_which_a_statement_always_takes_too_long_does_not_stop_the_others() {
+    let bus = Bus::start().await;
+    bus.make_stream().await;
+    let recorder = Recorder::new();
+    recorder.endless.lock().expect("a lock").insert((1, 1));
+    bus.publish(1, 1).await;
+    bus.publish(2, 1).await;
+    let config = ConsumerConfig { max_attempts: 2, ..ConsumerConfig::ordered(STREAM) };
+    let consumer = bus.consume_with(&recorder, config);
+    let status = consumer.handle.watch().until(|status| status.last_sequence == 2).await;
+    assert_eq!(status.dead_letters, 1);
+    assert_eq!(bus.effects().await, [(2, 1)]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_message_without_readable_headers_is_a_dead_letter_and_the_rest_goes_on() {
     let bus = Bus::start().await;
     bus.make_stream().await;

@@ -302,6 +302,8 @@ pub(crate) struct Recorder {
     pub(crate) poison: Mutex<HashSet<(u128, i64)>>,
     /// Refused by the database: the payload is no number.
     pub(crate) refused: Mutex<HashSet<(u128, i64)>>,
+    /// Takes longer than a statement may.
+    pub(crate) endless: Mutex<HashSet<(u128, i64)>>,
     /// Panics.
     pub(crate) explosive: Mutex<HashSet<(u128, i64)>>,
     /// So many calls ask for a retry.
@@ -324,6 +326,7 @@ impl Recorder {
             name,
             poison: Mutex::default(),
             refused: Mutex::default(),
+            endless: Mutex::default(),
             explosive: Mutex::default(),
             busy: Mutex::default(),
             calls: Mutex::default(),
@@ -350,6 +353,10 @@ impl Handler for Recorder {
             }
             if Self::told(&self.refused, event) {
                 sqlx::query("SELECT 'x'::text::int").execute(&mut *connection).await?;
+            }
+            if Self::told(&self.endless, event) {
+                sqlx::query("SET LOCAL statement_timeout = '50ms'").execute(&mut *connection).await?;
+                sqlx::query("SELECT pg_sleep(60)").execute(&mut *connection).await?;
             }
             assert!(!Self::told(&self.explosive, event), "told to panic");
             sqlx::query("INSERT INTO effect (aggregate, sequence, payload) VALUES ($1, $2, $3)")

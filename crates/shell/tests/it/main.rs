@@ -2,6 +2,7 @@
 #![expect(clippy::expect_used, reason = "a test fails by panicking")]
 
 mod database;
+mod once;
 mod roster_notices;
 mod upkeep;
 

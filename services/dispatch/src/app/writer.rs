@@ -81,14 +81,16 @@ impl BatchExecutor for Writer {
     async fn execute(&self, batch: &[Write]) -> Result<Vec<Result<Answer, Refusal>>, BatchFailure> {
         let mut tx = tx::begin_write(&self.app.pool).await?;
         let now = self.app.clock.now();
-        let keys: Vec<RequestKey> = batch.iter().filter_map(|write| write.request_key().cloned()).collect();
-        let answered = requests::find(&mut tx, &keys).await?;
-        let fresh = |write: &&Write| write.request_key().is_none_or(|key| !answered.contains_key(key));
-        let orders = batch.iter().filter(fresh).filter_map(|write| match &write.action {
+        let orders = batch.iter().filter_map(|write| match &write.action {
             Action::Case(order) => Some(&**order),
             Action::Register(_) => None,
         });
+        // The cases' locks before the lookup, also for what was answered: a request that comes again while its first transaction commits waits
+        // here for it and then finds its answer. Looked up before, it would find none, and be judged by what it has done itself. What opens a
+        // case locks none: there the key of the answer, or of the case, lets it wait and fail, and it is run again.
         let mut work = Work::load(&self.app, &mut tx, now, orders).await?;
+        let keys: Vec<RequestKey> = batch.iter().filter_map(|write| write.request_key().cloned()).collect();
+        let answered = requests::find(&mut tx, &keys).await?;
         let mut units = Vec::new();
         let answers: Vec<_> = batch
             .iter()

@@ -39,11 +39,17 @@ type Authorized = InterceptedService<Channel, Bearer>;
 #[derive(Clone)]
 pub(crate) struct Caller {
     channel: Authorized,
+    bearer: MetadataValue<Ascii>,
 }
 
 impl Caller {
     pub(crate) fn new(channel: Channel, bearer: MetadataValue<Ascii>) -> Self {
-        Self { channel: InterceptedService::new(channel, Bearer(bearer)) }
+        Self { channel: InterceptedService::new(channel, Bearer(bearer.clone())), bearer }
+    }
+
+    /// The same by another way.
+    pub(crate) fn by(&self, channel: Channel) -> Self {
+        Self::new(channel, self.bearer.clone())
     }
 
     pub(crate) fn cases(&self) -> CaseServiceClient<Authorized> {

@@ -51,6 +51,27 @@ async fn of_many_at_once_under_one_id_one_is_done_and_all_get_its_answer() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_request_sent_again_to_another_replica_before_its_commit_gets_the_first_answer() {
+    let suite = Suite::start().await;
+    let case = suite.report().await;
+    let (here, there) = (suite.centre(), suite.at_another_replica(&suite.centre()).await);
+    let request = api::EscalateRequest { expected_version: 1, ..escalate(&new_id(), case, "超出职权") };
+    let held = suite.db.hold_answers().await;
+    let (mut here, mut there) = (here.township(), there.township());
+    let (first, again) = tokio::join!(here.escalate(request.clone()), async {
+        suite.db.until_waiting(1).await;
+        let (again, ()) = tokio::join!(there.escalate(request.clone()), async {
+            suite.db.until_waiting(2).await;
+            held.rollback().await.expect("the first may commit");
+        });
+        again
+    });
+    let first = first.expect("escalated").into_inner();
+    assert_eq!(again.expect("the first answer").into_inner(), first);
+    assert_eq!(first.case.expect("a case").version, 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn of_two_at_once_one_wins_and_the_other_is_told_the_state() {
     let suite = Suite::start().await;
     let case = suite.report().await;

@@ -164,6 +164,13 @@ impl Suite {
         suite
     }
 
+    /// A second replica on the same database, and this caller at it.
+    pub(crate) async fn at_another_replica(&self, caller: &Caller) -> Caller {
+        let systems = AgencySystems::new(Arc::clone(&self.app), self.js.clone());
+        let channel = serve(&self.app, &self.js, &systems, &self.minter, &self.token).await;
+        caller.by(channel)
+    }
+
     fn relay(&self) {
         let own = [Stream::Dispatch, Stream::Agency]
             .map(|stream| StreamSpec::new(stream.name(), stream.subjects().iter().copied()));

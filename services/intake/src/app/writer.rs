@@ -38,6 +38,16 @@ pub(crate) enum Action {
     Patrols(Vec<NewPatrol>),
 }
 
+impl Action {
+    /// The command to a suspicion, if it is one.
+    fn order(&self) -> Option<&Order> {
+        match self {
+            Self::Suspicion(order) => Some(order),
+            Self::Patrol(_) | Self::Patrols(_) => None,
+        }
+    }
+}
+
 /// What a write is answered.
 #[derive(Debug)]
 pub enum Answer {
@@ -103,6 +113,12 @@ impl BatchExecutor for Writer {
     async fn execute(&self, batch: &[Write]) -> Result<Vec<Result<Answer, Refusal>>, BatchFailure> {
         let mut tx = tx::begin_write(&self.app.pool).await?;
         let now = self.app.clock.now();
+        // The suspicions' locks before the lookup, also for what was answered: a request that comes again while its first transaction commits
+        // waits here for it and then finds its answer. Looked up before, it would find none, and be judged by what it has done itself. What
+        // records a suspicion locks none: there the key of the answer, or of the suspicion, lets it wait and fail, and it is run again. So it is
+        // with a patrol, which waits at its own key and is never refused for having been recorded.
+        let all: Vec<&Order> = batch.iter().filter_map(|write| write.action.order()).collect();
+        let mut work = Work::lock(&self.app, &mut tx, now, &all).await?;
         let keys: Vec<RequestKey> = batch.iter().filter_map(|write| write.request_key()).cloned().collect();
         let answered = requests::find(&mut tx, &keys).await?;
         let (mut orders, mut patrols) = (Vec::new(), Vec::new());
@@ -114,7 +130,7 @@ impl BatchExecutor for Writer {
                 Action::Patrols(part) => patrols.extend(part),
             }
         }
-        let mut work = Work::load(&self.app, &mut tx, now, &orders, &patrols).await?;
+        work.load(&mut tx, &orders, &patrols).await?;
         let mut answers = Vec::with_capacity(batch.len());
         let mut stored = Vec::with_capacity(batch.len());
         for write in batch {

@@ -317,3 +317,31 @@ async fn lists_are_newest_first_by_page_and_bounded_by_scope() {
     let other = list(SECRETARY, OTHER_VILLAGE, api::SuspicionState::Recorded).await;
     assert_eq!(refused(other), (Code::PermissionDenied, "OUT_OF_SCOPE".to_owned()));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_step_sent_again_to_another_replica_before_its_commit_gets_the_first_answer() {
+    let world = World::start().await;
+    let case = world.record(den()).await.expect("recorded");
+    world.notify(MEMBER, &case.case_id).await.expect("told");
+    let step = api::RecordPersuasionRequest {
+        request_id: new_id(),
+        case_id: case.case_id,
+        outcome: REFUSED.into(),
+        note: "当面劝导".to_owned(),
+        expected_version: 2,
+    };
+    let held = world.db.hold_answers().await;
+    let (mut here, mut there) = (world.suspicions(), world.suspicions_at_another_replica());
+    let send = || world.request(SECRETARY, step.clone());
+    let (first, again) = tokio::join!(here.record_persuasion(send()), async {
+        world.db.until_waiting(1).await;
+        let (again, ()) = tokio::join!(there.record_persuasion(send()), async {
+            world.db.until_waiting(2).await;
+            held.rollback().await.expect("the first may commit");
+        });
+        again
+    });
+    let first = first.expect("recorded").into_inner();
+    assert_eq!(again.expect("the first answer").into_inner(), first);
+    assert_eq!(first.suspicion.expect("as kept").version, 3);
+}

@@ -190,6 +190,11 @@ impl World {
         Self { db, js, clock, app, photos, timer, minter, channel, stop, _nats: nats }
     }
 
+    /// The suspicions at a second replica on the same database.
+    pub(crate) fn suspicions_at_another_replica(&self) -> SuspicionServiceClient<Channel> {
+        SuspicionServiceClient::new(serve(&self.app, &self.minter, &self.stop))
+    }
+
     /// As [`World::empty`], with the small roster.
     pub(crate) async fn start() -> Self {
         Self::empty().await.with_roster().await

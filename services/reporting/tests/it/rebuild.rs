@@ -205,6 +205,23 @@ async fn a_rebuild_is_done_once_for_its_request_and_one_at_a_time() {
     assert_eq!(ended(&world, &next).await.state(), RebuildState::Equal);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rebuild_asked_for_again_before_its_row_is_committed_is_the_one_that_was_begun() {
+    let world = told().await;
+    let held = world.db.hold_answers().await;
+    let (first, again) = tokio::join!(begin(&world, CITY_OFFICE, 1), async {
+        world.db.until_waiting(1).await;
+        let (again, ()) = tokio::join!(begin(&world, CITY_OFFICE, 1), async {
+            world.db.until_waiting(2).await;
+            held.rollback().await.expect("the first may commit");
+        });
+        again
+    });
+    let first = first.expect("begun");
+    assert_eq!(again.expect("the first answer"), first);
+    assert_eq!(ended(&world, &first).await.state(), RebuildState::Equal);
+}
+
 #[tokio::test]
 async fn a_rebuild_that_a_restart_broke_off_is_shown_as_failed_and_the_next_one_runs() {
     let world = told().await;

@@ -2,7 +2,7 @@
 
 use std::sync::{
     Arc,
-    atomic::{AtomicU64, Ordering},
+    atomic::{AtomicBool, AtomicU64, Ordering},
 };
 
 use tokio::{
@@ -27,6 +27,7 @@ struct Passage {
 pub struct TestWay {
     url: String,
     last: Arc<AtomicU64>,
+    at_commit: Arc<AtomicBool>,
     passage: watch::Sender<Passage>,
 }
 
@@ -41,8 +42,10 @@ impl TestWay {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let here = listener.local_addr().expect("an address");
         let (last, (passage, gate)) = (Arc::new(AtomicU64::new(0)), watch::channel(Passage::default()));
-        tokio::spawn(accept(listener, url[start..end].to_owned(), Arc::clone(&last), gate));
-        Self { url: format!("{}{here}{}", &url[..start], &url[end..]), last, passage }
+        let at_commit = Arc::default();
+        let marks = (Arc::clone(&last), Arc::clone(&at_commit));
+        tokio::spawn(accept(listener, url[start..end].to_owned(), marks, gate));
+        Self { url: format!("{}{here}{}", &url[..start], &url[end..]), last, at_commit, passage }
     }
 
     /// The URL by which the server is reached over this way.
@@ -57,6 +60,17 @@ impl TestWay {
         self.passage.send_modify(|passage| passage.silent = last);
     }
 
+    /// The next connection on which a client commits gets no answer to that or any more; the server does commit.
+    pub fn silence_at_the_next_commit(&self) {
+        self.at_commit.store(true, Ordering::SeqCst);
+    }
+
+    /// How many connections there have been.
+    #[must_use]
+    pub fn connections(&self) -> u64 {
+        self.last.load(Ordering::SeqCst)
+    }
+
     /// Closes what is connected now.
     pub fn cut(&self) {
         let last = self.last.load(Ordering::SeqCst);
@@ -69,7 +83,12 @@ impl TestWay {
     }
 }
 
-async fn accept(listener: TcpListener, server: String, last: Arc<AtomicU64>, gate: watch::Receiver<Passage>) {
+async fn accept(
+    listener: TcpListener,
+    server: String,
+    (last, at_commit): (Arc<AtomicU64>, Arc<AtomicBool>),
+    gate: watch::Receiver<Passage>,
+) {
     let mut ended = gate.clone();
     loop {
         let client = tokio::select! {
@@ -78,11 +97,17 @@ async fn accept(listener: TcpListener, server: String, last: Arc<AtomicU64>, gat
             _ = ended.wait_for(|_| false) => return,
         };
         let number = last.fetch_add(1, Ordering::SeqCst) + 1;
-        tokio::spawn(pass(client, server.clone(), number, gate.clone()));
+        tokio::spawn(pass(client, server.clone(), number, Arc::clone(&at_commit), gate.clone()));
     }
 }
 
-async fn pass(client: TcpStream, server: String, number: u64, mut gate: watch::Receiver<Passage>) {
+async fn pass(
+    client: TcpStream,
+    server: String,
+    number: u64,
+    at_commit: Arc<AtomicBool>,
+    mut gate: watch::Receiver<Passage>,
+) {
     let mut open = gate.clone();
     let flow = async {
         if open.wait_for(|passage| !passage.held).await.is_err() {
@@ -91,9 +116,18 @@ async fn pass(client: TcpStream, server: String, number: u64, mut gate: watch::R
         let Ok(upstream) = TcpStream::connect(server).await else { return };
         let (from_client, to_client) = client.into_split();
         let (from_server, to_server) = upstream.into_split();
+        let hushed = AtomicBool::new(false);
+        // Looked at before the server has it: its answer comes later.
+        let asked = |bytes: &[u8]| {
+            if bytes.windows(6).any(|text| text == b"COMMIT") && at_commit.swap(false, Ordering::SeqCst) {
+                hushed.store(true, Ordering::SeqCst);
+            }
+            true
+        };
+        let answered = |_: &[u8]| !hushed.load(Ordering::SeqCst);
         tokio::select! {
-            () = pump(from_client, to_server, number, open.clone()) => {}
-            () = pump(from_server, to_client, number, open) => {}
+            () = pump(from_client, to_server, number, asked, open.clone()) => {}
+            () = pump(from_server, to_client, number, answered, open) => {}
         }
     };
     tokio::select! {
@@ -107,6 +141,7 @@ async fn pump(
     mut from: impl AsyncRead + Unpin,
     mut to: impl AsyncWrite + Unpin,
     number: u64,
+    passes: impl Fn(&[u8]) -> bool,
     mut gate: watch::Receiver<Passage>,
 ) {
     let mut buffer = vec![0; 64 * 1024];
@@ -118,6 +153,9 @@ async fn pump(
         };
         let Some(read) = read else { return std::future::pending().await };
         let Ok(count @ 1..) = read else { return };
+        if !passes(&buffer[..count]) {
+            return std::future::pending().await;
+        }
         if to.write_all(&buffer[..count]).await.is_err() {
             return;
         }
