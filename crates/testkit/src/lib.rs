@@ -3,13 +3,13 @@
 
 mod db;
 mod nats;
+mod network;
 mod wait;
-mod way;
 
 pub use db::TestDb;
 pub use nats::{TestNats, TestNatsOptions};
+pub use network::TestWay;
 pub use wait::eventually;
-pub use way::TestWay;
 
 /// The value of an environment variable that `./dev test` sets.
 ///
