@@ -24,6 +24,15 @@ mod measure;
 pub use inspection::{Inspected, inspection, known_subject};
 pub use measure::{accessory, accident, compliance, exemption, measure};
 
+/// Characters of a caller's text that come back in an error.
+const SHOWN: usize = 40;
+
+/// The first instant of the year 1. What lies before it no caller means, and PostgreSQL may not know.
+pub const EARLIEST: Instant = Instant::constant(-62_135_596_800, 0);
+
+/// Largest whole text, in bytes.
+const DOCUMENT: usize = 256 * 1024;
+
 /// A field that is missing or malformed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{field}: {description}")]
@@ -64,6 +73,7 @@ impl ConvertError {
     /// The field holds a code that is not in its list.
     #[must_use]
     pub fn unknown(field: &str, reason: &'static str, code: &str, what_zh: &str) -> Self {
+        let code = shown(code);
         Self {
             field: field.to_owned(),
             reason,
@@ -77,6 +87,15 @@ impl ConvertError {
     pub fn under(mut self, parent: &str) -> Self {
         self.field = format!("{parent}.{}", self.field);
         self
+    }
+}
+
+/// As much of a caller's text as helps to find it: an answer is not the place to send it all back.
+#[must_use]
+pub fn shown(text: &str) -> String {
+    match text.char_indices().nth(SHOWN) {
+        None => text.to_owned(),
+        Some((end, _)) => format!("{}…", &text[..end]),
     }
 }
 
@@ -142,7 +161,8 @@ pub fn optional_agency(field: &str, text: &str) -> Result<Option<Agency>, Conver
 /// # Errors
 /// When it is not given or out of range.
 pub fn instant(field: &str, at: Option<Timestamp>) -> Result<Instant, ConvertError> {
-    at.required(field)?.try_into().map_err(|_| ConvertError::invalid(field, "is out of range"))
+    let at = Instant::try_from(at.required(field)?).ok().filter(|at| *at >= EARLIEST);
+    at.ok_or_else(|| ConvertError::invalid(field, "is out of range"))
 }
 
 /// An instant that may be missing.
@@ -150,7 +170,7 @@ pub fn instant(field: &str, at: Option<Timestamp>) -> Result<Instant, ConvertErr
 /// # Errors
 /// When it is given and out of range.
 pub fn optional_instant(field: &str, at: Option<Timestamp>) -> Result<Option<Instant>, ConvertError> {
-    at.map(|at| at.try_into().map_err(|_| ConvertError::invalid(field, "is out of range"))).transpose()
+    at.map(|at| instant(field, Some(at))).transpose()
 }
 
 /// A region, whose parts are named below `field`.
@@ -178,7 +198,7 @@ impl TryFrom<&pb::Region> for Region {
             field: "code".to_owned(),
             reason: "INVALID_REGION_CODE",
             description: error.to_string(),
-            description_zh: format!("行政区划代码有误：{}", wire.code),
+            description_zh: format!("行政区划代码有误：{}", shown(&wire.code)),
         })
     }
 }
@@ -270,7 +290,7 @@ fn enterprise_subject(wire: &pb::Enterprise) -> Result<Subject, ConvertError> {
         field: "credit_code".to_owned(),
         reason: "INVALID_CREDIT_CODE",
         description: error.to_string(),
-        description_zh: format!("统一社会信用代码有误：{}", wire.credit_code),
+        description_zh: format!("统一社会信用代码有误：{}", shown(&wire.credit_code)),
     })?;
     let name = bounded("name", &wire.name, 200)?;
     Ok(Subject::Enterprise {
@@ -327,6 +347,25 @@ pub fn bounded(field: &str, text: &str, max: usize) -> Result<String, ConvertErr
     if text.is_empty() { Err(ConvertError::required(field)) } else { Ok(text) }
 }
 
+/// A whole text that an office hands in, of rules, a calendar or a table: not blank and at most 256 KiB.
+///
+/// # Errors
+/// `REQUIRED` when blank, `TOO_LONG` over the limit, `INVALID` with a control character other than tab and line feeds.
+pub fn document(field: &str, text: &str) -> Result<(), ConvertError> {
+    if text.trim().is_empty() {
+        return Err(ConvertError::required(field));
+    }
+    if text.len() > DOCUMENT {
+        return Err(ConvertError {
+            field: field.to_owned(),
+            reason: "TOO_LONG",
+            description: "is larger than 256 KiB".to_owned(),
+            description_zh: "文本超过256KB".to_owned(),
+        });
+    }
+    printable(field, text)
+}
+
 /// A text that may be empty and has at most `max` characters.
 ///
 /// # Errors
@@ -341,8 +380,56 @@ pub fn optional_text(field: &str, text: &str, max: usize) -> Result<String, Conv
             description_zh: format!("超过{max}个字"),
         });
     }
+    printable(field, text)?;
+    Ok(text.to_owned())
+}
+
+fn printable(field: &str, text: &str) -> Result<(), ConvertError> {
     if text.chars().any(|c| c.is_control() && !matches!(c, '\n' | '\r' | '\t')) {
         return Err(ConvertError::invalid(field, "has control characters"));
     }
-    Ok(text.to_owned())
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{ConvertError, EARLIEST, Instant, act, document, instant, optional_instant, region, shown, subject};
+    use crate::types::v1 as pb;
+
+    fn short(error: &ConvertError) {
+        assert!(error.description.chars().count() < 100, "{}", error.description.len());
+        assert!(error.description_zh.chars().count() < 100, "{}", error.description_zh.len());
+    }
+
+    #[test]
+    fn a_caller_s_text_comes_back_cut_in_what_is_said_of_it() {
+        let long = "长".repeat(1_000_000);
+        short(&act("act", &long).expect_err("no act"));
+        let level = pb::Region { level: long.clone(), code: "371302".to_owned() };
+        short(&region("region", Some(&level)).expect_err("no level"));
+        let code = pb::Region { level: "county".to_owned(), code: long.clone() };
+        short(&region("region", Some(&code)).expect_err("no code"));
+        let enterprise = pb::Enterprise { credit_code: long, ..Default::default() };
+        let wire = pb::Subject { kind: Some(pb::subject::Kind::Enterprise(enterprise)) };
+        short(&subject("subject", Some(&wire)).expect_err("no credit code"));
+        assert_eq!(shown("HC-98"), "HC-98", "what is short comes back as it was");
+    }
+
+    #[test]
+    fn an_instant_before_our_era_is_out_of_range() {
+        assert_eq!(instant("at", Some(EARLIEST.into())), Ok(EARLIEST));
+        let early = instant("at", Some(Instant::MIN.into())).expect_err("before our era");
+        assert_eq!((early.field.as_str(), early.reason), ("at", "INVALID"));
+        assert!(optional_instant("at", Some(Instant::MIN.into())).is_err());
+        assert_eq!(optional_instant("at", None), Ok(None));
+    }
+
+    #[test]
+    fn a_whole_text_is_bounded_in_bytes_and_has_no_character_that_no_table_takes() {
+        let reason = |text: &str| document("text", text).map_err(|error| error.reason);
+        assert_eq!(reason(" \n"), Err("REQUIRED"));
+        assert_eq!(reason("a\0"), Err("INVALID"));
+        assert_eq!(reason(&"x".repeat(256 * 1024 + 1)), Err("TOO_LONG"));
+        assert_eq!(reason(&"x\r\n\ty".repeat(50_000)), Ok(()));
+    }
 }
