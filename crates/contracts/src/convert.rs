@@ -24,6 +24,15 @@ mod measure;
 pub use inspection::{Inspected, inspection, known_subject};
 pub use measure::{accessory, accident, compliance, exemption, measure};
 
+/// Characters of a caller's text that come back in an error.
+const SHOWN: usize = 40;
+
+/// The first instant of the year 1. What lies before it no caller means, and PostgreSQL may not know.
+pub const EARLIEST: Instant = Instant::constant(-62_135_596_800, 0);
+
+/// Largest whole text, in bytes.
+const DOCUMENT: usize = 256 * 1024;
+
 /// A field that is missing or malformed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{field}: {description}")]
@@ -64,6 +73,7 @@ impl ConvertError {
     /// The field holds a code that is not in its list.
     #[must_use]
     pub fn unknown(field: &str, reason: &'static str, code: &str, what_zh: &str) -> Self {
+        let code = shown(code);
         Self {
             field: field.to_owned(),
             reason,
@@ -77,6 +87,15 @@ impl ConvertError {
     pub fn under(mut self, parent: &str) -> Self {
         self.field = format!("{parent}.{}", self.field);
         self
+    }
+}
+
+/// As much of a caller's text as helps to find it: an answer is not the place to send it all back.
+#[must_use]
+pub fn shown(text: &str) -> String {
+    match text.char_indices().nth(SHOWN) {
+        None => text.to_owned(),
+        Some((end, _)) => format!("{}…", &text[..end]),
     }
 }
 
@@ -142,7 +161,8 @@ pub fn optional_agency(field: &str, text: &str) -> Result<Option<Agency>, Conver
 /// # Errors
 /// When it is not given or out of range.
 pub fn instant(field: &str, at: Option<Timestamp>) -> Result<Instant, ConvertError> {
-    at.required(field)?.try_into().map_err(|_| ConvertError::invalid(field, "is out of range"))
+    let at = Instant::try_from(at.required(field)?).ok().filter(|at| *at >= EARLIEST);
+    at.ok_or_else(|| ConvertError::invalid(field, "is out of range"))
 }
 
 /// An instant that may be missing.
@@ -150,7 +170,7 @@ pub fn instant(field: &str, at: Option<Timestamp>) -> Result<Instant, ConvertErr
 /// # Errors
 /// When it is given and out of range.
 pub fn optional_instant(field: &str, at: Option<Timestamp>) -> Result<Option<Instant>, ConvertError> {
-    at.map(|at| at.try_into().map_err(|_| ConvertError::invalid(field, "is out of range"))).transpose()
+    at.map(|at| instant(field, Some(at))).transpose()
 }
 
 /// A region, whose parts are named below `field`.
@@ -178,7 +198,7 @@ impl TryFrom<&pb::Region> for Region {
             field: "code".to_owned(),
             reason: "INVALID_REGION_CODE",
             description: error.to_string(),
-            description_zh: format!("行政区划代码有误：{}", wire.code),
+            description_zh: format!("行政区划代码有误：{}", shown(&wire.code)),
         })
     }
 }
@@ -270,7 +290,7 @@ fn enterprise_subject(wire: &pb::Enterprise) -> Result<Subject, ConvertError> {
         field: "credit_code".to_owned(),
         reason: "INVALID_CREDIT_CODE",
         description: error.to_string(),
-        description_zh: format!("统一社会信用代码有误：{}", wire.credit_code),
+        description_zh: format!("统一社会信用代码有误：{}", shown(&wire.credit_code)),
     })?;
     let name = bounded("name", &wire.name, 200)?;
     Ok(Subject::Enterprise {
@@ -327,6 +347,25 @@ pub fn bounded(field: &str, text: &str, max: usize) -> Result<String, ConvertErr
     if text.is_empty() { Err(ConvertError::required(field)) } else { Ok(text) }
 }
 
+/// A whole text that an office hands in, of rules, a calendar or a table: not blank and at most 256 KiB.
+///
+/// # Errors
+/// `REQUIRED` when blank, `TOO_LONG` over the limit, `INVALID` with a control character other than tab and line feeds.
+pub fn document(field: &str, text: &str) -> Result<(), ConvertError> {
+    if text.trim().is_empty() {
+        return Err(ConvertError::required(field));
+    }
+    if text.len() > DOCUMENT {
+        return Err(ConvertError {
+            field: field.to_owned(),
+            reason: "TOO_LONG",
+            description: "is larger than 256 KiB".to_owned(),
+            description_zh: "文本超过256KB".to_owned(),
+        });
+    }
+    printable(field, text)
+}
+
 /// A text that may be empty and has at most `max` characters.
 ///
 /// # Errors
@@ -341,8 +380,16 @@ pub fn optional_text(field: &str, text: &str, max: usize) -> Result<String, Conv
             description_zh: format!("超过{max}个字"),
         });
     }
+    printable(field, text)?;
+    Ok(text.to_owned())
+}
+
+fn printable(field: &str, text: &str) -> Result<(), ConvertError> {
     if text.chars().any(|c| c.is_control() && !matches!(c, '\n' | '\r' | '\t')) {
         return Err(ConvertError::invalid(field, "has control characters"));
     }
-    Ok(text.to_owned())
+    Ok(())
 }
+
+#[cfg(test)]
+mod tests;

@@ -323,8 +323,11 @@ fn wire(letter: DeadLetter) -> pb::DeadLetter {
     }
 }
 
+/// An admin of the city: a service is one for all of it.
 fn admin<T>(request: &Request<T>) -> Result<(), Status> {
-    Ok(scope::require(identity::principal(request)?, &[Role::Admin])?)
+    let caller = identity::principal(request)?;
+    scope::require(caller, &[Role::Admin])?;
+    Ok(scope::require_city(caller)?)
 }
 
 #[tonic::async_trait]

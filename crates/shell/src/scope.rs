@@ -39,20 +39,18 @@ pub fn require(principal: &Principal, roles: &[Role]) -> Result<(), Fault> {
     }
 }
 
-/// The region that bounds what the caller may see and do: the work area of a work-area role, else the token's region.
-#[must_use]
-pub fn bounds(principal: &Principal) -> Region {
-    principal
-        .work_area
-        .as_deref()
-        .and_then(|code| Region::new(Level::WorkArea, code).ok())
-        .unwrap_or_else(|| principal.region.clone())
+/// The caller is of the city: what is asked for goes through all of it, and the roles that may ask are given to counties and townships, too.
+///
+/// # Errors
+/// `OUT_OF_SCOPE`.
+pub fn require_city(principal: &Principal) -> Result<(), Fault> {
+    if principal.region.level() == Level::City { Ok(()) } else { Err(out_of_scope()) }
 }
 
 /// Whether the region is the caller's or lies in it. A service, auditor or admin of the city reaches all of the city.
 #[must_use]
 pub fn contains(principal: &Principal, roster: &RosterIndex, region: &Region) -> bool {
-    roster.contains(&bounds(principal), region)
+    roster.contains(&principal.region, region)
 }
 
 /// The region is in the roster and in the caller's scope; its path.

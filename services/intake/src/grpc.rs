@@ -20,7 +20,7 @@ mod tips;
 use std::sync::Arc;
 
 use dafei_contracts::{
-    convert::{self, ConvertError},
+    convert,
     intake::v1::{
         checklist_service_server::ChecklistServiceServer, claim_service_server::ClaimServiceServer,
         evidence_service_server::EvidenceServiceServer, hotline_service_server::HotlineServiceServer,
@@ -35,7 +35,7 @@ use dafei_intake_core::suspicion::{Reason, Rejection};
 use dafei_kernel::time::Instant;
 use dafei_messaging::{batch::SubmitError, requests::RequestKey};
 use dafei_runtime::{identity::Principal, status::Fault};
-use dafei_shell::{faults, scope};
+use dafei_shell::{faults, paging, scope};
 use prost::Message;
 use tonic::service::{Routes, RoutesBuilder};
 use uuid::Uuid;
@@ -153,10 +153,7 @@ fn optional_text(field: &str, value: &str, max: usize) -> Result<String, Fault> 
 type Cursor = (i64, Uuid);
 
 fn before(cursor: Option<Cursor>) -> Result<Option<(Instant, Uuid)>, Fault> {
-    let Some((micros, id)) = cursor else { return Ok(None) };
-    let at = Instant::from_microsecond(micros)
-        .map_err(|_| faults::convert(ConvertError::invalid("page_token", "is no token of this list")))?;
-    Ok(Some((at, id)))
+    cursor.map(|(micros, id)| Ok((paging::instant(micros)?, id))).transpose()
 }
 
 impl From<Refusal> for Fault {

@@ -247,8 +247,7 @@ fn cursor(token: Option<PageCursor>) -> Result<store::Cursor, Fault> {
     let Some((micros, fact_id)) = token else {
         return Ok(store::Cursor::START);
     };
-    let at = Instant::from_microsecond(micros).map_err(|error| Fault::internal(error.to_string()))?;
-    Ok(store::Cursor { at, fact_id })
+    Ok(store::Cursor { at: paging::instant(micros)?, fact_id })
 }
 
 impl MonthlyTables {

@@ -79,7 +79,6 @@ mod tests {
             role: "auditor".parse().unwrap(),
             region: "county:371302".parse().unwrap(),
             agency: None,
-            work_area: None,
             expires: at(100),
         })
     }

@@ -1,11 +1,16 @@
 //! What a token says about its bearer, and the parsing of it into the domain's types.
 
-use dafei_kernel::{agency::Agency, region::Region, role::Role, time::Instant};
+use dafei_kernel::{
+    agency::Agency,
+    region::{Level, Region},
+    role::Role,
+    time::Instant,
+};
 use serde::{Deserialize, Serialize};
 
 use super::Principal;
 
-/// Longest subject, name or work area, characters: they go into every history row.
+/// Longest subject or name, characters: they go into every history row.
 const MAX_TEXT: usize = 200;
 
 /// The claims of a token. Issuer, audience and signature are checked before they are used.
@@ -42,18 +47,21 @@ impl Claims {
         if role.needs_agency() && agency.is_none() {
             return Err("agency");
         }
-        let fits = |text: &str| !text.trim().is_empty() && text.chars().count() <= MAX_TEXT;
+        let fits = |text: &str| {
+            !text.trim().is_empty() && text.chars().count() <= MAX_TEXT && !text.chars().any(char::is_control)
+        };
         if !fits(&self.sub) {
             return Err("sub");
         }
         if !self.name.as_deref().is_none_or(fits) {
             return Err("name");
         }
-        if !self.work_area.as_deref().is_none_or(fits) {
+        // The region is what bounds a caller. A work area that it does not name would be taken for a bound that nobody keeps.
+        if self.work_area.is_some_and(|code| Region::new(Level::WorkArea, &code).ok().as_ref() != Some(&region)) {
             return Err("work_area");
         }
-        let (name, work_area, expires) = (self.name, self.work_area, instant(self.exp));
-        Ok(Principal { subject: self.sub, name, role, region, agency, work_area, expires })
+        let (name, expires) = (self.name, instant(self.exp));
+        Ok(Principal { subject: self.sub, name, role, region, agency, expires })
     }
 }
 

@@ -41,7 +41,7 @@ pub struct TokenRequest {
     pub region: Region,
     /// For which agency.
     pub agency: Option<Agency>,
-    /// In which work area.
+    /// The work area of a work-area role; a door takes it only where `region` is the same.
     pub work_area: Option<String>,
     /// Who issues it.
     pub issuer: String,

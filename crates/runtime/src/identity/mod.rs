@@ -33,8 +33,6 @@ pub struct Principal {
     pub region: Region,
     /// For which agency, where the role needs one.
     pub agency: Option<Agency>,
-    /// In which work area, for roles that have one.
-    pub work_area: Option<String>,
     /// Until when its token is good, in real time: what goes on longer ends then.
     pub expires: Instant,
 }

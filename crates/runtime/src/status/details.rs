@@ -13,8 +13,12 @@ pub const ERROR_DOMAIN: &str = "dafei";
 pub const LOCALE: &str = "zh-CN";
 /// Details travel in a header, and headers are small: more violations than this are only counted.
 const MAX_VIOLATIONS: usize = 16;
+/// Bytes of violations that are told one by one; the others are only counted.
+const MAX_TOLD: usize = 4_096;
 /// Characters of a caller's own text that come back in details.
 const MAX_ECHO: usize = 200;
+/// Characters of what is said of one thing that is wrong: it may repeat what the caller sent.
+const MAX_SAID: usize = 400;
 /// By how much the delay of a refused call is lengthened at the most.
 const LONGEST_SPREAD: Duration = Duration::from_secs(5);
 
@@ -23,7 +27,7 @@ impl From<Fault> for Status {
         let message = match &fault {
             // What went wrong inside is for the log.
             Fault::Internal(_) => "internal error".to_owned(),
-            told => told.to_string(),
+            told => cut(&told.to_string(), MAX_SAID),
         };
         let mut details = ErrorDetails::new();
         let (code, reason, metadata, zh): (Code, Text, HashMap<String, String>, Text) = match fault {
@@ -40,7 +44,7 @@ impl From<Fault> for Status {
                 (Code::PermissionDenied, reason, HashMap::new(), description_zh)
             }
             Fault::FailedPrecondition { reason, subject, description, description_zh } => {
-                let violation = PreconditionViolation::new(&*reason, clip(&subject), &*description);
+                let violation = PreconditionViolation::new(&*reason, clip(&subject), cut(&description, MAX_SAID));
                 details.set_precondition_failure(vec![violation]);
                 let metadata = pairs([("subject", &clip(&subject))]);
                 (Code::FailedPrecondition, reason, metadata, description_zh)
@@ -71,7 +75,7 @@ impl From<Fault> for Status {
                 (Code::Internal, "INTERNAL".into(), HashMap::new(), "系统内部错误，请联系管理员".into())
             }
         };
-        details.set_error_info(reason, ERROR_DOMAIN, metadata).set_localized_message(LOCALE, zh);
+        details.set_error_info(reason, ERROR_DOMAIN, metadata).set_localized_message(LOCALE, cut(&zh, MAX_TOLD / 3));
         Self::with_error_details(code, message, details)
     }
 }
@@ -87,14 +91,27 @@ fn bad_request(details: &mut ErrorDetails, violations: Vec<Violation>) -> (Text,
         [only] => (only.reason.clone(), pairs([("field", &clip(&only.field))])),
         many => ("INVALID_FIELDS".into(), pairs([("violations", &many.len().to_string())])),
     };
-    let shown = violations.into_iter().take(MAX_VIOLATIONS).map(|violation| FieldViolation {
+    let told = told(&violations);
+    let shown = violations.into_iter().take(told).map(|violation| FieldViolation {
         field: clip(&violation.field),
-        description: violation.description.into_owned(),
+        description: cut(&violation.description, MAX_SAID),
         reason: violation.reason.into_owned(),
-        localized_message: Some(LocalizedMessage::new(LOCALE, violation.description_zh)),
+        localized_message: Some(LocalizedMessage::new(LOCALE, cut(&violation.description_zh, MAX_SAID))),
     });
     details.set_bad_request(shown.collect::<Vec<_>>());
     (reason, metadata)
+}
+
+/// How many violations are told: the first in any case, and as many more as the header has room for.
+fn told(violations: &[Violation]) -> usize {
+    let size = |violation: &Violation| {
+        clip(&violation.field).len()
+            + cut(&violation.description, MAX_SAID).len()
+            + cut(&violation.description_zh, MAX_SAID).len()
+    };
+    let mut room = MAX_TOLD;
+    let fits = |violation: &&Violation| room.checked_sub(size(violation)).inspect(|left| room = *left).is_some();
+    violations.iter().take(MAX_VIOLATIONS).take_while(fits).count().max(violations.len().min(1))
 }
 
 pub(super) fn summary(violations: &[Violation]) -> String {
@@ -105,12 +122,14 @@ pub(super) fn summary(violations: &[Violation]) -> String {
         0 => String::new(),
         rest => format!(" (and {rest} more)"),
     };
-    format!("{}: {}{more}", clip(&first.field), first.description)
+    format!("{}: {}{more}", clip(&first.field), cut(&first.description, MAX_ECHO))
 }
 
 fn sentence(violations: &[Violation]) -> Text {
-    let shown: Vec<&str> = violations.iter().take(MAX_VIOLATIONS).map(|violation| &*violation.description_zh).collect();
-    let more = violations.len().saturating_sub(MAX_VIOLATIONS);
+    let told = told(violations);
+    let shown: Vec<String> =
+        violations.iter().take(told).map(|violation| cut(&violation.description_zh, MAX_SAID)).collect();
+    let more = violations.len().saturating_sub(told);
     let tail = if more > 0 { format!("；另有{more}处错误") } else { String::new() };
     format!("{}{tail}", shown.join("；")).into()
 }
@@ -120,7 +139,11 @@ fn pairs<const N: usize>(pairs: [(&str, &str); N]) -> HashMap<String, String> {
 }
 
 fn clip(text: &str) -> String {
-    match text.char_indices().nth(MAX_ECHO) {
+    cut(text, MAX_ECHO)
+}
+
+fn cut(text: &str, max: usize) -> String {
+    match text.char_indices().nth(max) {
         None => text.to_owned(),
         Some((end, _)) => format!("{}…", &text[..end]),
     }
@@ -177,6 +200,30 @@ mod tests {
         let status = Status::from(Fault::not_found("case", "长".repeat(10_000), "没有这个案件"));
         let id = status.get_error_details().error_info().unwrap().metadata["id"].clone();
         assert_eq!(id.chars().count(), MAX_ECHO + 1);
+    }
+
+    #[test]
+    fn what_a_caller_sent_comes_back_cut_wherever_it_is_repeated() {
+        let long = "长".repeat(100_000);
+        let violation = || Violation::new(long.clone(), "UNKNOWN_ACT", long.clone(), long.clone());
+        for fault in [
+            Fault::InvalidArgument { violations: vec![violation()] },
+            Fault::InvalidArgument { violations: vec![violation(); 40] },
+            Fault::precondition("CASE_CLOSED", long.clone(), long.clone(), long.clone()),
+            Fault::not_found("case", long.clone(), long.clone()),
+            Fault::denied("OUT_OF_SCOPE", long.clone()),
+        ] {
+            let status = Status::from(fault);
+            assert!(status.message().chars().count() <= MAX_SAID + 1, "{}", status.code());
+            assert!(status.details().len() < 10_000, "{}: {}", status.code(), status.details().len());
+            let details = status.get_error_details();
+            assert!(details.localized_message().unwrap().message.len() <= MAX_TOLD + 3);
+            let told = details.bad_request().map_or(&[][..], |request| &request.field_violations);
+            for one in told {
+                assert!(one.description.chars().count() <= MAX_SAID + 1);
+                assert!(one.localized_message.as_ref().unwrap().message.chars().count() <= MAX_SAID + 1);
+            }
+        }
     }
 
     #[test]

@@ -166,10 +166,39 @@ async fn claims_that_make_no_sense_are_refused() {
         with("agency", json!("circus")),
         with("sub", json!(" ")),
         with("sub", json!("长".repeat(201))),
+        with("sub", json!("office\u{0}")),
+        with("name", json!("办\u{0}")),
         with("exp", json!("tomorrow")),
     ] {
         let token = minter.sign_claims(&claims).unwrap();
         assert_eq!(refused(&channel, &token).await, "TOKEN_CLAIMS", "{claims}");
+    }
+}
+
+#[tokio::test]
+async fn a_work_area_that_is_not_the_token_s_region_is_refused_whatever_the_role() {
+    let minter = Minter::generate().unwrap();
+    let channel = serve_plain(&minter).await.channel().await;
+    let token = |role: &str, region: &str, area: &str| {
+        let mut claims = with("role", json!(role));
+        claims["region"] = json!(region);
+        claims["work_area"] = json!(area);
+        minter.sign_claims(&claims).unwrap()
+    };
+    let (secretary, area) = ("work-area-secretary", "work-area:371302001-east");
+    assert_eq!(who(&channel, &token(secretary, area, "371302001-east")).await.unwrap(), "office-1");
+    for (role, region, claimed) in [
+        (secretary, area, "371302001-west"),
+        (secretary, area, "371302002-east"),
+        (secretary, area, "east"),
+        (secretary, area, ""),
+        (secretary, area, "work-area:371302001-east"),
+        ("grid-member", "village:371302001001", "371302001-east"),
+        ("township-centre", "township:371302001", "371302001-east"),
+        ("county-office", "county:371302", "somewhere"),
+        ("admin", "city:371300", "371302001-east"),
+    ] {
+        assert_eq!(refused(&channel, &token(role, region, claimed)).await, "TOKEN_CLAIMS", "{role} {region} {claimed}");
     }
 }
 

@@ -34,7 +34,7 @@ impl Grpc {
         let mut conn = self.app.pool.acquire().await.map_err(faults::database)?;
         let case = cases::get(&mut conn, id).await.map_err(faults::database)?.ok_or_else(|| no_case(id))?;
         // By the regions of its opening, or by those of now: a roster changes, a case stays.
-        let within = case.facts.path.is_within(&scope::bounds(caller))
+        let within = case.facts.path.is_within(&caller.region)
             || scope::contains(caller, &self.app.roster.current(), case.facts.lowest());
         if within { Ok(case) } else { Err(scope::out_of_scope()) }
     }

@@ -24,7 +24,7 @@ use crate::{
 
 /// Those who may check one case.
 const CHECKERS: &[Role] = &[Role::Auditor, Role::Admin, Role::CountyOffice, Role::CityOffice];
-/// Those who may read the anchors.
+/// Those who may read the anchors; these and the next two only of the city, since they go through all of its cases.
 const READERS: &[Role] = &[Role::Auditor, Role::Admin, Role::Service, Role::CityOffice];
 /// Those who may check all cases.
 const AUDITORS: &[Role] = &[Role::Auditor, Role::Admin];
@@ -161,6 +161,7 @@ impl ProofService for Grpc {
     ) -> Result<Response<api::ListAnchorsResponse>, Status> {
         let (caller, body) = (principal(&request)?, request.get_ref());
         scope::require(caller, READERS)?;
+        scope::require_city(caller)?;
         let size = paging::page_size(body.page_size, 31, 100)?;
         let filter = api::ListAnchorsRequest::default();
         let before: i64 = paging::decode(&body.page_token, &filter)?.unwrap_or(i64::MAX);
@@ -186,6 +187,7 @@ impl ProofService for Grpc {
     ) -> Result<Response<api::VerifyAnchorResponse>, Status> {
         let (caller, body) = (principal(&request)?, request.get_ref());
         scope::require(caller, AUDITORS)?;
+        scope::require_city(caller)?;
         let (day, bucket) = (day(&body.day)?, bucket(body.bucket)?);
         let size = paging::page_size(body.page_size, 200, 1_000)?;
         let filter = api::VerifyAnchorRequest { page_size: 0, page_token: String::new(), ..body.clone() };
@@ -216,7 +218,9 @@ impl ProofService for Grpc {
         &self,
         request: Request<api::DigestOpenStepsRequest>,
     ) -> Result<Response<api::DigestOpenStepsResponse>, Status> {
-        scope::require(principal(&request)?, MONITORS)?;
+        let caller = principal(&request)?;
+        scope::require(caller, MONITORS)?;
+        scope::require_city(caller)?;
         let mut snapshot = self.app.pool.begin_with(SNAPSHOT).await.map_err(faults::database)?;
         let log_position = proof::position(&mut snapshot).await.map_err(faults::database)?;
         let as_of = self.app.clock.now();
@@ -248,6 +252,7 @@ impl ProofService for Grpc {
     ) -> Result<Response<api::ListOpenStepsResponse>, Status> {
         let (caller, body) = (principal(&request)?, request.get_ref());
         scope::require(caller, MONITORS)?;
+        scope::require_city(caller)?;
         let bucket = bucket(body.bucket)?;
         let size = paging::page_size(body.page_size, 200, 1_000)?;
         let filter = api::ListOpenStepsRequest { bucket: body.bucket, ..Default::default() };

@@ -48,6 +48,7 @@ impl AgencySystemService for Grpc {
     ) -> Result<Response<api::ListAgencySystemsResponse>, Status> {
         let (caller, body) = (principal(&request)?, request.get_ref());
         scope::require(caller, ROLES)?;
+        scope::require_city(caller)?;
         let size = paging::page_size(body.page_size, 100, 1_000)?;
         let filter = api::ListAgencySystemsRequest::default();
         let after: Option<(String, String, String)> = paging::decode(&body.page_token, &filter)?;

@@ -2,13 +2,14 @@
 
 use async_nats::jetstream;
 use dafei_contracts::{Event, Stream, dispatch::v1 as api, events::v1 as ev, types::v1 as types};
-use dafei_kernel::{agency::Agency, clock::Clock};
+use dafei_kernel::{agency::Agency, clock::Clock, role::Role};
 use dafei_messaging::streams::ensure_streams;
 use dafei_testkit::eventually;
 use futures::StreamExt;
 use jiff::SignedDuration;
 use serde_json::{Value, json};
 
+use crate::access::reason;
 use crate::suite::{COUNTY, PATIENCE, Suite, TOWNSHIP, lead, new_id, region, streams};
 
 /// What an agency's client does that only knows NATS.
@@ -224,6 +225,9 @@ async fn registering_twice_is_one_system_and_a_wiped_bus_gets_its_durable_again(
     System::register(&suite, Agency::Energy).await;
     let system = System::register(&suite, Agency::Energy).await;
     suite.admin().register(Agency::PublicSecurity, TOWNSHIP).await.expect("registered");
+    let admin = suite.caller(Role::Admin, COUNTY, None);
+    let all = admin.systems().list_agency_systems(api::ListAgencySystemsRequest::default()).await;
+    assert_eq!(reason(&all.expect_err("they are of all counties")), "OUT_OF_SCOPE");
     let request = api::ListAgencySystemsRequest { page_size: 1, page_token: String::new() };
     let first = suite.admin().systems().list_agency_systems(request).await.expect("a page").into_inner();
     assert_eq!(first.systems[0].durable, "A_energy_county_371302");

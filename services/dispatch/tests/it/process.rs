@@ -2,7 +2,10 @@
 
 use std::{net::TcpListener, process::Stdio, time::Duration};
 
-use dafei_contracts::ops::v1::{GetStatusRequest, ops_service_client::OpsServiceClient};
+use dafei_contracts::ops::v1::{
+    GetStatusRequest, ListDeadLettersRequest, ReplayDeadLettersRequest, SetClockRequest,
+    ops_service_client::OpsServiceClient,
+};
 use dafei_dispatch::MIGRATOR;
 use dafei_kernel::{
     clock::{Clock, SystemClock},
@@ -13,9 +16,16 @@ use dafei_shell::start::migrators;
 use dafei_testkit::{TestDb, TestNats, eventually};
 use jiff::SignedDuration;
 use tokio::process::Command;
-use tonic::{Request, transport::Channel};
+use tonic::{
+    Request,
+    metadata::{Ascii, MetadataValue},
+    transport::Channel,
+};
 
-use crate::suite::{CITY, PATIENCE, region};
+use crate::{
+    access::reason,
+    suite::{CITY, COUNTY, PATIENCE, region},
+};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_process_starts_and_keeps_its_streams_there_and_shows_its_watermark() {
@@ -44,22 +54,24 @@ async fn the_process_starts_and_keeps_its_streams_there_and_shows_its_watermark(
         .kill_on_drop(true)
         .spawn()
         .expect("the process");
-    let token = minter.sign(&TokenRequest {
-        subject: "operator".to_owned(),
-        name: None,
-        role: Role::Admin,
-        region: region(CITY),
-        agency: None,
-        work_area: None,
-        issuer: "issuer".to_owned(),
-        audience: "dafei".to_owned(),
-        expires: SystemClock.now() + SignedDuration::from_hours(1),
-    });
-    let bearer = format!("Bearer {}", token.expect("a token"));
+    let bearer = |place: &str| {
+        let token = minter.sign(&TokenRequest {
+            subject: "operator".to_owned(),
+            name: None,
+            role: Role::Admin,
+            region: region(place),
+            agency: None,
+            work_area: None,
+            issuer: "issuer".to_owned(),
+            audience: "dafei".to_owned(),
+            expires: SystemClock.now() + SignedDuration::from_hours(1),
+        });
+        format!("Bearer {}", token.expect("a token")).parse::<MetadataValue<_>>().expect("a header")
+    };
     let channel = Channel::from_shared(format!("http://127.0.0.1:{port}")).expect("a URI").connect_lazy();
     let status = eventually(PATIENCE, "the watermark moves once all consumers have caught up", || async {
         let mut request = Request::new(GetStatusRequest {});
-        request.metadata_mut().insert("authorization", bearer.parse().ok()?);
+        request.metadata_mut().insert("authorization", bearer(CITY));
         let status = OpsServiceClient::new(channel.clone()).get_status(request).await.ok()?.into_inner();
         status.published_through.is_some().then_some(status)
     })
@@ -69,12 +81,32 @@ async fn the_process_starts_and_keeps_its_streams_there_and_shows_its_watermark(
     assert_eq!(status.done_through, Some(start.into()));
     assert_eq!(status.consumers.len(), 4);
     assert!(js.get_stream("DAFEI_FEEDBACK").await.is_ok() && js.get_stream("DAFEI_DELIVERY").await.is_ok());
+    county_admin_is_refused(OpsServiceClient::new(channel), bearer(COUNTY)).await;
     let number = process.id().expect("it runs").to_string();
     let signalled = Command::new("kill").args(["-TERM", &number]).status().await.expect("kill");
     assert!(signalled.success());
     let ended = tokio::time::timeout(Duration::from_secs(30), process.wait()).await.expect("in time").expect("ended");
     assert!(ended.success(), "{ended}");
     let _ = std::fs::remove_dir_all(&dir);
+}
+
+/// A service is one for the whole city: what operations does to it is not a county's to do.
+async fn county_admin_is_refused(mut client: OpsServiceClient<Channel>, bearer: MetadataValue<Ascii>) {
+    fn with<T>(message: T, bearer: &MetadataValue<Ascii>) -> Request<T> {
+        let mut request = Request::new(message);
+        request.metadata_mut().insert("authorization", bearer.clone());
+        request
+    }
+    let now = Some(SystemClock.now().into());
+    let refused = [
+        client.get_status(with(GetStatusRequest {}, &bearer)).await.map(drop),
+        client.set_clock(with(SetClockRequest { now }, &bearer)).await.map(drop),
+        client.list_dead_letters(with(ListDeadLettersRequest::default(), &bearer)).await.map(drop),
+        client.replay_dead_letters(with(ReplayDeadLettersRequest::default(), &bearer)).await.map(drop),
+    ];
+    for status in refused {
+        assert_eq!(reason(&status.expect_err("a county's admin")), "OUT_OF_SCOPE");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

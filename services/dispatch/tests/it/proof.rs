@@ -17,7 +17,7 @@ use uuid::Uuid;
 use crate::{
     access::reason,
     caller::{Caller, lead},
-    suite::{CITY, OTHER_COUNTY, Suite},
+    suite::{CITY, COUNTY, OTHER_COUNTY, Suite, TOWNSHIP},
     tips::Tip,
 };
 
@@ -156,6 +156,28 @@ async fn what_is_rolled_back_or_removed_without_a_trace_in_its_own_chain_is_foun
     let found = check_anchor(&suite, &day).await;
     assert!(found.contains(&(api::Flaw::Anchor, String::new())), "{found:?}");
     assert!(!found.iter().any(|(_, case)| *case == removed));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_goes_through_all_cases_is_not_for_the_roles_of_a_county_or_township() {
+    let suite = Suite::start().await;
+    for role in [Role::Service, Role::Auditor, Role::Admin] {
+        for region in [COUNTY, TOWNSHIP] {
+            let caller = suite.caller(role, region, None);
+            let digest = caller.proof().digest_open_steps(api::DigestOpenStepsRequest {}).await.expect_err("of a part");
+            let steps =
+                caller.proof().list_open_steps(api::ListOpenStepsRequest::default()).await.expect_err("of a part");
+            let anchors = caller.proof().list_anchors(api::ListAnchorsRequest::default()).await.expect_err("of a part");
+            for status in [digest, steps, anchors] {
+                assert_eq!((status.code(), reason(&status).as_str()), (Code::PermissionDenied, "OUT_OF_SCOPE"));
+            }
+        }
+    }
+    for role in [Role::Auditor, Role::Admin] {
+        let verify = api::VerifyAnchorRequest { day: "2026-11-23".to_owned(), ..Default::default() };
+        let refused = suite.caller(role, COUNTY, None).proof().verify_anchor(verify).await.expect_err("of a part");
+        assert_eq!(reason(&refused), "OUT_OF_SCOPE");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -143,6 +143,14 @@ fn text(flaws: &mut Vec<Flaw>, place: &str, value: &str, max: usize) {
         let (en, zh) = (format!("has more than {max} characters"), format!("超过{max}个字"));
         flaws.push(Flaw::new(place, "TOO_LONG", en, zh));
     }
+    printable(flaws, place, value);
+}
+
+/// What no table takes: control characters other than tab and line feeds.
+fn printable(flaws: &mut Vec<Flaw>, place: &str, value: &str) {
+    if value.chars().any(|c| c.is_control() && !matches!(c, '\n' | '\r' | '\t')) {
+        flaws.push(Flaw::new(place, "INVALID", "has control characters", "含有控制字符"));
+    }
 }
 
 fn amount(flaws: &mut Vec<Flaw>, place: &str, number: usize, max: usize) {

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use dafei_contracts::{
-    convert::{self, ConvertError},
+    convert,
     intake::v1::{self as api, checklist_service_server::ChecklistService},
     types::v1 as types,
 };
@@ -19,12 +19,15 @@ use dafei_runtime::{
 use dafei_shell::{faults, scope};
 use tonic::{Request, Response, Status};
 
-use super::{Grpc, patrol_entry::flawed, request_key};
+use super::{Grpc, patrol_entry::flawed, request_key, text};
 use crate::{
     app::{NewVersion, put},
     store::checklists::{self, Version},
     wire,
 };
+
+/// Longest id of a checklist that is asked for, in characters.
+pub(super) const ID: usize = 80;
 
 const ROLES: &[Role] = &[Role::Admin, Role::CountyOffice];
 
@@ -38,16 +41,13 @@ fn county(region: Option<&types::Region>) -> Result<Region, Fault> {
 
 impl Grpc {
     async fn checklist(&self, body: &api::GetChecklistRequest) -> Result<api::Checklist, Fault> {
-        if body.checklist_id.is_empty() {
-            return Err(faults::convert(ConvertError::required("checklist_id")));
-        }
+        let checklist_id = text("checklist_id", &body.checklist_id, ID)?;
         let version = i32::try_from(body.version).unwrap_or(i32::MAX);
         let mut conn = self.app.pool.acquire().await.map_err(faults::database)?;
-        let found = checklists::get(&mut conn, &body.checklist_id, version).await.map_err(faults::database)?;
-        let id = || format!("{}/{}", body.checklist_id.chars().take(80).collect::<String>(), body.version);
+        let found = checklists::get(&mut conn, &checklist_id, version).await.map_err(faults::database)?;
         found
             .map(|version| wire::checklists::checklist(&version))
-            .ok_or_else(|| Fault::not_found("checklist", id(), "没有这个清单"))
+            .ok_or_else(|| Fault::not_found("checklist", format!("{checklist_id}/{}", body.version), "没有这个清单"))
     }
 
     async fn checklists(&self, body: &api::ListChecklistsRequest) -> Result<Vec<api::Checklist>, Fault> {

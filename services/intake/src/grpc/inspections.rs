@@ -84,7 +84,12 @@ fn credit_code(text: &str) -> Result<Option<String>, Fault> {
         return Ok(None);
     }
     let code = CreditCode::parse(text).map_err(|error| {
-        Fault::field("credit_code", "INVALID_CREDIT_CODE", error.to_string(), format!("统一社会信用代码有误：{text}"))
+        Fault::field(
+            "credit_code",
+            "INVALID_CREDIT_CODE",
+            error.to_string(),
+            format!("统一社会信用代码有误：{}", convert::shown(text)),
+        )
     })?;
     Ok(Some(code.to_string()))
 }

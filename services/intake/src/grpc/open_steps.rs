@@ -24,6 +24,7 @@ use crate::store::{
     suspicions::state_code,
 };
 
+/// Those who may read all open steps; only of the city, since they are of all its villages.
 const ROLES: &[Role] = &[Role::Service, Role::Auditor, Role::Admin];
 /// Digests and their place in the log are of one snapshot.
 const SNAPSHOT: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
@@ -63,7 +64,9 @@ impl OpenStepService for Grpc {
         &self,
         request: Request<api::DigestOpenStepsRequest>,
     ) -> Result<Response<api::DigestOpenStepsResponse>, Status> {
-        scope::require(principal(&request)?, ROLES)?;
+        let caller = principal(&request)?;
+        scope::require(caller, ROLES)?;
+        scope::require_city(caller)?;
         let mut snapshot = self.app.pool.begin_with(SNAPSHOT).await.map_err(faults::database)?;
         let log_position = open_steps::position(&mut snapshot).await.map_err(faults::database)?;
         let as_of = self.app.clock.now();
@@ -95,6 +98,7 @@ impl OpenStepService for Grpc {
     ) -> Result<Response<api::ListOpenStepsResponse>, Status> {
         let (caller, body) = (principal(&request)?, request.get_ref());
         scope::require(caller, ROLES)?;
+        scope::require_city(caller)?;
         let bucket = i16::try_from(body.bucket)
             .ok()
             .filter(|bucket| *bucket < 256)

@@ -28,7 +28,7 @@ use prost::Message as _;
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
-use super::{optional_text, text};
+use super::{checklists::ID as CHECKLIST, optional_text, text};
 use crate::{
     acting::{self, Acting},
     app::App,
@@ -82,9 +82,11 @@ impl<'a> Entries<'a> {
         caller: &'a Principal,
         patrols: &[api::RecordPatrolRequest],
     ) -> Result<Self, Fault> {
+        // An id that none can have is not asked for: one patrol's must not end the call for the others.
+        let is_id = |text: &str| convert::bounded("checklist_id", text, CHECKLIST).is_ok_and(|id| id == text);
         let named: HashSet<(&str, i32)> = patrols
             .iter()
-            .filter(|patrol| !patrol.checklist_id.is_empty())
+            .filter(|patrol| is_id(&patrol.checklist_id))
             .map(|patrol| (patrol.checklist_id.as_str(), version(patrol)))
             .collect();
         let named: Vec<(&str, i32)> = named.into_iter().collect();

@@ -225,7 +225,9 @@ impl PatrolService for Grpc {
         &self,
         request: Request<api::DropOldPatrolsRequest>,
     ) -> Result<Response<api::DropOldPatrolsResponse>, Status> {
-        scope::require(principal(&request)?, ADMIN)?;
+        let caller = principal(&request)?;
+        scope::require(caller, ADMIN)?;
+        scope::require_city(caller)?;
         let dropped = drop_old(&self.app).await?;
         Ok(Response::new(api::DropOldPatrolsResponse { months: dropped.iter().map(ToString::to_string).collect() }))
     }

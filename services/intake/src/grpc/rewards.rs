@@ -61,9 +61,7 @@ fn office(field: &str, region: Option<&dafei_contracts::types::v1::Region>) -> R
 /// Day and number before which a page begins.
 fn position(cursor: Option<After>) -> Result<(Instant, String), Fault> {
     let Some((micros, number)) = cursor else { return Ok((Instant::MAX, String::new())) };
-    let at = Instant::from_microsecond(micros)
-        .map_err(|_| faults::convert(ConvertError::invalid("page_token", "is no token of this list")))?;
-    Ok((at, number))
+    Ok((paging::instant(micros)?, number))
 }
 
 /// Cuts a page of one row too many, and says whether there was one.

@@ -68,6 +68,8 @@ impl RosterService for Grpc {
     ) -> Result<Response<api::ImportRosterResponse>, Status> {
         let caller = principal(&request)?.clone();
         scope::require(&caller, ADMIN)?;
+        // A file may hold rows of all of the city.
+        scope::require_city(&caller)?;
         let mut parts = request.into_inner();
         let first = parts.message().await?.unwrap_or_default();
         let request = request_key(&caller, "ImportRoster", &first.request_id)?;

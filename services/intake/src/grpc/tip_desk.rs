@@ -52,9 +52,9 @@ impl Grpc {
 
     /// Whether a tip is for the caller's eyes: its recipient lies in the caller's region, and that region is not one that it accuses.
     fn sees(&self, caller: &Principal, tip: &Tip) -> bool {
-        let (roster, bounds) = (self.app.roster.current(), scope::bounds(caller));
-        roster.contains(&bounds, tip.body.recipient.region())
-            && !tip.facts.accused.iter().any(|unit| roster.contains(unit, &bounds))
+        let roster = self.app.roster.current();
+        roster.contains(&caller.region, tip.body.recipient.region())
+            && !tip.facts.accused.iter().any(|unit| roster.contains(unit, &caller.region))
     }
 
     /// A tip that is for the caller's eyes. One that is not is not there.
@@ -66,7 +66,7 @@ impl Grpc {
 
     async fn list_page(&self, caller: &Principal, body: &api::ListTipsRequest) -> Result<api::ListTipsResponse, Fault> {
         let region = match &body.region {
-            None => scope::bounds(caller),
+            None => caller.region.clone(),
             asked => convert::region("region", asked.as_ref()).map_err(faults::convert)?,
         };
         scope::require_region(caller, &self.app.roster.current(), "region", &region)?;
@@ -200,7 +200,7 @@ impl TipHandlingService for Grpc {
             adds: body.adds,
         };
         let request = (request_key(caller, "LinkTips", &body.request_id)?, faults::payload_hash(body));
-        Ok(Response::new(link(&self.app, request, &scope::bounds(caller), &linking).await?))
+        Ok(Response::new(link(&self.app, request, &caller.region, &linking).await?))
     }
 
     async fn forward_tip(
@@ -212,6 +212,6 @@ impl TipHandlingService for Grpc {
         let tip = convert::uuid("tip_id", &body.tip_id).map_err(faults::convert)?;
         let county = convert::region("county", body.county.as_ref()).map_err(faults::convert)?;
         let request = (request_key(caller, "ForwardTip", &body.request_id)?, faults::payload_hash(body));
-        Ok(Response::new(forward(&self.app, request, &scope::bounds(caller), (tip, &county)).await?))
+        Ok(Response::new(forward(&self.app, request, &caller.region, (tip, &county)).await?))
     }
 }

@@ -229,3 +229,21 @@ async fn wrong_answers_are_named_and_neither_patrol_nor_suspicion_is_kept() {
     assert_eq!(suspicions, 0);
     record(&world, good()).await;
 }
+
+#[tokio::test]
+async fn a_checklist_is_neither_asked_for_nor_put_by_characters_that_no_table_takes() {
+    let world = World::start().await;
+    for (id, reason) in
+        [("fire\0works".to_owned(), "INVALID"), ("x".repeat(81), "TOO_LONG"), (String::new(), "REQUIRED")]
+    {
+        let request = world.request(MEMBER, api::GetChecklistRequest { checklist_id: id, version: 0 });
+        let status = world.checklists().get_checklist(request).await.expect_err(reason);
+        assert_eq!(fields(&status), ["checklist_id"]);
+        assert_eq!(refused(Err::<(), _>(status)), (Code::InvalidArgument, reason.to_owned()));
+    }
+    let mut message = own();
+    message.steps[0].text.push('\0');
+    let status = put(&world, OFFICE, message).await.expect_err("a NUL");
+    assert_eq!(fields(&status), ["steps[0].text"]);
+    assert_eq!(refused(Err::<(), _>(status)), (Code::InvalidArgument, "INVALID".to_owned()));
+}

@@ -51,6 +51,20 @@ fn pairs(clocks: &[&str], sequence: i64) -> Vec<(String, i64)> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_county_s_platform_auditor_or_admin_does_not_read_the_city_s_open_steps() {
+    let world = World::start().await;
+    for role in [Role::Service, Role::Auditor, Role::Admin] {
+        for region in ["county:371302", "township:371302001"] {
+            let listed = world.request((role, region), api::ListOpenStepsRequest::default());
+            assert_eq!(refused(world.open_steps().list_open_steps(listed).await).1, "OUT_OF_SCOPE", "{role} {region}");
+            let digested = world.request((role, region), api::DigestOpenStepsRequest {});
+            let digested = world.open_steps().digest_open_steps(digested).await;
+            assert_eq!(refused(digested).1, "OUT_OF_SCOPE", "{role} {region}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_open_steps_of_a_village_are_its_clocks_and_their_digest_moves_with_them() {
     let world = World::start().await;
     assert_eq!(world.digest().await, []);

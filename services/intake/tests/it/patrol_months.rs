@@ -1,6 +1,7 @@
 //! Months of patrols are dropped when they are too old, and leave a tombstone.
 
 use dafei_contracts::intake::v1 as api;
+use dafei_kernel::role::Role;
 use jiff::SignedDuration;
 use sha2::{Digest as _, Sha256};
 use tonic::Code;
@@ -63,8 +64,10 @@ async fn a_month_that_is_too_old_is_dropped_and_leaves_counts_times_and_a_hash()
 }
 
 #[tokio::test]
-async fn only_the_administrator_drops_months() {
+async fn only_the_citys_administrator_drops_months() {
     let world = World::start().await;
     let request = world.request(SECRETARY, api::DropOldPatrolsRequest {});
     assert_eq!(refused(world.patrols().drop_old_patrols(request).await).1, "ROLE_NOT_ALLOWED");
+    let of_county = world.request((Role::Admin, "county:371302"), api::DropOldPatrolsRequest {});
+    assert_eq!(refused(world.patrols().drop_old_patrols(of_county).await).1, "OUT_OF_SCOPE");
 }

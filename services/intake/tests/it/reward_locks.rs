@@ -105,6 +105,12 @@ async fn a_role_of_a_token_does_its_own_and_nothing_else() {
         let request = world.request(caller, message);
         assert_eq!(refused(world.counters().list_refusals(request).await), denied, "{caller:?} reads causes");
     }
+    for region in [COUNTY, "township:371302001"] {
+        let message = api::ListRefusalsRequest { day: "2026-11-23".to_owned(), ..Default::default() };
+        let request = world.request((Role::Auditor, region), message);
+        let outside = (Code::PermissionDenied, "OUT_OF_SCOPE".to_owned());
+        assert_eq!(refused(world.counters().list_refusals(request).await), outside, "an auditor of {region}");
+    }
     let tip = world.tip(TIP).await;
     assert_eq!(refused(world.announce(TELLER, announcement(&tip)).await), denied, "the bank announces");
     let list = api::ListRewardsRequest { region: Some(wire(COUNTY)), ..Default::default() };

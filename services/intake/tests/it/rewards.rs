@@ -155,6 +155,19 @@ async fn the_city_s_own_tips_are_rewarded_by_the_city() {
 }
 
 #[tokio::test]
+async fn a_token_that_the_public_made_up_is_told_so() {
+    let world = World::with_rewards().await;
+    let asked = api::ListAnnouncementsRequest { region: Some(wire(COUNTY)), ..Default::default() };
+    let micros = jiff::Timestamp::MIN.as_microsecond();
+    for cursor in [(0, "\0".to_owned()), (micros, String::new()), (i64::MAX, String::new())] {
+        let page_token = dafei_shell::paging::encode(&cursor, &asked);
+        let message = api::ListAnnouncementsRequest { page_token, ..asked.clone() };
+        let refused = crate::world::refused(world.public().list_announcements(message).await);
+        assert_eq!(refused, (Code::InvalidArgument, "INVALID_PAGE_TOKEN".to_owned()), "{cursor:?}");
+    }
+}
+
+#[tokio::test]
 async fn the_public_sees_days_and_no_more_page_by_page() {
     let world = World::with_rewards().await;
     let mut numbers = Vec::new();

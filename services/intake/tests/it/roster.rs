@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use dafei_contracts::{Event, intake::v1 as api};
+use dafei_kernel::role::Role;
 use tonic::Code;
 
 use crate::world::{ADMIN, CITY, MEMBER, REGIONS, SECRETARY, VILLAGE, World, fields, new_id, refused, wire};
@@ -45,6 +46,19 @@ async fn the_roster_of_linyi_is_imported_in_seconds_and_announced_part_by_part()
     let again = world.import(REGION_FILE, LINYI).await.expect("a good file");
     assert_eq!((again.rows, again.changed), (4_356, 0));
     assert_eq!(world.events().await, 170, "nothing is announced twice");
+}
+
+#[tokio::test]
+async fn a_file_is_imported_by_an_admin_of_the_city_alone() {
+    let world = World::start().await;
+    let before = world.events().await;
+    let mine = REGIONS.replace("罗西街道,371371", "罗西街道,371302");
+    for region in ["county:371302", "township:371302001"] {
+        let caller = (Role::Admin, region);
+        let taken = world.import_as(caller, &new_id(), REGION_FILE, &mine).await;
+        assert_eq!(refused(taken), (Code::PermissionDenied, "OUT_OF_SCOPE".to_owned()), "{region}");
+    }
+    assert_eq!(world.events().await, before);
 }
 
 #[tokio::test]

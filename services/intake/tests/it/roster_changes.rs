@@ -300,6 +300,11 @@ async fn changes_that_may_not_be_are_refused_with_field_and_reason() {
     assert_eq!(field(county), ["region"]);
     let city =
         api::PutRegionRequest { region: Some(wire("city:371400")), parent: None, ..village(VILLAGE, "德州市", 0) };
+    let own = api::PutRegionRequest { region: Some(wire("city:371300")), name: "他市".to_owned(), ..city.clone() };
+    for county in [city.clone(), own] {
+        let county = call!(world, (Role::Admin, "county:371302"), put_region, county);
+        assert_eq!(refused(county), (Code::PermissionDenied, "OUT_OF_SCOPE".to_owned()), "the city's own row");
+    }
     let second = call!(world, ADMIN, put_region, city);
     assert_eq!(refused(second), (Code::FailedPrecondition, "SECOND_CITY".to_owned()));
 }

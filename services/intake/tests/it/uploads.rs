@@ -142,6 +142,43 @@ async fn each_patrol_that_is_wrong_is_refused_by_field_and_reason_and_the_others
 }
 
 #[tokio::test]
+async fn a_checklist_id_that_none_can_have_refuses_its_patrol_alone() {
+    let world = World::start().await;
+    let answering = |id: &str| api::RecordPatrolRequest { checklist_id: id.to_owned(), ..keyed(VILLAGE, "有清单") };
+    let part =
+        vec![keyed(VILLAGE, "好"), answering("fire\0works"), answering(&"x".repeat(10_000)), answering(" fireworks")];
+    let results = upload(&world, MEMBER, vec![part]).await.expect("uploaded").remove(0);
+    use api::PatrolOutcome::{Recorded, Refused};
+    assert_eq!(outcomes(&results), [Recorded, Refused, Refused, Refused]);
+    for result in &results[1..] {
+        assert_eq!((result.field.as_str(), result.reason.as_str()), ("checklist_id", "UNKNOWN_CHECKLIST"));
+    }
+    assert_eq!(stored(&world).await, 1);
+}
+
+#[tokio::test]
+async fn no_text_of_a_patrol_ends_the_upload_by_a_character_that_no_table_takes() {
+    let world = World::start().await;
+    let with = |change: fn(&mut api::RecordPatrolRequest)| {
+        let mut patrol = keyed(VILLAGE, "有误");
+        change(&mut patrol);
+        patrol
+    };
+    let part = vec![
+        with(|p| p.object.push('\0')),
+        with(|p| p.situation.push('\0')),
+        with(|p| p.inspector.push('\0')),
+        with(|p| p.patrol_key.push('\0')),
+        with(|p| p.evidence_ids.push("\0".to_owned())),
+        with(|p| p.village = Some(dafei_contracts::types::v1::Region { code: "\0".to_owned(), ..wire(VILLAGE) })),
+        keyed(VILLAGE, "好"),
+    ];
+    let results = upload(&world, MEMBER, vec![part]).await.expect("uploaded").remove(0);
+    let refused = results.iter().filter(|result| result.outcome() == api::PatrolOutcome::Refused).count();
+    assert_eq!((refused, stored(&world).await), (6, 1));
+}
+
+#[tokio::test]
 async fn a_platform_uploads_for_its_villages_in_the_name_of_their_grid_members() {
     let world = World::start().await;
     let part = vec![

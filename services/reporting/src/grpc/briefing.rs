@@ -106,8 +106,9 @@ impl Briefings {
     ) -> Result<pb::ReleaseBriefingResponse, Fault> {
         let asked = self.asked(caller, body.unit.as_ref(), &body.period)?;
         let (briefing, by) = (&asked.briefing, scope::post(caller));
-        let remarks = body.remarks.trim();
-        briefing::may_release(briefing, &by, remarks, self.0.clock.now()).map_err(|why| refused(&why))?;
+        let remarks =
+            convert::optional_text("remarks", &body.remarks, briefing::MAX_REMARKS).map_err(faults::convert)?;
+        briefing::may_release(briefing, &by, &remarks, self.0.clock.now()).map_err(|why| refused(&why))?;
         if body.draft_digest.is_empty() {
             return Err(faults::convert(convert::ConvertError::required("draft_digest")));
         }
@@ -122,7 +123,7 @@ impl Briefings {
         let (mut content, before) = self.content(once.conn(), &asked).await?;
         briefing::release(before.is_some(), &body.draft_digest, &brief::digest(&content))
             .map_err(|why| refused(&why))?;
-        remarks.clone_into(&mut content.remarks);
+        content.remarks = remarks;
         let bytes = content.encode_to_vec();
         let released = Released { released_at: now, released_by: by, sha256: sha256(&bytes), content: bytes };
         store::release(once.conn(), briefing.unit(), &period, &released).await.map_err(faults::database)?;

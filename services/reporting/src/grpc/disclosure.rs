@@ -88,7 +88,7 @@ impl Disclosures {
         let size = paging::page_size(body.page_size, 20, 100)?;
         let filter = pb::ListExposuresRequest { page_size: 0, page_token: String::new(), ..body.clone() };
         let after: Option<(String, Uuid)> = paging::decode(&body.page_token, &filter)?;
-        let day = |text: String| text.parse::<Date>().map_err(Fault::internal);
+        let day = |text: String| text.parse::<Date>().ok().filter(|day| day.year() > 0).ok_or_else(paging::invalid);
         let after = after.map(|(text, id)| day(text).map(|day| (day, id))).transpose()?;
         // A deployment serves one city: all of them are its.
         let county = region.filter(|region| region.level() == Level::County).map(|region| region.code().to_string());

@@ -121,6 +121,7 @@ impl Filings {
         let Change { caller, asked, roster } = self.change(caller, body.unit.as_ref(), &body.month)?;
         let column = column(body.column)?;
         let sector = sector(&body.sector)?;
+        let reason = convert::optional_text("reason", &body.reason, filing::MAX_REASON).map_err(faults::convert)?;
         let mut once =
             match change::begin(&self.pool, &self.clock, caller, "CorrectCell", &body.request_id, body).await? {
                 Begun::Answered(first) => return Ok(first),
@@ -130,7 +131,6 @@ impl Filings {
         let now = once.now;
         store::lock(once.conn(), &unit, &path, month).await.map_err(faults::database)?;
         let before = Drafted::read(once.conn(), &unit, &path, month, &roster).await?;
-        let reason = body.reason.trim().to_owned();
         filing::check_correction(before.computed(sector, column), body.amount, &reason).map_err(|why| refused(&why))?;
         let correction = Correction { sector, column, amount: body.amount, reason, by: scope::post(caller), at: now };
         store::correct(once.conn(), &unit, month, &correction).await.map_err(faults::database)?;

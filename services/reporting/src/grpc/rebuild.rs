@@ -5,7 +5,7 @@ use dafei_contracts::{
     reporting::v1::{self as pb, rebuild_service_server::RebuildService},
     types::v1::Region as WireRegion,
 };
-use dafei_kernel::{region::Level, role::Role};
+use dafei_kernel::role::Role;
 use dafei_messaging::requests::RequestKey;
 use dafei_runtime::{
     identity::{self, Principal},
@@ -36,7 +36,7 @@ impl RebuildTables {
 
 fn check(caller: &Principal) -> Result<(), Fault> {
     scope::require(caller, &ROLES)?;
-    if caller.region.level() == Level::City { Ok(()) } else { Err(scope::out_of_scope()) }
+    scope::require_city(caller)
 }
 
 fn wire(Found { row, examples }: Found) -> pb::Rebuild {

@@ -70,7 +70,7 @@ impl SpotChecks {
 
     fn seen(caller: &Principal, roster: &RosterIndex) -> Result<Seen, Fault> {
         scope::require(caller, &READERS)?;
-        let path = scope::require_region(caller, roster, "region", &scope::bounds(caller))?;
+        let path = scope::require_region(caller, roster, "region", &caller.region)?;
         Ok(Seen { bounds: bounds(&path), beforehand: path.leaf().level() == Level::City })
     }
 

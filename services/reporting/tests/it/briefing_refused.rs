@@ -66,6 +66,7 @@ async fn only_the_own_centre_releases_just_what_it_looked_at_once() {
         (ReleaseBriefingRequest { draft_digest: String::new(), ..release.clone() }, Code::InvalidArgument, "REQUIRED"),
         (ReleaseBriefingRequest { request_id: "1".into(), ..release.clone() }, Code::InvalidArgument, "request_id"),
         (ReleaseBriefingRequest { remarks: "要".repeat(2001), ..release.clone() }, Code::InvalidArgument, "TOO_LONG"),
+        (ReleaseBriefingRequest { remarks: "a\0".to_owned(), ..release.clone() }, Code::InvalidArgument, "INVALID"),
         (releasing(UNIT, WEEK, "another"), Code::FailedPrecondition, "DRAFT_CHANGED"),
     ] {
         refused(world.try_brief(CENTRE, request).await, code, reason);

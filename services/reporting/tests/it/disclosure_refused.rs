@@ -125,3 +125,15 @@ async fn the_public_is_told_what_is_wrong_and_nothing_below_a_county() {
     let refused = world.public().get_released_table(request).await.expect_err("not released");
     assert_eq!(refused.code(), Code::NotFound);
 }
+
+#[tokio::test]
+async fn a_token_that_the_public_made_up_is_told_so() {
+    let world = World::start().await;
+    let asked = ListExposuresRequest::default();
+    for day in ["yesterday", "2026-11-31", "-009999-01-01", "a\0"] {
+        let page_token = dafei_shell::paging::encode(&(day, uuid::Uuid::nil()), &asked);
+        let request = ListExposuresRequest { page_token, ..asked.clone() };
+        let refused = world.public().list_exposures(request).await.expect_err(day);
+        is(&refused, Code::InvalidArgument, "page_token", "INVALID_PAGE_TOKEN");
+    }
+}

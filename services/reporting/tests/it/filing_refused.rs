@@ -88,6 +88,7 @@ async fn a_bad_correction_names_its_field_and_leaves_nothing() {
     let cases = [
         (correction(township(), "", 11, 5, " "), "reason", "REQUIRED"),
         (correction(township(), "", 11, 5, &long), "reason", "TOO_LONG"),
+        (correction(township(), "", 11, 5, "a\0"), "reason", "INVALID"),
         (correction(township(), "", 11, -1, "原因"), "amount", "BELOW_ZERO"),
         (correction(township(), "", 11, i64::MAX, "原因"), "amount", "OUT_OF_RANGE"),
         (correction(township(), "", 13, 1, "原因"), "column", "UNKNOWN_COLUMN"),

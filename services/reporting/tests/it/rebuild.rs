@@ -261,6 +261,8 @@ async fn only_the_city_s_office_auditors_services_and_admins_rebuild() {
         ((Role::TownshipCentre, "township:371302001", None), Code::PermissionDenied),
         ((Role::CountyOffice, "county:371302", None), Code::PermissionDenied),
         ((Role::Auditor, "county:371302", None), Code::PermissionDenied),
+        ((Role::Service, "county:371302", None), Code::PermissionDenied),
+        ((Role::Admin, "township:371302001", None), Code::PermissionDenied),
     ];
     for (caller, code) in refused {
         assert_eq!(begin(&world, caller, 1).await.expect_err("refused").code(), code);

@@ -131,6 +131,12 @@ async fn a_cell_opens_page_by_page_to_the_facts_that_made_it() {
         page_size: 2,
         ..ListCellFactsRequest::default()
     };
+    for micros in [i64::MAX, i64::MIN] {
+        let asked = ListCellFactsRequest { page_size: 0, ..request.clone() };
+        let page_token = dafei_shell::paging::encode(&(micros, uuid::Uuid::nil()), &asked);
+        let refused = world.facts(ListCellFactsRequest { page_token, ..asked }).await.expect_err("no instant");
+        crate::filing_refused::is(&refused, tonic::Code::InvalidArgument, "page_token", "INVALID_PAGE_TOKEN");
+    }
     let mut facts = Vec::new();
     loop {
         let page = world.facts(request.clone()).await.expect("a page");

@@ -19,7 +19,9 @@ use dafei_runtime::status::Fault;
 use dafei_shell::{faults, once};
 use dafei_sla_core::{
     Clock,
-    accountability::{Basis, Charge, Command, Context, Draft, Obstacle, Rejection, VillageRules, decide, evolve},
+    accountability::{
+        Basis, Charge, Command, Context, Draft, Entry, Obstacle, Rejection, VillageRules, decide, evolve,
+    },
 };
 use sqlx::PgConnection;
 use uuid::Uuid;
@@ -152,6 +154,20 @@ impl Ledger {
         let row = events::encode(&mut kept, &event, actor, now).map_err(Fault::internal)?;
         entries::update(conn, std::slice::from_ref(&kept)).await.map_err(faults::database)?;
         Ok((kept, row))
+    }
+
+    /// Whether a step is of the post that takes it, wherever the entry stands.
+    ///
+    /// # Errors
+    /// When it is another's.
+    pub(crate) fn permit(&self, entry: &Entry, command: &Command, now: Instant) -> Result<(), Fault> {
+        let village = VillageRules::default();
+        let in_force = self.terms.current();
+        let context = Context { now, calendar: &in_force.calendar, village: &village };
+        match decide(Some(entry), command, &context) {
+            Err(why) if matches!(why.obstacle, Obstacle::Actor) => Err(refused(&why)),
+            Ok(_) | Err(_) => Ok(()),
+        }
     }
 }
 

@@ -41,6 +41,9 @@ pub struct Accountability {
     ledger: Ledger,
 }
 
+/// Longest name of a person, in characters.
+const NAME: usize = 200;
+
 impl Accountability {
     /// Serves this ledger.
     #[must_use]
@@ -50,13 +53,13 @@ impl Accountability {
 
     /// Regions from the city down to the caller's own.
     fn own_path(&self, caller: &Principal) -> Result<RegionPath, Fault> {
-        self.ledger.roster.current().path(&scope::bounds(caller)).ok_or_else(scope::out_of_scope)
+        self.ledger.roster.current().path(&caller.region).ok_or_else(scope::out_of_scope)
     }
 
     /// The caller watches over the entry's region, or is charged by it.
     fn may_see(&self, caller: &Principal, entry: &Entry) -> Result<(), Fault> {
         let oversees = OVERSEERS.contains(&caller.role)
-            && super::lies_in(&scope::bounds(caller), &entry.path, &self.ledger.roster.current());
+            && super::lies_in(&caller.region, &entry.path, &self.ledger.roster.current());
         if oversees || entry.charges(&scope::post(caller)) { Ok(()) } else { Err(scope::out_of_scope()) }
     }
 }

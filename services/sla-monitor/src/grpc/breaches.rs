@@ -87,7 +87,7 @@ impl Breaches {
         let after = match after {
             // No id is below nil: what lies at the end itself is left out.
             None => until.map_or((Instant::MAX, Uuid::max()), |until| (until, Uuid::nil())),
-            Some((micros, id)) => (Instant::from_microsecond(micros).map_err(Fault::internal)?, id),
+            Some((micros, id)) => (paging::instant(micros)?, id),
         };
         Ok(Asked {
             clock: request.clock.clone(),

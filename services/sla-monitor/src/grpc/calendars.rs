@@ -4,7 +4,7 @@ use dafei_contracts::{
     convert,
     sla::v1::{self as pb, calendar_service_server::CalendarService},
 };
-use dafei_kernel::{region::Level, role::Role, time::Instant};
+use dafei_kernel::{role::Role, time::Instant};
 use dafei_messaging::requests::RequestKey;
 use dafei_runtime::{identity::principal, status::Fault};
 use dafei_shell::{faults, paging, scope};
@@ -68,10 +68,8 @@ impl CalendarService for Calendars {
         let (caller, body) = (principal(&request)?, request.get_ref());
         scope::require(caller, LOADERS)?;
         // Only whoever answers for the whole city.
-        if caller.region.level() != Level::City {
-            return Err(scope::out_of_scope().into());
-        }
-        super::check_text(&body.text)?;
+        scope::require_city(caller)?;
+        convert::document("text", &body.text).map_err(faults::convert)?;
         if body.dry_run {
             return Ok(Response::new(self.dry_run(&body.text).await?));
         }
@@ -95,19 +93,15 @@ impl CalendarService for Calendars {
     ) -> Result<Response<pb::ListMovesResponse>, Status> {
         let (caller, body) = (principal(&request)?, request.get_ref());
         scope::require(caller, MOVE_READERS)?;
-        if caller.region.level() != Level::City {
-            return Err(scope::out_of_scope().into());
-        }
+        scope::require_city(caller)?;
         let size = paging::page_size(body.page_size, 50, 500)?;
         let filter = pb::ListMovesRequest { version: body.version.clone(), ..Default::default() };
         let after: (Instant, Uuid) =
             paging::decode(&body.page_token, &filter)?.unwrap_or((Instant::UNIX_EPOCH, Uuid::nil()));
-        if body.version.is_empty() {
-            return Err(faults::convert(convert::ConvertError::required("version")).into());
-        }
+        let version = convert::bounded("version", &body.version, LABEL).map_err(faults::convert)?;
         let mut conn = self.pool().acquire().await.map_err(faults::database)?;
-        let calendar = store::find(&mut conn, Some(&body.version)).await.map_err(faults::database)?;
-        let revision = calendar.ok_or_else(|| missing(&body.version))?.revision;
+        let calendar = store::find(&mut conn, Some(&version)).await.map_err(faults::database)?;
+        let revision = calendar.ok_or_else(|| missing(&version))?.revision;
         let page = store::moves(&mut conn, revision, after, size).await.map_err(faults::database)?;
         let full = i64::try_from(page.len()) == Ok(size);
         let next = page.last().filter(|_| full);

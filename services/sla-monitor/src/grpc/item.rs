@@ -13,7 +13,7 @@ use dafei_sla_core::{End, EndKind, Inputs};
 use crate::{publisher, store::record::Record};
 
 /// The region path of a record.
-pub(super) fn path(record: &Record) -> Result<RegionPath, Fault> {
+pub(in crate::grpc) fn path(record: &Record) -> Result<RegionPath, Fault> {
     record.region_path.parse().map_err(|error: dafei_kernel::region::RegionError| Fault::internal(error))
 }
 

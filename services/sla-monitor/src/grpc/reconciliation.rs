@@ -6,7 +6,10 @@ use dafei_contracts::{
 };
 use dafei_kernel::{clock::SharedClock, role::Role};
 use dafei_messaging::requests::RequestKey;
-use dafei_runtime::{identity::principal, status::Fault};
+use dafei_runtime::{
+    identity::{Principal, principal},
+    status::Fault,
+};
 use dafei_shell::{
     faults,
     once::{Begun, Once},
@@ -21,7 +24,7 @@ use crate::{
     store::reconcile::{self as store, Asked, Hole, Run},
 };
 
-/// Those who may run it and read what it found.
+/// Those who may run it and read what it found; only of the city, since it goes through all of it.
 const ROLES: &[Role] = &[Role::Admin, Role::Service, Role::Auditor];
 
 /// Serves the reconciler.
@@ -56,6 +59,11 @@ impl Reconciliation {
             Begun::New(once) => once.finish(answer).await,
         }
     }
+}
+
+fn check(caller: &Principal) -> Result<(), Fault> {
+    scope::require(caller, ROLES)?;
+    scope::require_city(caller)
 }
 
 fn not_configured() -> Fault {
@@ -107,7 +115,7 @@ impl ReconcilerService for Reconciliation {
         request: Request<pb::ReconcileRequest>,
     ) -> Result<Response<pb::ReconcileResponse>, Status> {
         let (caller, body) = (principal(&request)?, request.get_ref());
-        scope::require(caller, ROLES)?;
+        check(caller)?;
         let key = RequestKey {
             subject: caller.subject.clone(),
             method: "Reconcile".to_owned(),
@@ -120,7 +128,7 @@ impl ReconcilerService for Reconciliation {
 
     async fn list_runs(&self, request: Request<pb::ListRunsRequest>) -> Result<Response<pb::ListRunsResponse>, Status> {
         let (caller, body) = (principal(&request)?, request.get_ref());
-        scope::require(caller, ROLES)?;
+        check(caller)?;
         let size = paging::page_size(body.page_size, 50, 500)?;
         let filter = pb::ListRunsRequest::default();
         let before: i64 = paging::decode(&body.page_token, &filter)?.unwrap_or(i64::MAX);
@@ -139,7 +147,7 @@ impl ReconcilerService for Reconciliation {
         request: Request<pb::ListHolesRequest>,
     ) -> Result<Response<pb::ListHolesResponse>, Status> {
         let (caller, body) = (principal(&request)?, request.get_ref());
-        scope::require(caller, ROLES)?;
+        check(caller)?;
         let size = paging::page_size(body.page_size, 50, 500)?;
         let case = (!body.case_id.is_empty()).then(|| convert::uuid("case_id", &body.case_id)).transpose();
         let case = case.map_err(faults::convert)?;

@@ -70,13 +70,13 @@ impl RuleTexts {
         let county = self.county(county)?;
         let within = match &county {
             // Only whoever answers for the whole city.
-            None => caller.region.level() == Level::City,
+            None => scope::require_city(caller).is_ok(),
             Some(county) => scope::contains(caller, &self.roster.current(), county),
         };
         if !within {
             return Err(scope::out_of_scope());
         }
-        super::check_text(text)?;
+        convert::document("text", text).map_err(faults::convert)?;
         Ok(Draft { county, text: text.to_owned() })
     }
 

@@ -3,7 +3,7 @@
 use dafei_kernel::{owner::Post, region::Region, time::Instant};
 use dafei_messaging::pg::PgInstant;
 use dafei_sla_core::{CaseFacts, Inputs};
-use sqlx::{PgPool, types::Json};
+use sqlx::{PgExecutor, PgPool, types::Json};
 use uuid::Uuid;
 
 use super::record::{Record, records};
@@ -22,8 +22,8 @@ pub(crate) async fn one(pool: &PgPool, id: Uuid) -> sqlx::Result<Option<(Record,
 }
 
 /// The obligations of a case, in the order of their starts.
-pub(crate) async fn of_case(pool: &PgPool, case: Uuid) -> sqlx::Result<Vec<Record>> {
-    records!("WHERE case_id = $1 ORDER BY started_at, clock, leg", case).fetch_all(pool).await
+pub(crate) async fn of_case(executor: impl PgExecutor<'_>, case: Uuid) -> sqlx::Result<Vec<Record>> {
+    records!("WHERE case_id = $1 ORDER BY started_at, clock, leg", case).fetch_all(executor).await
 }
 
 /// Where breaches are looked for.
@@ -97,11 +97,7 @@ macro_rules! breaches_in {
 }
 
 /// Breaches that stand, newest limit first.
-pub(crate) async fn breaches(
-    executor: impl sqlx::PgExecutor<'_>,
-    place: &Where,
-    asked: &Asked,
-) -> sqlx::Result<Vec<Record>> {
+pub(crate) async fn breaches(executor: impl PgExecutor<'_>, place: &Where, asked: &Asked) -> sqlx::Result<Vec<Record>> {
     match place {
         Where::City(code) => breaches_in!("city = $1", executor, asked, code),
         Where::County(code) => breaches_in!("county = $1", executor, asked, code),

@@ -207,6 +207,10 @@ async fn a_breach_charges_both_who_are_heard_before_the_office_above_decides_and
     let first = world.state(MEMBER, &entry).await.unwrap();
     let stale = world.state(SECRETARY, &entry).await.unwrap_err();
     assert_eq!((stale.code(), reason(&stale).as_str()), (Code::Aborted, "VERSION_CONFLICT"));
+    for stranger in [OFFICE, CENTRE] {
+        let blind = world.state(stranger, &entry).await.unwrap_err();
+        assert_eq!(reason(&blind), "NOT_CHARGED", "how far it is, is not told to whom it does not charge");
+    }
     let second = world.state(SECRETARY, &first).await.unwrap();
     assert_eq!((second.state.as_str(), second.statements.len()), ("stated", 2));
     for other in [MEMBER, SECRETARY, OFFICE, CITY_OFFICE] {

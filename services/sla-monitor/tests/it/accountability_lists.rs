@@ -37,6 +37,11 @@ fn of_region(region: &str) -> ListEntriesRequest {
     ListEntriesRequest { region: Some(wire_region(region)), ..ListEntriesRequest::default() }
 }
 
+/// With a token that nobody was given, of an instant that there is not.
+fn forged(asked: ListEntriesRequest) -> ListEntriesRequest {
+    ListEntriesRequest { page_token: dafei_shell::paging::encode(&(i64::MAX, uuid::Uuid::nil()), &asked), ..asked }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn entries_are_listed_newest_first_page_by_page_and_by_what_is_asked() {
     let world = World::start().await;
@@ -87,9 +92,19 @@ async fn entries_are_listed_newest_first_page_by_page_and_by_what_is_asked() {
         (ListEntriesRequest { state: "lost".to_owned(), ..of_region(CITY) }, "state UNKNOWN_STATE"),
         (ListEntriesRequest { source: "rumour".to_owned(), ..of_region(CITY) }, "source UNKNOWN_SOURCE"),
         (ListEntriesRequest { month: "11".to_owned(), ..of_region(CITY) }, "month INVALID_MONTH"),
+        (ListEntriesRequest { person: "a\0".to_owned(), ..of_region(CITY) }, "person INVALID"),
+        (ListEntriesRequest { person: "长".repeat(201), ..of_region(CITY) }, "person TOO_LONG"),
+        (forged(of_region(CITY)), "page_token INVALID_PAGE_TOKEN"),
     ] {
         assert_eq!(reason(&page(message).await.unwrap_err()), expected);
     }
+    let ledger = GetLedgerRequest {
+        post: Some(wire_post("grid-member", VILLAGE, "")),
+        person: "a\0".to_owned(),
+        ..GetLedgerRequest::default()
+    };
+    let ledger = world.accountability().get_ledger(world.as_caller(CITY_OFFICE, ledger)).await.unwrap_err();
+    assert_eq!(reason(&ledger), "person INVALID");
     let waiting = ListEntriesRequest { awaiting_me: true, ..ListEntriesRequest::default() };
     let waiting = world.list(OFFICE, waiting).await.unwrap();
     assert_eq!(ids(&waiting), ids(&[centre]), "the member's is decided, the office's own waits for the city");

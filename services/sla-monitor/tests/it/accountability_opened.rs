@@ -14,7 +14,7 @@ use tonic::{Code, Status};
 
 use crate::{
     accountability::{CENTRE, CITY_OFFICE, Caller, MEMBER, OFFICE, SECRETARY, charge, outcome, reason, request_id},
-    events::{COUNTY, Case, OTHER_COUNTY, TOWNSHIP, VILLAGE, at, wire_post, wire_region},
+    events::{COUNTY, Case, OTHER_COUNTY, OTHER_PATH, TOWNSHIP, VILLAGE, at, wire_post, wire_region},
     world::{SOON, START, World, owner},
 };
 
@@ -130,13 +130,30 @@ async fn an_office_reports_conduct_of_its_region_and_nothing_beyond() {
     ] {
         assert_eq!(reason(&open(&world, caller, message).await.unwrap_err()), expected);
     }
+    let (known, elsewhere) = (Case::new(1).opened(START), Case::at_path(2, OTHER_PATH).opened(START));
+    world.tell(&known.told).await;
+    world.tell(&elsewhere.told).await;
+    for case in [elsewhere.id.to_string(), uuid::Uuid::from_u128(9).to_string()] {
+        let about = OpenEntryRequest { case_id: case, ..conduct("concealed", secretary()) };
+        assert_eq!(reason(&open(&world, CENTRE, about).await.unwrap_err()), "case_id NO_SUCH_CASE");
+    }
+    let about = OpenEntryRequest {
+        case_id: known.id.to_string(),
+        text: "明知案件在办而隐瞒".to_owned(),
+        ..conduct("concealed", secretary())
+    };
+    let about = open(&world, CENTRE, about).await.unwrap();
+    assert_eq!(
+        (charge(&about).case_id.as_str(), charge(&about).sector.as_str()),
+        (&*known.id.to_string(), "fireworks")
+    );
     let outside = OpenEntryRequest {
         region: Some(wire_region(TOWNSHIP)),
         ..conduct("support", Charged::Outside("某冷库".to_owned()))
     };
     let outside = open(&world, CENTRE, outside).await.unwrap();
     assert_eq!(charge(&outside).decider, Some(wire_post("county-office", COUNTY, "")));
-    assert_eq!(world.list(CITY_OFFICE, of_region("city:371300")).await.unwrap().len(), 2, "refusals left nothing");
+    assert_eq!(world.list(CITY_OFFICE, of_region("city:371300")).await.unwrap().len(), 3, "refusals left nothing");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -155,6 +155,13 @@ async fn a_notice_that_is_issued_again_moves_the_open_and_leaves_what_is_breache
         world.request(Role::Admin, CITY, ListMovesRequest { version: "cn-2026.2".to_owned(), ..Default::default() });
     let listed = world.calendar().list_moves(request).await.unwrap().into_inner();
     assert_eq!((listed.moves, listed.next_page_token.as_str()), (answer.moves, ""));
+    for (version, fault) in [("", "REQUIRED"), ("a\0", "INVALID"), (&*"x".repeat(41), "TOO_LONG")] {
+        let message = ListMovesRequest { version: version.to_owned(), ..Default::default() };
+        let refused = world.calendar().list_moves(world.request(Role::Admin, CITY, message)).await.unwrap_err();
+        let details = refused.get_error_details();
+        let violation = &details.bad_request().unwrap().field_violations[0];
+        assert_eq!((violation.field.as_str(), violation.reason.as_str()), ("version", fault));
+    }
     let later = with_department(3, "2026-12-02T08:00:00+08:00");
     world.tell(&later.told).await;
     assert_eq!(world.result_of(&later).await.1, "cn-2026.2", "what comes later goes by the newest");

@@ -26,6 +26,7 @@ use tonic::{Code, Status, transport::Channel};
 use uuid::Uuid;
 
 use crate::{
+    accountability::reason,
     events::{CITY, COUNTY, Case, VILLAGE, at, department, wire_post},
     peers::Peers,
     world::{SOON, START, World},
@@ -393,6 +394,24 @@ async fn a_request_that_is_repeated_gets_the_first_answer() {
     assert_eq!(first, again);
     let refused = client.reconcile(suite.world.request(Role::CountyOffice, COUNTY, request)).await.unwrap_err();
     assert_eq!(refused.code(), Code::PermissionDenied);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_the_city_s_admin_service_and_auditor_run_it_and_read_what_it_found() {
+    let suite = Suite::start().await;
+    let mut client = suite.client.clone();
+    for role in [Role::Admin, Role::Service, Role::Auditor] {
+        let run = pb::ReconcileRequest { request_id: new_id().to_string() };
+        let run = client.reconcile(suite.world.request(role, COUNTY, run)).await.unwrap_err();
+        let runs =
+            client.list_runs(suite.world.request(role, COUNTY, pb::ListRunsRequest::default())).await.unwrap_err();
+        let holes = suite.world.request(role, COUNTY, pb::ListHolesRequest::default());
+        let holes = client.list_holes(holes).await.unwrap_err();
+        for status in [run, runs, holes] {
+            assert_eq!((status.code(), reason(&status).as_str()), (Code::PermissionDenied, "OUT_OF_SCOPE"), "{role}");
+        }
+        client.list_runs(suite.world.request(role, CITY, pb::ListRunsRequest::default())).await.unwrap();
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -178,6 +178,12 @@ async fn breaches_are_listed_by_region_newest_limit_first_page_by_page() {
     assert_eq!(count(Role::CityOffice, CITY, "V1", false).await, 7);
     assert_eq!(count(Role::VillageSecretary, VILLAGE, "V1", false).await, 6);
     assert_eq!(count(Role::CountyOffice, OTHER_COUNTY, "", false).await, 1);
+    let asked = ListBreachesRequest { region: Some(wire_region(COUNTY)), ..Default::default() };
+    for micros in [i64::MAX, i64::MIN, dafei_kernel::time::Instant::MIN.as_microsecond()] {
+        let forged = dafei_shell::paging::encode(&(micros, uuid::Uuid::nil()), &asked);
+        let forged = list(Role::CountyOffice, COUNTY, "", false, 0, forged).await.unwrap_err();
+        assert_eq!(field(&forged).2, "INVALID_PAGE_TOKEN", "{micros}");
+    }
     let outside = list(Role::CountyOffice, "county:371399", "", false, 0, String::new()).await.unwrap_err();
     assert_eq!(field(&outside).2, "UNKNOWN_REGION");
     let denied = world.standing(Role::CountyOffice, OTHER_COUNTY).await;

@@ -87,7 +87,7 @@ impl Grpc {
             let english = format!("{county} is no county of the roster");
             return Err(Fault::field("question.county", "UNKNOWN_COUNTY", english, "没有这个县（市、区）"));
         }
-        if scope::contains(caller, &roster, county) || roster.contains(county, &scope::bounds(caller)) {
+        if scope::contains(caller, &roster, county) || roster.contains(county, &caller.region) {
             Ok(asked)
         } else {
             Err(scope::out_of_scope())

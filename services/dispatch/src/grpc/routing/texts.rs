@@ -54,8 +54,7 @@ impl Grpc {
         let county = self.county(county)?;
         match &county {
             // Only whoever answers for the whole city.
-            None if caller.region.level() != Level::City => return Err(scope::out_of_scope()),
-            None => {}
+            None => scope::require_city(caller)?,
             Some(county) if !scope::contains(caller, &self.app.roster.current(), county) => {
                 return Err(scope::out_of_scope());
             }

@@ -121,7 +121,7 @@ fn of_village(roster: &RosterIndex, path: &RegionPath, text: &str) -> Result<Str
         field: "credit_code".to_owned(),
         reason,
         description,
-        description_zh: format!("{zh}：{text}"),
+        description_zh: format!("{zh}：{}", convert::shown(text)),
     };
     let code = CreditCode::parse(text)
         .map_err(|error| wrong("INVALID_CREDIT_CODE", error.to_string(), "统一社会信用代码有误"))?;

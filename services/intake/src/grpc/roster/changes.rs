@@ -56,10 +56,12 @@ pub(super) fn put_region(
 ) -> Result<Change, Fault> {
     let region = required("region", body.region.as_ref())?;
     let parent = body.parent.as_ref().map(|parent| required("parent", Some(parent))).transpose()?;
-    if let Some(parent) = &parent {
-        in_reach(caller, roster, "parent", parent)?;
+    match &parent {
+        Some(parent) => in_reach(caller, roster, "parent", parent)?,
+        // Nothing contains a city but itself.
+        None => scope::require_city(caller)?,
     }
-    if region.level() != Level::City && roster.get(&region).is_some() {
+    if roster.get(&region).is_some() {
         in_reach(caller, roster, "region", &region)?;
     }
     let work_area =

@@ -9,7 +9,7 @@ use dafei_intake_core::{
 };
 use dafei_kernel::region::Level;
 use dafei_runtime::{identity::Principal, status::Fault};
-use dafei_shell::{faults, scope};
+use dafei_shell::faults;
 
 use super::{Grpc, wire};
 use crate::store::{
@@ -51,7 +51,7 @@ impl Grpc {
     /// Likely duplicates of a suspicion: up to the township in its township, above in its county.
     pub(super) async fn likely(&self, caller: &Principal, facts: &Facts) -> Result<Vec<api::Duplicate>, Fault> {
         let likeness = self.app.rules.likeness;
-        let township_only = !matches!(scope::bounds(caller).level(), Level::City | Level::County);
+        let township_only = !matches!(caller.region.level(), Level::City | Level::County);
         let mut conn = self.app.pool.acquire().await.map_err(faults::database)?;
         let found = candidates(&mut conn, facts, likeness, township_only).await.map_err(faults::database)?;
         drop(conn);

@@ -18,7 +18,7 @@ use dafei_sla_core::accountability::{Entry, State};
 use sqlx::{PgConnection, Postgres, Transaction};
 use uuid::Uuid;
 
-use super::{Accountability, OVERSEERS, id, post, wire};
+use super::{Accountability, NAME, OVERSEERS, id, post, wire};
 use crate::store::accountability::{
     access::{self, Access},
     entries,
@@ -34,7 +34,7 @@ const WATCHERS: [Role; 4] = [Role::Auditor, Role::TownshipCentre, Role::CountyOf
 fn after(cursor: Option<Cursor>) -> Result<(Instant, Uuid), Fault> {
     match cursor {
         None => Ok((Instant::MAX, Uuid::max())),
-        Some((micros, id)) => Ok((Instant::from_microsecond(micros).map_err(Fault::internal)?, id)),
+        Some((micros, id)) => Ok((paging::instant(micros)?, id)),
     }
 }
 
@@ -72,6 +72,11 @@ fn state(text: &str) -> Result<String, Fault> {
         wire::code("state", text, State::from_code, "UNKNOWN_STATE", "状态")?;
     }
     Ok(text.to_owned())
+}
+
+/// Whose entries are asked for; of all when empty.
+fn person(text: &str) -> Result<String, Fault> {
+    convert::optional_text("person", text, NAME).map_err(faults::convert)
 }
 
 /// What was read.
@@ -138,7 +143,7 @@ impl Accountability {
         let (lead, within) = self.lead(caller, body)?;
         let asked = Asked {
             within,
-            person: body.person.clone(),
+            person: person(&body.person)?,
             state: state(&body.state)?,
             source: source(&body.source)?,
             opened: month(&body.month)?,
@@ -183,7 +188,7 @@ impl Accountability {
         Ok(match charged {
             Some(post) => (Lead::Post(post.to_string()), within),
             None if body.awaiting_me => (Lead::Awaits(own.to_string()), within),
-            None if !body.person.is_empty() => (Lead::Person(body.person.clone()), within),
+            None if !body.person.is_empty() => (Lead::Person(person(&body.person)?), within),
             None => (lead, within),
         })
     }
@@ -195,11 +200,12 @@ impl Accountability {
     ) -> Result<pb::GetLedgerResponse, Fault> {
         let post = post("post", body.post.as_ref())?;
         self.reach(caller, &post)?;
+        let person = person(&body.person)?;
         let size = paging::page_size(body.page_size, 50, 100)?;
         let filter = pb::GetLedgerRequest { page_size: 0, page_token: String::new(), ..body.clone() };
         let asked = Asked {
             within: Vec::new(),
-            person: body.person.clone(),
+            person: person.clone(),
             state: String::new(),
             source: String::new(),
             opened: month("")?,
@@ -207,7 +213,7 @@ impl Accountability {
             limit: size + 1,
         };
         let mut tx = self.begin().await?;
-        let counts = list::counts(&mut tx, &post, &body.person).await.map_err(faults::database)?;
+        let counts = list::counts(&mut tx, &post, &person).await.map_err(faults::database)?;
         let lead = Lead::Post(post.to_string());
         let mut found = list::page(&mut tx, &lead, &asked).await.map_err(faults::database)?;
         let full = cut(&mut found, size);

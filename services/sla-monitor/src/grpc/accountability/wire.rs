@@ -10,10 +10,10 @@ use dafei_sla_core::accountability::{
     Appeal, Basis, Change, Decider, Decision, Entry, Outcome, PERSONS, Part, Statement, Verdict,
 };
 
+use super::NAME;
+
 /// Longest reason of relief.
 const REASON: usize = 500;
-/// Longest name of a person.
-const NAME: usize = 200;
 
 /// An entry.
 pub(super) fn entry(entry: &Entry) -> pb::AccountabilityEntry {

@@ -10,6 +10,7 @@ use dafei_kernel::{
     ids::{IdSource as _, SystemIds},
     owner::Post,
     region::RegionPath,
+    sector::Sector,
     time::Instant,
 };
 use dafei_messaging::requests::RequestKey;
@@ -21,18 +22,22 @@ use dafei_shell::{
 };
 use dafei_sla_core::accountability::{Basis, Charge, Command, Conduct, Draft, Reason};
 use prost::Message;
+use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::{Accountability, OFFICES, id, post, request_key, text, wire};
+use super::{Accountability, NAME, OFFICES, id, post, request_key, text, wire};
 use crate::{
     accountability::work::{self, Opening},
-    store::accountability::{entries, queue},
+    grpc::{item, may_see},
+    store::{
+        accountability::{entries, queue},
+        read,
+        record::Record,
+    },
 };
 
 /// Longest account of what happened.
 const ACCOUNT: usize = 2_000;
-/// Longest name of one outside the roster.
-const NAME: usize = 200;
 /// Longest statement, grounds or appeal.
 const STATEMENT: usize = 5_000;
 /// Most breaches of one call.
@@ -66,8 +71,7 @@ impl Accountability {
         faults::check_claimed("happened_at", *happened_at, now)?;
         draft.id = SystemIds.ordered(now);
         if let Some(case) = draft.case_id {
-            let sectors = queue::sectors(once.conn(), &[case]).await.map_err(faults::database)?;
-            draft.sector = sectors.first().and_then(|(_, sector)| sector.parse().ok());
+            draft.sector = self.sector(once.conn(), caller, case).await?;
         }
         let actor = scope::post(caller);
         let opening = self.ledger.draw_up(once.conn(), vec![draft], Some(&actor), now).await?;
@@ -79,6 +83,17 @@ impl Accountability {
         let rows: Vec<_> = opened.into_iter().map(|(_, row)| row).collect();
         work::append(once.conn(), &rows).await?;
         once.finish(pb::OpenEntryResponse { entry }).await
+    }
+
+    /// The sector of a case that the caller may see. One that is not for its eyes is not there.
+    async fn sector(&self, conn: &mut PgConnection, caller: &Principal, case: Uuid) -> Result<Option<Sector>, Fault> {
+        let records = read::of_case(conn, case).await.map_err(faults::database)?;
+        let roster = self.ledger.roster.current();
+        let seen = |record: &Record| item::path(record).and_then(|path| may_see(caller, &path, &roster)).is_ok();
+        if !records.first().is_some_and(seen) {
+            return Err(Fault::field("case_id", "NO_SUCH_CASE", "is no case of the caller's region", "没有这个案件"));
+        }
+        Ok(records.iter().find_map(|record| record.sector.parse().ok()))
     }
 
     /// What an office reports; id and sector are still to be set.
@@ -182,6 +197,8 @@ impl Accountability {
         if let Some(kept) = &kept
             && kept.entry.sequence != call.expected
         {
+            // How far an entry has come is told to nobody whose step it is not.
+            self.ledger.permit(&kept.entry, command, now)?;
             return Err(Fault::OtherVersion { current: kept.entry.sequence });
         }
         let (kept, row) = self.ledger.change(once.conn(), kept, command, Some(&actor), now).await?;
