@@ -3,7 +3,7 @@
 mod page;
 mod wire;
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 
 use dafei_contracts::reporting::v1 as pb;
 use dafei_kernel::{
@@ -245,9 +245,9 @@ async fn coverage(
         let owed = count * weeks;
         duties.push(Coverage { clock, owed, fulfilled: (owed - times).max(0), lagging });
     }
-    let noticed = read::villages_with_notices(conn, within).await.map_err(faults::database)?;
-    let noticed: HashSet<&String> = noticed.iter().filter(|village| villages.contains_key(*village)).collect();
-    let lacking = villages.iter().filter(|(village, _)| !noticed.contains(village));
+    let codes: Vec<&str> = villages.keys().map(String::as_str).collect();
+    let noticed = read::villages_with_notices(conn, &codes).await.map_err(faults::database)?;
+    let lacking = villages.iter().filter(|(village, _)| !noticed.contains(*village));
     duties.push(Coverage {
         clock: "N1",
         owed: count,

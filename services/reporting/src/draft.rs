@@ -1,5 +1,7 @@
 //! The draft of a unit's table: what is computed, what its units filed, what it corrected, and what all that comes to.
 
+mod rolled;
+
 use std::collections::BTreeSet;
 
 use dafei_contracts::reporting::v1 as pb;
@@ -22,8 +24,8 @@ use sqlx::PgConnection;
 use crate::{
     footing,
     form::Notes,
-    grpc::{cell, notes, unit_name, wire_row, wire_unit},
-    store::filing::{self as store, Cell, Standing},
+    grpc::{cell, unit_name, wire_row, wire_unit},
+    store::filing::{self as store, Cell, Here, Note, Rolled, Standing},
 };
 
 /// A draft.
@@ -32,7 +34,11 @@ pub(crate) struct Drafted {
     pub(crate) path: RegionPath,
     pub(crate) month: Month,
     /// Own cells, by the county and city in which they roll up.
-    own_cells: Vec<(String, String, Cell)>,
+    own_cells: Vec<(Here, Cell)>,
+    /// Own notes alike.
+    own_notes: Vec<(Here, Note)>,
+    /// What the units note.
+    unit_notes: Vec<Note>,
     own: Table,
     from_units: Table,
     corrections: Vec<Correction>,
@@ -57,29 +63,45 @@ impl Drafted {
         month: Month,
         roster: &RosterIndex,
     ) -> Result<Self, Fault> {
-        let own_cells = store::own_cells(&mut *conn, unit, month).await.map_err(faults::database)?;
-        let own = table(own_cells.iter().map(|(_, _, cell)| cell.clone()))?;
-        let totals = store::own_totals(&mut *conn, unit, month).await.map_err(faults::database)?;
+        let store::Own { cells: own_cells, totals, notes: own_notes } =
+            store::own(&mut *conn, unit, month).await.map_err(faults::database)?;
+        let own = table(own_cells.iter().map(|(_, cell)| cell.clone()))?;
         let totals = totals.into_iter().map(|(column, value)| cell((String::new(), column, value)));
         let totals: Vec<_> =
             totals.map(|cell| cell.map(|(_, column, value)| (column, value))).collect::<Result<_, _>>()?;
         footing::check(&own, &totals, unit, month)?;
-        let from_units = table(store::from_units(&mut *conn, unit, month).await.map_err(faults::database)?)?;
+        let collected = store::from_units(&mut *conn, unit, month).await.map_err(faults::database)?;
+        let (from_units, unit_notes) = (table(collected.cells)?, collected.notes);
         let rows = store::corrections(&mut *conn, unit, month).await.map_err(faults::database)?;
         let corrections = rows.into_iter().map(correction).collect::<Result<Vec<_>, _>>()?;
         let figures = filing::figures(&own, &from_units, &corrections);
-        let below = collected(conn, unit, month, roster).await?;
-        let standings = store::standings(&mut *conn, &below, month).await.map_err(faults::database)?;
-        let units = below.into_iter().zip(standings).collect();
-        let counted = crate::store::unit_ids(&mut *conn, unit).await.map_err(faults::database)?;
-        let notes = notes(conn, &counted, month).await?;
+        let units = self::collected(conn, unit, month, roster).await?;
+        let notes = Notes::of(own_notes.iter().map(|(_, note)| note).chain(&unit_notes));
         let (unit, path) = (unit.clone(), path.clone());
-        Ok(Self { unit, path, month, own_cells, own, from_units, corrections, figures, units, notes })
+        Ok(Self {
+            unit,
+            path,
+            month,
+            own_cells,
+            own_notes,
+            unit_notes,
+            own,
+            from_units,
+            corrections,
+            figures,
+            units,
+            notes,
+        })
     }
 
     /// What a cell comes to without its correction.
     pub(crate) fn computed(&self, sector: Option<Sector>, column: Column) -> i64 {
         self.own.value(sector, column) + self.from_units.value(sector, column)
+    }
+
+    /// How many verified tips the table tells of, and how many of them were true.
+    pub(crate) fn verified(&self) -> (i64, i64) {
+        (self.figures.total.value(Column::VerifiedTips), self.notes.verified_true)
     }
 
     pub(crate) fn corrections(&self) -> Vec<pb::Correction> {
@@ -133,41 +155,52 @@ impl Drafted {
         pb::Draft { digest: self.digest(), ..self.bare(roster, now) }
     }
 
-    /// The figures, each with the county and city in which it rolls up: an office's in its own, a leaf's facts where they happened, and its
-    /// corrections where it lies now.
-    pub(crate) fn rolled_up(&self) -> Vec<(String, String, Cell)> {
+    /// The figures and notes, each with the county and city in which it rolls up: an office's in its own, a leaf's facts where they happened, and its
+    /// corrections with the figures that they correct.
+    pub(crate) fn rolled_up(&self) -> Rolled {
         let code = |level| self.path.at(level).map(|region| region.code().to_string()).unwrap_or_default();
-        let (county, city) = (code(Level::County), code(Level::City));
-        let here = |sector: Option<Sector>, column: Column, value: i64| {
-            let sector = sector.map_or("", |sector| sector.code()).to_owned();
-            (county.clone(), city.clone(), (sector, i16::from(column.number()), value))
+        let here: Here = (code(Level::County), code(Level::City));
+        let stored = |(sector, column, value): (Option<Sector>, Column, i64)| -> Cell {
+            (sector.map_or("", |sector| sector.code()).to_owned(), i16::from(column.number()), value)
         };
         if self.unit.kind().collects() {
-            return self.figures.cells().map(|(sector, column, value)| here(sector, column, value)).collect();
+            let notes = self.own_notes.iter().map(|(_, note)| note).chain(&self.unit_notes);
+            return Rolled {
+                cells: self.figures.cells().map(|cell| (here.clone(), stored(cell))).collect(),
+                notes: notes.map(|note| (here.clone(), *note)).collect(),
+            };
         }
-        let corrections = self.corrections.iter().map(|one| here(one.sector, one.column, one.amount));
-        self.own_cells.iter().cloned().chain(corrections).collect()
+        let corrections = self.corrections.iter().map(|one| stored((one.sector, one.column, one.amount)));
+        let placed = corrections.flat_map(|cell| rolled::placed(&self.own_cells, &here, cell));
+        Rolled { cells: self.own_cells.iter().cloned().chain(placed).collect(), notes: self.own_notes.clone() }
     }
 }
 
-/// The units that an office collects from: those of the roster, and those that have facts of the month though the roster does not name them.
+/// The units that an office collects from, and how they stand: those of the roster, and those that have facts of the month though the roster does
+/// not name them. A department that came after the month owes nothing of it.
 pub(crate) async fn collected(
     conn: &mut PgConnection,
     office: &Unit,
     month: Month,
     roster: &RosterIndex,
-) -> Result<Vec<Unit>, Fault> {
+) -> Result<Vec<(Unit, Standing)>, Fault> {
     if !office.kind().collects() {
         return Ok(Vec::new());
     }
-    let mut units: BTreeSet<Unit> = office.collected(roster).into_iter().collect();
-    for (kind, region, agency) in store::counted_units(conn, office, month).await.map_err(faults::database)? {
+    let mut counted = BTreeSet::new();
+    for (kind, region, agency) in store::counted_units(&mut *conn, office, month).await.map_err(faults::database)? {
         let unknown = || Fault::internal(format!("no filing unit: {kind} {region} {agency}"));
         let agency = if agency.is_empty() { None } else { Some(agency.parse().map_err(|_| unknown())?) };
         let kind = UnitKind::from_code(&kind).ok_or_else(unknown)?;
-        units.insert(Unit::new(kind, region.clone(), agency).map_err(|_| unknown())?);
+        counted.insert(Unit::new(kind, region.clone(), agency).map_err(|_| unknown())?);
     }
-    Ok(units.into_iter().collect())
+    let named = office.collected(roster);
+    let units: Vec<Unit> = counted.iter().cloned().chain(named).collect::<BTreeSet<_>>().into_iter().collect();
+    let standings = store::standings(conn, &units, month).await.map_err(faults::database)?;
+    let owes = |unit: &Unit, standing: &Standing| {
+        standing.version > 0 || counted.contains(unit) || !unit.came_after(month, roster)
+    };
+    Ok(units.into_iter().zip(standings).filter(|(unit, standing)| owes(unit, standing)).collect())
 }
 
 fn correction(row: store::CorrectionRow) -> Result<Correction, Fault> {

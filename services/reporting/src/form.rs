@@ -7,13 +7,15 @@ pub mod ledger;
 pub(crate) mod page;
 mod sheet;
 
-use dafei_reporting_core::{Month, Table};
+use dafei_reporting_core::{Column, Month, Table};
 use jiff::civil::Date;
 
 pub use layout::file_name;
 pub use page::page;
 pub use rust_xlsxwriter::XlsxError;
 pub use sheet::workbook;
+
+use crate::store::{NOTE, filing::Note};
 
 /// A table with all that the form says around it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,4 +43,19 @@ pub struct Notes {
     pub secretaries_warned: i64,
     /// Village secretaries who were held accountable: column 10 counts leading cadres alone.
     pub secretaries_held_accountable: i64,
+}
+
+impl Notes {
+    /// From stored notes.
+    pub(crate) fn of<'a>(notes: impl Iterator<Item = &'a Note> + Clone) -> Self {
+        let of = |column: Column| {
+            let number = NOTE + i16::from(column.number());
+            notes.clone().filter(|(column, _)| *column == number).map(|(_, value)| *value).sum()
+        };
+        Self {
+            verified_true: of(Column::VerifiedTips),
+            secretaries_warned: of(Column::WarningTalks),
+            secretaries_held_accountable: of(Column::HeldAccountable),
+        }
+    }
 }

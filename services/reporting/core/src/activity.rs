@@ -291,6 +291,8 @@ pub struct Notices {
     pub valid: u32,
     /// Places that are asked for.
     pub required: u32,
+    /// Pairs of places that are too close to each other.
+    pub close_pairs: u32,
 }
 
 /// A daily anchor over the heads of all cases.

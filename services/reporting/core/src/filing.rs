@@ -90,6 +90,16 @@ impl Unit {
         roster.get(self.region()).is_some() && (!self.kind().is_department() || held())
     }
 
+    /// Whether it is a department whose post was first held when a month was over: that month's table it does not owe. Since when a region is
+    /// in the roster is not told.
+    #[must_use]
+    pub fn came_after(&self, month: Month, roster: &RosterIndex) -> bool {
+        let holders = roster.holders(self.region()).iter();
+        let own = holders.filter(|holder| holder.role == self.kind().filer() && holder.agency == self.agency());
+        let first = own.map(|holder| holder.valid_from).min();
+        self.kind().is_department() && first.is_some_and(|first| first >= month.end_instant())
+    }
+
     /// Level of the office that collects from it; none for the city's.
     #[must_use]
     pub const fn collected_at(&self) -> Option<Level> {
@@ -207,6 +217,9 @@ pub enum Rejection {
     /// With the correction the figure would be below zero.
     #[error("the figure would be {0}")]
     BelowZero(i64),
+    /// With the correction there would be fewer verified tips than true ones.
+    #[error("{0} of the verified tips were true")]
+    BelowTrue(i64),
     /// The draft is another than the one that was looked at.
     #[error("the draft is another than the one that was looked at")]
     DraftChanged,
@@ -260,6 +273,15 @@ pub fn check_correction(computed: i64, amount: i64, reason: &str) -> Result<(), 
     }
 }
 
+/// Whether a correction may take the verified tips (column 6) from `before` to `after`, of which so many were true: the note 其中属实 is of what was
+/// found and is not corrected, so that none of them can go.
+///
+/// # Errors
+/// [`Rejection::BelowTrue`].
+pub fn check_true(before: i64, (after, verified_true): (i64, i64)) -> Result<(), Rejection> {
+    if after < verified_true && after < before { Err(Rejection::BelowTrue(verified_true)) } else { Ok(()) }
+}
+
 /// What was filed last.
 #[derive(Debug, Clone, Copy)]
 pub struct Last<'a> {
@@ -269,11 +291,17 @@ pub struct Last<'a> {
     pub digest: &'a str,
 }
 
-/// The version that a draft is filed as.
+/// The version that a draft is filed as, which tells of so many verified tips and so many true ones among them.
 ///
 /// # Errors
 /// As [`Rejection`] says.
-pub fn file(figures: &Table, seen: &str, digest: &str, last: Option<Last<'_>>) -> Result<u32, Rejection> {
+pub fn file(
+    figures: &Table,
+    (verified, verified_true): (i64, i64),
+    seen: &str,
+    digest: &str,
+    last: Option<Last<'_>>,
+) -> Result<u32, Rejection> {
     // Told before a changed draft: whoever files twice holds the digest of the first time.
     if let Some(last) = last.filter(|last| last.digest == digest) {
         return Err(Rejection::AlreadyFiled(last.version));
@@ -284,6 +312,7 @@ pub fn file(figures: &Table, seen: &str, digest: &str, last: Option<Last<'_>>) -
     // A fact that went away under a correction: the unit has to look at it again.
     match figures.cells().map(|(_, _, value)| value).min() {
         Some(least) if least < 0 => Err(Rejection::BelowZero(least)),
+        _ if verified < verified_true => Err(Rejection::BelowTrue(verified_true)),
         _ => Ok(last.map_or(1, |last| last.version + 1)),
     }
 }
@@ -292,7 +321,7 @@ pub fn file(figures: &Table, seen: &str, digest: &str, last: Option<Last<'_>>) -
 mod tests {
     use dafei_kernel::{sector::Sector, time::Month};
 
-    use super::{Last, Rejection, State, check_correction, differences, due, figures, file, state};
+    use super::{Last, Rejection, State, check_correction, check_true, differences, due, figures, file, state};
     use crate::{column::Column, table::Table, unit::UnitKind};
 
     fn november() -> Month {
@@ -356,10 +385,22 @@ mod tests {
 
     #[test]
     fn what_is_filed_is_what_was_looked_at_once_and_with_no_figure_below_zero() {
-        assert_eq!(file(&fines(5), "a", "a", None), Ok(1));
-        assert_eq!(file(&fines(5), "b", "b", Some(Last { version: 3, digest: "a" })), Ok(4));
-        assert_eq!(file(&fines(5), "a", "a", Some(Last { version: 3, digest: "a" })), Err(Rejection::AlreadyFiled(3)));
-        assert_eq!(file(&fines(5), "a", "b", None), Err(Rejection::DraftChanged));
-        assert_eq!(file(&fines(-1), "a", "a", None), Err(Rejection::BelowZero(-1)));
+        assert_eq!(file(&fines(5), (0, 0), "a", "a", None), Ok(1));
+        assert_eq!(file(&fines(5), (0, 0), "b", "b", Some(Last { version: 3, digest: "a" })), Ok(4));
+        assert_eq!(
+            file(&fines(5), (0, 0), "a", "a", Some(Last { version: 3, digest: "a" })),
+            Err(Rejection::AlreadyFiled(3))
+        );
+        assert_eq!(file(&fines(5), (0, 0), "a", "b", None), Err(Rejection::DraftChanged));
+        assert_eq!(file(&fines(-1), (0, 0), "a", "a", None), Err(Rejection::BelowZero(-1)));
+    }
+
+    #[test]
+    fn no_correction_leaves_fewer_verified_tips_than_true_ones_and_none_is_filed() {
+        assert_eq!(check_true(3, (2, 2)), Ok(()));
+        assert_eq!(check_true(3, (1, 2)), Err(Rejection::BelowTrue(2)));
+        assert_eq!(check_true(0, (1, 2)), Ok(()), "on the way up");
+        assert_eq!(file(&fines(5), (1, 2), "a", "a", None), Err(Rejection::BelowTrue(2)));
+        assert_eq!(file(&fines(5), (2, 2), "a", "a", None), Ok(1));
     }
 }

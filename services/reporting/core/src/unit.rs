@@ -184,7 +184,8 @@ impl fmt::Display for Unit {
 }
 
 /// A leaf unit under the county and city that administered it at the time of a fact: every fact is in exactly one. A township that
-/// moves to another county leaves its old facts in the old county's sum.
+/// moves to another county leaves its old facts in the old county's sum, and so does what it still does in cases that are open then: a case
+/// stays in the county where it was opened, and its events say so.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct LeafUnit {
     unit: Unit,

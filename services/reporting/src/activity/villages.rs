@@ -46,7 +46,12 @@ fn notices(activity: &mut Activity, event: &Event, standing: Option<&pb::NoticeS
         return Ok(());
     };
     let place = Place::of(&event.region_path()?);
-    let notices = Notices { place: place.clone(), valid: standing.valid_places, required: standing.required };
+    let notices = Notices {
+        place: place.clone(),
+        valid: standing.valid_places,
+        required: standing.required,
+        close_pairs: standing.close_pairs,
+    };
     activity.notices.insert(place.village, notices);
     Ok(())
 }

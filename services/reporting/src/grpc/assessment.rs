@@ -1,6 +1,6 @@
 //! `AssessmentService`: the figures of counties and townships, and their places (clause E3).
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use dafei_contracts::{
     convert,
@@ -29,7 +29,10 @@ use sqlx::PgPool;
 use tonic::{Request, Response, Status};
 
 use super::{READERS, checked_quarter};
-use crate::store::assessment::{self as store, FiledTable, Of};
+use crate::store::{
+    activity_read::{counties, villages_with_notices},
+    assessment::{self as store, FiledTable, Of},
+};
 
 /// Serves assessments.
 #[derive(Clone)]
@@ -44,6 +47,8 @@ struct Counted {
     of: Of,
     now: Instant,
     counts: HashMap<(String, String), i64>,
+    /// The villages whose notices are enough.
+    noticed: HashSet<String>,
     /// When units filed a month's table first.
     filings: HashMap<(String, String, String), Vec<FiledTable>>,
     spot_checks: HashMap<String, Share>,
@@ -65,13 +70,17 @@ impl Counted {
                 Share::new(sum(numerator), sum(numerator) + sum(beside))
             }
             From::Patrols => {
-                let owed = villages(unit, roster) * weeks_ended(self.of.quarter, self.now);
+                let owed = count(&villages(unit, roster)) * weeks_ended(self.of.quarter, self.now);
                 Share::new(owed - times(store::PATROLS_MISSED), owed)
             }
-            From::Notices => Share::new(times(store::NOTICES_MET), villages(unit, roster)),
+            From::Notices => {
+                let villages = villages(unit, roster);
+                let met = villages.iter().filter(|village| self.noticed.contains(**village));
+                Share::new(i64::try_from(met.count()).unwrap_or(i64::MAX), count(&villages))
+            }
             From::Cases => {
-                let ended = times(store::CASES_ENDED);
-                Share::new(ended, ended + times(store::CASES_OPEN))
+                let closed = times(store::CASES_CLOSED);
+                Share::new(closed, closed + times(store::CASES_NOT_CLOSED))
             }
             From::Filings => self.filed(unit, roster),
             From::SpotChecks => self.spot_checks.get(&code()).copied().unwrap_or_default(),
@@ -81,35 +90,45 @@ impl Counted {
 
     /// Tables of a township, or of a county's office and all that it collects from.
     fn filed(&self, region: &Region, roster: &RosterIndex) -> Share {
-        let kind = match self.of.grain {
-            Grain::County => UnitKind::CountyOffice,
-            Grain::Township => UnitKind::Township,
-        };
-        let Ok(own) = Unit::new(kind, region.clone(), None) else { return Share::default() };
-        let units = own.collected(roster).into_iter().chain([own]);
-        let shares = units.flat_map(|unit| core::months(self.of.quarter).map(|month| self.filed_by(&unit, month)));
+        let months = core::months(self.of.quarter);
+        let units = filing_units(region, roster);
+        let shares = units.iter().flat_map(|unit| months.map(|month| self.filed_by(unit, month, roster)));
         let sum = shares.fold((0, 0), |sum, share| (sum.0 + share.numerator, sum.1 + share.denominator));
         Share::new(sum.0, sum.1)
     }
 
-    fn filed_by(&self, unit: &Unit, month: Month) -> Share {
+    fn filed_by(&self, unit: &Unit, month: Month, roster: &RosterIndex) -> Share {
         let agency = unit.agency().map_or("", |agency| agency.code()).to_owned();
         let key = (unit.kind().code().to_owned(), unit.region().code().to_string(), agency);
         let of_unit = self.filings.get(&key).into_iter().flatten();
         let first = of_unit.filter(|filed| filed.is_of(month)).map(|filed| filed.first_filed_at).next();
+        if first.is_none() && unit.came_after(month, roster) {
+            return Share::default();
+        }
         core::filed(unit.kind(), month, first, self.now)
     }
 }
 
-/// Villages of a county or township by the roster of now.
-fn villages(region: &Region, roster: &RosterIndex) -> i64 {
-    match region.level() {
-        Level::Village => 1,
-        Level::City | Level::County | Level::Township => {
-            roster.children(region).map(|child| villages(child, roster)).sum()
-        }
-        Level::WorkArea => 0,
-    }
+/// The units whose tables count for a township, or for a county: its office and all that it collects from.
+fn filing_units(region: &Region, roster: &RosterIndex) -> Vec<Unit> {
+    let kind = if region.level() == Level::County { UnitKind::CountyOffice } else { UnitKind::Township };
+    let Ok(own) = Unit::new(kind, region.clone(), None) else { return Vec::new() };
+    own.collected(roster).into_iter().chain([own]).collect()
+}
+
+/// Codes of the villages of a county or township by the roster of now.
+fn villages<'a>(region: &Region, roster: &'a RosterIndex) -> Vec<&'a str> {
+    let children = roster.children(region);
+    let below = children.flat_map(|child| match child.level() {
+        Level::Village => vec![child.code().as_str()],
+        Level::City | Level::County | Level::Township => villages(child, roster),
+        Level::WorkArea => Vec::new(),
+    });
+    below.collect()
+}
+
+fn count(villages: &[&str]) -> i64 {
+    i64::try_from(villages.len()).unwrap_or(i64::MAX)
 }
 
 fn wire(unit: &Region, quarter: Period, assessed: &Assessment<'_>, roster: &RosterIndex) -> pb::Assessment {
@@ -134,6 +153,16 @@ fn wire(unit: &Region, quarter: Period, assessed: &Assessment<'_>, roster: &Rost
         assessed: assessed.score.is_some(),
         place: 0,
         version: Catalogue::shipped().version.clone(),
+    }
+}
+
+/// Where to look for what these counties or townships did.
+fn of(units: &[&Region], quarter: Period, roster: &RosterIndex) -> Of {
+    let codes = units.iter().map(|unit| unit.code().to_string()).collect();
+    if units.iter().all(|unit| unit.level() == Level::County) {
+        Of { counties: codes, townships: None, quarter }
+    } else {
+        Of { counties: counties(roster), townships: Some(codes), quarter }
     }
 }
 
@@ -162,11 +191,16 @@ impl Assessments {
         Ok((region, checked_quarter(quarter, self.clock.now())?))
     }
 
-    async fn count(&self, of: Of) -> Result<Counted, Fault> {
+    /// Counts all that is assessed, in one go: `units` are counties or townships.
+    async fn count(&self, units: &[&Region], quarter: Period, roster: &RosterIndex) -> Result<Counted, Fault> {
+        let of = of(units, quarter, roster);
         let mut conn = self.pool.acquire().await.map_err(faults::database)?;
         let counts = store::counts(&mut *conn, &of, &Catalogue::shipped().deeds()).await.map_err(faults::database)?;
+        let villages: Vec<&str> = units.iter().flat_map(|unit| villages(unit, roster)).collect();
+        let noticed = villages_with_notices(&mut *conn, &villages).await.map_err(faults::database)?;
+        let filers: Vec<Unit> = units.iter().flat_map(|unit| filing_units(unit, roster)).collect();
         let months = core::months(of.quarter);
-        let found = store::filings(&mut *conn, &of.counties, &months).await.map_err(faults::database)?;
+        let found = store::filings(&mut *conn, &filers, &months).await.map_err(faults::database)?;
         let mut filings: HashMap<_, Vec<FiledTable>> = HashMap::new();
         for filed in found {
             let key = (filed.kind.clone(), filed.region_code.clone(), filed.agency.clone());
@@ -178,6 +212,7 @@ impl Assessments {
             of,
             now: self.clock.now(),
             counts: counts.into_iter().map(|one| ((one.unit, one.what), one.times)).collect(),
+            noticed,
             filings,
             spot_checks: checks
                 .into_iter()
@@ -196,9 +231,7 @@ impl Assessments {
         let (region, quarter) = self.asked(caller, &roster, body.region.as_ref(), &body.quarter)?;
         let grain = Grain::ALL.into_iter().find(|grain| grain.level() == region.level());
         let grain = grain.ok_or_else(|| wrong_level("county or township", "应填写县区或乡镇"))?;
-        let county = roster.path(&region).and_then(|path| path.at(Level::County).cloned());
-        let counties = county.iter().map(|county| county.code().to_string()).collect();
-        let counted = self.count(Of { grain, counties, quarter }).await?;
+        let counted = self.count(&[&region], quarter, &roster).await?;
         let assessed = core::assess(Catalogue::shipped(), grain, |figure| counted.share(figure, &region, &roster));
         Ok(pb::GetAssessmentResponse { assessment: Some(wire(&region, quarter, &assessed, &roster)) })
     }
@@ -213,11 +246,7 @@ impl Assessments {
         let grain = Grain::ALL.into_iter().find(|grain| grain.above() == region.level());
         let grain = grain.ok_or_else(|| wrong_level("city or county", "应填写市或县区"))?;
         let units: Vec<&Region> = roster.children(&region).filter(|unit| unit.level() == grain.level()).collect();
-        let counties = match grain {
-            Grain::County => units.iter().map(|unit| unit.code().to_string()).collect(),
-            Grain::Township => vec![region.code().to_string()],
-        };
-        let counted = self.count(Of { grain, counties, quarter }).await?;
+        let counted = self.count(&units, quarter, &roster).await?;
         let assess =
             |unit: &Region| core::assess(Catalogue::shipped(), grain, |figure| counted.share(figure, unit, &roster));
         let all: Vec<Assessment<'_>> = units.iter().map(|unit| assess(unit)).collect();

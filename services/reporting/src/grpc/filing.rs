@@ -135,6 +135,7 @@ impl Filings {
         let correction = Correction { sector, column, amount: body.amount, reason, by: scope::post(caller), at: now };
         store::correct(once.conn(), &unit, month, &correction).await.map_err(faults::database)?;
         let after = Drafted::read(once.conn(), &unit, &path, month, &roster).await?;
+        filing::check_true(before.verified().0, after.verified()).map_err(|why| refused(&why))?;
         once.finish(pb::CorrectCellResponse { corrections: after.corrections() }).await
     }
 
@@ -156,7 +157,8 @@ impl Filings {
         let digest = drafted.digest();
         let version = u32::try_from(standing.version).unwrap_or_default();
         let last = (version > 0).then_some(Last { version, digest: &standing.digest });
-        let version = filing::file(&drafted.figures, &body.draft_digest, &digest, last).map_err(|why| refused(&why))?;
+        let version = filing::file(&drafted.figures, drafted.verified(), &body.draft_digest, &digest, last)
+            .map_err(|why| refused(&why))?;
         let content = drafted.wire(&roster, now).encode_to_vec();
         let filed = Filed {
             version: i32::try_from(version).unwrap_or(i32::MAX),
@@ -263,8 +265,8 @@ impl Filings {
         let after: Option<String> = paging::decode(&body.page_token, &filter)?;
         let mut conn = self.pool.acquire().await.map_err(faults::database)?;
         // An office has some dozens of units: all of them are at hand.
-        let units = draft::collected(&mut conn, &unit, month, &roster).await?;
-        let standings = store::standings(&mut *conn, &units, month).await.map_err(faults::database)?;
+        let (units, standings): (Vec<Unit>, Vec<_>) =
+            draft::collected(&mut conn, &unit, month, &roster).await?.into_iter().unzip();
         let now = self.clock.now();
         let all = units
             .iter()
@@ -317,6 +319,9 @@ fn refused(why: &Rejection) -> Fault {
         Rejection::ReasonTooLong => Fault::field("reason", "TOO_LONG", english, "更正原因不能超过500字"),
         Rejection::TooLarge => Fault::field("amount", "OUT_OF_RANGE", english, "更正数值过大"),
         Rejection::BelowZero(_) => Fault::field("amount", "BELOW_ZERO", english, "更正后的数据不能小于零"),
+        Rejection::BelowTrue(_) => {
+            Fault::field("amount", "BELOW_TRUE", english, "更正后核实举报线索的条数不能少于其中属实的条数")
+        }
         Rejection::DraftChanged => {
             Fault::precondition("DRAFT_CHANGED", "draft", english, "报表数据已有变化，请重新核对后报送")
         }

@@ -189,15 +189,16 @@ async fn put_notices(conn: &mut PgConnection, notices: Vec<&Notices>) -> sqlx::R
         notices.iter().map(|one| i32::try_from(pick(one)).unwrap_or(i32::MAX)).collect()
     };
     sqlx::query!(
-        "INSERT INTO village_notices (village, county, township, valid_places, required)
-         SELECT * FROM UNNEST($1::text[], $2::text[], $3::text[], $4::integer[], $5::integer[])
+        "INSERT INTO village_notices (village, county, township, valid_places, required, close_pairs)
+         SELECT * FROM UNNEST($1::text[], $2::text[], $3::text[], $4::integer[], $5::integer[], $6::integer[])
          ON CONFLICT (village) DO UPDATE SET county = excluded.county, township = excluded.township,
-             valid_places = excluded.valid_places, required = excluded.required",
+             valid_places = excluded.valid_places, required = excluded.required, close_pairs = excluded.close_pairs",
         &text(|one| &one.place.village),
         &text(|one| &one.place.county),
         &text(|one| &one.place.township),
         &count(|one| one.valid),
-        &count(|one| one.required)
+        &count(|one| one.required),
+        &count(|one| one.close_pairs)
     )
     .execute(conn)
     .await?;

@@ -1,5 +1,7 @@
 //! What was done and left undone in a region and period.
 
+use std::collections::HashSet;
+
 use dafei_kernel::{
     region::{Level, Region},
     roster::RosterIndex,
@@ -10,8 +12,9 @@ use jiff::civil::Date;
 use sqlx::PgExecutor;
 use uuid::Uuid;
 
-/// A region as the tables of activity name it. Of the city all counties are named, and the empty one of what the city does itself: indexes begin
-/// with the county.
+/// A region as the tables of activity name it, which keep each thing under the county that it happened in. Of the city all counties are named, and
+/// the empty one of what the city does itself; of a township all counties as well, since another may have administered it: indexes begin with the
+/// county.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Within {
     counties: Vec<String>,
@@ -25,17 +28,23 @@ impl Within {
         let code = |region: &Region| region.code().to_string();
         match region.level() {
             Level::City => {
-                let counties = roster.of_level(Level::County).map(|county| code(&county.region));
-                Self { counties: counties.chain([String::new()]).collect(), township: None }
+                Self { counties: counties(roster).into_iter().chain([String::new()]).collect(), township: None }
             }
             Level::County => Self { counties: vec![code(region)], township: None },
             Level::Township | Level::WorkArea | Level::Village => {
-                let path = roster.path(region);
-                let county = path.as_ref().and_then(|path| path.at(Level::County)).map(code);
-                Self { counties: county.into_iter().collect(), township: Some(code(region)) }
+                Self { counties: counties(roster), township: Some(code(region)) }
             }
         }
     }
+}
+
+/// Codes of all counties of the roster, in their order.
+#[must_use]
+pub fn counties(roster: &RosterIndex) -> Vec<String> {
+    let mut codes: Vec<String> =
+        roster.of_level(Level::County).map(|county| county.region.code().to_string()).collect();
+    codes.sort_unstable();
+    codes
 }
 
 /// First day, and the first that is no longer in it.
@@ -148,19 +157,19 @@ pub async fn villages_that_missed(
     Ok(rows.into_iter().map(|row| (row.village, row.missed)).collect())
 }
 
-/// Villages that have the valid places of reward notices that are asked for.
+/// Which of these villages have the valid places of reward notices that are asked for, and none too close to another (clause D5). They are named,
+/// since a village that moved or is gone from the roster still stands where it last told of its notices.
 ///
 /// # Errors
 /// When PostgreSQL is away.
-pub async fn villages_with_notices(executor: impl PgExecutor<'_>, within: &Within) -> sqlx::Result<Vec<String>> {
-    sqlx::query_scalar!(
-        "SELECT village FROM village_notices
-         WHERE county = ANY($1) AND ($2::text IS NULL OR township = $2) AND valid_places >= required",
-        &within.counties,
-        within.township
+pub async fn villages_with_notices(executor: impl PgExecutor<'_>, villages: &[&str]) -> sqlx::Result<HashSet<String>> {
+    let met = sqlx::query_scalar!(
+        "SELECT village FROM village_notices WHERE village = ANY($1) AND valid_places >= required AND close_pairs = 0",
+        villages as &[&str]
     )
     .fetch_all(executor)
-    .await
+    .await?;
+    Ok(met.into_iter().collect())
 }
 
 /// A case that was open at an instant.

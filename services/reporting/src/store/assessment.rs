@@ -5,34 +5,33 @@ use dafei_kernel::{
     time::{Instant, Month},
 };
 use dafei_messaging::pg::PgInstant;
-use dafei_reporting_core::assessment::Grain;
+use dafei_reporting_core::Unit;
 use sqlx::PgExecutor;
 
-use super::month as stored;
+use super::{code, month as stored};
 
 /// A patrol week of a village that was not fulfilled.
 pub const PATROLS_MISSED: &str = "patrols:missed";
-/// A village whose notices are enough.
-pub const NOTICES_MET: &str = "notices:met";
-/// A case that ended within the quarter.
-pub const CASES_ENDED: &str = "cases:ended";
-/// A case that was open at the end of the quarter, or is.
-pub const CASES_OPEN: &str = "cases:open";
+/// A case that was closed (办结) within the quarter.
+pub const CASES_CLOSED: &str = "cases:closed";
+/// A case that was open at the end of the quarter, or is, or that ended in it without being closed: merged with another, or withdrawn.
+pub const CASES_NOT_CLOSED: &str = "cases:not-closed";
 
 /// Of which units and which quarter.
 #[derive(Debug, Clone)]
 pub struct Of {
-    /// By county or by township.
-    pub grain: Grain,
-    /// Codes of the counties: of those that are assessed, or of that whose townships are.
+    /// Codes of the counties: of those that are assessed, or all of them where townships are. What a township did stands under the county that
+    /// administered it then.
     pub counties: Vec<String>,
+    /// Codes of the townships that are assessed; none where counties are.
+    pub townships: Option<Vec<String>>,
     /// The quarter.
     pub quarter: Period,
 }
 
 impl Of {
     fn by_township(&self) -> bool {
-        self.grain == Grain::Township
+        self.townships.is_some()
     }
 }
 
@@ -47,7 +46,7 @@ pub struct Count {
     pub times: i64,
 }
 
-/// Deeds, missed patrols, sufficient notices and cases of all units, in one query. A week's patrols belong to the quarter in which the week ends; its
+/// Deeds, missed patrols and cases of all units, in one query. A week's patrols belong to the quarter in which the week ends; its
 /// limit is that end, which lies in its last day.
 ///
 /// # Errors
@@ -58,16 +57,17 @@ pub async fn counts(executor: impl PgExecutor<'_>, of: &Of, deeds: &[&str]) -> s
         Count,
         r#"SELECT unit AS "unit!", what AS "what!", sum(times)::bigint AS "times!" FROM (
                SELECT CASE WHEN $1 THEN township ELSE county END AS unit, what, times FROM deed
-               WHERE county = ANY($2) AND day >= ($3::text)::date AND day < ($4::text)::date AND what = ANY($5)
+               WHERE county = ANY($2) AND ($11::text[] IS NULL OR township = ANY($11))
+                 AND day >= ($3::text)::date AND day < ($4::text)::date AND what = ANY($5)
                UNION ALL
                SELECT CASE WHEN $1 THEN township ELSE county END, $8, 1 FROM breach_line
-               WHERE county = ANY($2) AND clock = 'W1' AND day >= ($3::text)::date AND day < ($4::text)::date AND how_ended <> 'annulled'
+               WHERE county = ANY($2) AND ($11::text[] IS NULL OR township = ANY($11)) AND clock = 'W1'
+                 AND day >= ($3::text)::date AND day < ($4::text)::date AND how_ended <> 'annulled'
                UNION ALL
-               SELECT CASE WHEN $1 THEN township ELSE county END, $9, 1 FROM village_notices
-               WHERE county = ANY($2) AND valid_places >= required
-               UNION ALL
-               SELECT CASE WHEN $1 THEN township ELSE county END, CASE WHEN ended_at < $7 THEN $10 ELSE $11 END, 1 FROM case_line
-               WHERE county = ANY($2) AND opened_at < $7 AND (ended_at IS NULL OR ended_at >= $6)
+               SELECT CASE WHEN $1 THEN township ELSE county END,
+                      CASE WHEN ended_at < $7 AND how_ended NOT IN ('merged', 'withdrawn') THEN $9 ELSE $10 END, 1 FROM case_line
+               WHERE county = ANY($2) AND ($11::text[] IS NULL OR township = ANY($11))
+                 AND opened_at < $7 AND (ended_at IS NULL OR ended_at >= $6)
            ) AS done (unit, what, times)
            WHERE unit <> '' GROUP BY unit, what"#,
         of.by_township(),
@@ -78,9 +78,9 @@ pub async fn counts(executor: impl PgExecutor<'_>, of: &Of, deeds: &[&str]) -> s
         PgInstant(of.quarter.start()) as PgInstant,
         PgInstant(of.quarter.end()) as PgInstant,
         PATROLS_MISSED,
-        NOTICES_MET,
-        CASES_ENDED,
-        CASES_OPEN
+        CASES_CLOSED,
+        CASES_NOT_CLOSED,
+        of.townships.as_deref()
     )
     .fetch_all(executor)
     .await
@@ -109,20 +109,20 @@ impl FiledTable {
     }
 }
 
-/// The tables that units of these regions filed for these months: of counties, and of townships and departments in them.
+/// The tables that these units filed for these months, whichever county collected them.
 ///
 /// # Errors
 /// When PostgreSQL is away.
-pub async fn filings(
-    executor: impl PgExecutor<'_>,
-    counties: &[String],
-    months: &[Month],
-) -> sqlx::Result<Vec<FiledTable>> {
+pub async fn filings(executor: impl PgExecutor<'_>, units: &[Unit], months: &[Month]) -> sqlx::Result<Vec<FiledTable>> {
     let rows = sqlx::query!(
-        r#"SELECT kind, region_code, agency, month, first_filed_at AS "first_filed_at!: PgInstant" FROM filing
-           WHERE month = ANY($1) AND county = ANY($2) AND county <> '' AND version > 0"#,
-        &months.iter().map(|month| stored(*month)).collect::<Vec<_>>(),
-        counties
+        r#"SELECT f.kind, f.region_code, f.agency, f.month, f.first_filed_at AS "first_filed_at!: PgInstant"
+           FROM UNNEST($1::text[], $2::text[], $3::text[]) AS u (kind, region_code, agency)
+           JOIN filing f ON f.month = ANY($4) AND f.kind = u.kind AND f.region_code = u.region_code AND f.agency = u.agency
+           WHERE f.version > 0"#,
+        &units.iter().map(|unit| unit.kind().code()).collect::<Vec<_>>() as &[&str],
+        &units.iter().map(|unit| code(Some(unit.region()))).collect::<Vec<_>>(),
+        &units.iter().map(|unit| unit.agency().map_or("", |agency| agency.code())).collect::<Vec<_>>() as &[&str],
+        &months.iter().map(|month| stored(*month)).collect::<Vec<_>>()
     )
     .fetch_all(executor)
     .await?;
@@ -186,12 +186,14 @@ pub async fn spot_checks(executor: impl PgExecutor<'_>, of: &Of) -> sqlx::Result
         r#"SELECT CASE WHEN $1 THEN township ELSE county END AS "unit!", count(*) FILTER (WHERE outcome = 'in-order') AS "in_order!",
                   count(*) FILTER (WHERE outcome = 'problem') AS "problems!"
            FROM spot_check_outcome
-           WHERE county = ANY($2) AND checked_day >= $3::text::date AND checked_day < $4::text::date
+           WHERE county = ANY($2) AND ($5::text[] IS NULL OR township = ANY($5))
+             AND checked_day >= $3::text::date AND checked_day < $4::text::date
            GROUP BY 1"#,
         of.by_township(),
         &of.counties,
         of.quarter.first_day().to_string(),
-        of.quarter.day_after().to_string()
+        of.quarter.day_after().to_string(),
+        of.townships.as_deref()
     )
     .fetch_all(executor)
     .await

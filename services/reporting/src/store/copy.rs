@@ -10,7 +10,7 @@ pub(super) const HEADER: [u8; 19] = *b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
 /// A row of -1 columns.
 pub(super) const TRAILER: [u8; 2] = (-1_i16).to_be_bytes();
 /// What is added to a column's number for the note below the form that belongs to it: 106 其中属实, 109 and 110 village secretaries.
-const NOTE: i16 = 100;
+pub const NOTE: i16 = 100;
 /// Columns of a row.
 const COLUMNS: i16 = 9;
 

@@ -257,14 +257,15 @@ pub struct Deeds {
     pub times: i64,
 }
 
-/// What the townships of a county did, whichever of their posts, and what its departments did themselves: of the days of a quarter, in one query for
-/// all of them.
+/// What the townships of a round did, whichever of their posts and whichever of the counties administered them then, and what the county's
+/// departments did themselves: of the days of a quarter, in one query for all of them.
 ///
 /// # Errors
 /// When PostgreSQL is away.
 pub async fn deeds(
     executor: impl PgExecutor<'_>,
     key: &Key,
+    (townships, counties): (&[String], &[String]),
     of_townships: &[&str],
     of_departments: &[&str],
 ) -> sqlx::Result<Vec<Deeds>> {
@@ -273,7 +274,7 @@ pub async fn deeds(
     sqlx::query_as!(
         Deeds,
         r#"SELECT township AS "township!", '' AS "agency!", what AS "what!", sum(times)::bigint AS "times!" FROM deed
-           WHERE county = $1 AND day >= ($2::text)::date AND day < ($3::text)::date AND what = ANY($4) AND township <> ''
+           WHERE county = ANY($7) AND day >= ($2::text)::date AND day < ($3::text)::date AND what = ANY($4) AND township = ANY($6)
            GROUP BY township, what
            UNION ALL
            SELECT '', agency, what, sum(times)::bigint FROM deed
@@ -283,7 +284,9 @@ pub async fn deeds(
         from,
         until,
         of_townships as &[&str],
-        of_departments as &[&str]
+        of_departments as &[&str],
+        townships,
+        counties
     )
     .fetch_all(executor)
     .await

@@ -13,10 +13,14 @@ use sqlx::{PgConnection, PgExecutor, types::Json};
 
 use super::{code, month as stored};
 
-pub use roll_up::{counted_units, from_units, own_cells, own_totals, roll_up};
+pub use roll_up::{Collected, Own, Rolled, counted_units, from_units, own, roll_up};
 
 /// A stored cell: sector code (empty: none), column number, figure.
 pub type Cell = (String, i16, i64);
+/// A stored note: the number of its column and [`NOTE`](super::NOTE), and its figure.
+pub type Note = (i16, i64);
+/// Where something rolls up: codes of the county (empty: none) and the city.
+pub type Here = (String, String);
 
 /// How a unit stands, as stored.
 #[derive(Debug, Clone, Default)]

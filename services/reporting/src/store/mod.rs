@@ -27,7 +27,7 @@ use uuid::Uuid;
 
 pub use accountability::secretaries;
 pub use activity::take_activity;
-pub use copy::FactRows;
+pub use copy::{FactRows, NOTE};
 pub use read::{Cells, Cursor, FactRow, cells, facts, unit_ids, verified_true};
 pub use rebuild::clear;
 pub use received::{Received, keep, page};

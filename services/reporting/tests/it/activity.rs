@@ -128,6 +128,11 @@ pub(crate) fn patrols(village: &str, when: &[&str]) -> Told {
 
 /// How a village stands with its notices.
 pub(crate) fn notices(village: &str, valid_places: u32) -> Told {
+    notices_with(village, valid_places, 0)
+}
+
+/// The same with pairs that hang too close to each other.
+pub(crate) fn notices_with(village: &str, valid_places: u32, close_pairs: u32) -> Told {
     let path = format!("{TOWNSHIP}/{village}");
     let event = pb::NoticePosted {
         notice_id: ids::derived(&["notice", village]).to_string(),
@@ -135,7 +140,7 @@ pub(crate) fn notices(village: &str, valid_places: u32) -> Told {
         kind: pb::NoticeKind::Reward.into(),
         copies: 1,
         posted_at: Some(at("2026-11-10T09:00:00+08:00").into()),
-        standing: Some(pb::NoticeStanding { valid_places, close_pairs: 0, required: 10 }),
+        standing: Some(pb::NoticeStanding { valid_places, close_pairs, required: 10 }),
         ..Default::default()
     };
     let mut told = first("intake", &format!("notices of {village}"), &path, event);

@@ -19,7 +19,7 @@ const TOWNSHIP: &str = "township:371302001";
 const COUNTY: &str = "county:371302";
 
 /// The snapshot of 兰山街道 with villages.
-fn villages(count: u32) -> Told {
+pub(crate) fn villages(count: u32) -> Told {
     let path = "city:371300/county:371302/township:371302001";
     let aggregate = dafei_kernel::ids::derived(&["roster", TOWNSHIP]);
     let entry = |code: &str, name: String, parent: &str| events::RosterRegion {
@@ -42,22 +42,22 @@ fn villages(count: u32) -> Told {
 }
 
 impl World {
-    async fn assessment(&self, caller: Caller<'_>, of: &str, quarter: &str) -> Result<Assessment, Status> {
+    pub(crate) async fn assessment(&self, caller: Caller<'_>, of: &str, quarter: &str) -> Result<Assessment, Status> {
         let request = GetAssessmentRequest { region: Some(region(of)), quarter: quarter.to_owned() };
         let answer = self.assessments().get_assessment(self.request(caller, request)).await?.into_inner();
         Ok(answer.assessment.expect("an assessment"))
     }
 
-    async fn assessments_of(&self, caller: Caller<'_>, of: &str) -> Result<Vec<Assessment>, Status> {
+    pub(crate) async fn assessments_of(&self, caller: Caller<'_>, of: &str) -> Result<Vec<Assessment>, Status> {
         let request = ListAssessmentsRequest { region: Some(region(of)), quarter: QUARTER.to_owned() };
         Ok(self.assessments().list_assessments(self.request(caller, request)).await?.into_inner().assessments)
     }
 
-    async fn sql(&self, statement: &'static str) {
+    pub(crate) async fn sql(&self, statement: &'static str) {
         sqlx::query(statement).execute(&self.db.pool).await.expect(statement);
     }
 
-    async fn case(&self, number: i64, township: &str, opened: &str, ended: Option<&str>) {
+    pub(crate) async fn case(&self, number: i64, township: &str, opened: &str, ended: Option<&str>) {
         sqlx::query(
             "INSERT INTO case_line VALUES (gen_random_uuid(), '371302', $1, '', '', '', '', '', $2::timestamptz, $3::timestamptz, '', '', $4)",
         )
@@ -87,7 +87,7 @@ impl World {
 }
 
 /// Numerator, denominator and points of a figure.
-fn figure(assessment: &Assessment, code: &str) -> (i64, i64, u32) {
+pub(crate) fn figure(assessment: &Assessment, code: &str) -> (i64, i64, u32) {
     let found = assessment.figures.iter().find(|one| one.code == code).expect("a figure of the grain");
     (found.numerator, found.denominator, found.points)
 }
@@ -186,6 +186,20 @@ async fn notices_cases_and_tables_are_counted_of_what_there_was() {
     assert_eq!(figure(&of_county, "closure"), (2, 5, 400), "with what is open at its office");
     // Two townships, two departments and the office owed October's, one of them filed November's before it was due.
     assert_eq!(figure(&of_county, "filing"), (1, 6, 167));
+}
+
+#[tokio::test]
+async fn a_case_that_was_merged_or_withdrawn_was_received_and_is_not_closed() {
+    let world = World::start().await;
+    for number in 1..=4 {
+        let ended = (number < 4).then_some("2026-11-02T00:00:00+08:00");
+        world.case(number, "371302001", "2026-11-01T00:00:00+08:00", ended).await;
+    }
+    world.sql("UPDATE case_line SET how_ended = (ARRAY['closed', 'merged', 'withdrawn', ''])[sequence]").await;
+    for (caller, of) in [(CENTRE, TOWNSHIP), (COUNTY_OFFICE, COUNTY)] {
+        let assessment = world.assessment(caller, of, QUARTER).await.expect("an assessment");
+        assert_eq!(figure(&assessment, "closure"), (1, 4, 250), "{of}");
+    }
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 //! What is seen of rounds, and by whom.
 
 use dafei_contracts::reporting::v1 as pb;
-use dafei_kernel::{owner::Post, roster::RosterIndex};
+use dafei_kernel::{owner::Post, region::Level, roster::RosterIndex};
 use dafei_reporting_core::evaluation::{self as core, Direction, Sight, State, measured::Figure, standings};
 use dafei_runtime::{identity::Principal, status::Fault};
 use dafei_shell::{faults, paging, scope};
@@ -13,7 +13,10 @@ use super::{
     wire::{self, Figures},
     within,
 };
-use crate::store::evaluation::{self as store, Kept, Key, Page};
+use crate::store::{
+    activity_read::counties,
+    evaluation::{self as store, Kept, Key, Page},
+};
 
 /// Cursor of a page: evaluator and evaluated of its last one.
 type Cursor = (String, String);
@@ -50,7 +53,14 @@ impl Evaluations {
         let scored = store::scored(&mut *conn, key).await.map_err(faults::database)?;
         let deeds = |direction| Figure::of(direction).iter().flat_map(Figure::deeds).collect::<Vec<&str>>();
         let (of_townships, of_departments) = (deeds(Direction::OfTownships), deeds(Direction::OfDepartments));
-        let found = store::deeds(conn, key, &of_townships, &of_departments).await.map_err(faults::database)?;
+        let townships: Vec<String> = scored
+            .iter()
+            .filter(|one| one.evaluated.region.level() == Level::Township)
+            .map(|one| one.evaluated.region.code().to_string())
+            .collect();
+        let counties = counties(roster);
+        let places = (townships.as_slice(), counties.as_slice());
+        let found = store::deeds(conn, key, places, &of_townships, &of_departments).await.map_err(faults::database)?;
         let (figures, mark) = (Figures::of(found), kept.criteria.mark);
         let side = |direction| wire::evaluated(direction, standings(direction, &scored, mark), &figures, roster);
         let round = &kept.round;
