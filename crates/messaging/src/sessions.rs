@@ -7,11 +7,15 @@ use sqlx::{
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 
+use crate::silence::answer;
+
 /// How long a caller waits for a connection of the pool. It is told to come back while it still listens.
 const ACQUIRE: Duration = Duration::from_secs(5);
 /// How long a connection of the pool may take to show that it lives before it is handed out. It has nothing to do: one that does not answer leads
 /// to a server that is gone, and another is made while the caller still waits.
 const LIVES: Duration = Duration::from_secs(2);
+/// One that has shown it so shortly ago, when it was given back, is not asked.
+const FRESH: Duration = Duration::from_secs(1);
 /// How long one that was given back may be at what its last user left unfinished. Longer than a statement takes in the usual setting, so that no
 /// session is left behind at the server for each caller that went away.
 const COMES_FREE: Duration = Duration::from_secs(30);
@@ -45,37 +49,25 @@ pub fn options(url: &str, statement: Duration) -> sqlx::Result<PgConnectOptions>
 /// The pool of a service, not yet connected: at most `connections`.
 #[must_use]
 pub fn pool(connections: u32) -> PgPoolOptions {
-    pool_asking(connections, LIVES, COMES_FREE)
+    pool_asking(connections, FRESH, LIVES, COMES_FREE)
 }
 
-/// As [`pool`], with other bounds for the answer of a connection before it is handed out and after it was given back. sqlx asks both times, too,
-/// and waits for ever: a server that vanished would take the pool's places with it, one by one.
+/// As [`pool`], with other bounds: how long a connection is fresh, and how long its answer is waited for before it is handed out and after it was
+/// given back. sqlx asks both times, too, and waits for ever: a server that vanished would take the pool's places with it, one by one.
 #[must_use]
-pub fn pool_asking(connections: u32, lives: Duration, comes_free: Duration) -> PgPoolOptions {
+pub fn pool_asking(connections: u32, fresh: Duration, lives: Duration, comes_free: Duration) -> PgPoolOptions {
     PgPoolOptions::new()
         .max_connections(connections)
         .acquire_timeout(ACQUIRE)
         .idle_timeout(IDLE)
         .max_lifetime(LIFETIME)
         .test_before_acquire(false)
-        .before_acquire(move |connection, _| {
-            Box::pin(async move { Ok(answered(lives, connection.ping()).await.is_ok()) })
+        .before_acquire(move |connection, known| {
+            Box::pin(async move { Ok(known.idle_for < fresh || answer(lives, connection.ping()).await.is_ok()) })
         })
         .after_release(move |connection, _| {
-            Box::pin(async move { answered(comes_free, connection.ping()).await.map(|()| true) })
+            Box::pin(async move { answer(comes_free, connection.ping()).await.map(|()| true) })
         })
-}
-
-/// What the server answers, when it does so `within` a time. A connection on which it did not is not to be used any more; dropped, it leaves its
-/// pool by itself.
-///
-/// # Errors
-/// When it does not; or as the answer says.
-pub async fn answered<T>(within: Duration, answer: impl Future<Output = sqlx::Result<T>>) -> sqlx::Result<T> {
-    tokio::time::timeout(within, answer).await.unwrap_or_else(|_elapsed| {
-        let silent = format!("PostgreSQL has not answered for {within:?}");
-        Err(sqlx::Error::Io(std::io::Error::new(std::io::ErrorKind::TimedOut, silent)))
-    })
 }
 
 /// A session of its own beside the pool's, without bounds of time: for migrations, rebuilds, refills, and locks that are held as long as the
@@ -85,7 +77,7 @@ pub async fn answered<T>(within: Duration, answer: impl Future<Output = sqlx::Re
 /// When PostgreSQL is away.
 pub async fn long(pool: &PgPool) -> sqlx::Result<PgConnection> {
     let options = pool.connect_options().as_ref().clone().options(times(Duration::ZERO, Duration::ZERO));
-    answered(ACQUIRE, PgConnection::connect_with(&options)).await
+    answer(ACQUIRE, PgConnection::connect_with(&options)).await
 }
 
 /// Zero is no bound.

@@ -11,9 +11,9 @@ use std::{
 use sqlx::{PgConnection, PgPool, Postgres, pool::PoolConnection};
 use tokio::time::timeout;
 
-/// How long an answer is waited for. Well above the longest statement (`DAFEI_GRPC_TIMEOUT`, of which a statement may take two thirds), so
-/// that a server which is only slow ends its statement first and says so.
-pub const ANSWER: Duration = Duration::from_secs(60);
+/// How long an answer is waited for. Above the longest statement in the usual setting (20 s, two thirds of a call's time), so that a server which is
+/// only slow ends its statement first and says so; and above what a COMMIT waits for a replica that is there.
+pub const ANSWER: Duration = Duration::from_secs(25);
 
 /// What `call` answers, or that there was no answer `within` that time. The connection of the call must not be used any more then: it is in
 /// the middle of something.

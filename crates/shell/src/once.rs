@@ -7,17 +7,13 @@ use dafei_kernel::{clock::Clock, time::Instant};
 use dafei_messaging::{
     batch::BatchFailure,
     requests::{self, RequestKey, StoredRequest},
-    sessions, tx,
+    silence, tx,
 };
 use dafei_runtime::status::Fault;
 use prost::Message;
 use sqlx::{PgConnection, PgPool, Postgres, Transaction};
 
 use crate::faults;
-
-/// How long its beginning, and its end, may take. What is done for a call ends with the call before that; what outlives its call would wait for ever
-/// for a server that vanished.
-const LONGEST: Duration = Duration::from_secs(60);
 
 /// The transaction of a write.
 pub struct Once {
@@ -48,7 +44,7 @@ impl Once {
         key: RequestKey,
         payload_hash: &[u8],
     ) -> Result<Begun<A>, Fault> {
-        Self::begin_within(LONGEST, pool, clock, key, payload_hash).await
+        Self::begin_within(silence::ANSWER, pool, clock, key, payload_hash).await
     }
 
     /// As [`Once::begin`], with another bound for its beginning and its end.
@@ -69,7 +65,7 @@ impl Once {
             let known = requests::find(&mut tx, std::slice::from_ref(&key)).await?;
             Ok((tx, now, known))
         };
-        let (tx, now, known) = sessions::answered(longest, looked_up).await.map_err(faults::database)?;
+        let (tx, now, known) = silence::answer(longest, looked_up).await.map_err(faults::database)?;
         match known.get(&key) {
             Some(first) if first.payload_hash == payload_hash => {
                 A::decode(first.answer.as_slice()).map(Begun::Answered).map_err(Fault::internal)
@@ -111,7 +107,7 @@ impl Once {
                 Err(error) => Ok(Err(concurrent(error))),
             }
         };
-        sessions::answered(self.longest, kept).await.map_err(faults::database)??;
+        silence::answer(self.longest, kept).await.map_err(faults::database)??;
         Ok(answer)
     }
 }

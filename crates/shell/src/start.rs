@@ -45,7 +45,7 @@ const DATABASE_ATTEMPTS: ExponentialBuilder = ExponentialBuilder::new()
     .with_max_times(20)
     .with_jitter();
 /// How often NATS is asked whether it lives; after two questions without an answer the connection counts as broken.
-const NATS_PING: Duration = Duration::from_secs(15);
+const NATS_PING: Duration = Duration::from_secs(5);
 
 /// How often the roster is read without a notice; it costs two queries when nothing has changed.
 const ROSTER_AGAIN: Duration = Duration::from_secs(30);

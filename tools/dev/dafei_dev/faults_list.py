@@ -22,6 +22,8 @@ Do = Callable[[Stage, random.Random], None]
 DOWN_FOR = 60.0
 STOPPED_FOR = 30.0
 ALONE_FOR = 5.0
+# Until the clients of a server that has vanished have noticed (docs/operations.md, bounds of calls).
+NOTICED_AFTER = 25.0
 SILENT_FOR = 10.0
 # Of whose villages the load's cases are (tools/src/faults/load.rs).
 COUNTY = "371312"
@@ -137,6 +139,7 @@ def _one_way(part: str, way: str) -> Do:
 def _vanishes(part: str) -> Do:
     def do(stage: Stage, chance: random.Random) -> None:
         stage.proxy.vanish(chance.choice(stage.proxy.of(part)))
+        stage.lasts(NOTICED_AFTER)
     return do
 
 

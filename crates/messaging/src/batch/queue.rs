@@ -10,12 +10,10 @@ use std::{
 
 use tokio::sync::{mpsc, oneshot};
 
-use crate::batch::{BatchExecutor, BatchWriter};
-
-/// How long one try of a batch may take in all. Longer than a statement of a pool may and than a caller waits, and than a COMMIT waits for a
-/// replica that is there: what takes longer waits for a server that is gone without having said so, which TCP alone would notice after a quarter of
-/// an hour, or never.
-const LONGEST: Duration = Duration::from_secs(60);
+use crate::{
+    batch::{BatchExecutor, BatchWriter},
+    silence::ANSWER,
+};
 
 /// Sizes and times of a group commit.
 #[derive(Debug, Clone)]
@@ -41,17 +39,17 @@ impl Default for BatchOptions {
             max_batch: 256,
             gather: Duration::from_millis(10),
             retry_after: Duration::from_millis(500),
-            longest: LONGEST,
+            longest: ANSWER,
             unknown_patience: Duration::from_secs(10),
         }
     }
 }
 
 impl BatchOptions {
-    /// The same for a service whose calls may take `call`: a try takes longer than any of its statements may.
+    /// The same for a service whose calls may take `call`: a try takes longer than any of its statements may, which is two thirds of that.
     #[must_use]
     pub fn for_calls(self, call: Duration) -> Self {
-        Self { longest: LONGEST.max(call * 2), ..self }
+        Self { longest: ANSWER.max(call * 5 / 6), ..self }
     }
 }
 

@@ -18,7 +18,7 @@ use super::{
     Answers, BatchCommand, BatchExecutor, BatchFailure,
     queue::{BatchOptions, Job, Reply, SubmitError},
 };
-use crate::{backoff::Backoff, pace::Pace, sessions};
+use crate::{backoff::Backoff, pace::Pace, silence};
 
 /// Takes batches from the queue and has them written, one after the other.
 pub struct BatchWriter<E: BatchExecutor> {
@@ -216,7 +216,7 @@ impl<E: BatchExecutor> BatchWriter<E> {
     /// One try. When it takes longer than it may, its connection is dropped with it, and what became of its transaction is unknown.
     async fn once(&self, commands: &[E::Command]) -> Result<Result<Answers<E>, BatchFailure>, Failed> {
         let tried = AssertUnwindSafe(self.executor.execute(commands)).catch_unwind();
-        match sessions::answered(self.options.longest, async { Ok(tried.await) }).await {
+        match silence::answer(self.options.longest, async { Ok(tried.await) }).await {
             Ok(Ok(Ok(answers))) if answers.len() != commands.len() => {
                 Err(Failed::Broken(format!("{} answers to {} commands", answers.len(), commands.len())))
             }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use dafei_messaging::{batch::BatchOptions, sessions};
+use dafei_messaging::{batch::BatchOptions, sessions, silence};
 use dafei_testkit::TestWay;
 use sqlx::{Executor as _, PgPool};
 use tokio::time::timeout;
@@ -17,7 +17,7 @@ const SOON: Duration = Duration::from_millis(300);
 /// A pool with one place, so that whoever keeps it is noticed.
 async fn narrow_pool(way: &TestWay) -> PgPool {
     let options = sessions::options(way.url(), Duration::from_secs(20)).expect("a URL");
-    sessions::pool_asking(1, SOON, SOON).connect_with(options).await.expect("the database answers")
+    sessions::pool_asking(1, Duration::ZERO, SOON, SOON).connect_with(options).await.expect("the database answers")
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -51,7 +51,7 @@ async fn a_caller_that_gives_up_on_a_server_that_vanished_leaves_the_pool_its_pl
     let pool = narrow_pool(&way).await;
     let mut tx = pool.begin().await.expect("a transaction");
     way.silence();
-    let silent = sessions::answered(SOON, tx.execute("SELECT 1")).await.expect_err("nothing comes");
+    let silent = silence::answer(SOON, tx.execute("SELECT 1")).await.expect_err("nothing comes");
     assert!(matches!(silent, sqlx::Error::Io(_)), "{silent}");
     drop(tx);
     pool.execute("SELECT 1").await.expect("another one");
