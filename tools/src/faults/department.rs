@@ -28,7 +28,7 @@ use crate::{
 /// The queue answers at least so often while it has nothing: twice nothing, and it is asked for anew.
 const HEARTBEAT: Duration = Duration::from_secs(1);
 /// A pull lasts so long. One whose client is gone, an earlier load's among them, may still be given what comes, which then comes again only after
-/// a minute: so it is short, and asks for few.
+/// a while: so it is short, and asks for few.
 const PULL: Duration = Duration::from_secs(2);
 const AT_ONCE: usize = 4;
 /// Pause before a queue that is not there is asked for again.
@@ -64,6 +64,8 @@ impl Department {
         let agency = lead(suite, keys, county, act).await?;
         let credentials = agency::issue(suite, keys, agency, county).await?;
         let access = Access::connect(&credentials).await?;
+        // What an earlier load has asked for has run out then.
+        sleep(PULL).await;
         let department = Arc::new(Self { agency, access, desk: Desk::new(journal) });
         // It ends with the process.
         tokio::spawn(department.clone().read());

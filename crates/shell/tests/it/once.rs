@@ -67,7 +67,8 @@ async fn who_hears_nothing_of_the_commit_is_told_to_come_back_and_gets_the_answe
     let db = TestDb::new(&[&dafei_messaging::MIGRATOR]).await;
     let way = TestWay::to(&db.url).await;
     let options = sessions::options(way.url(), PATIENCE).expect("a URL");
-    let pool = sessions::pool_asking(1, Duration::ZERO, SOON, SOON).connect_with(options).await.expect("the database answers");
+    let pool =
+        sessions::pool_asking(1, Duration::ZERO, SOON, SOON).connect_with(options).await.expect("the database answers");
     let first = new(begin(&pool, SOON).await.expect("begun"));
     way.silence_at_the_next_commit();
     let unheard = tokio::time::timeout(PATIENCE, first.finish(answer("371302"))).await.expect("not for ever");

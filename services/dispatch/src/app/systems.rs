@@ -23,8 +23,9 @@ const ROUND: Duration = Duration::from_secs(15);
 const RETRY: Duration = Duration::from_secs(1);
 /// Systems of one query.
 const PAGE: i64 = 1_000;
-/// After which an instruction that was not acknowledged comes again.
-const ACK_WAIT: Duration = Duration::from_secs(60);
+/// After which an instruction that was not acknowledged comes again. Short, since one that was on its way to a system whose connection broke is lost till
+/// then; long beside what it takes to store one.
+const ACK_WAIT: Duration = Duration::from_secs(20);
 /// Instructions that an agency may hold unacknowledged.
 const MAX_ACK_PENDING: i64 = 1_000;
 
