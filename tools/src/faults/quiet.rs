@@ -1,9 +1,10 @@
 //! Waiting until the suite has got over a fault.
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
 use async_nats::jetstream;
+use dafei_kernel::clock::{Clock as _, SystemClock};
 use sqlx::PgConnection;
 use tokio::time::{Instant, sleep, timeout_at};
 
@@ -17,11 +18,11 @@ const PUBLISHERS: i64 = 3;
 /// Returns when all four serve, have nothing to publish, to take or to tell, and the lights have come past the moment of asking. Services are
 /// not believed: one replica does not know how far another is.
 pub(super) async fn run(suite: &Suite, within: Duration) -> anyhow::Result<()> {
-    let asked = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?.as_secs_f64();
+    let asked = SystemClock.now().to_string();
     let end = Instant::now() + within;
     let mut last = None;
     loop {
-        match timeout_at(end, look(suite, asked)).await {
+        match timeout_at(end, look(suite, &asked)).await {
             Ok(Ok(())) => return Ok(()),
             Ok(Err(error)) => last = Some(error),
             Err(_) => {}
@@ -34,7 +35,7 @@ pub(super) async fn run(suite: &Suite, within: Duration) -> anyhow::Result<()> {
     }
 }
 
-async fn look(suite: &Suite, asked: f64) -> anyhow::Result<()> {
+async fn look(suite: &Suite, asked: &str) -> anyhow::Result<()> {
     health::run(suite, Duration::ZERO).await?;
     let mut databases = Databases::connect().await?;
     let js = jetstream::new(refill::connect_bus().await?);
@@ -47,11 +48,11 @@ async fn look(suite: &Suite, asked: f64) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Whether all publishers have said that they are complete up to the moment of asking (epoch seconds), and all is told that was due then.
-async fn told(sla: &mut PgConnection, asked: f64) -> anyhow::Result<()> {
+/// Whether all publishers have said that they are complete up to the moment of asking, and all is told that was due then.
+async fn told(sla: &mut PgConnection, asked: &str) -> anyhow::Result<()> {
     let (level, due): (i64, i64) = sqlx::query_as(
-        "SELECT (SELECT count(*) FROM watermark WHERE through >= to_timestamp($1)),
-                (SELECT count(*) FROM obligation WHERE next_fire_at <= to_timestamp($1))",
+        "SELECT (SELECT count(*) FROM watermark WHERE through >= $1::text::timestamptz),
+                (SELECT count(*) FROM obligation WHERE next_fire_at <= $1::text::timestamptz)",
     )
     .bind(asked)
     .fetch_one(sla)
