@@ -4,6 +4,7 @@
 use std::{fmt::Display, future::Future, sync::Arc, time::Duration};
 
 use dafei_kernel::{clock::SharedClock, time::Instant};
+use dafei_messaging::silence::ANSWER;
 use jiff::SignedDuration;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -48,13 +49,20 @@ pub struct Timer<D> {
     due: Arc<D>,
     clock: SharedClock,
     wake: Arc<Notify>,
+    answer: Duration,
 }
 
 impl<D: Due> Timer<D> {
     /// A timer by this clock.
     #[must_use]
     pub fn new(due: Arc<D>, clock: SharedClock) -> Self {
-        Self { due, clock, wake: Arc::default() }
+        Self { due, clock, wake: Arc::default(), answer: ANSWER }
+    }
+
+    /// Gives a round so long at its first try.
+    #[must_use]
+    pub fn answered_within(self, answer: Duration) -> Self {
+        Self { answer, ..self }
     }
 
     /// What it has to do and how far it is, for operations and for the exercise clock.
@@ -75,13 +83,16 @@ impl<D: Due> Timer<D> {
         }
     }
 
-    /// Does what falls due until `shutdown`. A database that is away is waited for.
+    /// Does what falls due until `shutdown`. A database that is away is waited for. A round on which nothing is heard is broken off, and the next try
+    /// given twice the time: one that is only slow must get through some day.
     pub async fn run(self, shutdown: CancellationToken) {
+        let mut answer = self.answer;
         while !shutdown.is_cancelled() {
-            let pause = match self.look().await {
-                Ok(Round::More) => continue,
-                Ok(Round::Done) => self.until_next().await,
-                Ok(Round::Waits) => RETRY,
+            let found = tokio::time::timeout(answer, self.look_and_wait()).await;
+            answer = if found.is_ok() { self.answer } else { answer.saturating_mul(2) };
+            let pause = match found.unwrap_or_else(|_| Err("no answer of the database".to_owned())) {
+                Ok(None) => continue,
+                Ok(Some(pause)) => pause,
                 Err(error) => {
                     tracing::warn!(%error, timer = self.due.name(), "what is due waits");
                     RETRY
@@ -93,6 +104,15 @@ impl<D: Due> Timer<D> {
                 () = tokio::time::sleep(pause) => {}
             }
         }
+    }
+
+    /// Does a round, and answers how long to wait until the next; not at all when more is due.
+    async fn look_and_wait(&self) -> Result<Option<Duration>, String> {
+        Ok(match self.look().await? {
+            Round::More => None,
+            Round::Done => Some(self.until_next().await),
+            Round::Waits => Some(RETRY),
+        })
     }
 
     async fn look(&self) -> Result<Round, String> {
@@ -165,6 +185,45 @@ mod tests {
             self.done.send(first).expect("the test listens");
             Ok(Round::More)
         }
+    }
+
+    /// Something is always due; the first round hears nothing, and the others are told.
+    struct Deaf {
+        heard: std::sync::atomic::AtomicBool,
+        done: mpsc::UnboundedSender<Instant>,
+    }
+
+    impl Due for Deaf {
+        type Error = Infallible;
+
+        fn name(&self) -> &'static str {
+            "deaf"
+        }
+
+        async fn next_due(&self) -> sqlx::Result<Option<Instant>> {
+            Ok(Some(Instant::MIN))
+        }
+
+        async fn round(&self, now: Instant) -> Result<Round, Infallible> {
+            if !self.heard.swap(true, std::sync::atomic::Ordering::SeqCst) {
+                return std::future::pending().await;
+            }
+            self.done.send(now).expect("the test listens");
+            Ok(Round::Waits)
+        }
+    }
+
+    #[tokio::test]
+    async fn a_round_that_hears_nothing_is_broken_off_and_tried_again() {
+        let clock = ControlledClock::new("2026-11-23T02:00:00Z".parse().expect("an instant"));
+        let (done, mut told) = mpsc::unbounded_channel();
+        let deaf = Arc::new(Deaf { heard: false.into(), done });
+        let timer = Timer::new(deaf, Arc::new(clock)).answered_within(Duration::from_millis(50));
+        let stop = CancellationToken::new();
+        let running = tokio::spawn(timer.run(stop.clone()));
+        assert!(tokio::time::timeout(Duration::from_secs(60), told.recv()).await.expect("in time").is_some());
+        stop.cancel();
+        running.await.expect("it ends");
     }
 
     #[tokio::test]

@@ -18,6 +18,8 @@ use tokio_util::sync::CancellationToken;
 
 /// How often the figures are read, and looked what else is to be done; by the machine's time, as all of these.
 const LOOK: Duration = Duration::from_secs(30);
+/// How long a look may take, at which old answers may be many.
+const LONGEST: Duration = Duration::from_mins(30);
 /// How often old answers are looked for.
 const ANSWERS: Duration = Duration::from_mins(10);
 /// How often the log's months are looked at, and how soon again when that was not possible.
@@ -95,7 +97,8 @@ impl Upkeep {
             // What is broken off is begun again by the next process.
             tokio::select! {
                 () = shutdown.cancelled() => {}
-                () = self.look(Monotonic::now()) => {}
+                // Whatever hears nothing more of the database is begun again.
+                _ = tokio::time::timeout(LONGEST, self.look(Monotonic::now())) => {}
             }
             // Running out is the usual end of the pause.
             let _ = tokio::time::timeout(LOOK, shutdown.cancelled()).await;

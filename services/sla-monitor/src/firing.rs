@@ -15,7 +15,7 @@ use dafei_messaging::{
     crash,
     event::NewEvent,
     log::{self, AppendError},
-    tx,
+    silence, tx,
 };
 use dafei_runtime::telemetry::metrics::{self, Counter, Histogram};
 use dafei_sla_core::{
@@ -82,6 +82,8 @@ pub struct Firing {
     /// Whether more is due than one pass could announce.
     behind: Arc<watch::Sender<bool>>,
     told: Option<Told>,
+    /// How long a pass may take: a database that vanished without a word would hold it up for ever.
+    answer: Duration,
     /// Whose no-disturb hours count; the usual ones without.
     terms: Option<TermsView>,
 }
@@ -122,7 +124,7 @@ impl Firing {
     #[must_use]
     pub fn new(pool: PgPool, clock: SharedClock) -> Self {
         let (moved, behind) = (Arc::new(Notify::new()), Arc::new(watch::Sender::new(false)));
-        Self { pool, clock, guard: None, moved, behind, told: None, terms: None }
+        Self { pool, clock, guard: None, moved, behind, told: None, answer: silence::ANSWER, terms: None }
     }
 
     /// Fires by a clock that may jump, of which only so much is believed as `gone_by` bears out.
@@ -130,6 +132,12 @@ impl Firing {
     pub fn guarded(self, gone_by: impl Fn() -> Duration + Send + Sync + 'static) -> Self {
         let guard = Guard { steady: Mutex::default(), gone_by: Box::new(gone_by) };
         Self { guard: Some(Arc::new(guard)), ..self }
+    }
+
+    /// Gives a pass so long.
+    #[must_use]
+    pub fn answered_within(self, answer: Duration) -> Self {
+        Self { answer, ..self }
     }
 
     /// Keeps the no-disturb hours of these rules.
@@ -184,10 +192,9 @@ impl Firing {
     }
 
     async fn session(&self, shutdown: &CancellationToken, pause: &mut Duration) -> Result<(), FireError> {
-        let mut listener = PgListener::connect_with(&self.pool).await?;
-        listener.listen(store::WAKE).await?;
+        let mut listener = silence::answer(self.answer, self.listen()).await?;
         loop {
-            while !shutdown.is_cancelled() && self.pass().await? == BATCH {
+            while !shutdown.is_cancelled() && silence::answer(self.answer, self.pass()).await? == BATCH {
                 self.behind.send_replace(true);
             }
             self.behind.send_replace(false);
@@ -201,6 +208,12 @@ impl Firing {
             // Several notices are one reason to look.
             while listener.next_buffered().is_some() {}
         }
+    }
+
+    async fn listen(&self) -> sqlx::Result<PgListener> {
+        let mut listener = PgListener::connect_with(&self.pool).await?;
+        listener.listen(store::WAKE).await?;
+        Ok(listener)
     }
 
     /// One transaction for each kind of obligation: claims what is due, announces it; says how many obligations were concerned at most.

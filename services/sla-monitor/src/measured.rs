@@ -6,6 +6,7 @@ use std::{
 };
 
 use dafei_kernel::clock::SharedClock;
+use dafei_messaging::silence;
 use dafei_runtime::telemetry::metrics;
 use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
@@ -28,7 +29,7 @@ pub(crate) async fn run(pool: PgPool, clock: SharedClock, shutdown: Cancellation
         });
     }
     while !shutdown.is_cancelled() {
-        match read::counts(&pool, clock.now()).await {
+        match silence::answer(silence::ANSWER, read::counts(&pool, clock.now())).await {
             Ok(counts) => {
                 if let Ok(mut last) = last.write() {
                     *last = Some(counts);

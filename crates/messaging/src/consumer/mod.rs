@@ -44,7 +44,7 @@ pub(crate) use item::{Item, Parts, from_logged, read};
 pub(crate) use progress::Verdict;
 pub(crate) use run::lock_name;
 pub(crate) use singly::Singly;
-pub use untaken::{UntakenError, untaken};
+pub use untaken::{Extent, TakenThrough, UntakenError, untaken};
 
 /// A message as a handler gets it.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -23,6 +23,52 @@ pub enum UntakenError {
     Nats(String),
 }
 
+/// A stream as it was at a moment, and how far it had been taken into effect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Extent {
+    created: Instant,
+    last: u64,
+    /// The messages of it that had not taken effect.
+    pub left: u64,
+}
+
+impl Extent {
+    /// Whether all has taken effect that was in the stream at an earlier moment.
+    fn covers(&self, earlier: &Self) -> bool {
+        // More is left than there is: the consumer has yet to notice that the stream was made anew.
+        self.created == earlier.created && self.last.checked_sub(self.left).is_some_and(|taken| taken >= earlier.last)
+    }
+}
+
+/// Up to which instant all that was written into a stream is known to have taken effect. That something new is always under way does not hold it
+/// up: what was there at one look is waited for by the next.
+#[derive(Debug, Clone, Default)]
+pub struct TakenThrough {
+    through: Option<Instant>,
+    awaited: Option<(Instant, Extent)>,
+}
+
+impl TakenThrough {
+    /// Learns of a look at the stream that began at `now`, and answers the instant; none as long as nothing is known.
+    pub fn heard(&mut self, now: Instant, extent: Extent) -> Option<Instant> {
+        if let Some((at, _)) = self.awaited.take_if(|(_, earlier)| extent.covers(earlier)) {
+            self.through = Some(at);
+        }
+        if extent.left == 0 {
+            (self.through, self.awaited) = (Some(now), None);
+        } else if self.awaited.is_none_or(|(_, earlier)| earlier.created != extent.created) {
+            self.awaited = Some((now, extent));
+        }
+        self.through
+    }
+
+    /// The instant by the looks so far.
+    #[must_use]
+    pub const fn through(&self) -> Option<Instant> {
+        self.through
+    }
+}
+
 /// How many messages that were in `stream` at the call have not taken effect by its end; `consumer` is the key of who takes them
 /// ([`super::key`]). The stream is asked first: what comes between the two questions may count as taken, and never the other way round. The
 /// database's answer is waited for `within` that time.
@@ -35,14 +81,14 @@ pub async fn untaken(
     within: Duration,
     consumer: &str,
     stream: &str,
-) -> Result<u64, UntakenError> {
+) -> Result<Extent, UntakenError> {
     let found = js.get_stream(stream).await.map_err(|error| UntakenError::Nats(error.to_string()))?;
     let created = relay::created(&found).map_err(UntakenError::Nats)?;
     let last = found.cached_info().state.last_sequence;
     let mut connection = Loan::of(pool).await?;
     let position = silence::answer(within, store::position(&mut connection, consumer, stream)).await?;
     connection.give_back();
-    Ok(behind(created, last, position.as_ref()))
+    Ok(Extent { created, last, left: behind(created, last, position.as_ref()) })
 }
 
 /// How far `position` is behind a stream made at `created` that ends at `last`.
@@ -59,12 +105,41 @@ fn behind(created: Instant, last: u64, position: Option<&Position>) -> u64 {
 mod tests {
     use std::time::Duration;
 
-    use super::{Instant, Position, behind};
+    use super::{Extent, Instant, Position, TakenThrough, behind};
 
     const MADE: Instant = Instant::UNIX_EPOCH;
 
     fn read(last_sequence: u64) -> Position {
         Position { created: Some(MADE), last_sequence, caught_up_through: None }
+    }
+
+    fn seen(last: u64, left: u64) -> Extent {
+        Extent { created: MADE, last, left }
+    }
+
+    fn second(number: u64) -> Instant {
+        MADE + Duration::from_secs(number)
+    }
+
+    #[test]
+    fn what_comes_again_and_again_does_not_hold_up_what_was_there_before() {
+        let mut taken = TakenThrough::default();
+        assert_eq!(taken.heard(second(1), seen(10, 3)), None);
+        assert_eq!(taken.heard(second(2), seen(12, 3)), None, "9 of the 10 are taken");
+        assert_eq!(taken.heard(second(3), seen(15, 5)), Some(second(1)));
+        assert_eq!(taken.heard(second(4), seen(20, 6)), Some(second(1)), "the 15 of the look before are not");
+        assert_eq!(taken.heard(second(5), seen(20, 5)), Some(second(3)));
+        assert_eq!(taken.heard(second(6), seen(20, 0)), Some(second(6)));
+    }
+
+    #[test]
+    fn of_a_stream_that_was_made_anew_what_was_awaited_before_says_nothing() {
+        let mut taken = TakenThrough::default();
+        assert_eq!(taken.heard(second(1), seen(0, 1)), None, "the consumer has not noticed an empty stream");
+        assert_eq!(taken.heard(second(2), seen(0, 1)), None);
+        let anew = |last, left| Extent { created: second(9), ..seen(last, left) };
+        assert_eq!(taken.heard(second(10), anew(5, 2)), None);
+        assert_eq!(taken.heard(second(11), anew(9, 4)), Some(second(10)));
     }
 
     #[test]

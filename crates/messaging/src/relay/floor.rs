@@ -11,7 +11,7 @@ use dafei_kernel::time::Instant;
 use tokio::task::JoinSet;
 
 use super::Relay;
-use crate::consumer::untaken;
+use crate::consumer::{Extent, TakenThrough, untaken};
 
 /// A stream that outsiders write to, and who takes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,13 +22,13 @@ pub struct Outside {
     pub stream: String,
 }
 
-/// What one look has found, stream by stream: whether all is taken that was there at this instant.
-type Look = (Instant, Vec<Result<bool, String>>);
+/// What one look has found, stream by stream, and the instant at which it began.
+type Look = (Instant, Vec<Result<Extent, String>>);
 
 pub(super) struct Floor<'a> {
     relay: &'a Relay,
-    /// Of each stream, the last instant at which all was seen to be taken.
-    taken: Vec<Option<Instant>>,
+    /// Of each stream.
+    taken: Vec<TakenThrough>,
     look: JoinSet<Look>,
     /// The clock was moved while a look was under way: its instant is an old one.
     again: bool,
@@ -39,7 +39,13 @@ impl<'a> Floor<'a> {
     /// None where no outsiders write.
     pub(super) fn of(relay: &'a Relay) -> Option<Self> {
         let streams = relay.config.outside.len();
-        let floor = || Self { relay, taken: vec![None; streams], look: JoinSet::new(), again: false, reported: None };
+        let floor = || Self {
+            relay,
+            taken: vec![TakenThrough::default(); streams],
+            look: JoinSet::new(),
+            again: false,
+            reported: None,
+        };
         (streams > 0).then(floor)
     }
 
@@ -61,8 +67,8 @@ impl<'a> Floor<'a> {
             let now = clock.now();
             let mut found = Vec::with_capacity(outside.len());
             for Outside { consumer, stream } in &outside {
-                let left = untaken(&js, &pool, within, consumer, stream).await;
-                found.push(left.map(|left| left == 0).map_err(|error| format!("{stream}: {error}")));
+                let extent = untaken(&js, &pool, within, consumer, stream).await;
+                found.push(extent.map_err(|error| format!("{stream}: {error}")));
             }
             prod.work.notify_one();
             (now, found)
@@ -78,8 +84,9 @@ impl<'a> Floor<'a> {
         let mut unknown = None;
         for (taken, found) in self.taken.iter_mut().zip(found) {
             match found {
-                Ok(true) => *taken = Some(now),
-                Ok(false) => {}
+                Ok(extent) => {
+                    taken.heard(now, extent);
+                }
                 Err(error) => unknown = Some(error),
             }
         }
@@ -88,6 +95,6 @@ impl<'a> Floor<'a> {
         }
         self.reported = unknown;
         // None is less than any instant.
-        self.taken.iter().copied().min().flatten()
+        self.taken.iter().map(TakenThrough::through).min().flatten()
     }
 }

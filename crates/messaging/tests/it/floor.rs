@@ -93,6 +93,28 @@ async fn the_watermark_stands_still_while_a_message_of_outsiders_waits() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_watermark_goes_on_while_outsiders_write_again_and_again() {
+    let bus = Bus::start().await;
+    ensure_streams(&bus.js, &[outside_stream()]).await.expect("the stream is made");
+    let recorder = Recorder::new();
+    let consumer = consume(&bus, &recorder);
+    consumer.handle.watch().until(|status| status.active).await;
+    let relay = relay(&bus);
+    relay.handle.watch().until(|status| status.through == Some(start_of_tests())).await;
+    recorder.gate.forget_permits(Semaphore::MAX_PERMITS);
+    send(&bus).await;
+    let later = advance(&bus, &relay, 60);
+    looked(&bus, &relay).await;
+    send(&bus).await;
+    recorder.gate.add_permits(1);
+    consumer.handle.watch().until(|status| status.last_sequence == 1).await;
+    relay.handle.prod();
+    relay.handle.watch().until(|status| status.through == Some(later)).await;
+    assert_eq!(consumer.handle.status().last_sequence, 1, "the second still waits");
+    recorder.gate.add_permits(1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn nobody_has_taken_anything_of_a_stream_that_was_made_anew() {
     let bus = Bus::start().await;
     ensure_streams(&bus.js, &[outside_stream()]).await.expect("the stream is made");

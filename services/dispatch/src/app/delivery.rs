@@ -1,7 +1,7 @@
 //! An instruction counts as delivered some time after its issue at the latest (30 minutes, local default), so that no clock waits for
 //! an agency that does not look.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use async_nats::jetstream;
 use dafei_contracts::Stream;
@@ -9,7 +9,7 @@ use dafei_dispatch_core::case::{Command, Means, Step};
 use dafei_kernel::time::Instant;
 use dafei_messaging::{
     batch::BatchFailure,
-    consumer::{self, UntakenError},
+    consumer::{self, TakenThrough, UntakenError},
     silence::ANSWER,
     tx,
 };
@@ -25,24 +25,28 @@ use crate::{
 /// Instructions of one transaction.
 const BATCH: i64 = 256;
 
+/// Where agencies write.
+const OUTSIDE: [&str; 2] = [Stream::Feedback.name(), ACKS_STREAM];
+
 /// The deliveries that are assumed when their time has come.
 pub struct AssumedDelivery {
     app: Arc<App>,
     js: jetstream::Context,
+    taken: Mutex<[TakenThrough; 2]>,
 }
 
 impl AssumedDelivery {
     /// Those of the service.
     #[must_use]
     pub fn new(app: Arc<App>, js: jetstream::Context) -> Self {
-        Self { app, js }
+        Self { app, js, taken: Mutex::default() }
     }
 
     /// One batch of what is due. Cases that another transaction has are left to the next round: it may be delivering them.
     async fn deliver(&self, now: Instant) -> Result<Round, RoundError> {
-        self.bus_has_run_dry().await?;
+        let through = self.taken_through(now).await?;
         let mut tx = tx::begin_write(&self.app.pool).await?;
-        let due = instructions::due(&mut tx, now, BATCH).await?;
+        let due = instructions::due(&mut tx, through, BATCH).await?;
         let ids: Vec<_> = due.iter().map(|due| due.case).collect();
         let mut work = Work::load_free(&self.app, &mut tx, self.app.clock.now(), &ids).await?;
         let mut delivered = 0;
@@ -55,23 +59,24 @@ impl AssumedDelivery {
         work.save(&mut tx).await?;
         tx::commit(tx).await?;
         Ok(match due.len() {
-            0 => Round::Done,
+            0 if through == now => Round::Done,
             found if delivered > 0 && found == usize::try_from(BATCH).unwrap_or(0) => Round::More,
             _ => Round::Waits,
         })
     }
 
-    /// What the agencies did before now and the bus holds has taken effect. Else, after an outage, an instruction that was
+    /// Up to which instant what the agencies did, and the bus holds, has taken effect. Without that, after an outage, an instruction that was
     /// acknowledged in time would be taken for delivered later than it was.
-    async fn bus_has_run_dry(&self) -> Result<(), RoundError> {
-        for stream in [Stream::Feedback.name(), ACKS_STREAM] {
+    async fn taken_through(&self, now: Instant) -> Result<Instant, RoundError> {
+        let mut through = now;
+        for (place, stream) in OUTSIDE.into_iter().enumerate() {
             let consumer = consumer::key(NAME, stream);
-            let messages = consumer::untaken(&self.js, &self.app.pool, ANSWER, &consumer, stream).await?;
-            if messages > 0 {
-                return Err(RoundError::Behind { stream, messages });
-            }
+            let extent = consumer::untaken(&self.js, &self.app.pool, ANSWER, &consumer, stream).await?;
+            let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+            let known = taken[place].heard(now, extent);
+            through = through.min(known.ok_or(RoundError::Behind { stream, messages: extent.left })?);
         }
-        Ok(())
+        Ok(through)
     }
 }
 

@@ -7,6 +7,7 @@ use async_nats::jetstream::{
     consumer::{AckPolicy, DeliverPolicy, PullConsumer, ReplayPolicy, pull},
     stream::Stream,
 };
+use dafei_messaging::silence;
 use futures::TryStreamExt;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -21,6 +22,8 @@ use crate::{
 const ROUND: Duration = Duration::from_secs(15);
 /// The pause after NATS or the database was away.
 const RETRY: Duration = Duration::from_secs(1);
+/// How long a look may take, at which durables may have to be made: one that hears nothing more is begun again.
+const LONGEST: Duration = Duration::from_secs(300);
 /// Systems of one query.
 const PAGE: i64 = 1_000;
 /// After which an instruction that was not acknowledged comes again. Short, since one that was on its way to a system whose connection broke is lost till
@@ -71,7 +74,7 @@ impl AgencySystems {
     /// Compares and makes until `shutdown`.
     pub async fn run(self, shutdown: CancellationToken) {
         while !shutdown.is_cancelled() {
-            let pause = match self.round().await {
+            let pause = match silence::answer(LONGEST, self.round()).await {
                 Ok(made) => {
                     if made > 0 {
                         tracing::info!(made, "durables of agency systems made");

@@ -9,6 +9,7 @@ use std::{
 };
 
 use dafei_kernel::time::civil_date;
+use dafei_messaging::silence;
 use dafei_runtime::telemetry::metrics;
 use tokio_util::sync::CancellationToken;
 
@@ -57,7 +58,7 @@ impl Gauges {
     /// Counts until `shutdown`.
     pub(crate) async fn follow(self, calendars: Calendars, shutdown: CancellationToken) {
         while !shutdown.is_cancelled() {
-            if let Err(error) = self.count(&calendars).await {
+            if let Err(error) = silence::answer(silence::ANSWER, self.count(&calendars)).await {
                 tracing::warn!(%error, "the calendar's figures are those of before");
             }
             let _ = tokio::time::timeout(PAUSE, shutdown.cancelled()).await;
