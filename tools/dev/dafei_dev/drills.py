@@ -158,8 +158,7 @@ def upgrade() -> None:
     try:
         suite.start(home, "system", roster=check.few_villages(home))
         replicas.aim(home, doors)
-        for service in SERVICES:
-            replicas.start(home, replicas.second(service))
+        replicas.start_second(home)
         stage.begin_load()
         line("    " + "; ".join(stage.tell("faults", "next-schema").splitlines()))
         _more(stage, "on the next version's tables")

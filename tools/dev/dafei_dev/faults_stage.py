@@ -149,8 +149,7 @@ class Stage(Loaded):
         try:
             suite.start(self.home, "system", roster=check.few_villages(self.home))
             self._aimed()
-            for service in suite.SERVICES:
-                replicas.start(self.home, replicas.second(service))
+            replicas.start_second(self.home)
             suite.tool(self.home, "faults", "quiet", "--within", "60s", quiet=True)
         except BaseException:
             self.close()

@@ -40,6 +40,14 @@ def aim(home: Home, links: "list[Link]") -> None:
         link.target, link.beside = home.state["ports"][link.name], [home.state["ports"][second(link.name)]]
 
 
+def start_second(home: Home) -> None:
+    """Starts the other replica of each service, when all databases know the roster: a replica that reads it at its start is not told of it later than the
+    first."""
+    suite.tool(home, "faults", "quiet", "--within", "60s", quiet=True)
+    for service in SERVICES:
+        start(home, second(service))
+
+
 def start(home: Home, name: str) -> None:
     """Starts a replica and waits until it serves."""
     begin(home, name)
