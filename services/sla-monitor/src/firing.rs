@@ -82,8 +82,6 @@ pub struct Firing {
     /// Whether more is due than one pass could announce.
     behind: Arc<watch::Sender<bool>>,
     told: Option<Told>,
-    /// How long a pass may take: a database that vanished without a word would hold it up for ever.
-    answer: Duration,
     /// Whose no-disturb hours count; the usual ones without.
     terms: Option<TermsView>,
 }
@@ -124,7 +122,7 @@ impl Firing {
     #[must_use]
     pub fn new(pool: PgPool, clock: SharedClock) -> Self {
         let (moved, behind) = (Arc::new(Notify::new()), Arc::new(watch::Sender::new(false)));
-        Self { pool, clock, guard: None, moved, behind, told: None, answer: silence::ANSWER, terms: None }
+        Self { pool, clock, guard: None, moved, behind, told: None, terms: None }
     }
 
     /// Fires by a clock that may jump, of which only so much is believed as `gone_by` bears out.
@@ -132,12 +130,6 @@ impl Firing {
     pub fn guarded(self, gone_by: impl Fn() -> Duration + Send + Sync + 'static) -> Self {
         let guard = Guard { steady: Mutex::default(), gone_by: Box::new(gone_by) };
         Self { guard: Some(Arc::new(guard)), ..self }
-    }
-
-    /// Gives a pass so long.
-    #[must_use]
-    pub fn answered_within(self, answer: Duration) -> Self {
-        Self { answer, ..self }
     }
 
     /// Keeps the no-disturb hours of these rules.
@@ -192,9 +184,10 @@ impl Firing {
     }
 
     async fn session(&self, shutdown: &CancellationToken, pause: &mut Duration) -> Result<(), FireError> {
-        let mut listener = silence::answer(self.answer, self.listen()).await?;
+        // A database that vanished without a word would hold up a pass for ever.
+        let mut listener = silence::answer(silence::ANSWER, self.listen()).await?;
         loop {
-            while !shutdown.is_cancelled() && silence::answer(self.answer, self.pass()).await? == BATCH {
+            while !shutdown.is_cancelled() && silence::answer(silence::ANSWER, self.pass()).await? == BATCH {
                 self.behind.send_replace(true);
             }
             self.behind.send_replace(false);
