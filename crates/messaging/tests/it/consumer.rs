@@ -38,13 +38,13 @@ async fn what_is_being_taken_and_what_may_have_come_since_an_interruption_count_
     let bus = Bus::start().await;
     bus.make_stream().await;
     let recorder = Recorder::new();
-    recorder.gate.forget_permits(tokio::sync::Semaphore::MAX_PERMITS);
+    recorder.shut();
     let consumer = bus.consume(&recorder);
     consumer.handle.watch().until(|status| status.active && status.lag == 0).await;
     bus.publish(1, 1).await;
     consumer.handle.watch().until(|status| status.lag == 1).await;
     assert_eq!(bus.effects().await, []);
-    recorder.gate.add_permits(1);
+    recorder.open();
     consumer.handle.watch().until(|status| status.last_sequence == 1 && status.lag == 0).await;
     bus.js.delete_stream(STREAM).await.expect("the stream goes");
     let status = consumer.handle.watch().until(|status| !status.active).await;
@@ -132,8 +132,7 @@ async fn a_consumer_killed_in_the_middle_of_a_batch_loses_and_doubles_nothing() 
     let bus = Bus::start().await;
     bus.make_stream().await;
     let stuck = Recorder::new();
-    let permits = stuck.gate.available_permits();
-    stuck.gate.forget_permits(permits);
+    stuck.shut();
     let consumer = bus.consume(&stuck);
     for sequence in 1..=5 {
         bus.publish(1, sequence).await;
@@ -151,8 +150,7 @@ async fn a_long_batch_is_reported_as_in_progress_and_not_offered_again() {
     let bus = Bus::start().await;
     bus.make_stream().await;
     let slow = Recorder::new();
-    let permits = slow.gate.available_permits();
-    slow.gate.forget_permits(permits);
+    slow.shut();
     let config = ConsumerConfig { ack_wait: Duration::from_millis(600), ..ConsumerConfig::ordered(STREAM) };
     let _consumer = bus.consume_with(&slow, config);
     let beats = std::sync::Arc::new(std::sync::atomic::AtomicU32::new(0));
@@ -167,7 +165,7 @@ async fn a_long_batch_is_reported_as_in_progress_and_not_offered_again() {
     });
     bus.publish(1, 1).await;
     eventually(PATIENCE, "heartbeats", async || (beats.load(Ordering::Relaxed) >= 6).then_some(())).await;
-    slow.gate.add_permits(1);
+    slow.open();
     assert_eq!(bus.effects_of(1).await, [(1, 1)]);
     let stream = bus.js.get_stream(STREAM).await.expect("the stream");
     let info = stream.consumer_info("recorder").await.expect("the durable");

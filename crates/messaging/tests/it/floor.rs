@@ -11,7 +11,6 @@ use dafei_messaging::{
 };
 use dafei_testkit::eventually;
 use futures::StreamExt as _;
-use tokio::sync::Semaphore;
 
 use crate::support::{Bus, PATIENCE, Recorder, Running, Until, config, start_of_tests};
 
@@ -83,12 +82,12 @@ async fn the_watermark_stands_still_while_a_message_of_outsiders_waits() {
     consumer.handle.watch().until(|status| status.active).await;
     let relay = relay(&bus);
     relay.handle.watch().until(|status| status.through == Some(start_of_tests())).await;
-    recorder.gate.forget_permits(Semaphore::MAX_PERMITS);
+    recorder.shut();
     send(&bus).await;
     let later = advance(&bus, &relay, 60);
     looked(&bus, &relay).await;
     assert_eq!(relay.handle.status().through, Some(start_of_tests()), "what waits may lead to an event of before");
-    recorder.gate.add_permits(1);
+    recorder.open();
     relay.handle.watch().until(|status| status.through == Some(later)).await;
 }
 
@@ -101,17 +100,17 @@ async fn the_watermark_goes_on_while_outsiders_write_again_and_again() {
     consumer.handle.watch().until(|status| status.active).await;
     let relay = relay(&bus);
     relay.handle.watch().until(|status| status.through == Some(start_of_tests())).await;
-    recorder.gate.forget_permits(Semaphore::MAX_PERMITS);
+    recorder.shut();
     send(&bus).await;
     let later = advance(&bus, &relay, 60);
     looked(&bus, &relay).await;
     send(&bus).await;
-    recorder.gate.add_permits(1);
+    recorder.let_one_end();
     consumer.handle.watch().until(|status| status.last_sequence == 1).await;
     relay.handle.prod();
     relay.handle.watch().until(|status| status.through == Some(later)).await;
     assert_eq!(consumer.handle.status().last_sequence, 1, "the second still waits");
-    recorder.gate.add_permits(1);
+    recorder.open();
 }
 
 #[tokio::test(flavor = "multi_thread")]

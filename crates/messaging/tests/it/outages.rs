@@ -11,7 +11,7 @@ use dafei_messaging::{
 };
 use dafei_testkit::{TestWay, eventually};
 use sqlx::{PgPool, postgres::PgPoolOptions};
-use tokio::{sync::Semaphore, time::timeout};
+use tokio::time::timeout;
 
 use crate::support::{Bus, PATIENCE, Recorder, Running, STREAM, Until, config, event, start_of_tests};
 
@@ -90,7 +90,7 @@ async fn what_has_been_read_takes_effect_also_while_the_bus_is_away() {
     bus.make_stream().await;
     let client = patient(&bus).await;
     let recorder = Recorder::new();
-    recorder.gate.forget_permits(Semaphore::MAX_PERMITS);
+    recorder.shut();
     let consumer = consumer_over(&bus, bus.db.pool.clone(), jetstream::new(client.clone()), &recorder);
     let ack_wait = Duration::from_millis(300);
     let consumer = Running::spawn(consumer.handle(), |token| consumer.run(token));
@@ -105,7 +105,7 @@ async fn what_has_been_read_takes_effect_also_while_the_bus_is_away() {
     let full = Instant::now();
     let beats = async || (full.elapsed() > 2 * ack_wait).then_some(());
     eventually(PATIENCE, "heartbeats were due", beats).await;
-    recorder.gate.add_permits(1);
+    recorder.open();
     assert_eq!(bus.effects_of(1).await, [(1, 1)]);
     timeout(PROMPTLY, consumer.stop()).await.expect("it ends while the bus is away");
 }
@@ -116,7 +116,7 @@ async fn a_consumer_goes_on_when_its_database_falls_silent_in_the_middle_of_a_ba
     bus.make_stream().await;
     let way = TestWay::to(&bus.db.url).await;
     let recorder = Recorder::new();
-    recorder.gate.forget_permits(Semaphore::MAX_PERMITS);
+    recorder.shut();
     let consumer = consumer_over(&bus, pool(&way).await, bus.js.clone(), &recorder);
     let consumer = Running::spawn(consumer.handle(), |token| consumer.run(token));
     bus.publish(1, 1).await;
@@ -125,7 +125,7 @@ async fn a_consumer_goes_on_when_its_database_falls_silent_in_the_middle_of_a_ba
     // As a machine vanishes: its sessions are no more, and nobody is told.
     way.silence();
     bus.db.cut_connections().await;
-    recorder.gate.add_permits(Semaphore::MAX_PERMITS);
+    recorder.open();
     consumer.handle.watch().until(|status| status.last_sequence == 1).await;
     bus.publish(1, 2).await;
     assert_eq!(bus.effects_of(2).await, [(1, 1), (1, 2)]);

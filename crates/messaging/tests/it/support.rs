@@ -312,8 +312,8 @@ pub(crate) struct Recorder {
     pub(crate) calls: Mutex<u32>,
     /// What was committed.
     pub(crate) committed: Mutex<Vec<(u128, i64)>>,
-    /// A call needs a permit before it ends.
-    pub(crate) gate: Semaphore,
+    /// A call takes a permit before it ends.
+    gate: Semaphore,
 }
 
 impl Recorder {
@@ -333,6 +333,21 @@ impl Recorder {
             committed: Mutex::default(),
             gate: Semaphore::new(Semaphore::MAX_PERMITS),
         })
+    }
+
+    /// No call ends from now on.
+    pub(crate) fn shut(&self) {
+        self.gate.forget_permits(Semaphore::MAX_PERMITS);
+    }
+
+    /// One call may end, after [`Self::shut`].
+    pub(crate) fn let_one_end(&self) {
+        self.gate.add_permits(1);
+    }
+
+    /// All calls may end again, after [`Self::shut`].
+    pub(crate) fn open(&self) {
+        self.gate.add_permits(Semaphore::MAX_PERMITS / 2);
     }
 
     fn told(set: &Mutex<HashSet<(u128, i64)>>, event: &Delivered) -> bool {
@@ -376,7 +391,7 @@ impl Handler for Recorder {
             return Err(HandlerError::Retry("not yet".into()));
         }
         let permit = self.gate.acquire().await.map_err(|error| HandlerError::Retry(Box::new(error)))?;
-        drop(permit);
+        permit.forget();
         Ok(())
     }
 
