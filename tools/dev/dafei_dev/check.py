@@ -28,7 +28,7 @@ def test(filter_: list[str]) -> None:
         static_checks()
         deployment_checks()
         accounts_test()
-        proxy_test()
+        harness_test()
     tests(filter_)
     black_box(filter_)
     if not filter_:
@@ -92,11 +92,12 @@ def accounts_test() -> None:
             raise Stop("the accounts' test failed")
 
 
-def proxy_test() -> None:
-    """The links of the fault tests."""
-    with step("proxy of the fault tests"):
-        if signals.call([str(provision.venv()), "-B", "-m", "unittest", "-q", "test_faults_proxy"], cwd=ROOT / "tools/dev/tests") != 0:
-            raise Stop("the proxy's test failed")
+def harness_test() -> None:
+    """What the fault tests are made of: links, and processes that end."""
+    with step("links and processes of the fault tests"):
+        for module in ("test_faults_proxy", "test_processes"):
+            if signals.call([str(provision.venv()), "-B", "-m", "unittest", "-q", module], cwd=ROOT / "tools/dev/tests") != 0:
+                raise Stop(f"{module} failed")
 
 
 def tests(filter_: list[str]) -> None:

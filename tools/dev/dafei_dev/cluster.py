@@ -36,6 +36,14 @@ def start(home: Home) -> None:
         servers.wait_until_ready(home, name, home.state["ports"][name])
 
 
+def start_again(home: Home) -> None:
+    """Servers that were ended, on the ports that they had: what stands between them and the services aims at these."""
+    for name in names(home):
+        processes.start_again(home, name)
+    for name in names(home):
+        servers.start_again(home, name)
+
+
 def _configured(home: Home, name: str) -> Path:
     ports = home.state["ports"]
     folder = home.dir("nats")

@@ -110,7 +110,7 @@ def _bus_wiped(stage: Stage, _: random.Random) -> None:
         _kill(stage, name)
     for name in nodes:
         shutil.rmtree(cluster.store(stage.home, name))
-    cluster.start(stage.home)
+    cluster.start_again(stage.home)
     stage.refilled = True
     # The new cluster elects its leaders first.
     await_that("the refill", lambda: stage.ask("refill").returncode == 0, 60.0)
@@ -208,7 +208,7 @@ def _bus_full(stage: Stage, _: random.Random) -> None:
     # A server whose disk was full has turned its JetStream off until it is started again.
     for name in cluster.names(stage.home):
         processes.end(stage.home, name)
-    cluster.start(stage.home)
+    cluster.start_again(stage.home)
 
 
 def faults() -> "list[Fault]":

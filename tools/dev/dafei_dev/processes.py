@@ -19,13 +19,15 @@ def _file(home: Home, name: str) -> Path:
 
 
 def _started_at(pid: int) -> Optional[str]:
-    """The kernel's start time of a process: a pid that was given to another process since is not ours."""
+    """The kernel's start time of a process: a pid that was given to another process since is not ours. One that was killed keeps its ports
+    until its last thread has ended, and the kernel shows it as a zombie as soon as the first has."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_text()
     except OSError:
         return None
     fields = stat.rsplit(")", 1)[1].split()
-    return None if fields[0] == "Z" else fields[19]
+    state, threads, started_at = fields[0], int(fields[17]), fields[19]
+    return None if state == "Z" and threads <= 1 else started_at
 
 
 def read(home: Home, name: str) -> Optional["dict[str, Any]"]:
