@@ -15,7 +15,8 @@ use uuid::Uuid;
 use crate::client::{self, Service, ServiceKey};
 
 /// Refills the streams of these services; all four when none is named. The agencies' stream gets only the instructions that are still
-/// open and that nobody has signed for: what they know must not be played to them again.
+/// open and that nobody has signed for: what they know must not be played to them again. What no stream has had yet goes out in any case.
+/// Streams that lack nothing are left alone, so that it can be called again when it was broken off.
 ///
 /// # Errors
 /// When a name is unknown, a database or NATS is away, or a stream is not empty.
@@ -43,7 +44,10 @@ pub async fn run(names: &[String]) -> Result<()> {
 }
 
 fn tell(service: Service, done: &refill::Refilled) {
-    println!("{}: {} 条事件已重新写入 {}", service.name(), done.events, done.stream);
+    match done.events {
+        Some(events) => println!("{}: {events} 条事件已重新写入 {}", service.name(), done.stream),
+        None => println!("{}: {} 完好，未作改动", service.name(), done.stream),
+    }
 }
 
 /// What still waits for its agency.

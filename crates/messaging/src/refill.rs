@@ -2,11 +2,12 @@
 //!
 //! The whole log goes into the empty stream in the order of the log, behind the same fence as the relay's. The relay leaves the stream alone
 //! meanwhile; what was in the outbox when the refill began is in the log as well and is taken out of the outbox at the end, so nothing is
-//! doubled and nothing is lost. A refill that was broken off is begun again.
+//! doubled and nothing is lost. A refill that was broken off is begun again; a stream that it had done is left alone.
 
 use std::time::Duration;
 
 use async_nats::jetstream::Context;
+use dafei_kernel::time::Instant;
 use sqlx::{Connection, PgConnection, PgPool};
 
 use crate::{
@@ -19,7 +20,7 @@ use crate::{
 
 /// Events read from the log at once.
 const PAGE: i64 = 1_000;
-/// How often a stream that was deleted is tried to be made again, and the pause between.
+/// How often a stream that was deleted is tried to be made again, or one that holds something is looked at, and the pause between.
 const ATTEMPTS: u32 = 50;
 const PAUSE: Duration = Duration::from_millis(100);
 
@@ -28,14 +29,14 @@ const PAUSE: Duration = Duration::from_millis(100);
 pub struct Refilled {
     /// Its name.
     pub stream: String,
-    /// How many events it got.
-    pub events: u64,
+    /// How many events it got; none when it lacked nothing and was left alone.
+    pub events: Option<u64>,
 }
 
 /// Why a stream was not refilled.
 #[derive(Debug, thiserror::Error)]
 pub enum RefillError {
-    /// It holds something that no refill put there.
+    /// It holds something, and not what the database says it holds.
     #[error("stream {stream} holds {messages} messages; only an empty stream is refilled")]
     NotEmpty {
         /// Its name.
@@ -51,8 +52,9 @@ pub enum RefillError {
     Nats(String),
 }
 
-/// Refills these streams, each of which must be missing or empty. Which of a service's streams are refilled is the caller's choice: what
-/// agencies read is not simply played again.
+/// Refills those of these streams that are missing or empty; one that holds just what the database says it holds is left alone, whichever
+/// refill was broken off before. Which of a service's streams are refilled is the caller's choice: what agencies read is not simply played
+/// again.
 ///
 /// # Errors
 /// As [`RefillError`] says; the streams before it are done, and it can be called again.
@@ -64,7 +66,8 @@ pub async fn refill(pool: &PgPool, js: &Context, specs: &[StreamSpec]) -> Result
     Ok(done)
 }
 
-/// As [`refill`], for one stream and only with the events that `chosen` wants: agencies are not told again what is long done.
+/// As [`refill`], for one stream and only with the events that `chosen` wants: agencies are not told again what is long done. What waits in the
+/// outbox was never told to anybody and goes out in any case: `chosen` may have been made up before it was written.
 ///
 /// # Errors
 /// As [`RefillError`] says; it can be called again.
@@ -75,7 +78,10 @@ pub async fn refill_chosen(
     chosen: impl Fn(&log::LoggedEvent) -> bool + Send,
 ) -> Result<Refilled, RefillError> {
     let events = refill_one(pool, js, spec, chosen).await?;
-    tracing::info!(stream = spec.name, events, "stream refilled from the event log");
+    match events {
+        Some(events) => tracing::info!(stream = spec.name, events, "stream refilled from the event log"),
+        None => tracing::info!(stream = spec.name, "the stream lacks nothing"),
+    }
     Ok(Refilled { stream: spec.name.to_owned(), events })
 }
 
@@ -84,23 +90,24 @@ async fn refill_one(
     js: &Context,
     spec: &StreamSpec,
     chosen: impl Fn(&log::LoggedEvent) -> bool + Send,
-) -> Result<u64, RefillError> {
+) -> Result<Option<u64>, RefillError> {
     let mut connection = pool.acquire().await?;
-    let created = empty_stream(&mut connection, js, spec).await?;
+    let Some(created) = empty_stream(&mut connection, js, spec).await? else { return Ok(None) };
     let began = store::StreamState { created, last_sequence: 0, refilling: true };
     store::set_state(&mut connection, spec.name, &began).await?;
     // One snapshot for the log and the outbox: what is committed later stays in the outbox and goes out by the relay, behind all this.
     let mut reading = sessions::long(pool).await?;
     let mut snapshot = reading.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?;
-    let boxed: Vec<i64> = sqlx::query_scalar!("SELECT position FROM outbox WHERE stream = $1", spec.name)
-        .fetch_all(&mut *snapshot)
-        .await?;
+    let boxed: Vec<i64> =
+        sqlx::query_scalar!("SELECT position FROM outbox WHERE stream = $1 ORDER BY position", spec.name)
+            .fetch_all(&mut *snapshot)
+            .await?;
     let (mut fence, mut after) = (0, 0);
     loop {
         let mut events = log::of_stream(&mut snapshot, spec.name, after, PAGE).await?;
         let Some(last) = events.last() else { break };
         after = last.position;
-        events.retain(&chosen);
+        events.retain(|event| boxed.binary_search(&event.position).is_ok() || chosen(event));
         for chunk in publish::chunks(&events) {
             let messages = chunk.iter().map(Outgoing::from).collect();
             fence = publish::publish(js, fence, messages).await.map_err(nats)?;
@@ -114,30 +121,43 @@ async fn refill_one(
     let ended = store::StreamState { created, last_sequence: fence, refilling: false };
     store::set_state(&mut finish, spec.name, &ended).await?;
     finish.commit().await?;
-    Ok(fence)
+    Ok(Some(fence))
 }
 
-/// Sees to it that the stream is there and empty; what an earlier refill left half done is removed. Answers when it was made.
+/// Sees to it that the stream is there and empty; what an earlier refill left half done is removed. Answers when it was made; none when it
+/// holds what it has to.
 async fn empty_stream(
     connection: &mut PgConnection,
     js: &Context,
     spec: &StreamSpec,
-) -> Result<dafei_kernel::time::Instant, RefillError> {
+) -> Result<Option<Instant>, RefillError> {
     ensure_streams(js, std::slice::from_ref(spec)).await.map_err(nats)?;
-    let stream = js.get_stream(spec.name).await.map_err(nats)?;
-    let made = created(&stream).map_err(nats)?;
-    let messages = stream.cached_info().state.last_sequence;
-    if messages == 0 {
-        return Ok(made);
+    let mut attempt = 1;
+    loop {
+        let (made, messages) = as_it_is(js, spec).await?;
+        if messages == 0 {
+            return Ok(Some(made));
+        }
+        // After the stream: what the relay has published meanwhile, it may not have put down yet, and then another look is needed.
+        let known = store::state(connection, spec.name).await?.filter(|state| state.created == made);
+        match known {
+            Some(state) if state.refilling => {
+                js.delete_stream(spec.name).await.map_err(nats)?;
+                make_again(js, spec).await?;
+                return Ok(Some(as_it_is(js, spec).await?.0));
+            }
+            Some(state) if state.last_sequence == messages => return Ok(None),
+            Some(_) if attempt < ATTEMPTS => tokio::time::sleep(PAUSE).await,
+            _ => return Err(RefillError::NotEmpty { stream: spec.name, messages }),
+        }
+        attempt += 1;
     }
-    let known = store::state(connection, spec.name).await?;
-    if known.is_none_or(|state| !state.refilling || state.created != made) {
-        return Err(RefillError::NotEmpty { stream: spec.name, messages });
-    }
-    js.delete_stream(spec.name).await.map_err(nats)?;
-    make_again(js, spec).await?;
+}
+
+/// When the stream was made, and where it ends.
+async fn as_it_is(js: &Context, spec: &StreamSpec) -> Result<(Instant, u64), RefillError> {
     let stream = js.get_stream(spec.name).await.map_err(nats)?;
-    created(&stream).map_err(nats)
+    Ok((created(&stream).map_err(nats)?, stream.cached_info().state.last_sequence))
 }
 
 /// Makes a stream that was just deleted. The server answers a deletion before it has removed all files, and until then it may fail to make

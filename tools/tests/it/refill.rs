@@ -99,6 +99,8 @@ async fn an_agency_finds_its_open_instructions_again_and_none_that_it_has_acknow
     for (number, row) in rows {
         stands(&db, number, row).await;
     }
+    // Written when the tool had already asked what still waits, and in no stream yet.
+    let (late, receipt_of_late) = (6, for_agency(6, 2, "receipt", &receipt(6, ev::ReceiptStatus::Rejected)));
     let told = [
         for_agency(acknowledged, 1, "instruction", &instruction(acknowledged)),
         for_agency(refused, 1, "instruction", &instruction(refused)),
@@ -112,6 +114,9 @@ async fn an_agency_finds_its_open_instructions_again_and_none_that_it_has_acknow
     ];
     let mut tx = db.pool.begin().await.expect("a transaction");
     log::append(&mut tx, &told).await.expect("logged");
+    sqlx::query("DELETE FROM outbox").execute(&mut *tx).await.expect("published");
+    let unpublished = [for_agency(late, 1, "instruction", &instruction(late)), receipt_of_late];
+    log::append(&mut tx, &unpublished).await.expect("logged");
     tx.commit().await.expect("committed");
     let suite = FakeSuite::start("2026-11-23T08:00:00Z").await;
     let mut command = suite.tool(&["refill", Service::Dispatch.name()]);
@@ -126,8 +131,11 @@ async fn an_agency_finds_its_open_instructions_again_and_none_that_it_has_acknow
         match Event::from_json(kind, &message.payload).expect("JSON of its type") {
             Some(Event::Instruction(event)) => found.push(event.instruction_id),
             Some(Event::InstructionNotice(event)) => found.push(format!("notice of {}", event.instruction_id)),
-            other => panic!("neither an instruction nor a notice: {other:?}"),
+            Some(Event::Receipt(event)) => found.push(format!("receipt for {}", event.instruction_id)),
+            other => panic!("nothing that agencies are told: {other:?}"),
         }
     }
-    assert_eq!(found, [id(refused), id(untouched), format!("notice of {}", id(untouched))]);
+    let told = [id(refused), id(untouched), format!("notice of {}", id(untouched))];
+    let never_told = [id(late), format!("receipt for {}", id(late))];
+    assert_eq!(found, [&told[..], &never_told[..]].concat());
 }

@@ -56,7 +56,7 @@ pub(super) async fn pending(
 }
 
 /// Takes what was published out of the outbox and moves the fence, in one statement. False when the fence is no longer `from`: another
-/// relay has been here.
+/// relay has been here, or a refill has begun, which may yet remove the stream.
 pub(super) async fn settle(
     connection: &mut PgConnection,
     stream: &str,
@@ -66,7 +66,7 @@ pub(super) async fn settle(
 ) -> sqlx::Result<bool> {
     let done = sqlx::query!(
         "WITH moved AS (
-            UPDATE relay_state SET last_sequence = $4 WHERE stream = $1 AND last_sequence = $3 RETURNING stream
+            UPDATE relay_state SET last_sequence = $4 WHERE stream = $1 AND last_sequence = $3 AND NOT refilling RETURNING stream
         ), taken AS (
             DELETE FROM outbox o USING moved WHERE o.stream = moved.stream AND o.position = ANY($2)
         )

@@ -4,13 +4,13 @@
 use dafei_messaging::{
     event::NewEvent,
     log,
-    refill::{RefillError, refill},
+    refill::{RefillError, refill, refill_chosen},
     tx,
 };
 use dafei_testkit::eventually;
 use uuid::Uuid;
 
-use crate::support::{Bus, PATIENCE, Recorder, STREAM, Until, event, spec, start_of_tests};
+use crate::support::{Bus, PATIENCE, Recorder, STREAM, Until, event, event_id, spec, start_of_tests};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_wiped_stream_is_left_alone_until_it_is_refilled_and_consumers_skip_what_they_saw() {
@@ -28,7 +28,7 @@ async fn a_wiped_stream_is_left_alone_until_it_is_refilled_and_consumers_skip_wh
     bus.write(&[(1, 11), (2, 1)]).await;
 
     let done = refill(&bus.db.pool, &bus.js, &[spec()]).await.expect("refilled");
-    assert_eq!(done[0].events, 12);
+    assert_eq!(done[0].events, Some(12));
     relay.handle.watch().until(|status| status.wiped.is_empty()).await;
     bus.write(&[(1, 12)]).await;
     bus.drained().await;
@@ -63,15 +63,60 @@ async fn a_stream_that_was_made_anew_by_somebody_else_is_still_a_wiped_one() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_stream_that_holds_something_is_not_refilled() {
+async fn a_stream_that_lacks_nothing_is_left_alone_by_a_refill() {
     let bus = Bus::start().await;
     let relay = bus.relay();
     bus.write(&[(1, 1)]).await;
     bus.drained().await;
-    relay.stop().await;
+    let done = refill(&bus.db.pool, &bus.js, &[spec()]).await.expect("nothing to do");
+    assert_eq!(done[0].events, None);
+    bus.write(&[(1, 2)]).await;
+    bus.drained().await;
+    assert_eq!(bus.stored().await, [(1, 1), (1, 2)], "the relay goes on as before");
+    assert_eq!(relay.handle.status().wiped, [""; 0]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_that_holds_something_else_is_not_refilled() {
+    let bus = Bus::start().await;
+    bus.make_stream().await;
+    bus.publish(7, 1).await;
+    bus.write(&[(1, 1)]).await;
     let refused = refill(&bus.db.pool, &bus.js, &[spec()]).await;
-    assert!(matches!(refused, Err(RefillError::NotEmpty { .. })), "{refused:?}");
-    assert_eq!(bus.stored().await, [(1, 1)]);
+    assert!(matches!(refused, Err(RefillError::NotEmpty { messages: 1, .. })), "{refused:?}");
+    assert_eq!(bus.stored().await, [(7, 1)]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_written_after_the_choice_and_never_published_is_in_the_stream_after_a_refill() {
+    let mut bus = Bus::start().await;
+    let relay = bus.relay();
+    bus.write(&[(1, 1), (2, 1)]).await;
+    bus.drained().await;
+    bus.nats.wipe().await;
+    relay.handle.prod();
+    relay.handle.watch().until(|status| status.wiped == [STREAM]).await;
+    let chosen = event_id(2, 1);
+    bus.write(&[(3, 1), (1, 2)]).await;
+    let done = refill_chosen(&bus.db.pool, &bus.js, &spec(), |event| event.event_id == chosen).await.expect("refilled");
+    assert_eq!(done.events, Some(3));
+    relay.handle.watch().until(|status| status.wiped.is_empty()).await;
+    assert_eq!(bus.stored().await, [(2, 1), (3, 1), (1, 2)]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_relay_settles_nothing_in_a_stream_that_is_being_refilled() {
+    let bus = Bus::start().await;
+    let relay = bus.relay();
+    bus.write(&[(1, 1)]).await;
+    bus.drained().await;
+    sqlx::query("UPDATE relay_state SET refilling = true").execute(&bus.db.pool).await.expect("a refill has begun");
+    bus.write(&[(1, 2)]).await;
+    relay.handle.prod();
+    relay.handle.watch().until(|status| status.wiped == [STREAM]).await;
+    let waiting: i64 =
+        sqlx::query_scalar("SELECT count(*) FROM outbox").fetch_one(&bus.db.pool).await.expect("a count");
+    assert_eq!(waiting, 1, "the refill may remove what was published: it stays in the outbox");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -101,7 +146,7 @@ async fn a_refill_that_was_broken_off_is_begun_again() {
     .expect("the state of a broken refill");
     bus.publish(1, 1).await;
     let done = refill(&bus.db.pool, &bus.js, &[spec()]).await.expect("refilled");
-    assert_eq!(done[0].events, 5);
+    assert_eq!(done[0].events, Some(5));
     assert_eq!(bus.stored().await, [(1, 1), (1, 2), (1, 3), (1, 4), (1, 5)]);
 }
 
@@ -155,7 +200,7 @@ async fn nothing_is_published_to_a_stream_that_has_events_which_its_database_los
     bus.nats.wipe().await;
     let refilled =
         eventually(PATIENCE, "the client is back", async || refill(&bus.db.pool, &bus.js, &[spec()]).await.ok()).await;
-    assert_eq!(refilled[0].events, 4);
+    assert_eq!(refilled[0].events, Some(4));
     relay.handle.watch().until(|status| status.wiped.is_empty()).await;
     bus.write(&[(1, 4)]).await;
     bus.drained().await;
