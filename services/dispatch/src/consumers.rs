@@ -15,7 +15,7 @@ pub(crate) use links::Link;
 
 use dafei_messaging::{batch::BatchFailure, consumer::HandlerError};
 
-/// Name of dispatch's durables and key of its marks.
+/// Name of dispatch as a consumer, and key of its marks.
 pub(crate) const NAME: &str = "dispatch";
 
 /// A batch that could not be written: the consumer loop knows by the database's error whether to try again.

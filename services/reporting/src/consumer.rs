@@ -24,7 +24,7 @@ const SNAPSHOT: &str = "dafei.events.v1.RosterSnapshot";
 pub struct DispatchFacts;
 
 impl DispatchFacts {
-    /// Durable name.
+    /// Name of the consumer.
     pub const NAME: &'static str = "reporting-dispatch";
 
     /// Which stream, and how.
@@ -55,7 +55,7 @@ impl Handler for DispatchFacts {
 pub struct SlaFacts;
 
 impl SlaFacts {
-    /// Durable name.
+    /// Name of the consumer.
     pub const NAME: &'static str = "reporting-sla";
 
     /// Which stream, and how.
@@ -105,7 +105,7 @@ pub struct IntakeEvents {
 }
 
 impl IntakeEvents {
-    /// Durable name.
+    /// Name of the consumer.
     pub const NAME: &'static str = "reporting-intake";
 
     /// Keeps this view of the roster up to date.

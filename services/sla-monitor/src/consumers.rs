@@ -71,8 +71,8 @@ const fn stream(source: Source) -> Stream {
     }
 }
 
-/// Name of the durable.
-const fn durable(source: Source) -> &'static str {
+/// Name of the consumer.
+const fn name(source: Source) -> &'static str {
     match source {
         Source::Intake => "sla-monitor-intake",
         Source::Dispatch | Source::Reconciler => "sla-monitor-dispatch",
@@ -81,7 +81,7 @@ const fn durable(source: Source) -> &'static str {
 
 /// The key under which the marks of a publisher's cases are kept.
 pub(crate) fn key(source: Source) -> String {
-    consumer::key(durable(source), stream(source).name())
+    consumer::key(name(source), stream(source).name())
 }
 
 /// The CloudEvents source of a publisher's events.
@@ -91,7 +91,7 @@ pub(crate) fn event_source(source: Source) -> String {
 
 impl Handler for CaseEvents {
     fn name(&self) -> &'static str {
-        durable(self.source)
+        name(self.source)
     }
 
     async fn apply(&self, conn: &mut PgConnection, events: &[Delivered]) -> Result<(), HandlerError> {
@@ -187,7 +187,7 @@ impl CaseEvents {
     }
 }
 
-/// Name of the durable on reporting's stream.
+/// Name of the consumer of reporting's stream.
 const REPORTING: &str = "sla-monitor-reporting";
 
 /// Takes reporting's stream: briefings, tables, evaluations. Reporting's relay makes the stream; as long as it is not there, it is waited for.
@@ -240,7 +240,7 @@ pub async fn rebuild(pool: &PgPool) -> sqlx::Result<()> {
     // The positions first, as consumers that run lock them: neither waits for the other's end then.
     rebuild::reset_consumer(&mut tx, REPORTING, Stream::Reporting.name()).await?;
     for source in [Source::Intake, Source::Dispatch] {
-        rebuild::reset_consumer(&mut tx, durable(source), stream(source).name()).await?;
+        rebuild::reset_consumer(&mut tx, name(source), stream(source).name()).await?;
     }
     facts::clear(&mut tx).await?;
     store::duties::clear(&mut tx).await?;

@@ -31,7 +31,7 @@ COUNTY = "371312"
 RELAYS = ("intake", "dispatch", "sla-monitor")
 POINTS = {
     "relay.before-publish": RELAYS, "relay.after-publish": RELAYS, "relay.after-settlement": RELAYS,
-    "consumer.before-commit": SERVICES, "consumer.after-commit": SERVICES, "consumer.after-acknowledgement": SERVICES,
+    "consumer.before-commit": SERVICES, "consumer.after-commit": SERVICES,
 }
 
 

@@ -7,10 +7,7 @@
 
 use std::time::Duration;
 
-use async_nats::jetstream::{
-    self, Context, ErrorCode,
-    stream::{ConsumerError, ConsumerErrorKind, Stream},
-};
+use async_nats::jetstream::{self, Context, ErrorCode, stream::Stream};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use dafei_kernel::time::{Instant as Moment, truncate_micros};
 use futures::{StreamExt, stream};
@@ -19,7 +16,7 @@ use tokio::time::sleep;
 
 use super::{
     Batch, ConsumerConfig, Mode, Parts,
-    feed::{FeedError, Fetched, nats},
+    feed::{FeedError, nats},
     item::read,
 };
 use crate::{headers, relay};
@@ -72,14 +69,13 @@ struct Stored {
 
 impl BySequence {
     /// Begins behind `position` of the stream that was made at `created`.
-    pub(super) async fn open(js: &Context, stream: Stream, name: &str, (created, position): (Moment, u64)) -> Self {
-        remove_durable(&stream, name).await;
+    pub(super) fn open(js: &Context, stream: Stream, (created, position): (Moment, u64)) -> Self {
         let known_last = stream.cached_info().state.last_sequence;
         Self { js: js.clone(), stream, created, next: position + 1, known_last }
     }
 
     /// Waits for a message, up to `gather` for more, and takes what is there then, at most as many as a batch has.
-    pub(super) async fn next(&mut self, config: &ConsumerConfig, gather: Duration) -> Result<Fetched, FeedError> {
+    pub(super) async fn next(&mut self, config: &ConsumerConfig, gather: Duration) -> Result<Batch, FeedError> {
         let most = config.batch.max(1) as u64;
         let mut batch = Batch::after(self.next - 1);
         let first = match self.first(&config.stream).await? {
@@ -87,7 +83,7 @@ impl BySequence {
             Found::Gone(last) => {
                 self.missing(last);
                 batch.to = last;
-                return Ok(self.fetched(batch));
+                return Ok(self.behind(batch));
             }
         };
         if self.known_last < first.seq + most - 1 && !gather.is_zero() {
@@ -111,12 +107,12 @@ impl BySequence {
         if batch.len() > 1 {
             self.look(batch.to).await?;
         }
-        Ok(self.fetched(batch))
+        Ok(self.behind(batch))
     }
 
-    fn fetched(&mut self, batch: Batch) -> Fetched {
+    fn behind(&mut self, batch: Batch) -> Batch {
         self.next = batch.to + 1;
-        Fetched { batch, messages: Vec::new() }
+        batch
     }
 
     /// The first message that is there from `next` on, however long it takes.
@@ -190,19 +186,4 @@ fn push(batch: &mut Batch, stored: Stored) -> Result<usize, FeedError> {
     };
     batch.push(stored.seq, read(parts, Mode::Raw));
     Ok(length)
-}
-
-/// Removes the durable by which an older version read the stream: it would seem to stand still for ever.
-async fn remove_durable(stream: &Stream, name: &str) {
-    match stream.delete_consumer(name).await {
-        Ok(_) => {
-            tracing::info!(stream = %stream.cached_info().config.name, name, "the durable of an older version is removed")
-        }
-        Err(error) if is_missing(&error) => {}
-        Err(error) => tracing::warn!(%error, name, "the durable of an older version is not removed"),
-    }
-}
-
-fn is_missing(error: &ConsumerError) -> bool {
-    matches!(error.kind(), ConsumerErrorKind::JetStream(error) if error.error_code() == ErrorCode::CONSUMER_NOT_FOUND)
 }

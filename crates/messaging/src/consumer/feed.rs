@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use async_nats::jetstream::{
-    AckKind, Context, Message,
+    Context, Message,
     consumer::{AckPolicy, DeliverPolicy, PullConsumer, ReplayPolicy, pull},
     stream::Stream,
 };
@@ -17,8 +17,8 @@ use crate::{headers, relay};
 /// How long a pull request waits, and how often the server says meanwhile that it is there.
 const EXPIRES: Duration = Duration::from_secs(30);
 const HEARTBEAT: Duration = Duration::from_secs(2);
-/// How long the server is told something that it can do without.
-const TELLING: Duration = Duration::from_secs(1);
+/// After how long the server forgets what nobody reads by any more: longer than any batch takes to work on.
+const FORGOTTEN: Duration = Duration::from_mins(10);
 /// The most bytes of payload that a batch takes, give or take its last message: as many as a relay publishes at once.
 const MOST_BYTES: usize = 8 * 1024 * 1024;
 
@@ -31,6 +31,9 @@ pub(super) enum FeedError {
     /// Messages are missing before one that came, and the stream has them.
     #[error("messages of the stream from {expected} on did not come, but {found} did")]
     Gap { expected: u64, found: u64 },
+    /// Messages are in the stream and do not come.
+    #[error("messages of the stream from {expected} to {last} do not come")]
+    Owed { expected: u64, last: u64 },
 }
 
 /// Messages as they come.
@@ -41,12 +44,9 @@ pub(super) struct Feed {
     next: u64,
     /// The last sequence known to be in the stream.
     pub(super) known_last: u64,
-}
-
-/// A batch and how to acknowledge it.
-pub(super) struct Fetched {
-    pub(super) batch: Batch,
-    pub(super) messages: Vec<Message>,
+    created: Moment,
+    /// What came next at the last look and was in the stream already.
+    owed: Option<u64>,
 }
 
 /// The stream, and when it was made.
@@ -57,14 +57,14 @@ pub(super) async fn stream(js: &Context, name: &str) -> Result<(Stream, Moment),
 }
 
 impl Feed {
-    /// Opens the durable `name` behind `position`.
+    /// Begins behind `position` of the stream that was made at `created`.
     pub(super) async fn open(
         stream: Stream,
         name: &str,
         config: &ConsumerConfig,
-        position: u64,
+        (created, position): (Moment, u64),
     ) -> Result<Self, FeedError> {
-        let consumer = durable(&stream, name, config, position).await?;
+        let consumer = reader(&stream, name, position).await?;
         let messages = consumer
             .stream()
             .max_messages_per_batch(config.batch.max(1))
@@ -74,19 +74,19 @@ impl Feed {
             .await
             .map_err(nats)?;
         let known_last = stream.cached_info().state.last_sequence;
-        Ok(Self { stream, messages, next: position + 1, known_last })
+        Ok(Self { stream, messages, next: position + 1, known_last, created, owed: None })
     }
 
     /// Waits for a message and takes with it those that are there already or come within `gather`, at most as many as a batch has.
-    pub(super) async fn next(&mut self, config: &ConsumerConfig, gather: Duration) -> Result<Fetched, FeedError> {
-        let mut fetched = Fetched { batch: Batch::after(self.next - 1), messages: Vec::new() };
+    pub(super) async fn next(&mut self, config: &ConsumerConfig, gather: Duration) -> Result<Batch, FeedError> {
+        let mut batch = Batch::after(self.next - 1);
         let mut bytes = 0;
-        while fetched.messages.is_empty() {
-            let message = self.messages.next().await;
-            bytes += self.take(message, &mut fetched, config).await?;
+        while batch.to == batch.from {
+            let message = self.message(config.look).await?;
+            bytes += self.take(message, &mut batch, config).await?;
         }
         let end = Instant::now() + gather;
-        while fetched.batch.len() < config.batch.max(1) && bytes < MOST_BYTES {
+        while batch.len() < config.batch.max(1) && bytes < MOST_BYTES {
             // What is there already is taken also when there is no time to wait.
             let more = match self.messages.next().now_or_never() {
                 Some(more) => more,
@@ -97,27 +97,48 @@ impl Feed {
                 },
             };
             match more {
-                Some(Ok(message)) => bytes += self.take(Some(Ok(message)), &mut fetched, config).await?,
+                Some(Ok(message)) => bytes += self.take(message, &mut batch, config).await?,
                 // What is wrong then is said by the next call.
                 _ => break,
             }
         }
-        Ok(fetched)
+        Ok(batch)
+    }
+
+    /// The next message, however long it takes. While none comes, the stream is looked at from time to time.
+    async fn message(&mut self, look: Duration) -> Result<Message, FeedError> {
+        loop {
+            match timeout(look, self.messages.next()).await {
+                Ok(Some(message)) => return message.map_err(nats),
+                Ok(None) => return Err(FeedError::Nats("the subscription ended".to_owned())),
+                Err(_) => self.look().await?,
+            }
+        }
+    }
+
+    /// A subscription outlives a short break of the connection, and what was on its way is lost then without a word: the server offers nothing
+    /// twice. So what is in the stream at two looks, and has not come between them, will not come.
+    async fn look(&mut self) -> Result<(), FeedError> {
+        let last = self.stream.info().await.map_err(nats)?.state.last_sequence;
+        if relay::created(&self.stream).map_err(nats)? != self.created {
+            return Err(nats("the stream is another than before"));
+        }
+        self.known_last = self.known_last.max(last);
+        let expected = self.next;
+        if last < expected {
+            self.owed = None;
+        } else if self.owed.replace(expected) == Some(expected) {
+            return Err(FeedError::Owed { expected, last });
+        }
+        Ok(())
     }
 
     /// Adds a message to a batch; answers the bytes of its payload, 0 when it was there before.
-    async fn take(
-        &mut self,
-        message: Option<Result<Message, pull::MessagesError>>,
-        fetched: &mut Fetched,
-        config: &ConsumerConfig,
-    ) -> Result<usize, FeedError> {
-        let message = message.ok_or_else(|| FeedError::Nats("the subscription ended".to_owned()))?.map_err(nats)?;
+    async fn take(&mut self, message: Message, batch: &mut Batch, config: &ConsumerConfig) -> Result<usize, FeedError> {
         let info = message.info().map_err(nats)?;
         let sequence = info.stream_sequence;
         self.known_last = self.known_last.max(sequence + info.pending);
         if sequence < self.next {
-            // Offered again while the batch before took long.
             return Ok(0);
         }
         if sequence > self.next {
@@ -132,10 +153,8 @@ impl Feed {
             stored_at,
         };
         self.next = sequence + 1;
-        fetched.batch.push(sequence, read(parts, config.mode));
-        let bytes = message.payload.len();
-        fetched.messages.push(message);
-        Ok(bytes)
+        batch.push(sequence, read(parts, config.mode));
+        Ok(message.payload.len())
     }
 
     /// Passes over what is missing before `found` if the stream does not have it any more. A subscription outlives a short break of the
@@ -159,56 +178,21 @@ fn gap(expected: u64, found: u64, first: u64) -> Result<(), FeedError> {
     if first < found { Err(FeedError::Gap { expected, found }) } else { Ok(()) }
 }
 
-impl Fetched {
-    /// Tells the server that all of it took effect. Should that be lost, the database knows.
-    pub(super) async fn acknowledge(&self) {
-        if let Some(last) = self.messages.last() {
-            // While the bus is away and what waits for it has no more room, this would wait as well.
-            let _ = timeout(TELLING, last.ack()).await;
-        }
-    }
-
-    /// Tells the server that it is still being worked on: of each message, for the server waits for each by itself, also where one
-    /// acknowledgement is for all before it.
-    pub(super) async fn in_progress(&self) {
-        let told = async {
-            for message in &self.messages {
-                let _ = message.ack_with(AckKind::Progress).await;
-            }
-        };
-        let _ = timeout(TELLING, told).await;
-    }
-}
-
-/// The durable, made anew when it does not stand exactly behind `position` with nothing outstanding.
-async fn durable(
-    stream: &Stream,
-    name: &str,
-    config: &ConsumerConfig,
-    position: u64,
-) -> Result<PullConsumer, FeedError> {
-    let wanted = pull::Config {
-        durable_name: Some(name.to_owned()),
+/// What the server delivers by: for this session alone, on one server and in its memory. The position in the database is the truth, so there is
+/// nothing to keep, and nothing that has to choose a leader after a failure.
+async fn reader(stream: &Stream, name: &str, position: u64) -> Result<PullConsumer, FeedError> {
+    let config = pull::Config {
+        // For operators; its name is the server's choice.
+        description: Some(name.to_owned()),
         deliver_policy: DeliverPolicy::ByStartSequence { start_sequence: position + 1 },
-        ack_policy: AckPolicy::All,
-        ack_wait: config.ack_wait,
-        max_deliver: -1,
-        max_ack_pending: i64::try_from(config.batch.max(1) * 4).unwrap_or(i64::MAX),
+        ack_policy: AckPolicy::None,
         replay_policy: ReplayPolicy::Instant,
+        inactive_threshold: FORGOTTEN,
+        memory_storage: true,
+        num_replicas: 1,
         ..pull::Config::default()
     };
-    if let Ok(info) = stream.consumer_info(name).await {
-        let aligned = info.ack_floor.stream_sequence == position
-            && info.delivered.stream_sequence == position
-            && info.num_ack_pending == 0
-            && info.config.ack_wait == wanted.ack_wait
-            && info.config.max_ack_pending == wanted.max_ack_pending;
-        if aligned && let Ok(consumer) = stream.get_consumer(name).await {
-            return Ok(consumer);
-        }
-        stream.delete_consumer(name).await.map_err(nats)?;
-    }
-    stream.create_consumer(wanted).await.map_err(nats)
+    stream.create_consumer(config).await.map_err(nats)
 }
 
 pub(super) fn nats(error: impl std::fmt::Display) -> FeedError {

@@ -5,11 +5,11 @@
 //! whatever is delivered again:
 //!
 //! - **Position.** The database, not the server, knows how far the stream was read; every batch locks that row, so a replica that lost its
-//!   lock cannot commit. The durable on the server acknowledges *all* up to a sequence, after the commit: one acknowledgement per batch, and
-//!   operators see the progress. At the start of a session it is put to the database's position when it is elsewhere, which is what makes
-//!   "acknowledge all" safe: nothing that a dead process had been given is skipped or waited for.
-//! - **Outsiders.** What they write ([`Mode::Raw`]) has no durable: it is asked for by its sequence, because the client library would break at
-//!   headers that are none (`by_sequence.rs`).
+//!   lock cannot commit. The server keeps nothing of a consumer: each session has one made that begins at the database's position and
+//!   acknowledges nothing, on one server and in its memory, so that none has to choose a leader after a failure. What got lost on the way is
+//!   noticed by the gap that it leaves, or by the end of the stream.
+//! - **Outsiders.** What they write ([`Mode::Raw`]) is not delivered at all: it is asked for by its sequence, because the client library would
+//!   break at headers that are none (`by_sequence.rs`).
 //! - **Marks.** What is at or below an aggregate's mark is skipped (a stream that was wiped and refilled is read from its start). What
 //!   follows a gap is parked until the gap is filled.
 //! - **Dead letters.** A batch that fails for its content is done again singly under savepoints; the event at fault falls out alone and its
@@ -100,7 +100,7 @@ impl From<sqlx::Error> for HandlerError {
 
 /// Gives the effects of a stream's messages.
 pub trait Handler: Send + Sync + 'static {
-    /// Name of the durable, where there is one, and with the stream the key of the consumer's marks: never change it.
+    /// With the stream the key of the consumer's marks: never change it.
     fn name(&self) -> &'static str;
 
     /// Gives the effects of `events`, in their order, on this connection, which is in the batch's transaction. May be called several times
@@ -130,7 +130,7 @@ pub trait Handler: Send + Sync + 'static {
 pub enum Mode {
     /// Events of one of the suite's services: headers decoded, marks kept, watermarks told.
     Ordered,
-    /// Messages of outsiders, as they are: no marks and no durable; a message comes once per stream, but its sender may have sent it twice. Of its
+    /// Messages of outsiders, as they are: no marks; a message comes once per stream, but its sender may have sent it twice. Of its
     /// headers only a part is there, as a text.
     Raw,
 }
@@ -150,8 +150,8 @@ pub struct ConsumerConfig {
     pub max_attempts: u32,
     /// The longest pause between two tries.
     pub max_pause: Duration,
-    /// After which the server offers a message again; heartbeats are sent three times as often.
-    pub ack_wait: Duration,
+    /// After how long without a message it is asked whether the stream has one.
+    pub look: Duration,
     /// How long the database's answer is waited for, at first; a batch that gets none is done again on another connection.
     pub answer: Duration,
 }
@@ -172,7 +172,7 @@ impl ConsumerConfig {
             gather: GATHER,
             max_attempts: 12,
             max_pause: Duration::from_secs(30),
-            ack_wait: Duration::from_secs(30),
+            look: Duration::from_secs(5),
             answer: silence::ANSWER,
         }
     }

@@ -1,15 +1,15 @@
 //! The loop itself: a session per lock and stream, a try after the other per batch.
 
-use std::{collections::HashSet, convert::Infallible, sync::Arc, time::Duration};
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
-use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::{
     ConsumerLoop, Handler, HandlerError,
     apply::{Applied, Applier, ApplyError, Batch},
     beginning::begin,
-    feed::{self, FeedError, Fetched},
+    feed::{self, FeedError},
     progress::Key,
     singly::{Singly, cause},
     source::Source,
@@ -18,7 +18,7 @@ use super::{
 use crate::{
     backoff::Backoff,
     batch::{Severity, severity},
-    crash, lock,
+    lock,
     pace::Pace,
     silence::{self, Loan},
 };
@@ -71,7 +71,7 @@ fn report<H: Handler>(consumer: &ConsumerLoop<H>, error: &str) {
 }
 
 /// Takes the lock, finds the position, and works on batches until something ends it. What comes before the first batch may be dropped
-/// anywhere: a transaction is undone, a lock is given back, a durable is put right by the next session.
+/// anywhere: a transaction is undone, a lock is given back, and the server forgets what it delivered by.
 async fn session<H: Handler>(
     consumer: &ConsumerLoop<H>,
     shutdown: &CancellationToken,
@@ -110,24 +110,20 @@ async fn session<H: Handler>(
     });
     let mut pace = Pace::up_to(consumer.config.gather);
     loop {
-        let fetched = tokio::select! {
+        let batch = tokio::select! {
             biased;
             () = shutdown.cancelled() => return Ok(()),
-            fetched = feed.next(&consumer.config, pace.pause()) => fetched?,
+            batch = feed.next(&consumer.config, pace.pause()) => batch?,
         };
         let begun = Instant::now();
         // What is being taken is not taken yet, however long it is tried.
         consumer.status.send_modify(|status| status.lag = feed.known_last().saturating_sub(status.last_sequence));
-        let Some(applied) = work(consumer, &applier, &fetched, &mut parked, shutdown).await? else { return Ok(()) };
+        let Some(applied) = effect(consumer, &applier, &batch, &mut parked, shutdown).await? else { return Ok(()) };
         backoff.reset();
-        pace.wrote(fetched.batch.events.len(), begun.elapsed());
-        fetched.acknowledge().await;
-        if !fetched.batch.events.is_empty() {
-            crash::here("consumer.after-acknowledgement");
-        }
+        pace.wrote(batch.events.len(), begun.elapsed());
         consumer.status.send_modify(|status| {
-            status.last_sequence = fetched.batch.to;
-            status.lag = feed.known_last().saturating_sub(fetched.batch.to);
+            status.last_sequence = batch.to;
+            status.lag = feed.known_last().saturating_sub(batch.to);
             status.caught_up_through = applied.through.or(status.caught_up_through);
             status.parked = parked.len() as u64;
             status.dead_letters += applied.buried;
@@ -175,32 +171,7 @@ async fn open<H: Handler>(
     Ok(Opened { applier, position, parked, feed })
 }
 
-/// Works on a batch, with heartbeats, until it took effect. None when the shutdown came between two tries.
-async fn work<H: Handler>(
-    consumer: &ConsumerLoop<H>,
-    applier: &Applier<H>,
-    fetched: &Fetched,
-    parked: &mut HashSet<Key>,
-    shutdown: &CancellationToken,
-) -> Result<Option<Applied>, SessionError> {
-    // Beside each other: the effect goes on also while a heartbeat waits for a bus that is away.
-    tokio::select! {
-        biased;
-        done = effect(consumer, applier, &fetched.batch, parked, shutdown) => done,
-        never = heartbeats(fetched, consumer.config.ack_wait / 3) => match never {},
-    }
-}
-
-async fn heartbeats(fetched: &Fetched, period: Duration) -> Infallible {
-    let mut heartbeat = interval(period.max(Duration::from_millis(1)));
-    heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    heartbeat.tick().await;
-    loop {
-        heartbeat.tick().await;
-        fetched.in_progress().await;
-    }
-}
-
+/// Works on a batch until it took effect. None when the shutdown came between two tries.
 async fn effect<H: Handler>(
     consumer: &ConsumerLoop<H>,
     applier: &Applier<H>,

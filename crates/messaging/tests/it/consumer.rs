@@ -1,10 +1,17 @@
 //! The consumer loop: each event takes effect once, in order, whatever is delivered and whatever fails.
 
-use std::{sync::atomic::Ordering, time::Duration};
+use std::time::Duration;
 
-use async_nats::HeaderMap;
+use async_nats::{
+    HeaderMap,
+    jetstream::{
+        consumer::{Info, PullConsumer, pull},
+        stream::Stream,
+    },
+};
 use dafei_messaging::consumer::ConsumerConfig;
 use dafei_testkit::eventually;
+use futures::StreamExt as _;
 
 use crate::support::{Bus, PATIENCE, Recorder, STREAM, Until, by_aggregate, headers, start_of_tests};
 
@@ -146,47 +153,54 @@ async fn a_consumer_killed_in_the_middle_of_a_batch_loses_and_doubles_nothing() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_long_batch_is_reported_as_in_progress_and_not_offered_again() {
+async fn what_was_lost_on_the_way_is_read_again_also_when_nothing_follows() {
     let bus = Bus::start().await;
     bus.make_stream().await;
-    let slow = Recorder::new();
-    slow.shut();
-    let config = ConsumerConfig { ack_wait: Duration::from_millis(600), ..ConsumerConfig::ordered(STREAM) };
-    let _consumer = bus.consume_with(&slow, config);
-    let beats = std::sync::Arc::new(std::sync::atomic::AtomicU32::new(0));
-    let counted = std::sync::Arc::clone(&beats);
-    let mut progress = bus.nats.client().await.subscribe(format!("$JS.ACK.{STREAM}.>")).await.expect("subscribed");
-    tokio::spawn(async move {
-        while let Some(message) = futures::StreamExt::next(&mut progress).await {
-            if message.payload.as_ref() == b"+WPI" {
-                counted.fetch_add(1, Ordering::Relaxed);
+    let config = ConsumerConfig { look: Duration::from_millis(200), ..ConsumerConfig::ordered(STREAM) };
+    let consumer = bus.consume_with(&Recorder::new(), config);
+    consumer.handle.watch().until(|status| status.active).await;
+    // Somebody else is given what the consumer was to get, as a connection is that breaks: nothing is offered twice.
+    let stream = bus.js.get_stream(STREAM).await.expect("the stream");
+    let name = readers(&stream).await.pop().expect("what the server delivers by").name;
+    let thief: PullConsumer = stream.get_consumer(&name).await.expect("the same");
+    let mut stolen = thief.messages().await.expect("messages");
+    let mut sequence = 0;
+    let until_stolen = async {
+        loop {
+            sequence += 1;
+            bus.publish(1, sequence).await;
+            if tokio::time::timeout(Duration::from_millis(300), stolen.next()).await.is_ok() {
+                return sequence;
             }
         }
-    });
-    bus.publish(1, 1).await;
-    eventually(PATIENCE, "heartbeats", async || (beats.load(Ordering::Relaxed) >= 6).then_some(())).await;
-    slow.open();
-    assert_eq!(bus.effects_of(1).await, [(1, 1)]);
-    let stream = bus.js.get_stream(STREAM).await.expect("the stream");
-    let info = stream.consumer_info("recorder").await.expect("the durable");
-    assert_eq!(info.delivered.consumer_sequence, 1, "delivered once");
+    };
+    let last = tokio::time::timeout(PATIENCE, until_stolen).await.expect("it gets one");
+    drop(stolen);
+    let expected: Vec<(u128, i64)> = (1..=last).map(|sequence| (1, sequence)).collect();
+    assert_eq!(bus.effects_of(expected.len()).await, expected);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_server_shows_what_took_effect() {
+async fn the_server_keeps_nothing_of_a_consumer_that_has_to_choose_a_leader() {
     let bus = Bus::start().await;
     bus.make_stream().await;
-    let _consumer = bus.consume(&Recorder::new());
-    for sequence in 1..=3 {
-        bus.publish(1, sequence).await;
-    }
-    bus.effects_of(3).await;
     let stream = bus.js.get_stream(STREAM).await.expect("the stream");
-    eventually(PATIENCE, "the acknowledgement", async || {
-        let info = stream.consumer_info("recorder").await.ok()?;
-        (info.ack_floor.stream_sequence == 3 && info.num_ack_pending == 0).then_some(())
+    let durable = pull::Config { durable_name: Some("recorder".to_owned()), ..pull::Config::default() };
+    stream.create_consumer(durable).await.expect("the durable of an older version");
+    let consumer = bus.consume(&Recorder::new());
+    consumer.handle.watch().until(|status| status.active).await;
+    let alone = eventually(PATIENCE, "the durable is removed", async || {
+        let readers = readers(&stream).await;
+        (readers.len() == 1).then_some(readers)
     })
     .await;
+    let config = &alone[0].config;
+    assert_eq!((config.durable_name.as_ref(), config.num_replicas, config.memory_storage), (None, 1, true));
+    assert!(!config.inactive_threshold.is_zero(), "it is forgotten by itself");
+}
+
+async fn readers(stream: &Stream) -> Vec<Info> {
+    stream.consumers().map(|info| info.expect("a consumer")).collect().await
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -101,7 +101,8 @@ async fn a_durable_that_an_older_version_made_for_outsiders_is_removed() {
     stream.create_consumer(durable).await.expect("the durable");
     let consumer = consume(&bus);
     consumer.handle.watch().until(|status| status.active).await;
-    assert!(stream.consumer_info("recorder").await.is_err(), "nobody would read it any more");
+    let removed = async || stream.consumer_info("recorder").await.err().map(drop);
+    eventually(PATIENCE, "what nobody would read any more is removed", removed).await;
     bus.nats.publish_raw(b"t.outside.x", b"NATS/1.0\r\n\r\n", b"one").await;
     consumer.handle.watch().until(|status| status.last_sequence == 1).await;
 }

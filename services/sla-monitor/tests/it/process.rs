@@ -197,7 +197,6 @@ async fn killed_at_any_step_of_firing_each_breach_is_told_once() {
     for point in [
         "consumer.before-commit",
         "consumer.after-commit",
-        "consumer.after-acknowledgement",
         "firing.claimed",
         "firing.before-commit",
         "firing.after-commit",
