@@ -206,8 +206,12 @@ fn wet(service: Service, status: &GetStatusResponse, now: Instant) -> Option<Str
     if status.outbox_pending > 0 {
         left.push(format!("{} events to publish", status.outbox_pending));
     }
-    for consumer in status.consumers.iter().filter(|consumer| consumer.lag > 0) {
-        left.push(format!("{} messages of {} to take", consumer.lag, consumer.stream));
+    for consumer in &status.consumers {
+        match consumer.lag {
+            Some(0) => {}
+            Some(lag) => left.push(format!("{lag} messages of {} to take", consumer.stream)),
+            None => left.push(format!("not known what of {} is to take", consumer.stream)),
+        }
     }
     if reached(status.published_through).is_none_or(|through| through < now) {
         left.push("published_through behind".to_owned());
@@ -218,7 +222,16 @@ fn wet(service: Service, status: &GetStatusResponse, now: Instant) -> Option<Str
     if !status.wiped_streams.is_empty() {
         left.push(format!("{} wait for a refill", status.wiped_streams.join(", ")));
     }
+    if !status.unknown_streams.is_empty() {
+        left.push(format!("not known how {} are", status.unknown_streams.join(", ")));
+    }
     (!left.is_empty()).then(|| format!("{}: {}", service.name(), left.join("; ")))
+}
+
+/// The events that a service has still to publish, and the messages that it has to take; what is not known counts as one.
+pub(crate) fn under_way(status: &GetStatusResponse) -> u64 {
+    let lags = status.consumers.iter().map(|consumer| consumer.lag.unwrap_or(1));
+    status.outbox_pending + lags.sum::<u64>() + status.unknown_streams.len() as u64
 }
 
 fn instant(service: Service, at: Option<dafei_contracts::timestamp::Timestamp>) -> Result<Instant> {

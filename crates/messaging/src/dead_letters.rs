@@ -11,7 +11,7 @@ use sqlx::{PgConnection, PgPool, types::Json};
 use uuid::Uuid;
 
 use crate::{
-    consumer::{Applier, ApplyError, ConsumerConfig, Handler, Item, Mode, Parts, Singly, read, store},
+    consumer::{Applier, ApplyError, ConsumerConfig, Handler, HandlerError, Item, Mode, Parts, Singly, read, store},
     pg::PgInstant,
 };
 
@@ -175,6 +175,11 @@ impl From<ApplyError> for ReplayError {
     fn from(error: ApplyError) -> Self {
         match error {
             ApplyError::Sql(error) => Self::Sql(error),
+            // What the database said to the handler, the caller hears as well: a lock that was not to be had, for example.
+            ApplyError::Handler(HandlerError::Retry(reason)) => match reason.downcast::<sqlx::Error>() {
+                Ok(error) => Self::Sql(*error),
+                Err(reason) => Self::Handler(reason.to_string()),
+            },
             error @ (ApplyError::Stale | ApplyError::Already | ApplyError::Handler(_)) => {
                 Self::Handler(error.to_string())
             }

@@ -36,7 +36,7 @@ pub struct StoredRequest {
 /// of its transaction: who waits for it holds nothing that another waits for.
 ///
 /// # Errors
-/// When it takes longer than a statement may, or the database does not answer.
+/// When it takes longer than a statement waits for a lock, or the database does not answer.
 pub async fn lock(connection: &mut PgConnection, key: &RequestKey) -> sqlx::Result<()> {
     let RequestKey { subject, method, request_id } = key;
     let number = lock::number(&format!("dafei request {subject} {method} {request_id}"));

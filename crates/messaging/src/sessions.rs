@@ -31,8 +31,9 @@ const IDLE_IN_TRANSACTION: Duration = Duration::from_secs(60);
 const KEEPALIVE: [(&str, &str); 3] =
     [("tcp_keepalives_idle", "30"), ("tcp_keepalives_interval", "10"), ("tcp_keepalives_count", "3")];
 
-/// How a service's sessions are made. A statement that takes longer than `statement` is ended by the server. COMMIT is not bounded by that:
-/// the server stops its clock before it commits, so that no commit is given up while it waits for a replica.
+/// How a service's sessions are made. A statement that takes longer than `statement` is ended by the server, and one that waits for a lock somewhat
+/// earlier: who holds it is no fault of the statement, and the server's answer says which of the two it was. COMMIT is not bounded by that: the
+/// server stops its clock before it commits, so that no commit is given up while it waits for a replica.
 ///
 /// # Errors
 /// When the URL is none.
@@ -43,7 +44,7 @@ pub fn options(url: &str, statement: Duration) -> sqlx::Result<PgConnectOptions>
     Ok(PgConnectOptions::from_str(url)?
         .options([("plan_cache_mode", "force_custom_plan"), ("jit", "off")])
         .options(KEEPALIVE)
-        .options(times(statement, IDLE_IN_TRANSACTION)))
+        .options(times(statement, lock_wait(statement), IDLE_IN_TRANSACTION)))
 }
 
 /// The pool of a service, not yet connected: at most `connections`.
@@ -76,14 +77,21 @@ pub fn pool_asking(connections: u32, fresh: Duration, lives: Duration, comes_fre
 /// # Errors
 /// When PostgreSQL is away.
 pub async fn long(pool: &PgPool) -> sqlx::Result<PgConnection> {
-    let options = pool.connect_options().as_ref().clone().options(times(Duration::ZERO, Duration::ZERO));
+    let options =
+        pool.connect_options().as_ref().clone().options(times(Duration::ZERO, Duration::ZERO, Duration::ZERO));
     answer(ACQUIRE, PgConnection::connect_with(&options)).await
 }
 
+/// How long a statement that may take `statement` waits for a lock. Of its time a quarter is left to it when it gets the lock at the last moment.
+fn lock_wait(statement: Duration) -> Duration {
+    statement * 3 / 4
+}
+
 /// Zero is no bound.
-fn times(statement: Duration, idle: Duration) -> [(&'static str, String); 2] {
+fn times(statement: Duration, lock: Duration, idle: Duration) -> [(&'static str, String); 3] {
     [
         ("statement_timeout", statement.as_millis().to_string()),
+        ("lock_timeout", lock.as_millis().to_string()),
         ("idle_in_transaction_session_timeout", idle.as_millis().to_string()),
     ]
 }

@@ -24,12 +24,12 @@ pub fn convert(error: ConvertError) -> Fault {
 }
 
 /// What PostgreSQL answered. `UNAVAILABLE` with a hint when to retry: it is away, no connection to it came free in time, a statement took too
-/// long, or two transactions were in each other's way; nothing was done then. Anything else is a fault of ours.
+/// long or waited too long for a lock, or two transactions were in each other's way; nothing was done then. Anything else is a fault of ours.
 #[must_use]
 pub fn database(error: sqlx::Error) -> Fault {
     match severity(&error) {
         Severity::Data => Fault::internal(error),
-        Severity::TooLong | Severity::Conflict | Severity::Unavailable => {
+        Severity::TooLong | Severity::Locked | Severity::Conflict | Severity::Unavailable => {
             tracing::warn!(%error, "the database cannot do it now");
             Fault::Unavailable { retry_after: RETRY_AFTER }
         }

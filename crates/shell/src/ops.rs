@@ -1,7 +1,10 @@
 //! What operations needs of every service (`dafei.ops.v1`): how far it is, the exercise clock, dead letters.
 
+mod status;
+
 use std::{future::Future, pin::Pin, sync::Arc};
 
+use async_nats::jetstream;
 use dafei_contracts::{
     convert,
     ops::v1::{self as pb, ops_service_server::OpsServiceServer},
@@ -157,7 +160,6 @@ struct Watched {
     stream: String,
     /// Under which marks and dead letters are kept.
     key: String,
-    handle: ConsumerHandle,
     replay: Replay,
 }
 
@@ -166,6 +168,7 @@ struct Watched {
 pub struct Ops {
     service: &'static str,
     pool: PgPool,
+    js: jetstream::Context,
     clock: SharedClock,
     mode_clock: ModeClock,
     relay: Option<RelayHandle>,
@@ -174,10 +177,16 @@ pub struct Ops {
 }
 
 impl Ops {
-    pub(crate) fn new(common: &Common, pool: PgPool, clock: SharedClock, mode_clock: ModeClock) -> Self {
+    pub(crate) fn new(
+        common: &Common,
+        (pool, js): (PgPool, jetstream::Context),
+        clock: SharedClock,
+        mode_clock: ModeClock,
+    ) -> Self {
         Self {
             service: common.service.name(),
             pool,
+            js,
             clock,
             mode_clock,
             relay: None,
@@ -194,7 +203,6 @@ impl Ops {
                 name: part.name,
                 stream: part.stream.clone(),
                 key: part.key.clone(),
-                handle: part.handle.clone(),
                 replay: part.replay.clone(),
             })
             .collect();
@@ -204,38 +212,6 @@ impl Ops {
 
     pub(crate) fn add_to(self, routes: Routes) -> Routes {
         routes.add_service(OpsServiceServer::new(self))
-    }
-
-    async fn status(&self) -> Result<pb::GetStatusResponse, Fault> {
-        let mut conn = self.pool.acquire().await.map_err(faults::database)?;
-        let counts = dead_letters::counts(&mut conn).await.map_err(faults::database)?;
-        let pending = dafei_messaging::log::pending(&mut conn).await.map_err(faults::database)?;
-        drop(conn);
-        let relay = self.relay.as_ref().map(RelayHandle::status).unwrap_or_default();
-        Ok(pb::GetStatusResponse {
-            service: self.service.to_owned(),
-            now: Some(self.clock.now().into()),
-            exercise: self.mode_clock.controlled().is_some(),
-            outbox_pending: u64::try_from(pending).unwrap_or(0),
-            published_through: relay.through.map(Into::into),
-            consumers: self
-                .consumers
-                .iter()
-                .map(|watched| {
-                    let count = counts.iter().find(|count| count.consumer == watched.key);
-                    pb::ConsumerStatus {
-                        consumer: watched.name.to_owned(),
-                        stream: watched.stream.clone(),
-                        lag: watched.handle.status().lag,
-                        dead_letters: count.map_or(0, |count| u64::try_from(count.open).unwrap_or(0)),
-                        parked: count.map_or(0, |count| u64::try_from(count.parked).unwrap_or(0)),
-                    }
-                })
-                .collect(),
-            next_due: self.progress.next().await.map_err(faults::database)?.map(Into::into),
-            done_through: self.progress.through().await.map_err(faults::database)?.map(Into::into),
-            wiped_streams: relay.wiped,
-        })
     }
 
     async fn set_clock(&self, to: Instant) -> Result<Instant, Fault> {

@@ -249,7 +249,8 @@ impl Started {
             gauges::consumer(self.common.service, part.key(), &part.handle, &untaken);
         }
         self.keep_up(untaken);
-        let ops = Ops::new(&self.common, self.pool.clone(), self.clock.clone(), self.mode_clock.clone()).with_parts(
+        let servers = (self.pool.clone(), self.js.clone());
+        let ops = Ops::new(&self.common, servers, self.clock.clone(), self.mode_clock.clone()).with_parts(
             relay,
             &self.consumers,
             Progress::joined(std::mem::take(&mut self.progress)),

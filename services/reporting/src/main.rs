@@ -13,6 +13,7 @@ use dafei_reporting::{
 };
 use dafei_runtime::{
     config::{Common, Environment},
+    lifecycle::Stage,
     telemetry,
 };
 use dafei_shell::start::Open;
@@ -42,6 +43,11 @@ async fn serve(settings: Settings) -> anyhow::Result<ExitCode> {
     let parts =
         Parts { pool: service.pool.clone(), roster: service.roster.clone(), clock: service.clock.clone(), rules };
     let rebuilds = Rebuilds::open(parts.pool.clone(), parts.clock.clone()).await?;
+    let (following, token) = (rebuilds.clone(), service.lifecycle.token(Stage::Consumer));
+    service.lifecycle.spawn_stage(Stage::Consumer, "rebuilds", async move {
+        following.follow(token).await;
+        Ok::<(), sqlx::Error>(())
+    });
     let open = Open { public: serve::PUBLIC, ..Open::default() };
     service.run(serve::routes(&parts, rebuilds), serve::SERVICES, open).await
 }

@@ -7,20 +7,24 @@
 
 mod run;
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicI64, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+    time::Duration,
 };
 
 use dafei_contracts::reporting::v1 as pb;
 use dafei_kernel::{clock::SharedClock, ids};
-use dafei_messaging::requests::RequestKey;
+use dafei_messaging::{requests::RequestKey, silence};
 use dafei_runtime::{status::Fault, telemetry::metrics};
 use dafei_shell::{
     faults,
     once::{Begun, Once},
 };
 use sqlx::{PgConnection, PgPool};
+use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::store::{
@@ -30,6 +34,8 @@ use crate::store::{
 
 /// What a rebuild is noted to have failed of when its process is gone.
 const BROKEN_OFF: &str = "broken off: the service was stopped";
+/// How often is looked what the last rebuild has found.
+const PAUSE: Duration = Duration::from_secs(60);
 /// No rebuild was compared yet.
 const UNKNOWN: i64 = i64::MIN;
 
@@ -59,18 +65,43 @@ impl Rebuilds {
         let differences = Arc::new(AtomicI64::new(UNKNOWN));
         let rebuilds = Self { pool, clock, differences };
         rebuilds.settle(&mut *rebuilds.pool.acquire().await?).await?;
-        if let Some(last) = rebuilds::last_differences(&rebuilds.pool).await? {
-            rebuilds.differences.store(last, Ordering::Relaxed);
-        }
-        let read = Arc::clone(&rebuilds.differences);
+        rebuilds.look().await?;
+        let read = rebuilds.clone();
         metrics::gauge_callback(
             "dafei.reporting.rebuild_differences",
             "{cell}",
             "Cells that differed in the last rebuild that was compared",
             &[],
-            move || Some(read.load(Ordering::Relaxed)).filter(|cells| *cells != UNKNOWN).map(|cells| cells as f64),
+            move || read.differences().map(|cells| cells as f64),
         );
         Ok(rebuilds)
+    }
+
+    /// Keeps the metric in line until `shutdown`.
+    pub async fn follow(self, shutdown: CancellationToken) {
+        while !shutdown.is_cancelled() {
+            if let Err(error) = silence::answer(silence::ANSWER, self.look()).await {
+                tracing::warn!(%error, "what the last rebuild has found is what was known before");
+            }
+            let _ = tokio::time::timeout(PAUSE, shutdown.cancelled()).await;
+        }
+    }
+
+    /// Reads what the last rebuild has found, of whatever replica: an alert must not go on ringing in the one that had found something before.
+    ///
+    /// # Errors
+    /// When PostgreSQL is away.
+    pub async fn look(&self) -> sqlx::Result<()> {
+        if let Some(last) = rebuilds::last_differences(&self.pool).await? {
+            self.differences.store(last, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+
+    /// The cells that differed in the last rebuild by the last look; none as long as none was compared.
+    #[must_use]
+    pub fn differences(&self) -> Option<i64> {
+        Some(self.differences.load(Ordering::Relaxed)).filter(|cells| *cells != UNKNOWN)
     }
 
     /// Begins a rebuild, once for its request id; `answer` makes what is answered of it.

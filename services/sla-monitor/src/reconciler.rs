@@ -19,7 +19,7 @@ use std::{
 };
 
 use dafei_kernel::{clock::SharedClock, time::Instant};
-use dafei_messaging::pg::PgInstant;
+use dafei_messaging::{pg::PgInstant, silence};
 use dafei_runtime::telemetry::metrics;
 use dafei_shell::roster::RosterView;
 use jiff::SignedDuration;
@@ -114,6 +114,15 @@ impl Reconciler {
                     () = shutdown.cancelled() => return,
                 }
             } else {
+                // Of a run of another replica; one that goes on tells nothing yet.
+                tokio::select! {
+                    looked = silence::answer(silence::ANSWER, self.read_figures()) => {
+                        if let Err(error) = looked {
+                            tracing::warn!(%error, "the reconciler's figures are those of before");
+                        }
+                    }
+                    () = shutdown.cancelled() => return,
+                }
                 LOOK
             };
             let _ = tokio::time::timeout(pause, shutdown.cancelled()).await;
@@ -180,20 +189,35 @@ impl Reconciler {
         *self.figures.success.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(at);
     }
 
-    /// What dashboards and alerts read, with what the database knows from before this start.
+    /// Reads what the last runs have found, of whatever replica: an alert must not go on ringing in one whose turn does not come again.
     ///
     /// # Errors
     /// When PostgreSQL is away.
-    pub async fn watch(&self) -> sqlx::Result<()> {
+    pub async fn read_figures(&self) -> sqlx::Result<()> {
         let mut conn = self.pool.acquire().await?;
         let (last, good) = store::last(&mut conn).await?;
-        if let Some(last) = last {
+        if let Some(last) = last.filter(|run| run.ended_at.is_some()) {
             self.figures.holes.store(last.holes, Ordering::Relaxed);
             self.figures.compared.store(last.compared, Ordering::Relaxed);
         }
         if let Some(good) = good {
             self.succeeded(good.started_at.0);
         }
+        Ok(())
+    }
+
+    /// The holes of the last run, as it was last read.
+    #[must_use]
+    pub fn holes(&self) -> i64 {
+        self.figures.holes.load(Ordering::Relaxed)
+    }
+
+    /// What dashboards and alerts read, with what the database knows from before this start.
+    ///
+    /// # Errors
+    /// When PostgreSQL is away.
+    pub async fn watch(&self) -> sqlx::Result<()> {
+        self.read_figures().await?;
         let labels = [("service", SERVICE)];
         let figures = Arc::clone(&self.figures);
         let help = "Open steps without their obligation, and the reverse, that the last run counted";

@@ -21,7 +21,10 @@ use tonic::{service::interceptor::InterceptedService, transport::Channel};
 use uuid::Uuid;
 
 use super::{figures, load};
-use crate::client::{self, Bearer, Caller, Keys, Service, Suite};
+use crate::{
+    client::{self, Bearer, Caller, Keys, Service, Suite},
+    exercise,
+};
 
 const IN_FLIGHT: [usize; 3] = [64, 256, 1_024];
 const ROUNDS: usize = 3;
@@ -112,7 +115,7 @@ pub(super) async fn caught_up(suite: &Suite, keys: &Keys) -> anyhow::Result<Dura
         for service in Service::ALL {
             let mut ops = OpsServiceClient::new(suite.with(service, &admin));
             let status = ops.get_status(GetStatusRequest {}).await?.into_inner();
-            behind += status.outbox_pending + status.consumers.iter().map(|consumer| consumer.lag).sum::<u64>();
+            behind += exercise::under_way(&status);
         }
         if behind == 0 {
             return Ok(begun.elapsed());

@@ -30,7 +30,10 @@ use super::{
     figures,
     intake::{Client, VILLAGE, caught_up, report},
 };
-use crate::client::{self, Bearer, Caller, Keys, Service, Suite};
+use crate::{
+    client::{self, Bearer, Caller, Keys, Service, Suite},
+    exercise,
+};
 
 /// How many times the usual clients there are during the spike.
 const SPIKE: usize = 10;
@@ -267,7 +270,7 @@ async fn behind(suite: &Suite, admin: &Bearer) -> anyhow::Result<u64> {
     for service in Service::ALL {
         let mut ops = OpsServiceClient::new(suite.with(service, admin));
         let status = ops.get_status(GetStatusRequest {}).await?.into_inner();
-        behind += status.outbox_pending + status.consumers.iter().map(|consumer| consumer.lag).sum::<u64>();
+        behind += exercise::under_way(&status);
     }
     Ok(behind)
 }

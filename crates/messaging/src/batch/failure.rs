@@ -8,7 +8,8 @@ pub enum BatchFailure {
     /// The database refuses these data: the commands are tried singly, so that only the one at fault falls out.
     #[error("the database refuses the data: {0}")]
     Data(#[source] sqlx::Error),
-    /// A statement took longer than it may, and nothing was written: one of the commands may ask too much, so they are tried singly.
+    /// A statement took longer than it may, or waited too long for a lock, and nothing was written: one of the commands may ask too much, or for
+    /// what another holds, so they are tried singly.
     #[error("a statement took too long: {0}")]
     TooLong(#[source] sqlx::Error),
     /// The database is not to be had; nothing was written.
@@ -25,7 +26,7 @@ impl BatchFailure {
     pub fn at_commit(error: sqlx::Error) -> Self {
         match severity(&error) {
             Severity::Data => Self::Data(error),
-            Severity::TooLong | Severity::Conflict | Severity::Unavailable => Self::Unknown(error),
+            Severity::TooLong | Severity::Locked | Severity::Conflict | Severity::Unavailable => Self::Unknown(error),
         }
     }
 }
@@ -35,7 +36,7 @@ impl From<sqlx::Error> for BatchFailure {
     fn from(error: sqlx::Error) -> Self {
         match severity(&error) {
             Severity::Data => Self::Data(error),
-            Severity::TooLong => Self::TooLong(error),
+            Severity::TooLong | Severity::Locked => Self::TooLong(error),
             Severity::Conflict => Self::Unknown(error),
             Severity::Unavailable => Self::Unavailable(error),
         }
@@ -60,7 +61,9 @@ pub enum Severity {
     Data,
     /// The statement was ended because it took too long: the server has too much to do, or these data are too much.
     TooLong,
-    /// Serialization failure, deadlock, lock not available: the same again may succeed.
+    /// A lock was not to be had in time: whoever holds it, a migration for example, lets it go some day, and these data are not at fault.
+    Locked,
+    /// Serialization failure, deadlock: the same again may succeed.
     Conflict,
     /// The connection, the pool, the server's resources or its shutdown: later it will succeed.
     Unavailable,
@@ -82,10 +85,11 @@ pub fn severity(error: &sqlx::Error) -> Severity {
 }
 
 /// By SQLSTATE class: 08 connection, 53 resources, 57 operator intervention, of it 57014 `statement_timeout`, 58 system error, 25006 a standby;
-/// 40 and 55 conflicts.
+/// 40 and 55 conflicts, of them 55P03 `lock_timeout`.
 fn of_code(code: &str) -> Severity {
     match code.get(..2).unwrap_or_default() {
         _ if code == "57014" => Severity::TooLong,
+        _ if code == "55P03" => Severity::Locked,
         "08" | "53" | "57" | "58" => Severity::Unavailable,
         "40" | "55" => Severity::Conflict,
         _ if code == "25006" => Severity::Unavailable,
@@ -104,6 +108,8 @@ mod tests {
         assert_eq!(of_code("40P01"), Severity::Conflict);
         assert_eq!(of_code("57P01"), Severity::Unavailable);
         assert_eq!(of_code("57014"), Severity::TooLong);
+        assert_eq!(of_code("55P03"), Severity::Locked);
+        assert_eq!(of_code("55006"), Severity::Conflict);
         assert_eq!(of_code("53300"), Severity::Unavailable);
         assert_eq!(of_code(""), Severity::Data);
     }

@@ -238,7 +238,7 @@ async fn attempt<H: Handler>(
 fn pause_after(error: &ApplyError, backoff: &mut Backoff) -> Duration {
     let pause = backoff.next_pause();
     match of_database(error) {
-        Some(Severity::Unavailable | Severity::Conflict) => pause.min(SESSION_PAUSE),
+        Some(Severity::Unavailable | Severity::Locked | Severity::Conflict) => pause.min(SESSION_PAUSE),
         Some(Severity::Data | Severity::TooLong) | None => pause,
     }
 }
@@ -273,7 +273,7 @@ impl Tries {
             return self.singly();
         }
         match of_database(error) {
-            Some(Severity::Unavailable | Severity::Conflict) => Way::Together,
+            Some(Severity::Unavailable | Severity::Locked | Severity::Conflict) => Way::Together,
             Some(Severity::Data) => {
                 self.data += 1;
                 if self.data < DATA_ATTEMPTS { Way::Together } else { self.singly() }

@@ -9,12 +9,14 @@
 //!   has events behind the stored fence which the log does not have is treated alike: the database lost history, and would number anew.
 
 mod floor;
+mod published;
 mod reconcile;
 mod session;
 pub(crate) mod store;
 mod watermark;
 
 pub use floor::Outside;
+pub use published::Published;
 pub use reconcile::created;
 pub(crate) use reconcile::instant;
 pub(crate) use watermark::{SUBJECT_PREFIX, WatermarkMessage};
@@ -88,7 +90,8 @@ impl std::fmt::Debug for RelayConfig {
     }
 }
 
-/// How a relay fares.
+/// How the relay of this process fares; one that stands by knows little. What all replicas are to say alike is asked for by
+/// [`RelayHandle::published`].
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RelayStatus {
     /// This replica holds the lock.
@@ -131,6 +134,7 @@ struct Prod {
 pub struct RelayHandle {
     status: watch::Receiver<RelayStatus>,
     prod: Arc<Prod>,
+    asked: published::Asked,
 }
 
 impl RelayHandle {
@@ -144,6 +148,11 @@ impl RelayHandle {
     #[must_use]
     pub fn status(&self) -> RelayStatus {
         self.status.borrow().clone()
+    }
+
+    /// How far the service has published, whichever replica relays. What is not answered `within` that time is unknown.
+    pub async fn published(&self, within: Duration) -> Published {
+        self.asked.look(within).await
     }
 
     /// To wait for a change.
@@ -194,7 +203,8 @@ impl Relay {
     /// To prod it and to see how it fares.
     #[must_use]
     pub fn handle(&self) -> RelayHandle {
-        RelayHandle { status: self.status.subscribe(), prod: Arc::clone(&self.prod) }
+        let asked = published::Asked { pool: self.pool.clone(), js: self.js.clone(), config: self.config.clone() };
+        RelayHandle { status: self.status.subscribe(), prod: Arc::clone(&self.prod), asked }
     }
 
     /// Publishes until `shutdown`. Servers that are away are waited for, as long as it takes.

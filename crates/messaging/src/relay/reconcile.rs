@@ -51,7 +51,7 @@ pub(super) async fn reconcile(
             stream
         }
         Err(error) if is_missing(&error) => {
-            if filled > 0 {
+            if is_wiped(known.as_ref(), None) {
                 return Ok(Standing::Wiped);
             }
             ensure_streams(js, std::slice::from_ref(spec)).await.map_err(nats)?;
@@ -61,8 +61,7 @@ pub(super) async fn reconcile(
     };
     let created = created(&stream).map_err(RelayError::Nats)?;
     let last = stream.cached_info().state.last_sequence;
-    let made_anew = known.as_ref().is_some_and(|state| state.created != created);
-    if (made_anew && filled > 0) || last < filled {
+    if is_wiped(known.as_ref(), Some((created, last))) {
         return Ok(Standing::Wiped);
     }
     if last > filled {
@@ -76,6 +75,17 @@ pub(super) async fn reconcile(
         silence::answer(within, store::set_state(connection, spec.name, &state)).await?;
     }
     Ok(Standing::Open(last))
+}
+
+/// Whether a stream, of which `found` says when it was made and where it ends, lacks what the database knows to be in it: it is gone, was made
+/// anew, went backwards, or is being filled again.
+pub(super) fn is_wiped(known: Option<&StreamState>, found: Option<(Instant, u64)>) -> bool {
+    let Some(known) = known else { return false };
+    let lacks = match found {
+        None => true,
+        Some((created, last)) => created != known.created || last < known.last_sequence,
+    };
+    known.refilling || (known.last_sequence > 0 && lacks)
 }
 
 /// A stream made before the cluster was, or with other settings, gets the replicas that are wanted. What cannot be had now, because a server is
@@ -130,7 +140,7 @@ async fn remove_published(
 }
 
 /// The event that a message carries, by its id; a watermark has none. An id that no relay of this suite would give is no event either.
-fn event_of(headers: &async_nats::HeaderMap) -> Option<PublishedEvent> {
+pub(super) fn event_of(headers: &async_nats::HeaderMap) -> Option<PublishedEvent> {
     headers.get(headers::MESSAGE_ID)?;
     let event = headers::decode(&headers::to_map(Some(headers))).ok()?;
     Some(PublishedEvent { event_id: event.event_id, aggregate_id: event.aggregate_id, sequence: event.sequence })

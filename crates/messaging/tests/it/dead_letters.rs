@@ -1,12 +1,16 @@
 //! Events that cannot take effect fall out alone, hold back their successors, and can be replayed.
 
+use std::time::Duration;
+
 use async_nats::HeaderMap;
 use dafei_messaging::{
     consumer::ConsumerConfig,
     dead_letters::{self, Replay},
+    sessions,
 };
+use dafei_testkit::eventually;
 
-use crate::support::{Bus, Recorder, STREAM, Until, by_aggregate};
+use crate::support::{Bus, PATIENCE, Recorder, STREAM, Until, by_aggregate};
 
 const KEY: &str = "recorder/T_INTAKE";
 
@@ -97,6 +101,31 @@ async fn an_event_over_which_a_statement_always_takes_too_long_does_not_stop_the
     let status = consumer.handle.watch().until(|status| status.last_sequence == 2).await;
     assert_eq!(status.dead_letters, 1);
     assert_eq!(bus.effects().await, [(2, 1)]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_table_that_is_locked_for_long_makes_no_dead_letter_and_the_event_takes_effect_when_it_is_free() {
+    let mut bus = Bus::start().await;
+    bus.make_stream().await;
+    let options = sessions::options(&bus.db.url, Duration::from_millis(400)).expect("a URL");
+    let bounded = sessions::pool(4).connect_with(options).await.expect("the database answers");
+    let free = std::mem::replace(&mut bus.db.pool, bounded);
+    let mut migration = free.begin().await.expect("a transaction");
+    sqlx::query("LOCK TABLE effect IN ACCESS EXCLUSIVE MODE").execute(&mut *migration).await.expect("the lock");
+    bus.publish(1, 1).await;
+    let recorder = Recorder::new();
+    let config = ConsumerConfig { max_attempts: 2, ..ConsumerConfig::ordered(STREAM) };
+    let consumer = bus.consume_with(&recorder, config);
+    // A dead letter is made by the third: together, together, singly.
+    eventually(PATIENCE, "it is tried more often than makes a dead letter", async || {
+        assert_eq!(consumer.handle.status().dead_letters, 0);
+        (*recorder.calls.lock().expect("a lock") > 4).then_some(())
+    })
+    .await;
+    migration.rollback().await.expect("the lock is given back");
+    let status = consumer.handle.watch().until(|status| status.last_sequence == 1).await;
+    assert_eq!(status.dead_letters, 0);
+    assert_eq!(bus.effects().await, [(1, 1)]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -8,6 +8,7 @@ mod gaps;
 mod log;
 mod outages;
 mod outsiders;
+mod published;
 mod queue;
 mod rebuild;
 mod relay;

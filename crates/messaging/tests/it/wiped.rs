@@ -5,12 +5,18 @@ use dafei_messaging::{
     event::NewEvent,
     log,
     refill::{RefillError, refill, refill_chosen},
+    relay::Published,
     tx,
 };
 use dafei_testkit::eventually;
 use uuid::Uuid;
 
 use crate::support::{Bus, PATIENCE, Recorder, STREAM, Until, event, event_id, spec, start_of_tests};
+
+/// What every replica says while the stream waits to be refilled.
+fn wiped() -> Published {
+    Published { wiped: vec![STREAM.to_owned()], ..Published::default() }
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_wiped_stream_is_left_alone_until_it_is_refilled_and_consumers_skip_what_they_saw() {
@@ -22,14 +28,17 @@ async fn a_wiped_stream_is_left_alone_until_it_is_refilled_and_consumers_skip_wh
         bus.write(&[(1, sequence)]).await;
     }
     bus.effects_of(10).await;
+    let standing_by = bus.relay();
     bus.nats.wipe().await;
     relay.handle.prod();
     relay.handle.watch().until(|status| status.wiped == [STREAM]).await;
+    assert_eq!(standing_by.handle.published(PATIENCE).await, wiped());
     bus.write(&[(1, 11), (2, 1)]).await;
 
     let done = refill(&bus.db.pool, &bus.js, &[spec()]).await.expect("refilled");
     assert_eq!(done[0].events, Some(12));
     relay.handle.watch().until(|status| status.wiped.is_empty()).await;
+    assert_eq!(standing_by.handle.published(PATIENCE).await.wiped, [""; 0]);
     bus.write(&[(1, 12)]).await;
     bus.drained().await;
     let stored = bus.stored().await;
@@ -186,6 +195,9 @@ async fn nothing_is_published_to_a_stream_that_has_events_which_its_database_los
 
     let relay = bus.relay();
     relay.handle.watch().until(|status| status.wiped == [STREAM]).await;
+    let standing_by = bus.relay();
+    assert_eq!(standing_by.handle.published(PATIENCE).await, wiped(), "the last watermark is of what was lost");
+    standing_by.stop().await;
     // Another step under the number of a lost one, and one of a new aggregate.
     let mut tx = tx::begin_write(&bus.db.pool).await.expect("a transaction");
     let again = NewEvent { event_id: Uuid::from_u128(77), ..event(1, 3, start_of_tests()) };

@@ -3,6 +3,7 @@
 //! The end has an order: readiness off, consumers, gRPC (calls in flight finish), writers, relay, telemetry. It begins with
 //! SIGTERM, SIGINT, the trigger, or a background task that fails; a deadline or a second signal makes it hard.
 
+mod deadline;
 mod in_flight;
 mod server;
 mod stage;

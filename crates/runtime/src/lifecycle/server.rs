@@ -9,7 +9,7 @@ use tonic::{
     transport::{Certificate, Identity, Server, ServerTlsConfig, server::TcpIncoming},
 };
 
-use super::in_flight::InFlightLayer;
+use super::{deadline::DeadlineLayer, in_flight::InFlightLayer};
 use crate::{
     BoxError,
     config::{GrpcLimits, Service, Tls},
@@ -120,6 +120,7 @@ impl GrpcServer {
         let in_flight = InFlightLayer::new(parts.service, parts.limits.in_flight, self.watches, self.silent.clone());
         let router = server
             .layer(GrpcLayer::new(self.silent))
+            .layer(DeadlineLayer { longest: parts.limits.timeout })
             .layer(AuthLayer::new(self.verifier, &self.public))
             .layer(in_flight)
             .add_routes(routes);
@@ -132,7 +133,6 @@ impl GrpcServer {
 
 fn builder(limits: &GrpcLimits) -> Server {
     Server::builder()
-        .timeout(limits.timeout)
         .max_concurrent_streams(limits.concurrency)
         .initial_stream_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)

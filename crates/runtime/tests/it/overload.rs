@@ -136,3 +136,11 @@ async fn above_the_limit_of_a_connection_calls_wait_for_the_others_of_it() {
     within(held).await.unwrap().unwrap();
     assert_eq!(within(waiting).await.unwrap().unwrap(), "office-1");
 }
+
+#[tokio::test]
+async fn who_waits_longer_than_a_call_may_take_is_told_that_its_time_ran_out() {
+    let limited = Limited::by("DAFEI_GRPC_TIMEOUT_SECONDS", "1").await;
+    let channel = limited.served.channel().await;
+    let held = limited.held(&channel).await;
+    assert_eq!(within(held).await.unwrap().unwrap_err().code(), Code::DeadlineExceeded);
+}

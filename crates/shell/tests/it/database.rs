@@ -43,7 +43,7 @@ async fn a_statement_that_waits_for_a_lock_is_ended_and_its_caller_told_to_come_
     let mut lock = db.pool.begin().await.expect("a transaction");
     lock.execute("LOCK TABLE counted IN ACCESS EXCLUSIVE MODE").await.expect("the lock");
     let late = pool.execute("INSERT INTO counted VALUES (1)").await.expect_err("the table is locked");
-    assert_eq!(late.as_database_error().and_then(|error| error.code()).as_deref(), Some("57014"));
+    assert_eq!(late.as_database_error().and_then(|error| error.code()).as_deref(), Some("55P03"));
     assert!(told_to_come_back(late));
     lock.rollback().await.expect("the lock is given back");
     pool.execute("INSERT INTO counted VALUES (2)").await.expect("the table is free");
@@ -74,9 +74,12 @@ async fn the_server_bounds_a_services_sessions_but_not_those_that_rebuild_and_mi
     let pool = pool(&db, 1, Duration::from_secs(20)).await;
     let mut long = sessions::long(&pool).await.expect("a session of its own");
     let mut pooled = pool.acquire().await.expect("a session of the pool");
-    for (setting, bound) in
-        [("statement_timeout", "20s"), ("idle_in_transaction_session_timeout", "1min"), ("tcp_keepalives_idle", "30")]
-    {
+    for (setting, bound) in [
+        ("statement_timeout", "20s"),
+        ("lock_timeout", "15s"),
+        ("idle_in_transaction_session_timeout", "1min"),
+        ("tcp_keepalives_idle", "30"),
+    ] {
         let ask = || sqlx::query_scalar::<_, String>("SELECT current_setting($1)").bind(setting);
         assert_eq!(ask().fetch_one(&mut *pooled).await.expect("a setting"), bound, "{setting}");
         let unbounded = if setting.starts_with("tcp") { bound } else { "0" };

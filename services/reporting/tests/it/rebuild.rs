@@ -1,10 +1,13 @@
 //! Tables made again from the raw log alone.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use dafei_contracts::reporting::v1::{GetRebuildRequest, Rebuild, RebuildState, RebuildTablesRequest};
 use dafei_kernel::{clock::Clock as _, role::Role};
-use dafei_reporting::store::{rebuilds, shadow};
+use dafei_reporting::{
+    rebuild::Rebuilds,
+    store::{rebuilds, shadow},
+};
 use dafei_testkit::eventually;
 use tonic::{Code, Status};
 use uuid::Uuid;
@@ -118,6 +121,19 @@ async fn a_cell_that_was_changed_lost_or_made_up_is_found() {
     .map(|(month, kind, sector, column, filed, now)| (month, kind.to_owned(), sector.to_owned(), column, filed, now));
     assert_eq!(found, expected);
     assert_eq!(rebuilds::last_differences(&world.db.pool).await.expect("a count"), Some(3));
+}
+
+#[tokio::test]
+async fn what_a_rebuild_has_found_is_told_by_every_replica() {
+    let world = told().await;
+    let clock = Arc::new(world.clock.clone());
+    let other = Rebuilds::open(world.db.pool.clone(), clock).await.expect("another replica");
+    assert_eq!(other.differences(), None);
+    sqlx::query("UPDATE cell SET value = value + 5 WHERE col = 12").execute(&world.db.pool).await.expect("changed");
+    let found = rebuilt(&world, 1).await.differing_cells;
+    assert!(found > 0);
+    other.look().await.expect("a look");
+    assert_eq!(other.differences(), Some(found));
 }
 
 #[tokio::test]

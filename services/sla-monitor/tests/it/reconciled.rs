@@ -43,6 +43,8 @@ struct Suite {
     world: World,
     peers: Peers,
     client: ReconcilerServiceClient<Channel>,
+    /// Another replica's, that never has its turn.
+    other: Reconciler,
 }
 
 impl Suite {
@@ -52,16 +54,14 @@ impl Suite {
         let pool = world.db.pool.clone();
         let roster = RosterView::load(&pool).await.unwrap();
         let clock = Arc::new(world.clock.clone());
-        let asked = Asked::new(&settings).unwrap();
-        let reconciler = Reconciler::new(
-            pool.clone(),
-            clock.clone(),
-            roster,
-            TermsView::open(&pool, clock.now()).await.unwrap(),
-            asked,
-        );
+        let terms = TermsView::open(&pool, clock.now()).await.unwrap();
+        let replica = || {
+            let asked = Asked::new(&settings).unwrap();
+            Reconciler::new(pool.clone(), clock.clone(), roster.clone(), terms.clone(), asked)
+        };
+        let (reconciler, other) = (replica(), replica());
         let client = world.serve_reconciler(Reconciliation::new(pool, clock, Some(reconciler))).await;
-        Self { world, peers, client }
+        Self { world, peers, client, other }
     }
 
     async fn try_run(&self) -> Result<pb::ReconciliationRun, Status> {
@@ -186,6 +186,19 @@ async fn an_obligation_that_was_lost_is_stored_again_from_its_facts() {
         subject.subject().unwrap().to_string(),
         "dafei.v1.sla.village.371302.371302001.371302001001.V2.hole-found"
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_last_run_has_found_is_told_by_every_replica() {
+    let suite = Suite::start().await;
+    let case = told(&suite).await;
+    suite.execute("DELETE FROM obligation WHERE case_id = $1 AND clock = 'V2'", case.id).await;
+    suite.run().await;
+    for holes in [1, 0] {
+        assert_eq!(suite.run().await.holes, holes);
+        suite.other.read_figures().await.unwrap();
+        assert_eq!(suite.other.holes(), holes);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
