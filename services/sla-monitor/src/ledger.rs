@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use dafei_kernel::{owner::Owner, roster::RosterIndex, time::Instant};
 use dafei_sla_core::{Announced, CaseFacts, Clock, Obligation, lights::next_fire, obligations};
-use sqlx::PgConnection;
+use sqlx::{PgConnection, types::Json};
 use uuid::Uuid;
 
 use crate::{
@@ -33,8 +33,7 @@ pub(crate) async fn take(
     cases.dedup();
     facts::lock(conn).await?;
     let in_force = terms.refresh(conn).await?;
-    facts::add(conn, told).await?;
-    let sets = facts::of_cases(conn, &cases).await?;
+    let sets = facts::add_and_read(conn, told, &cases).await?;
     bring_in_line(conn, &in_force, roster, &sets, |_| true).await
 }
 
@@ -91,8 +90,8 @@ fn differs(known: &Known, obligation: &Obligation, roster: &RosterIndex) -> bool
     known.end() != obligation.end
         || u32::try_from(known.leg) != Ok(obligation.leg)
         || known.sector != sector(obligation)
-        || known.direct.0 != named(&known.direct, obligation.person.as_ref(), roster, at)
-        || known.loop_owner.0 != named(&known.loop_owner, None, roster, at)
+        || is_named(known.unnamed_direct.as_ref(), obligation.person.as_ref(), roster, at)
+        || is_named(known.unnamed_loop_owner.as_ref(), None, roster, at)
 }
 
 /// The changes of those that differ. They alone are locked: what firing has announced of them by then says what is announced next.
@@ -129,6 +128,11 @@ fn sector(obligation: &Obligation) -> &'static str {
 /// An owner whose persons the roster did not know yet when the obligation began gets them as soon as it does.
 fn named(owner: &Owner, person: Option<&String>, roster: &RosterIndex, at: Instant) -> Owner {
     if owner.persons.is_empty() { narrowed(roster.owner_at(&owner.post, at), person) } else { owner.clone() }
+}
+
+/// Whether the roster now knows persons of an owner without any.
+fn is_named(unnamed: Option<&Json<Owner>>, person: Option<&String>, roster: &RosterIndex, at: Instant) -> bool {
+    unnamed.is_some_and(|owner| owner.0 != named(owner, person, roster, at))
 }
 
 /// Of several holders of a post the one who is meant. All of them where the roster knows none of that name: what an event says makes nobody

@@ -17,6 +17,7 @@ mod duty_rules;
 mod duty_shown;
 mod events;
 mod firing;
+mod look_ups;
 mod peers;
 mod process;
 mod reconciled;
