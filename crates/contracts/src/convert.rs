@@ -21,14 +21,12 @@ use crate::{timestamp::Timestamp, types::v1 as pb};
 mod inspection;
 mod measure;
 
+pub use dafei_kernel::time::EARLIEST;
 pub use inspection::{Inspected, inspection, known_subject};
 pub use measure::{accessory, accident, compliance, exemption, measure};
 
 /// Characters of a caller's text that come back in an error.
 const SHOWN: usize = 40;
-
-/// The first instant of the year 1. What lies before it no caller means, and PostgreSQL may not know.
-pub const EARLIEST: Instant = Instant::constant(-62_135_596_800, 0);
 
 /// Largest whole text, in bytes.
 const DOCUMENT: usize = 256 * 1024;
@@ -161,8 +159,7 @@ pub fn optional_agency(field: &str, text: &str) -> Result<Option<Agency>, Conver
 /// # Errors
 /// When it is not given or out of range.
 pub fn instant(field: &str, at: Option<Timestamp>) -> Result<Instant, ConvertError> {
-    let at = Instant::try_from(at.required(field)?).ok().filter(|at| *at >= EARLIEST);
-    at.ok_or_else(|| ConvertError::invalid(field, "is out of range"))
+    Instant::try_from(at.required(field)?).map_err(|_| ConvertError::invalid(field, "is out of range"))
 }
 
 /// An instant that may be missing.

@@ -1,6 +1,6 @@
 //! `google.protobuf.Timestamp` with the JSON form that the proto3 JSON mapping asks for (a `Z`, and 0, 3, 6 or 9 digits).
 
-use dafei_kernel::time::{Instant, truncate_micros};
+use dafei_kernel::time::{EARLIEST, Instant, truncate_micros};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _, ser::Error as _};
 
 /// An instant on the wire.
@@ -14,7 +14,7 @@ pub struct Timestamp {
     pub nanos: i32,
 }
 
-/// The value is no instant.
+/// The value is no instant of the years 1 to 9999.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the timestamp is out of range")]
 pub struct TimestampError;
@@ -38,7 +38,8 @@ impl TryFrom<Timestamp> for Instant {
         if !(0..1_000_000_000).contains(&wire.nanos) {
             return Err(TimestampError);
         }
-        Instant::new(wire.seconds, wire.nanos).map(truncate_micros).map_err(|_| TimestampError)
+        let at = Instant::new(wire.seconds, wire.nanos).map(truncate_micros).map_err(|_| TimestampError)?;
+        if at < EARLIEST { Err(TimestampError) } else { Ok(at) }
     }
 }
 

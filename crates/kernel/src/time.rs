@@ -12,6 +12,9 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 /// A point in time.
 pub type Instant = Timestamp;
 
+/// The first instant of the year 1: what lies before it nobody means, and PostgreSQL may not know. The last one that an [`Instant`] can be is in 9999.
+pub const EARLIEST: Instant = Instant::constant(-62_135_596_800, 0);
+
 /// Asia/Shanghai has been UTC+8 without changes since 1991.
 pub const UTC_OFFSET_HOURS: i8 = 8;
 

@@ -1,7 +1,14 @@
 //! What reporting takes from the bus: facts from dispatch, intake and sla-monitor, and the roster from intake. Everything else only advances the marks.
 //! What counts is kept as it was received, in the same transaction.
 
-use dafei_contracts::{Event, Stream};
+use std::collections::BTreeSet;
+
+use dafei_contracts::{
+    Event, Stream,
+    convert::{self, Field as _},
+    events::v1::RosterSnapshot,
+};
+use dafei_kernel::{agency::Agency, role::Role};
 use dafei_messaging::{
     consumer::{ConsumerConfig, Delivered, Handler, HandlerError},
     rebuild,
@@ -13,7 +20,9 @@ use sqlx::{PgConnection, PgPool};
 use crate::{
     activity,
     counting::{counts, facts_in, replacement_in},
-    exposure, store, work,
+    exposure,
+    store::{self, stays::Named},
+    work,
 };
 
 /// CloudEvents type of the roster's snapshots.
@@ -129,13 +138,13 @@ impl Handler for IntakeEvents {
     async fn apply(&self, conn: &mut PgConnection, events: &[Delivered]) -> Result<(), HandlerError> {
         let facts = all_facts(events)?;
         let activity = activity::of_events(Stream::Intake, events)?;
-        let mut snapshots = Vec::new();
+        let (mut snapshots, mut told) = (Vec::new(), Vec::new());
         for (index, delivered) in events.iter().enumerate().filter(|(_, delivered)| delivered.event_type == SNAPSHOT) {
             let reject = |reason: String| HandlerError::Reject { index, reason };
             if let Some(Event::RosterSnapshot(snapshot)) = Event::from_json(&delivered.event_type, &delivered.payload)
                 .map_err(|error| reject(error.to_string()))?
             {
-                RosterPart::try_from(&snapshot).map_err(|error| reject(error.to_string()))?;
+                told.push(of_snapshot(&snapshot).map_err(|error| reject(error.to_string()))?);
                 snapshots.push(snapshot);
             }
         }
@@ -144,12 +153,44 @@ impl Handler for IntakeEvents {
             RosterError::Sql(error) => error.into(),
             other => HandlerError::Retry(Box::new(other)),
         })?;
+        take_stays(conn, told).await?;
         store::work::add(conn, work::entries_of(events, &self.roster.current())?).await?;
         keep(conn, Stream::Intake, events).await?;
         store::take(conn, facts).await?;
         store::take_activity(conn, activity).await?;
         Ok(())
     }
+}
+
+/// What a snapshot names, and of when it is.
+fn of_snapshot(snapshot: &RosterSnapshot) -> Result<Named, convert::ConvertError> {
+    let part = RosterPart::try_from(snapshot)?;
+    let at = convert::instant("meta.received_at", snapshot.meta.as_ref().required("meta")?.received_at)?;
+    Ok(Named { units: units_of(&part), region: part.region, at })
+}
+
+/// The region itself, and the departments whose post is or was held; none when it is gone.
+fn units_of(part: &RosterPart) -> Vec<Option<Agency>> {
+    if part.regions.iter().all(|entry| entry.region != part.region) {
+        return Vec::new();
+    }
+    let departments = part.holders.iter().filter(|holder| {
+        holder.region == part.region && matches!(holder.role, Role::CountyDepartment | Role::CityDepartment)
+    });
+    let agencies: BTreeSet<Agency> = departments.filter_map(|holder| holder.agency).collect();
+    std::iter::once(None).chain(agencies.into_iter().map(Some)).collect()
+}
+
+/// Keeps who is in the roster since when, in the order of the snapshots: who left and came back within a batch did not stay.
+async fn take_stays(conn: &mut PgConnection, told: Vec<Named>) -> sqlx::Result<()> {
+    let mut round: Vec<Named> = Vec::new();
+    for one in told {
+        if round.iter().any(|other| other.region == one.region) {
+            store::stays::take(conn, &std::mem::take(&mut round)).await?;
+        }
+        round.push(one);
+    }
+    if round.is_empty() { Ok(()) } else { store::stays::take(conn, &round).await }
 }
 
 /// Forgets the projection and its marks in one transaction: with the next message (a publisher's watermark is enough) or at their next

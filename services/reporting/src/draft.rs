@@ -25,7 +25,10 @@ use crate::{
     footing,
     form::Notes,
     grpc::{cell, unit_name, wire_row, wire_unit},
-    store::filing::{self as store, Cell, Here, Note, Rolled, Standing},
+    store::{
+        filing::{self as store, Cell, Here, Note, Rolled, Standing},
+        stays,
+    },
 };
 
 /// A draft.
@@ -177,7 +180,8 @@ impl Drafted {
 }
 
 /// The units that an office collects from, and how they stand: those of the roster, and those that have facts of the month though the roster does
-/// not name them. A department that came after the month owes nothing of it.
+/// not name them. Who was not yet in the roster when the month ended, or was no longer, owes nothing of it, and neither does a department whose post
+/// was first held later.
 pub(crate) async fn collected(
     conn: &mut PgConnection,
     office: &Unit,
@@ -196,9 +200,13 @@ pub(crate) async fn collected(
     }
     let named = office.collected(roster);
     let units: Vec<Unit> = counted.iter().cloned().chain(named).collect::<BTreeSet<_>>().into_iter().collect();
-    let standings = store::standings(conn, &units, month).await.map_err(faults::database)?;
+    let standings = store::standings(&mut *conn, &units, month).await.map_err(faults::database)?;
+    let asked: Vec<_> = units.iter().map(|unit| (unit.region(), unit.agency())).collect();
+    let end = month.end_instant();
+    let absent = stays::absent(conn, &asked, &[end]).await.map_err(faults::database)?;
     let owes = |unit: &Unit, standing: &Standing| {
-        standing.version > 0 || counted.contains(unit) || !unit.came_after(month, roster)
+        let was_there = !absent.was(unit.region(), unit.agency(), end) && !unit.came_after(month, roster);
+        standing.version > 0 || counted.contains(unit) || was_there
     };
     Ok(units.into_iter().zip(standings).filter(|(unit, standing)| owes(unit, standing)).collect())
 }

@@ -1,7 +1,7 @@
 //! What callers are told of their own texts, and which of them pass.
 
 use super::{ConvertError, EARLIEST, Instant, act, document, instant, optional_instant, region, shown, subject};
-use crate::types::v1 as pb;
+use crate::{timestamp::Timestamp, types::v1 as pb};
 
 fn short(error: &ConvertError) {
     assert!(error.description.chars().count() < 100, "{}", error.description.len());
@@ -29,6 +29,17 @@ fn an_instant_before_our_era_is_out_of_range() {
     assert_eq!((early.field.as_str(), early.reason), ("at", "INVALID"));
     assert!(optional_instant("at", Some(Instant::MIN.into())).is_err());
     assert_eq!(optional_instant("at", None), Ok(None));
+}
+
+#[test]
+fn what_comes_over_the_wire_is_of_the_years_1_to_9999_whoever_reads_it() {
+    let read = |seconds, nanos| Instant::try_from(Timestamp { seconds, nanos });
+    assert_eq!(read(EARLIEST.as_second(), 0), Ok(EARLIEST));
+    assert!(read(EARLIEST.as_second() - 1, 0).is_err());
+    let last = Instant::MAX.as_second();
+    assert!(read(last, 999_999_999).is_ok());
+    assert!(read(last + 1, 0).is_err());
+    assert!(read(i64::MAX, 0).is_err() && read(i64::MIN, 0).is_err());
 }
 
 #[test]

@@ -58,6 +58,8 @@ flaws! {
     UnknownAgency = "UNKNOWN_AGENCY", "不是十四个部门之一";
     /// A rule without its basis.
     NoBasis = "BASIS_REQUIRED", "规则缺少依据";
+    /// A text with control characters, by an escape of JSON: PostgreSQL takes no NUL.
+    Unprintable = "INVALID", "含有不能使用的控制字符";
     /// `regulator` in a rule that also takes subjects without one.
     NoRegulator = "REGULATOR_NOT_GIVEN", "只有适用于有行业监管部门的单位的规则才能写“行业监管部门”";
     /// A case would have no lead.

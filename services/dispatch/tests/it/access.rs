@@ -1,6 +1,10 @@
 //! Who may do what where and when: each refusal has its code, its stable reason and a sentence for clerks.
 
-use dafei_contracts::{dispatch::v1 as api, types::v1::ResultKind};
+use dafei_contracts::{
+    dispatch::v1 as api,
+    timestamp::Timestamp,
+    types::v1::{self as types, ResultKind},
+};
 use dafei_kernel::{agency::Agency, clock::Clock, role::Role};
 use jiff::SignedDuration;
 use tonic::{Code, Status};
@@ -147,6 +151,12 @@ async fn a_field_that_is_wrong_is_named() {
     let ahead = fine("1", 5, now + SignedDuration::from_mins(6));
     let ahead = department.submit(id, ResultKind::Final, vec![ahead]).await.expect_err("the future");
     assert_eq!((field(&ahead), reason(&ahead)), ("measures[0].decided_at".to_owned(), "TIME_IN_FUTURE".to_owned()));
+    for seconds in [i64::MIN, -62_135_596_801, 253_402_300_800] {
+        let decided_at = Some(Timestamp { seconds, nanos: 0 });
+        let measure = types::Measure { decided_at, ..fine("1", 5, now) };
+        let refused = department.submit(id, ResultKind::Final, vec![measure]).await.expect_err("no instant");
+        assert_eq!((refused.code(), field(&refused)), (Code::InvalidArgument, "measures[0].decided_at".to_owned()));
+    }
     let many = (0..51).map(|n| fine(&n.to_string(), 5, now)).collect();
     let many = department.submit(id, ResultKind::Final, many).await;
     assert_eq!(field(&many.expect_err("51 measures")), "measures");

@@ -38,7 +38,16 @@ async fn bad_feedback_gets_a_receipt_with_the_reason_and_the_consumer_goes_on() 
     let future = (now + SignedDuration::from_mins(6)).to_string();
     let late = json!({"kind": "RESULT_KIND_FINAL", "text": "已罚", "measures": [{"measureId": "1", "decidedAt": future, "closeDown": {}}]});
     let free = json!({"kind": "RESULT_KIND_FINAL", "text": "已罚", "measures": [{"measureId": "1", "decidedAt": now.to_string(), "fine": {}}]});
+    // Before what PostgreSQL knows, and before what the suite takes.
+    let decided = |at: &str| {
+        let measure = json!({"measureId": "1", "decidedAt": at, "closeDown": {}});
+        let body = json!({"kind": "RESULT_KIND_FINAL", "text": "已罚", "measures": [measure]});
+        system.feedback("B-1", &id, "result", body).to_string()
+    };
     let cases: Vec<(&str, String, &str, &str)> = vec![
+        ("result", decided("-004713-11-23T00:00:00Z"), "INVALID", "result.measures[0].decided_at"),
+        ("result", decided("0000-12-31T23:59:59Z"), "INVALID", "result.measures[0].decided_at"),
+        ("result", decided("9999-12-30T00:00:00Z"), "TIME_IN_FUTURE", "result.measures[0].decided_at"),
         ("response", "{not json".to_owned(), "BROKEN_JSON", ""),
         ("response", "[]".to_owned(), "INVALID_FORMAT", ""),
         ("response", with("urgent", json!(true)), "UNKNOWN_FIELD", "urgent"),

@@ -1,7 +1,7 @@
 //! The time that counts for what a device reports. A device's clock may be wrong: its offset is estimated from the instant at which it
 //! says that it sends, and the time it claims is corrected by that. It is never refused; beyond a tolerance it is marked and shown.
 
-use dafei_kernel::time::Instant;
+use dafei_kernel::time::{EARLIEST, Instant};
 
 /// How far a device's clock may be off before that is shown: 5 minutes, in microseconds.
 const TOLERANCE: i64 = 5 * 60 * 1_000_000;
@@ -22,7 +22,8 @@ pub struct DeviceTimes {
 /// The time that counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Corrected {
-    /// When it happened: the claimed time less the device's offset, never later than the reception.
+    /// When it happened: the claimed time less the device's offset, never later than the reception, and never before the year 1, which a device's
+    /// clock in a far future would come to.
     pub at: Instant,
     /// Whether the device's clock was off beyond the tolerance.
     pub skewed: bool,
@@ -40,7 +41,7 @@ pub fn correct(device: DeviceTimes, received: Instant) -> Corrected {
     let claimed = happened.as_microsecond().saturating_sub(offset.unwrap_or(0));
     let unvouched = offset.is_none()
         && (claimed > received_us.saturating_add(TOLERANCE) || claimed < received_us.saturating_sub(BELIEVABLE));
-    Corrected { at: instant(claimed.min(received_us)), skewed: off || unvouched }
+    Corrected { at: instant(claimed.min(received_us)).max(EARLIEST), skewed: off || unvouched }
 }
 
 /// How far the device's clock was ahead of the suite's when it sent, in microseconds, negative when behind; none when it is unknown.
@@ -58,7 +59,7 @@ mod tests {
     use dafei_kernel::time::Instant;
     use proptest::prelude::*;
 
-    use super::{Corrected, DeviceTimes, correct};
+    use super::{Corrected, DeviceTimes, EARLIEST, correct};
 
     fn at(text: &str) -> Instant {
         text.parse().expect("an instant")
@@ -103,6 +104,12 @@ mod tests {
         assert_eq!(with_offset, Corrected { at: at("2026-11-23T11:59:50Z"), skewed: true });
     }
 
+    #[test]
+    fn a_device_whose_clock_is_in_a_far_future_brings_nothing_before_the_year_1() {
+        let found = corrected(Some("2026-11-23T11:00:00Z"), Some("9999-12-30T00:00:00Z"));
+        assert_eq!(found, Corrected { at: EARLIEST, skewed: true });
+    }
+
     proptest! {
         #[test]
         fn whatever_a_device_says_the_time_is_never_later_than_its_reception(
@@ -113,7 +120,7 @@ mod tests {
             let clip = |us: i64| Instant::from_microsecond(us).unwrap_or(if us < 0 { Instant::MIN } else { Instant::MAX });
             let received = clip(received);
             let found = correct(DeviceTimes { happened: happened.map(clip), sent: sent.map(clip) }, received);
-            prop_assert!(found.at <= received);
+            prop_assert!(found.at >= EARLIEST && found.at <= received);
             prop_assert!(happened.is_some() || found.at == received);
         }
     }

@@ -90,8 +90,8 @@ impl Unit {
         roster.get(self.region()).is_some() && (!self.kind().is_department() || held())
     }
 
-    /// Whether it is a department whose post was first held when a month was over: that month's table it does not owe. Since when a region is
-    /// in the roster is not told.
+    /// Whether it is a department whose post was first held when a month was over: that month's table it does not owe. Since when a unit is in the
+    /// roster does not stand in the roster of now.
     #[must_use]
     pub fn came_after(&self, month: Month, roster: &RosterIndex) -> bool {
         let holders = roster.holders(self.region()).iter();

@@ -32,6 +32,7 @@ use super::{READERS, checked_quarter};
 use crate::store::{
     activity_read::{counties, villages_with_notices},
     assessment::{self as store, FiledTable, Of},
+    stays::{self, Absent},
 };
 
 /// Serves assessments.
@@ -51,6 +52,8 @@ struct Counted {
     noticed: HashSet<String>,
     /// When units filed a month's table first.
     filings: HashMap<(String, String, String), Vec<FiledTable>>,
+    /// Who was not in the roster at the end of which month.
+    absent: Absent,
     spot_checks: HashMap<String, Share>,
     /// By township.
     scores: HashMap<String, Share>,
@@ -102,7 +105,8 @@ impl Counted {
         let key = (unit.kind().code().to_owned(), unit.region().code().to_string(), agency);
         let of_unit = self.filings.get(&key).into_iter().flatten();
         let first = of_unit.filter(|filed| filed.is_of(month)).map(|filed| filed.first_filed_at).next();
-        if first.is_none() && unit.came_after(month, roster) {
+        let absent = self.absent.was(unit.region(), unit.agency(), month.end_instant());
+        if first.is_none() && (absent || unit.came_after(month, roster)) {
             return Share::default();
         }
         core::filed(unit.kind(), month, first, self.now)
@@ -206,6 +210,9 @@ impl Assessments {
             let key = (filed.kind.clone(), filed.region_code.clone(), filed.agency.clone());
             filings.entry(key).or_default().push(filed);
         }
+        let asked: Vec<_> = filers.iter().map(|unit| (unit.region(), unit.agency())).collect();
+        let ends = months.map(Month::end_instant);
+        let absent = stays::absent(&mut *conn, &asked, &ends).await.map_err(faults::database)?;
         let scores = store::scores(&mut *conn, &of).await.map_err(faults::database)?;
         let checks = store::spot_checks(&mut *conn, &of).await.map_err(faults::database)?;
         Ok(Counted {
@@ -214,6 +221,7 @@ impl Assessments {
             counts: counts.into_iter().map(|one| ((one.unit, one.what), one.times)).collect(),
             noticed,
             filings,
+            absent,
             spot_checks: checks
                 .into_iter()
                 .map(|one| (one.unit, Share::new(one.in_order, one.in_order + one.problems)))

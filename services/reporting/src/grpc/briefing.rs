@@ -32,7 +32,10 @@ use crate::{
     draft::sha256,
     publisher::{self, Told},
     serve::Parts,
-    store::briefing::{self as store, Reading, Released, Standing},
+    store::{
+        briefing::{self as store, Reading, Released, Standing},
+        stays,
+    },
 };
 
 /// Serves briefings.
@@ -213,7 +216,7 @@ impl Briefings {
         }
         let mut conn = self.0.pool.acquire().await.map_err(faults::database)?;
         let of = Of { briefings: &briefings, roster: &roster, now: self.0.clock.now() };
-        let mut rest = of.standings(&mut conn).await?;
+        let mut rest = of.owed(&mut conn).await?;
         rest.retain(|standing| body.states.is_empty() || body.states.contains(&standing.state));
         let full = rest.len() > size;
         rest.truncate(size);
@@ -248,6 +251,21 @@ struct Of<'a> {
 }
 
 impl Of<'_> {
+    /// Those that are owed or released: who was not in the roster at the end of the period owes nothing of it.
+    async fn owed(&self, conn: &mut PgConnection) -> Result<Vec<pb::BriefingStanding>, Fault> {
+        let standings = self.standings(&mut *conn).await?;
+        let Some(end) = self.briefings.first().map(|one| one.period().end()) else {
+            return Ok(standings);
+        };
+        let units: Vec<_> = self.briefings.iter().map(|one| (one.unit(), None)).collect();
+        let absent = stays::absent(conn, &units, &[end]).await.map_err(faults::database)?;
+        let owed = |briefing: &Briefing, standing: &pb::BriefingStanding| {
+            standing.released_at.is_some() || !absent.was(briefing.unit(), None, end)
+        };
+        let all = self.briefings.iter().zip(standings).filter(|(briefing, standing)| owed(briefing, standing));
+        Ok(all.map(|(_, standing)| standing).collect())
+    }
+
     /// In the order of the briefings.
     async fn standings(&self, conn: &mut PgConnection) -> Result<Vec<pb::BriefingStanding>, Fault> {
         let Some(first) = self.briefings.first() else {

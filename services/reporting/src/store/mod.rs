@@ -17,6 +17,7 @@ mod received;
 pub mod shadow;
 mod split;
 pub mod spot_checks;
+pub mod stays;
 pub mod work;
 mod write;
 

@@ -2,7 +2,8 @@
 
 use sqlx::PgConnection;
 
-/// Empties facts and cells, what is done and left undone, what the public reads of cases, and the work ledger. What was received stays, and so does
+/// Empties facts and cells, what is done and left undone, what the public reads of cases, the work ledger, and which units were
+/// in the roster when. What was received stays, and so does
 /// the roster's projection: its snapshots replace it as they come again.
 ///
 /// # Errors
@@ -10,7 +11,7 @@ use sqlx::PgConnection;
 pub async fn clear(conn: &mut PgConnection) -> sqlx::Result<()> {
     sqlx::query!(
         "TRUNCATE fact, counted_key, cell, cell_total, unit, entry_fact, secretary_note, tip_note,
-                  deed, case_line, breach_line, village_notices, anchor_line, exposure, work_done"
+                  deed, case_line, breach_line, village_notices, anchor_line, exposure, work_done, unit_stay"
     )
     .execute(conn)
     .await?;

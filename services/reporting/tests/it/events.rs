@@ -37,7 +37,10 @@ pub(crate) fn roster() -> Vec<Told> {
 fn snapshot(code: &str, name: &str, parent: Option<&str>, path: &str) -> Told {
     let aggregate = ids::derived(&["roster", code]);
     let event = pb::RosterSnapshot {
-        meta: Some(meta(aggregate, 1, path)),
+        meta: Some(pb::EventMeta {
+            received_at: Some(at("2020-06-20T00:00:00+08:00").into()),
+            ..meta(aggregate, 1, path)
+        }),
         region: Some(region(code)),
         regions: vec![pb::RosterRegion {
             region: Some(region(code)),
@@ -50,6 +53,30 @@ fn snapshot(code: &str, name: &str, parent: Option<&str>, path: &str) -> Told {
         enterprises: Vec::new(),
     };
     told("intake", aggregate, 1, event.into())
+}
+
+/// The snapshot of a region that an instant brings; what it names is there from then on.
+pub(crate) fn snapshot_since(sequence: i64, code: &str, name: &str, parent: &str, when: &str) -> Told {
+    let parents = REGIONS.iter().find(|(known, ..)| *known == parent).expect("a region of the roster").3;
+    let told = snapshot(code, name, Some(parent), &format!("{parents}/{code}"));
+    of_then(told, sequence, when)
+}
+
+/// The snapshot that says of a township of 兰山区 that it is gone.
+pub(crate) fn gone_since(sequence: i64, code: &str, when: &str) -> Told {
+    let aggregate = ids::derived(&["roster", code]);
+    let path = format!("city:371300/county:371302/{code}");
+    let (meta, region) = (Some(meta(aggregate, sequence, &path)), Some(region(code)));
+    let event = pb::RosterSnapshot { meta, region, ..Default::default() };
+    of_then(told("intake", aggregate, sequence, event.into()), sequence, when)
+}
+
+/// An event of another place in its aggregate's order, and of another instant.
+fn of_then(told: Told, sequence: i64, when: &str) -> Told {
+    let mut event = told.event;
+    let meta = event.meta().cloned().expect("every event has it");
+    event.set_meta(pb::EventMeta { sequence, received_at: Some(at(when).into()), ..meta });
+    self::told(told.service, told.aggregate, sequence, event)
 }
 
 /// A township's snapshot once another county administers it.

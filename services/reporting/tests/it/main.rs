@@ -27,6 +27,7 @@ mod intake_events;
 mod moved;
 mod notes;
 mod notices;
+mod owed;
 mod rebuild;
 mod received;
 mod scope;

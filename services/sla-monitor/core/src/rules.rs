@@ -24,6 +24,7 @@ use crate::{
 };
 
 pub use county::CountyRules;
+pub(crate) use parse::is_printable;
 pub use problem::{Flaw, Problem, Problems};
 
 /// The rules that are shipped.

@@ -3,6 +3,7 @@
 use dafei_contracts::Event;
 
 use crate::{
+    duty_offices::in_force,
     events::{COUNTY, OTHER_COUNTY, PATH, TOWNSHIP, VILLAGE, at, snapshot},
     villages::{Village, entry, secretary, township},
     world::{World, obligation, owner},
@@ -31,6 +32,30 @@ async fn a_village_that_is_new_in_mid_week_owes_its_first_whole_week_and_its_not
     // 30 natural days: to the end of New Year's Day; three quarters of that time is the yellow light.
     assert_eq!(notices[1], &format!("2027-01-02 00:00:00 village:371302001002 N1 {starts} breached"));
     assert!(notices[0].ends_with("warned") && notices.len() == 2, "{notices:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_township_and_a_county_owe_the_table_of_the_month_in_which_they_came_and_none_from_before() {
+    let world = World::with_rules("2026-10-20T08:00:00+08:00", &in_force(&["M1"])).await;
+    // After November, and before the yellow light of its table.
+    world.go(MIDWEEK).await;
+    let (centre, county) = ("township:371302009", "county:371312");
+    let path = format!("city:371300/{county}");
+    world.tell(&[snapshot((5, 1), county, &path, MIDWEEK, vec![entry(county, "city:371300")], Vec::new())]).await;
+    let path = format!("city:371300/{COUNTY}/{centre}");
+    world.tell(&[snapshot((6, 1), centre, &path, MIDWEEK, vec![entry(centre, COUNTY)], Vec::new())]).await;
+    world.go("2027-01-05T10:00:00+08:00").await;
+    let mut told = world.duties(&["M1"]).await;
+    told.retain(|line| line.contains(centre) || line.contains(county));
+    assert_eq!(
+        told,
+        [
+            format!("2027-01-03 00:00:00 {centre} M1 2026-12 warned"),
+            format!("2027-01-04 00:00:00 {county} M1 2026-12 warned"),
+            format!("2027-01-04 00:00:00 {centre} M1 2026-12 breached"),
+            format!("2027-01-05 00:00:00 {county} M1 2026-12 breached"),
+        ]
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

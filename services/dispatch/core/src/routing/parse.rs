@@ -160,6 +160,11 @@ impl<'a> Reader<'a> {
         if entry.basis.trim().is_empty() {
             self.wrong(&format!("{place}.basis"), Flaw::NoBasis, "is empty");
         }
+        for (name, text) in [("id", &entry.id), ("basis", &entry.basis)] {
+            if text.chars().any(|sign| sign.is_control() && !matches!(sign, '\n' | '\r' | '\t')) {
+                self.wrong(&format!("{place}.{name}"), Flaw::Unprintable, "has control characters");
+            }
+        }
         if let Some(date) = &entry.checked_on {
             self.date(&format!("{place}.checked_on"), date);
         }

@@ -87,6 +87,10 @@ fn every_kind_of_broken_text_is_told_its_place_and_its_own_reason() {
             one("rules[fw-transport].lead", Flaw::UnknownAgency),
         ),
         (told(changed("邮政法；快递暂行条例\"", "\"")), one("rules[postal-parcels].basis", Flaw::NoBasis)),
+        (
+            told(changed("邮政法；快递暂行条例\"", "邮政法\\u0000\"")),
+            one("rules[postal-parcels].basis", Flaw::Unprintable),
+        ),
         (fw3_with("\"acts\": [\"FW-3\"], \"lead\": \"regulator\""), one("rules[fw-transport].lead", Flaw::NoRegulator)),
         (
             told(changed("\"se\", \"acts\": [\"SE-*\"]", "\"se\", \"acts\": [\"SE-1\", \"SE-3\", \"SE-99\"]")),

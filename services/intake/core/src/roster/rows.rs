@@ -9,7 +9,7 @@ use dafei_kernel::{
     region::{Level, Region},
     role::Role,
     roster::{Enterprise, Holder},
-    time::{Instant, start_of_day, truncate_micros},
+    time::{EARLIEST, Instant, start_of_day, truncate_micros},
 };
 use jiff::civil::Date;
 
@@ -104,7 +104,7 @@ impl TableRow<'_> {
             .ok()
     }
 
-    /// An instant, or the beginning of a civil date.
+    /// An instant, or the beginning of a civil date; not before the year 1, which no event could carry.
     fn instant(&self, column: &'static str, errors: &mut Errors) -> Option<Instant> {
         let text = self.filled(column, errors)?;
         let at = if text.len() == 10 {
@@ -112,6 +112,7 @@ impl TableRow<'_> {
         } else {
             text.parse::<Instant>().ok().map(truncate_micros)
         };
+        let at = at.filter(|at| *at >= EARLIEST);
         if at.is_none() {
             let why = "is neither a date 2026-01-31 nor an instant of RFC 3339";
             self.wrong(column, "INVALID_TIME", &why, "日期", errors);

@@ -229,6 +229,12 @@ fn errors_of_holders_name_row_and_column() {
         ("village-secretary,village,371302001009,,王某,2026-01-01,", "row 2, column code: UNKNOWN_REGION"),
         ("village-secretary,village,371302001001,,,2026-01-01,", "row 2, column person: REQUIRED"),
         ("village-secretary,village,371302001001,,王某,昨天,", "row 2, column valid_from: INVALID_TIME"),
+        // Its midnight in Shanghai lies before the year 1.
+        ("village-secretary,village,371302001001,,王某,0001-01-01,", "row 2, column valid_from: INVALID_TIME"),
+        (
+            "village-secretary,village,371302001001,,王某,-004713-11-23T00:00:00Z,",
+            "row 2, column valid_from: INVALID_TIME",
+        ),
         (
             "village-secretary,village,371302001001,,王某,2026-01-01,2026-01-01",
             "row 2, column valid_until: INVALID_TIME",

@@ -165,7 +165,7 @@ pub(super) fn clock<'a>(
 
 fn rule<'a>(reader: &mut Reader<'a>, entry: &Object<'a>, clock: Clock, percent: u8) -> Option<Rule> {
     // All is read before anything that is missing ends it: each fault is told.
-    let (name, clause) = (reader.required(entry, "name"), reader.required(entry, "clause"));
+    let (name, clause) = (words(reader, entry, "name"), words(reader, entry, "clause"));
     let tier = coded(reader, entry, "tier", Flaw::UnknownTier, tier);
     let limit = reader.required(entry, "limit");
     let warn = entry.get("warn").map(|warn| reader.value(warn.get()));
@@ -192,6 +192,21 @@ fn rule<'a>(reader: &mut Reader<'a>, entry: &Object<'a>, clock: Clock, percent: 
         stop: stop?,
         cancel: cancel?,
     })
+}
+
+/// A text that is kept with every obligation.
+fn words<'a>(reader: &mut Reader<'a>, entry: &Object<'a>, key: &str) -> Option<String> {
+    let text: String = reader.required(entry, key)?;
+    if is_printable(&text) {
+        return Some(text);
+    }
+    reader.fault(entry.place(key), Flaw::Unprintable, format!("{key} has control characters"));
+    None
+}
+
+/// Whether a text has no control characters but tabs and line feeds.
+pub(crate) fn is_printable(text: &str) -> bool {
+    !text.chars().any(|sign| sign.is_control() && !matches!(sign, '\n' | '\r' | '\t'))
 }
 
 /// The meaning of a code.

@@ -31,6 +31,8 @@ flaws! {
     UnknownKey = "UNKNOWN_KEY", "有不认识的项目",
     /// A key that is needed.
     MissingKey = "MISSING_KEY", "缺少必填的项目",
+    /// A text with control characters, by an escape of JSON: PostgreSQL takes no NUL.
+    Unprintable = "INVALID", "含有不能使用的控制字符",
     /// A key, a clock or a fact that stands twice.
     Twice = "TWICE", "重复出现",
     /// A clock of the table is not there.

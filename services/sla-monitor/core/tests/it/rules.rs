@@ -86,6 +86,8 @@ fn each_fault_is_told_with_its_line_its_clock_and_its_reason() {
         (r#""clock": "V2""#, r#""clock": "V1""#, vec!["11 V1 TWICE", "70 V2 MISSING_CLOCK"]),
         (r#""clock": "V2""#, r#""clock": "V9""#, vec!["11 V9 UNKNOWN_CLOCK", "70 V2 MISSING_CLOCK"]),
         (r#""clause": "C3", "tier": "village""#, r#""clause": "C3", "tier": "street""#, vec!["11 V2 UNKNOWN_TIER"]),
+        (r#""clause": "C3", "tier": "village""#, r#""clause": "C\u0000", "tier": "village""#, vec!["11 V2 INVALID"]),
+        (r#""name": "月度报表""#, r#""name": "\u0000""#, vec!["55 M1 WRONG_DUTY"]),
         (r#""direct": "finder""#, r#""direct": "mayor", "colour": 1"#, vec!["9 V1 UNKNOWN_KEY", "9 V1 UNKNOWN_OWNER"]),
         (r#"{ "hours": 2 }"#, r#"{ "hours": 3 }"#, vec!["14 V3 LIMIT_ABOVE_DOCUMENT"]),
         (r#"{ "hours": 2 }"#, r#"{ "working_days": 1 }"#, vec!["14 V3 LIMIT_ABOVE_DOCUMENT"]),
