@@ -82,6 +82,9 @@ pub enum HandlerError {
     /// [`ConsumerConfig::max_attempts`], the event at fault becomes a dead letter.
     #[error("{0}")]
     Retry(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// Something that the handler needs is away: the batch is done again for as long as it takes, and no event is at fault for it.
+    #[error("{0}")]
+    Away(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// Never: this event becomes a dead letter at once.
     #[error("event {index} of the batch is rejected: {reason}")]
     Reject {

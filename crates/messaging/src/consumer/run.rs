@@ -243,10 +243,11 @@ fn pause_after(error: &ApplyError, backoff: &mut Backoff) -> Duration {
     }
 }
 
-/// What the database says of itself, if it was the database.
+/// What the database says of itself, if it was the database. What else is away is waited for as the database is.
 fn of_database(error: &ApplyError) -> Option<Severity> {
     match error {
         ApplyError::Handler(HandlerError::Retry(reason)) => cause(&**reason),
+        ApplyError::Handler(HandlerError::Away(_)) => Some(Severity::Unavailable),
         ApplyError::Sql(error) => Some(severity(error)),
         ApplyError::Handler(HandlerError::Reject { .. }) | ApplyError::Stale | ApplyError::Already => None,
     }

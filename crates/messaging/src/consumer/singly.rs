@@ -198,6 +198,7 @@ impl<'a, H: Handler> Singly<'a, H> {
                 None | Some(Severity::TooLong) if self.last_try => Ok(Outcome::Failed(reason.to_string())),
                 _ => Err(ApplyError::Handler(HandlerError::Retry(reason))),
             },
+            away @ HandlerError::Away(_) => Err(ApplyError::Handler(away)),
         }
     }
 }

@@ -89,6 +89,21 @@ async fn a_handler_that_never_gets_ready_for_an_event_does_not_stop_the_others()
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_event_that_waits_for_something_that_is_away_is_no_dead_letter_however_often_it_is_tried() {
+    let bus = Bus::start().await;
+    bus.make_stream().await;
+    let recorder = Recorder::new();
+    *recorder.away.lock().expect("a lock") = 5;
+    let config =
+        ConsumerConfig { max_attempts: 2, max_pause: Duration::from_millis(20), ..ConsumerConfig::ordered(STREAM) };
+    bus.publish(1, 1).await;
+    let consumer = bus.consume_with(&recorder, config);
+    assert_eq!(bus.effects_of(1).await, [(1, 1)]);
+    let status = consumer.handle.watch().until(|status| status.last_sequence == 1).await;
+    assert_eq!(status.dead_letters, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_event_over_which_a_statement_always_takes_too_long_does_not_stop_the_others() {
     let bus = Bus::start().await;
     bus.make_stream().await;

@@ -308,6 +308,8 @@ pub(crate) struct Recorder {
     pub(crate) explosive: Mutex<HashSet<(u128, i64)>>,
     /// So many calls ask for a retry.
     pub(crate) busy: Mutex<u32>,
+    /// So many calls say that something is away.
+    pub(crate) away: Mutex<u32>,
     /// Calls so far.
     pub(crate) calls: Mutex<u32>,
     /// What was committed.
@@ -329,6 +331,7 @@ impl Recorder {
             endless: Mutex::default(),
             explosive: Mutex::default(),
             busy: Mutex::default(),
+            away: Mutex::default(),
             calls: Mutex::default(),
             committed: Mutex::default(),
             gate: Semaphore::new(Semaphore::MAX_PERMITS),
@@ -353,6 +356,14 @@ impl Recorder {
     fn told(set: &Mutex<HashSet<(u128, i64)>>, event: &Delivered) -> bool {
         set.lock().expect("a lock").contains(&(event.aggregate_id.as_u128(), event.sequence))
     }
+}
+
+/// One less, and whether there was one.
+fn counted_down(left: &Mutex<u32>) -> bool {
+    let mut left = left.lock().expect("a lock");
+    let now = *left > 0;
+    *left = left.saturating_sub(1);
+    now
 }
 
 impl Handler for Recorder {
@@ -381,14 +392,11 @@ impl Handler for Recorder {
                 .execute(&mut *connection)
                 .await?;
         }
-        let busy = {
-            let mut busy = self.busy.lock().expect("a lock");
-            let now = *busy > 0;
-            *busy = busy.saturating_sub(1);
-            now
-        };
-        if busy {
+        if counted_down(&self.busy) {
             return Err(HandlerError::Retry("not yet".into()));
+        }
+        if counted_down(&self.away) {
+            return Err(HandlerError::Away("it is away".into()));
         }
         let permit = self.gate.acquire().await.map_err(|error| HandlerError::Retry(Box::new(error)))?;
         permit.forget();

@@ -53,7 +53,7 @@ struct Sample {
     stream_seq: u64,
 }
 
-/// The message that was acknowledged could not be looked up.
+/// The message that was acknowledged could not be looked up: the bus or its stream is away, and comes back.
 #[derive(Debug, thiserror::Error)]
 #[error("NATS: {0}")]
 struct LookupError(String);
@@ -144,5 +144,5 @@ async fn instruction(stream: Stream<()>, place: Option<u64>) -> Result<Option<Uu
 }
 
 fn lookup(error: impl std::fmt::Display) -> HandlerError {
-    HandlerError::Retry(Box::new(LookupError(error.to_string())))
+    HandlerError::Away(Box::new(LookupError(error.to_string())))
 }
