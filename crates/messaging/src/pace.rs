@@ -6,6 +6,7 @@ use std::time::Duration;
 /// What the last batch says about the next.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Pace {
+    least: Duration,
     most: Duration,
     pause: Duration,
 }
@@ -13,7 +14,12 @@ pub(crate) struct Pace {
 impl Pace {
     /// No batch waits longer than `most`.
     pub(crate) const fn up_to(most: Duration) -> Self {
-        Self { most, pause: Duration::ZERO }
+        Self::between(Duration::ZERO, most)
+    }
+
+    /// Nor does one of a busy writer wait for less than `least`.
+    pub(crate) const fn between(least: Duration, most: Duration) -> Self {
+        Self { least, most, pause: Duration::ZERO }
     }
 
     /// How long the next batch gathers from its first item on.
@@ -24,7 +30,7 @@ impl Pace {
     /// A batch of `items` took so long to write. The next waits twice as long: the dearer a transaction is, the more shares it. One item by
     /// itself is no load.
     pub(crate) fn wrote(&mut self, items: usize, took: Duration) {
-        self.pause = if items > 1 { (took * 2).min(self.most) } else { Duration::ZERO };
+        self.pause = if items > 1 { (took * 2).max(self.least).min(self.most) } else { Duration::ZERO };
     }
 }
 
@@ -52,5 +58,15 @@ mod tests {
         assert_eq!(pace.pause(), Duration::from_millis(8));
         pace.wrote(200, Duration::from_millis(40));
         assert_eq!(pace.pause(), MOST);
+    }
+
+    #[test]
+    fn who_is_to_gather_for_a_time_does_so_as_soon_as_he_is_busy_however_fast_he_writes() {
+        let mut pace = Pace::between(MOST, MOST);
+        assert_eq!(pace.pause(), Duration::ZERO);
+        pace.wrote(2, Duration::from_micros(1));
+        assert_eq!(pace.pause(), MOST);
+        pace.wrote(1, Duration::from_millis(4));
+        assert_eq!(pace.pause(), Duration::ZERO);
     }
 }

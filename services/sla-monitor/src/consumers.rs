@@ -56,10 +56,10 @@ impl CaseEvents {
         Self { source: Source::Dispatch, terms, roster }
     }
 
-    /// Which stream, and how.
+    /// Which stream, and how: whatever is told of a case, all of its facts and obligations are read.
     #[must_use]
     pub fn config(&self) -> ConsumerConfig {
-        ConsumerConfig::unhurried(stream(self.source).name())
+        ConsumerConfig::gathering(stream(self.source).name())
     }
 }
 

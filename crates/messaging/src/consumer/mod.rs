@@ -149,6 +149,8 @@ pub struct ConsumerConfig {
     pub batch: usize,
     /// How long a busy consumer gathers messages for a transaction, at the most; an idle one takes each as it comes.
     pub gather: Duration,
+    /// How long a busy consumer gathers at the least, however fast its transactions are.
+    pub gather_least: Duration,
     /// How often a batch is tried when the handler asks for it and the database is not the reason.
     pub max_attempts: u32,
     /// The longest pause between two tries.
@@ -173,6 +175,7 @@ impl ConsumerConfig {
             mode: Mode::Ordered,
             batch: 500,
             gather: GATHER,
+            gather_least: Duration::ZERO,
             max_attempts: 12,
             max_pause: Duration::from_secs(30),
             look: Duration::from_secs(5),
@@ -184,6 +187,13 @@ impl ConsumerConfig {
     #[must_use]
     pub fn unhurried(stream: impl Into<String>) -> Self {
         Self { gather: GATHER_UNHURRIED, ..Self::ordered(stream) }
+    }
+
+    /// As [`ConsumerConfig::unhurried`], where what is done for one event is done for all that its aggregate has: a busy consumer gathers its
+    /// whole time, so that it is done once for several.
+    #[must_use]
+    pub fn gathering(stream: impl Into<String>) -> Self {
+        Self { gather_least: GATHER_UNHURRIED, ..Self::unhurried(stream) }
     }
 
     /// A stream that outsiders write to.

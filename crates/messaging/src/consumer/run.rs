@@ -108,7 +108,7 @@ async fn session<H: Handler>(
         status.caught_up_through = position.caught_up_through;
         status.parked = parked.len() as u64;
     });
-    let mut pace = Pace::up_to(consumer.config.gather);
+    let mut pace = Pace::between(consumer.config.gather_least, consumer.config.gather);
     loop {
         let batch = tokio::select! {
             biased;
