@@ -44,6 +44,12 @@ pub enum RefillError {
         /// How much it holds.
         messages: u64,
     },
+    /// Another refill of it has begun meanwhile.
+    #[error("stream {stream} is being refilled by somebody else")]
+    Overtaken {
+        /// Its name.
+        stream: &'static str,
+    },
     /// PostgreSQL failed.
     #[error("PostgreSQL: {0}")]
     Sql(#[from] sqlx::Error),
@@ -118,8 +124,10 @@ async fn refill_one(
     sqlx::query!("DELETE FROM outbox WHERE stream = $1 AND position = ANY($2)", spec.name, &boxed)
         .execute(&mut *finish)
         .await?;
-    let ended = store::StreamState { created, last_sequence: fence, refilling: false };
-    store::set_state(&mut finish, spec.name, &ended).await?;
+    // What another one has begun since stands in a stream of its own, which lacks what is taken out of the outbox here.
+    if !store::refilled(&mut finish, spec.name, created, fence).await? {
+        return Err(RefillError::Overtaken { stream: spec.name });
+    }
     finish.commit().await?;
     Ok(Some(fence))
 }

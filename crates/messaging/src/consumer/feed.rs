@@ -22,6 +22,12 @@ const FORGOTTEN: Duration = Duration::from_mins(10);
 /// The most bytes of payload that a batch takes, give or take its last message: as many as a relay publishes at once.
 const MOST_BYTES: usize = 8 * 1024 * 1024;
 
+/// How long the server has to make what it delivers by, before it is asked again: it may have given that to a server which is away and not yet
+/// known to be.
+const MADE_WITHIN: Duration = Duration::from_secs(2);
+/// How often it is asked.
+const ASKED: u32 = 3;
+
 /// Why a feed ended.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum FeedError {
@@ -59,12 +65,15 @@ pub(super) async fn stream(js: &Context, name: &str) -> Result<(Stream, Moment),
 impl Feed {
     /// Begins behind `position` of the stream that was made at `created`.
     pub(super) async fn open(
-        stream: Stream,
+        mut stream: Stream,
         name: &str,
         config: &ConsumerConfig,
         (created, position): (Moment, u64),
     ) -> Result<Self, FeedError> {
         let consumer = reader(&stream, name, position).await?;
+        // It ends with its stream: what it delivers is of the stream in which `position` is known.
+        stream.info().await.map_err(nats)?;
+        same(&stream, created)?;
         let messages = consumer
             .stream()
             .max_messages_per_batch(config.batch.max(1))
@@ -82,7 +91,10 @@ impl Feed {
         let mut batch = Batch::after(self.next - 1);
         let mut bytes = 0;
         while batch.to == batch.from {
-            let message = self.message(config.look).await?;
+            let Some(message) = self.message(config.look).await? else {
+                batch.to = self.next - 1;
+                return Ok(batch);
+            };
             bytes += self.take(message, &mut batch, config).await?;
         }
         let end = Instant::now() + gather;
@@ -105,32 +117,38 @@ impl Feed {
         Ok(batch)
     }
 
-    /// The next message, however long it takes. While none comes, the stream is looked at from time to time.
-    async fn message(&mut self, look: Duration) -> Result<Message, FeedError> {
+    /// The next message, however long it takes. While none comes, the stream is looked at from time to time; none when it turns out that what
+    /// came next is in the stream no more.
+    async fn message(&mut self, look: Duration) -> Result<Option<Message>, FeedError> {
         loop {
             match timeout(look, self.messages.next()).await {
-                Ok(Some(message)) => return message.map_err(nats),
+                Ok(Some(message)) => return message.map(Some).map_err(nats),
                 Ok(None) => return Err(FeedError::Nats("the subscription ended".to_owned())),
-                Err(_) => self.look().await?,
+                Err(_) if self.look().await? => return Ok(None),
+                Err(_) => {}
             }
         }
     }
 
     /// A subscription outlives a short break of the connection, and what was on its way is lost then without a word: the server offers nothing
-    /// twice. So what is in the stream at two looks, and has not come between them, will not come.
-    async fn look(&mut self) -> Result<(), FeedError> {
-        let last = self.stream.info().await.map_err(nats)?.state.last_sequence;
-        if relay::created(&self.stream).map_err(nats)? != self.created {
-            return Err(nats("the stream is another than before"));
-        }
+    /// twice. So what is in the stream at two looks, and has not come between them, will not come. True when the stream begins behind what was
+    /// to come next, which is passed over.
+    async fn look(&mut self) -> Result<bool, FeedError> {
+        let state = &self.stream.info().await.map_err(nats)?.state;
+        let (first, last, expected) = (state.first_sequence, state.last_sequence, self.next);
+        same(&self.stream, self.created)?;
         self.known_last = self.known_last.max(last);
-        let expected = self.next;
+        if first > expected {
+            missing(expected, first);
+            (self.next, self.owed) = (first, None);
+            return Ok(true);
+        }
         if last < expected {
             self.owed = None;
         } else if self.owed.replace(expected) == Some(expected) {
             return Err(FeedError::Owed { expected, last });
         }
-        Ok(())
+        Ok(false)
     }
 
     /// Adds a message to a batch; answers the bytes of its payload, 0 when it was there before.
@@ -163,13 +181,19 @@ impl Feed {
         // Of any subject, the first from there on. Only who has `found` can say what stands before it; who has it not answers that there is none.
         let first = self.stream.get_first_raw_message_by_subject(">", self.next).await.map_err(nats)?;
         gap(self.next, found, first.sequence)?;
-        tracing::error!(
-            from = self.next,
-            to = found,
-            "messages are no longer in the stream; rebuild from the event log"
-        );
+        missing(self.next, found);
         Ok(())
     }
+}
+
+fn missing(from: u64, to: u64) {
+    tracing::error!(from, to, "messages are no longer in the stream; rebuild from the event log");
+}
+
+/// The stream, as it was last asked for, is the one that was made at `created`.
+fn same(stream: &Stream, created: Moment) -> Result<(), FeedError> {
+    let is = relay::created(stream).map_err(nats)?;
+    if is == created { Ok(()) } else { Err(nats("the stream is another than before")) }
 }
 
 /// Whether nothing is left out between the message that was `expected` and the one that was `found`, when `first` is the first that the
@@ -192,7 +216,14 @@ async fn reader(stream: &Stream, name: &str, position: u64) -> Result<PullConsum
         num_replicas: 1,
         ..pull::Config::default()
     };
-    stream.create_consumer(config).await.map_err(nats)
+    let mut asked = 1;
+    loop {
+        match timeout(MADE_WITHIN, stream.create_consumer(config.clone())).await {
+            Ok(made) => return made.map_err(nats),
+            Err(_) if asked < ASKED => asked += 1,
+            Err(_) => return Err(nats("the server did not make what it delivers by in time")),
+        }
+    }
 }
 
 pub(super) fn nats(error: impl std::fmt::Display) -> FeedError {

@@ -110,6 +110,24 @@ pub(crate) async fn set_state(connection: &mut PgConnection, stream: &str, state
     Ok(())
 }
 
+/// The refill of the stream that was made at `created` is at its end, at `last_sequence`. False when there is none, or another has begun.
+pub(crate) async fn refilled(
+    connection: &mut PgConnection,
+    stream: &str,
+    created: Instant,
+    last_sequence: u64,
+) -> sqlx::Result<bool> {
+    let done = sqlx::query!(
+        "UPDATE relay_state SET refilling = false, last_sequence = $3 WHERE stream = $1 AND stream_created = $2 AND refilling",
+        stream,
+        PgInstant(created) as PgInstant,
+        last_sequence.cast_signed()
+    )
+    .execute(connection)
+    .await?;
+    Ok(done.rows_affected() > 0)
+}
+
 /// An event that a stream turned out to have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct PublishedEvent {

@@ -7,8 +7,11 @@ use std::time::Duration;
 use async_nats::jetstream::{
     Context,
     context::GetStreamErrorKind,
-    stream::{Config, DiscardPolicy, RetentionPolicy, StorageType},
+    stream::{Config, DiscardPolicy, RetentionPolicy, StorageType, Stream},
 };
+use dafei_kernel::time::Instant;
+
+use crate::relay::created;
 
 pub use server::{ServerError, check_server};
 
@@ -128,6 +131,22 @@ pub async fn ensure_streams(js: &Context, specs: &[StreamSpec]) -> Result<(), St
         }
     }
     Ok(())
+}
+
+/// The stream with when it was made; none when there is none.
+///
+/// # Errors
+/// When the server does not answer.
+pub async fn known(js: &Context, name: &'static str) -> Result<Option<(Stream, Instant)>, StreamError> {
+    let server = |reason: String| StreamError::Server { stream: name, reason };
+    match js.get_stream(name).await {
+        Ok(stream) => {
+            let made = created(&stream).map_err(server)?;
+            Ok(Some((stream, made)))
+        }
+        Err(error) if is_missing(&error) => Ok(None),
+        Err(error) => Err(server(error.to_string())),
+    }
 }
 
 /// The server answered that there is no such stream.

@@ -6,7 +6,7 @@ use async_nats::{
     HeaderMap,
     jetstream::{
         consumer::{Info, PullConsumer, pull},
-        stream::Stream,
+        stream::{Config, Stream},
     },
 };
 use dafei_messaging::consumer::ConsumerConfig;
@@ -178,6 +178,21 @@ async fn what_was_lost_on_the_way_is_read_again_also_when_nothing_follows() {
     drop(stolen);
     let expected: Vec<(u128, i64)> = (1..=last).map(|sequence| (1, sequence)).collect();
     assert_eq!(bus.effects_of(expected.len()).await, expected);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_in_the_stream_no_more_is_not_waited_for() {
+    let bus = Bus::start().await;
+    let config = Config { name: STREAM.to_owned(), subjects: vec!["t.intake.>".to_owned()], ..Config::default() };
+    let stream = bus.js.create_stream(config).await.expect("a stream that may be purged");
+    bus.publish(1, 1).await;
+    bus.publish(1, 2).await;
+    stream.purge().await.expect("purged, as by its age");
+    let config = ConsumerConfig { look: Duration::from_millis(100), ..ConsumerConfig::ordered(STREAM) };
+    let consumer = bus.consume_with(&Recorder::new(), config);
+    consumer.handle.watch().until(|status| status.last_sequence == 2 && status.lag == 0).await;
+    bus.publish(2, 1).await;
+    assert_eq!(bus.effects_of(1).await, [(2, 1)]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -3,7 +3,7 @@
 
 use dafei_messaging::{
     event::NewEvent,
-    log,
+    log::{self, LoggedEvent},
     refill::{RefillError, refill, refill_chosen},
     relay::Published,
     tx,
@@ -111,6 +111,28 @@ async fn what_was_written_after_the_choice_and_never_published_is_in_the_stream_
     assert_eq!(done.events, Some(3));
     relay.handle.watch().until(|status| status.wiped.is_empty()).await;
     assert_eq!(bus.stored().await, [(2, 1), (3, 1), (1, 2)]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refill_that_another_one_has_overtaken_takes_nothing_out_of_the_outbox() {
+    let bus = Bus::start().await;
+    bus.write(&[(1, 1), (1, 2)]).await;
+    let pool = bus.db.pool.clone();
+    // The other one has made the stream anew, as it does with one that was left half done.
+    let overtake = move |_: &LoggedEvent| {
+        let begun = sqlx::query("UPDATE relay_state SET stream_created = 'epoch'").execute(&pool);
+        tokio::task::block_in_place(|| tokio::runtime::Handle::current().block_on(begun)).expect("another refill");
+        true
+    };
+    sqlx::query("DELETE FROM outbox WHERE position = (SELECT min(position) FROM outbox)")
+        .execute(&bus.db.pool)
+        .await
+        .expect("one was published");
+    let ended = refill_chosen(&bus.db.pool, &bus.js, &spec(), overtake).await;
+    assert!(matches!(ended, Err(RefillError::Overtaken { .. })), "{ended:?}");
+    let waiting: i64 =
+        sqlx::query_scalar("SELECT count(*) FROM outbox").fetch_one(&bus.db.pool).await.expect("a count");
+    assert_eq!(waiting, 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]

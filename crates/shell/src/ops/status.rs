@@ -18,10 +18,13 @@ impl Ops {
     pub(super) async fn status(&self) -> Result<pb::GetStatusResponse, Fault> {
         let mut conn = self.pool.acquire().await.map_err(faults::database)?;
         let counts = dead_letters::counts(&mut conn).await.map_err(faults::database)?;
-        let pending = dafei_messaging::log::pending(&mut conn).await.map_err(faults::database)?;
         drop(conn);
         let lags = join_all(self.consumers.iter().map(|watched| self.lag(watched)));
         let (published, lags) = tokio::join!(self.published(), lags);
+        // Behind the lags: what a consumer took meanwhile may have written an event.
+        let mut conn = self.pool.acquire().await.map_err(faults::database)?;
+        let pending = dafei_messaging::log::pending(&mut conn).await.map_err(faults::database)?;
+        drop(conn);
         Ok(pb::GetStatusResponse {
             service: self.service.to_owned(),
             now: Some(self.clock.now().into()),

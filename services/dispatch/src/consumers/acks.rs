@@ -8,9 +8,10 @@ use async_nats::jetstream::{
     stream::{DirectGetErrorKind, RawMessageErrorKind, Stream},
 };
 use dafei_dispatch_core::case::{Command, Means, Step};
+use dafei_kernel::time::Instant;
 use dafei_messaging::{
     consumer::{Delivered, Handler, HandlerError},
-    streams::StreamSpec,
+    streams::{self, StreamSpec},
 };
 use futures::{StreamExt, TryStreamExt};
 use serde::Deserialize;
@@ -73,7 +74,8 @@ impl Handler for Acks {
 
     async fn apply(&self, conn: &mut PgConnection, events: &[Delivered]) -> Result<(), HandlerError> {
         let samples = events.iter().enumerate().map(sample).collect::<Result<Vec<_>, _>>()?;
-        let instructions = self.instructions(&samples).await?;
+        let stored = events.iter().map(|event| event.stored_at);
+        let instructions = self.instructions(samples.iter().zip(stored)).await?;
         let now = self.app.clock.now();
         let orders: Vec<Order> = events
             .iter()
@@ -110,11 +112,21 @@ fn sample((index, event): (usize, &Delivered)) -> Result<Sample, HandlerError> {
 }
 
 impl Acks {
-    /// The instructions that were acknowledged; none for a receipt and for a message that is gone.
-    async fn instructions(&self, samples: &[Sample]) -> Result<Vec<Option<Uuid>>, HandlerError> {
-        let stream = self.js.get_stream_no_info(STREAM).await.map_err(lookup)?;
-        let places: Vec<Option<u64>> =
-            samples.iter().map(|sample| (sample.stream == STREAM).then_some(sample.stream_seq)).collect();
+    /// The instructions that were acknowledged; none for a receipt, for a message that is gone, and for one of a stream that is gone or was made
+    /// anew since: its place may be another instruction's by now. What nobody knows to be delivered, the monitor assumes in time.
+    async fn instructions(
+        &self,
+        samples: impl Iterator<Item = (&Sample, Instant)>,
+    ) -> Result<Vec<Option<Uuid>>, HandlerError> {
+        let (stream, created) = match streams::known(&self.js, STREAM).await {
+            Ok(Some((stream, created))) => (Some(stream), created),
+            Ok(None) => (None, Instant::MAX),
+            Err(error) => return Err(lookup(error)),
+        };
+        let places: Vec<Option<u64>> = samples
+            .map(|(sample, at)| (sample.stream == STREAM && at >= created).then_some(sample.stream_seq))
+            .collect();
+        let Some(stream) = stream else { return Ok(places.iter().map(|_| None).collect()) };
         futures::stream::iter(places)
             .map(|place| instruction(stream.clone(), place))
             .buffered(CONCURRENT)
@@ -124,7 +136,7 @@ impl Acks {
 }
 
 /// The instruction that the acknowledged message carries, by its headers.
-async fn instruction(stream: Stream<()>, place: Option<u64>) -> Result<Option<Uuid>, HandlerError> {
+async fn instruction(stream: Stream, place: Option<u64>) -> Result<Option<Uuid>, HandlerError> {
     let Some(place) = place else { return Ok(None) };
     let message = match stream.direct_get(place).await {
         Ok(message) => message,

@@ -1,13 +1,20 @@
 //! An agency's own system on NATS: its durable, its instructions, and its acknowledgements.
 
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
 use async_nats::jetstream;
 use dafei_contracts::{Event, Stream, dispatch::v1 as api, events::v1 as ev, types::v1 as types};
-use dafei_kernel::{agency::Agency, clock::Clock, role::Role};
-use dafei_messaging::streams::ensure_streams;
+use dafei_dispatch::consumers::Acks;
+use dafei_kernel::{agency::Agency, clock::Clock, role::Role, time::Instant};
+use dafei_messaging::{
+    consumer::{Delivered, Handler},
+    streams::ensure_streams,
+};
 use dafei_testkit::eventually;
 use futures::StreamExt;
 use jiff::SignedDuration;
 use serde_json::{Value, json};
+use uuid::Uuid;
 
 use crate::access::reason;
 use crate::suite::{COUNTY, PATIENCE, Suite, TOWNSHIP, lead, new_id, region, streams};
@@ -117,6 +124,58 @@ async fn an_acknowledgement_counts_though_a_replica_that_lags_does_not_know_the_
         lead(&suite.admin().case(case.case_id.parse().ok()?).await.ok()?).delivered_at
     })
     .await;
+}
+
+/// The server's samples of acknowledgements of the first three messages of the agencies' stream, stored at `stored_at`.
+fn samples(stored_at: Instant) -> Vec<Delivered> {
+    let sample = |place: u64| Delivered {
+        subject: "$JS.EVENT.METRIC.CONSUMER.ACK.DAFEI_AGENCY.A_x".to_owned(),
+        headers: BTreeMap::new(),
+        event_id: Uuid::nil(),
+        event_type: String::new(),
+        source: String::new(),
+        aggregate_id: Uuid::nil(),
+        sequence: 0,
+        recorded_at: stored_at,
+        traceparent: None,
+        payload: json!({"stream": Stream::Agency.name(), "stream_seq": place}).to_string().into(),
+        stream_sequence: place,
+        stored_at,
+    };
+    (1..=3).map(sample).collect()
+}
+
+async fn take(suite: &Suite, samples: &[Delivered]) {
+    let mut tx = suite.db.pool.begin().await.expect("a transaction");
+    let acks = Acks::new(Arc::clone(&suite.app), suite.js.clone());
+    acks.apply(&mut tx, samples).await.expect("taken");
+    tx.commit().await.expect("committed");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_acknowledgement_of_before_the_stream_was_made_anew_says_nothing_of_what_stands_in_its_place_now() {
+    let suite = Suite::start().await;
+    let case = suite.assigned().await;
+    suite.published(Stream::Agency, 3).await;
+    let stream = suite.js.get_stream(Stream::Agency.name()).await.expect("the stream");
+    let made = dafei_messaging::relay::created(&stream).expect("an instant");
+    let delivered = async || {
+        let case = suite.admin().case(case.case_id.parse().expect("an id")).await.expect("the case");
+        lead(&case).delivered_at.is_some()
+    };
+    take(&suite, &samples(made - Duration::from_millis(1))).await;
+    assert!(!delivered().await);
+    take(&suite, &samples(made)).await;
+    assert!(delivered().await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn acknowledgements_of_a_stream_that_is_gone_are_not_waited_for() {
+    let suite = Suite::start().await;
+    suite.assigned().await;
+    suite.published(Stream::Agency, 3).await;
+    suite.js.delete_stream(Stream::Agency.name()).await.expect("gone");
+    tokio::time::timeout(PATIENCE, take(&suite, &samples(suite.clock.now()))).await.expect("at once");
 }
 
 #[tokio::test(flavor = "multi_thread")]
