@@ -1,14 +1,20 @@
 //! What reporting takes from the bus: facts from dispatch, intake and sla-monitor, and the roster from intake. Everything else only advances the marks.
 //! What counts is kept as it was received, in the same transaction.
 
-use std::collections::BTreeSet;
+use std::{
+    collections::BTreeSet,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 use dafei_contracts::{
     Event, Stream,
     convert::{self, Field as _},
     events::v1::RosterSnapshot,
 };
-use dafei_kernel::{agency::Agency, role::Role};
+use dafei_kernel::{agency::Agency, clock::SharedClock, role::Role};
 use dafei_messaging::{
     consumer::{ConsumerConfig, Delivered, Handler, HandlerError},
     rebuild,
@@ -108,19 +114,22 @@ async fn keep(conn: &mut PgConnection, stream: Stream, events: &[Delivered]) -> 
 }
 
 /// The roster from intake's snapshots, and facts from its other events.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct IntakeEvents {
     roster: RosterView,
+    clock: SharedClock,
+    /// Whether who is in the roster since when fits the roster, as this process knows.
+    fits: Arc<AtomicBool>,
 }
 
 impl IntakeEvents {
     /// Name of the consumer.
     pub const NAME: &'static str = "reporting-intake";
 
-    /// Keeps this view of the roster up to date.
+    /// Keeps this view of the roster up to date; the clock says since when one is there who came unseen.
     #[must_use]
-    pub const fn new(roster: RosterView) -> Self {
-        Self { roster }
+    pub fn new(roster: RosterView, clock: SharedClock) -> Self {
+        Self { roster, clock, fits: Arc::default() }
     }
 
     /// Which stream, and how.
@@ -148,6 +157,10 @@ impl Handler for IntakeEvents {
                 snapshots.push(snapshot);
             }
         }
+        // Before this process, one of a release that kept no stays may have taken snapshots.
+        if !self.fits.load(Ordering::Relaxed) {
+            store::stays::fit(conn, self.clock.now()).await?;
+        }
         let snapshots: Vec<_> = snapshots.iter().collect();
         self.roster.apply(conn, &snapshots).await.map_err(|error| match error {
             RosterError::Sql(error) => error.into(),
@@ -159,6 +172,13 @@ impl Handler for IntakeEvents {
         store::take(conn, facts).await?;
         store::take_activity(conn, activity).await?;
         Ok(())
+    }
+
+    fn committed(&self, events: &[Delivered]) {
+        // Of a batch of which nothing took effect, neither did that.
+        if !events.is_empty() {
+            self.fits.store(true, Ordering::Relaxed);
+        }
     }
 }
 

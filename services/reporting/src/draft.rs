@@ -27,7 +27,7 @@ use crate::{
     grpc::{cell, unit_name, wire_row, wire_unit},
     store::{
         filing::{self as store, Cell, Here, Note, Rolled, Standing},
-        stays,
+        stays::{self, Absent, Duty},
     },
 };
 
@@ -46,8 +46,16 @@ pub(crate) struct Drafted {
     from_units: Table,
     corrections: Vec<Correction>,
     pub(crate) figures: Table,
-    units: Vec<(Unit, Standing)>,
+    units: Vec<(Unit, Stands)>,
     notes: Notes,
+}
+
+/// How a unit stands with a month's table.
+pub(crate) struct Stands {
+    /// What it has filed.
+    filed: Standing,
+    /// From when on it is late; none when the unit does not owe it.
+    limit: Option<Instant>,
 }
 
 fn table(cells: impl IntoIterator<Item = Cell>) -> Result<Table, Fault> {
@@ -122,7 +130,7 @@ impl Drafted {
             from_units: Some(body(&self.from_units)),
             corrections: self.corrections(),
             figures: Some(body(&self.figures)),
-            units: units.map(|(unit, standing)| wire_filing(unit, standing, self.month, roster, now)).collect(),
+            units: units.map(|(unit, stands)| wire_filing(unit, stands, roster, now)).collect(),
             filing: None,
             digest: String::new(),
             verified_true: self.notes.verified_true,
@@ -134,9 +142,9 @@ impl Drafted {
     /// By which a draft is the one that was looked at: of its figures, its corrections and the versions of its units. What only time changes,
     /// whether a unit is late, is left out, and so are names.
     pub(crate) fn digest(&self) -> String {
-        let versions = self.units.iter().map(|(unit, standing)| pb::Filing {
+        let versions = self.units.iter().map(|(unit, stands)| pb::Filing {
             unit: Some(wire_unit(unit)),
-            version: u32::try_from(standing.version).unwrap_or_default(),
+            version: u32::try_from(stands.filed.version).unwrap_or_default(),
             ..pb::Filing::default()
         });
         let told = pb::Draft {
@@ -179,15 +187,14 @@ impl Drafted {
     }
 }
 
-/// The units that an office collects from, and how they stand: those of the roster, and those that have facts of the month though the roster does
-/// not name them. Who was not yet in the roster when the month ended, or was no longer, owes nothing of it, and neither does a department whose post
-/// was first held later.
+/// The units that an office collects from, and how they stand: those of the roster that owe the month or have filed it, and those that have facts of it,
+/// though the roster does not name them.
 pub(crate) async fn collected(
     conn: &mut PgConnection,
     office: &Unit,
     month: Month,
     roster: &RosterIndex,
-) -> Result<Vec<(Unit, Standing)>, Fault> {
+) -> Result<Vec<(Unit, Stands)>, Fault> {
     if !office.kind().collects() {
         return Ok(Vec::new());
     }
@@ -200,15 +207,37 @@ pub(crate) async fn collected(
     }
     let named = office.collected(roster);
     let units: Vec<Unit> = counted.iter().cloned().chain(named).collect::<BTreeSet<_>>().into_iter().collect();
-    let standings = store::standings(&mut *conn, &units, month).await.map_err(faults::database)?;
-    let asked: Vec<_> = units.iter().map(|unit| (unit.region(), unit.agency())).collect();
-    let end = month.end_instant();
-    let absent = stays::absent(conn, &asked, &[end]).await.map_err(faults::database)?;
-    let owes = |unit: &Unit, standing: &Standing| {
-        let was_there = !absent.was(unit.region(), unit.agency(), end) && !unit.came_after(month, roster);
-        standing.version > 0 || counted.contains(unit) || was_there
-    };
-    Ok(units.into_iter().zip(standings).filter(|(unit, standing)| owes(unit, standing)).collect())
+    let stands = self::stands(conn, &units, month, roster).await?;
+    let listed =
+        |unit: &Unit, stands: &Stands| stands.limit.is_some() || stands.filed.version > 0 || counted.contains(unit);
+    Ok(units.into_iter().zip(stands).filter(|(unit, stands)| listed(unit, stands)).collect())
+}
+
+/// How units stand with a month's table, in their order.
+pub(crate) async fn stands(
+    conn: &mut PgConnection,
+    units: &[Unit],
+    month: Month,
+    roster: &RosterIndex,
+) -> Result<Vec<Stands>, Fault> {
+    let filed = store::standings(&mut *conn, units, month).await.map_err(faults::database)?;
+    let duties: Vec<Duty<'_>> = units.iter().map(|unit| duty(unit, month)).collect();
+    let absent = stays::absent(conn, &duties).await.map_err(faults::database)?;
+    let stands = |(unit, filed)| Stands { filed, limit: limit(unit, month, &absent, roster) };
+    Ok(units.iter().zip(filed).map(stands).collect())
+}
+
+/// What a unit owes of a month when it was in the roster.
+pub(crate) fn duty(unit: &Unit, month: Month) -> Duty<'_> {
+    let (end, limit) = (month.end_instant(), filing::due(unit.kind(), month));
+    Duty { region: unit.region(), agency: unit.agency(), end, limit }
+}
+
+/// From when on a unit's table of a month is late. None when it does not owe it: it was not in the roster from the month's end to the limit, or is a
+/// department whose post was first held later.
+pub(crate) fn limit(unit: &Unit, month: Month, absent: &Absent, roster: &RosterIndex) -> Option<Instant> {
+    let Duty { region, agency, end, limit } = duty(unit, month);
+    (!absent.was(region, agency, end) && !unit.came_after(month, roster)).then_some(limit)
 }
 
 fn correction(row: store::CorrectionRow) -> Result<Correction, Fault> {
@@ -249,15 +278,10 @@ pub(crate) fn of_body(body: Option<&pb::TableBody>) -> Result<Table, Fault> {
 }
 
 /// How a unit stands, on the wire.
-pub(crate) fn wire_filing(
-    unit: &Unit,
-    standing: &Standing,
-    month: Month,
-    roster: &RosterIndex,
-    now: Instant,
-) -> pb::Filing {
+pub(crate) fn wire_filing(unit: &Unit, stands: &Stands, roster: &RosterIndex, now: Instant) -> pb::Filing {
     let path = roster.path(unit.region());
-    let state = match filing::state(unit.kind(), month, standing.first_filed_at, now) {
+    let Stands { filed, limit } = stands;
+    let state = match filing::state(*limit, filed.first_filed_at, now) {
         State::Open => pb::FilingState::Open,
         State::Filed => pb::FilingState::Filed,
         State::Late => pb::FilingState::Late,
@@ -267,10 +291,10 @@ pub(crate) fn wire_filing(
         unit: Some(wire_unit(unit)),
         unit_name: path.map(|path| unit_name(unit, &path, roster)).unwrap_or_default(),
         state: state.into(),
-        due: Some(filing::due(unit.kind(), month).into()),
-        version: u32::try_from(standing.version).unwrap_or_default(),
-        first_filed_at: standing.first_filed_at.map(Into::into),
-        last_filed_at: standing.last_filed_at.map(Into::into),
+        due: limit.map(Into::into),
+        version: u32::try_from(filed.version).unwrap_or_default(),
+        first_filed_at: filed.first_filed_at.map(Into::into),
+        last_filed_at: filed.last_filed_at.map(Into::into),
     }
 }
 

@@ -37,7 +37,8 @@ async fn serve(settings: Settings) -> anyhow::Result<ExitCode> {
     let rules = Arc::new(settings.rules()?);
     let telemetry = telemetry::init(&settings.common)?;
     let mut service = dafei_shell::start::start(settings.common, telemetry, &store::MIGRATOR).await?;
-    service.consume(Arc::new(IntakeEvents::new(service.roster.clone())), IntakeEvents::config());
+    let intake = IntakeEvents::new(service.roster.clone(), service.clock.clone());
+    service.consume(Arc::new(intake), IntakeEvents::config());
     service.consume(Arc::new(DispatchFacts), DispatchFacts::config());
     service.consume(Arc::new(SlaFacts), SlaFacts::config());
     let parts =

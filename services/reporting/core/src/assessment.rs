@@ -9,8 +9,6 @@ use dafei_kernel::{
     time::{Instant, Month},
 };
 
-use crate::{filing, unit::UnitKind};
-
 pub use catalogue::{Catalogue, Figure, From, Grain};
 
 /// A share: so many of so many.
@@ -106,12 +104,13 @@ pub fn months(quarter: Period) -> [Month; 3] {
     [first, first.next(), first.next().next()]
 }
 
-/// Whether the table of a month has fallen due for a kind of unit, and whether one that was filed first at an instant was in time.
+/// Whether a month's table has fallen due, and whether one that was filed first at an instant was in time. Who does not owe it has no limit: it counts only
+/// when he filed it all the same, and then in time.
 #[must_use]
-pub fn filed(kind: UnitKind, month: Month, first_filed_at: Option<Instant>, now: Instant) -> Share {
-    let due = filing::due(kind, month);
-    let in_time = first_filed_at.is_some_and(|at| at < due);
-    Share::new(i64::from(in_time), i64::from(in_time || now >= due))
+pub fn filed(limit: Option<Instant>, first_filed_at: Option<Instant>, now: Instant) -> Share {
+    let passed = |at: Instant| limit.is_some_and(|limit| at >= limit);
+    let in_time = first_filed_at.is_some_and(|at| !passed(at));
+    Share::new(i64::from(in_time), i64::from(in_time || passed(now)))
 }
 
 #[cfg(test)]
@@ -119,7 +118,7 @@ mod tests {
     use dafei_kernel::{period::Period, time::Instant};
 
     use super::{Catalogue, From, Grain, Share, assess, filed, months, places};
-    use crate::{briefing::weeks_ended, unit::UnitKind};
+    use crate::{briefing::weeks_ended, filing, unit::UnitKind};
 
     fn at(text: &str) -> Instant {
         text.parse().expect("an instant")
@@ -180,11 +179,18 @@ mod tests {
     fn a_table_counts_once_it_is_due_or_filed() {
         let [october, _, december] = months(quarter());
         assert_eq!((october.to_string(), december.to_string()), ("2026-10".to_owned(), "2026-12".to_owned()));
-        let kind = UnitKind::Township;
         let (before, due) = (at("2026-11-03T23:59:59+08:00"), at("2026-11-04T00:00:00+08:00"));
-        assert_eq!(filed(kind, october, None, before), Share::new(0, 0));
-        assert_eq!(filed(kind, october, Some(before), before), Share::new(1, 1));
-        assert_eq!(filed(kind, october, None, due), Share::new(0, 1));
-        assert_eq!(filed(kind, october, Some(due), due), Share::new(0, 1));
+        let limit = Some(filing::due(UnitKind::Township, october));
+        assert_eq!(filed(limit, None, before), Share::new(0, 0));
+        assert_eq!(filed(limit, Some(before), before), Share::new(1, 1));
+        assert_eq!(filed(limit, None, due), Share::new(0, 1));
+        assert_eq!(filed(limit, Some(due), due), Share::new(0, 1));
+    }
+
+    #[test]
+    fn a_table_that_is_not_owed_counts_only_when_it_is_filed() {
+        let due = at("2026-11-04T00:00:00+08:00");
+        assert_eq!(filed(None, None, due), Share::new(0, 0));
+        assert_eq!(filed(None, Some(due), due), Share::new(1, 1));
     }
 }

@@ -126,7 +126,7 @@ impl Briefing {
 /// How a briefing stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum State {
-    /// 待发布: a draft, and the limit has not passed.
+    /// 待发布: a draft, and there is no limit that has passed.
     Draft,
     /// 已发布: released in time.
     Released,
@@ -136,10 +136,11 @@ pub enum State {
     Missing,
 }
 
-/// How a briefing stands that was released then, or not at all.
+/// How a briefing stands that was released then, or not at all. The city's has no limit, and neither has one that its unit does not owe: it is never missing
+/// or late.
 #[must_use]
-pub fn state(briefing: &Briefing, released_at: Option<Instant>, now: Instant) -> State {
-    let passed = |at: Instant| briefing.due().is_some_and(|due| at >= due);
+pub fn state(limit: Option<Instant>, released_at: Option<Instant>, now: Instant) -> State {
+    let passed = |at: Instant| limit.is_some_and(|limit| at >= limit);
     match released_at {
         Some(at) if passed(at) => State::Late,
         Some(_) => State::Released,
@@ -275,11 +276,12 @@ mod tests {
     fn released_up_to_the_last_instant_of_the_limit_is_in_time() {
         let one = briefing("county:371302", "2026-11");
         let (last, over) = (at("2026-12-05T23:59:59.999999+08:00"), at("2026-12-06T00:00:00+08:00"));
-        assert_eq!(state(&one, Some(last), over), State::Released);
-        assert_eq!(state(&one, Some(over), over), State::Late);
-        assert_eq!(state(&one, None, last), State::Draft);
-        assert_eq!(state(&one, None, over), State::Missing);
-        assert_eq!(state(&briefing("city:371300", "2026-11"), None, at("2027-12-06T00:00:00+08:00")), State::Draft);
+        assert_eq!(state(one.due(), Some(last), over), State::Released);
+        assert_eq!(state(one.due(), Some(over), over), State::Late);
+        assert_eq!(state(one.due(), None, last), State::Draft);
+        assert_eq!(state(one.due(), None, over), State::Missing);
+        let city = briefing("city:371300", "2026-11");
+        assert_eq!(state(city.due(), None, at("2027-12-06T00:00:00+08:00")), State::Draft);
     }
 
     #[test]

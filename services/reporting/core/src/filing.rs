@@ -121,7 +121,7 @@ pub fn due(kind: UnitKind, month: Month) -> Instant {
 /// How a unit stands with a month's table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum State {
-    /// 未到期: not filed, and the limit has not passed.
+    /// 未到期: not filed, and there is no limit that has passed.
     Open,
     /// 已报送: filed in time.
     Filed,
@@ -131,15 +131,16 @@ pub enum State {
     Missing,
 }
 
-/// How a unit stands whose first version was filed then, or not at all.
+/// How a unit stands whose first version was filed then, or not at all. Who does not owe the table has no limit: nothing of it is missing or late, and
+/// what he files all the same is in time.
 #[must_use]
-pub fn state(kind: UnitKind, month: Month, first_filed_at: Option<Instant>, now: Instant) -> State {
-    let due = due(kind, month);
+pub fn state(limit: Option<Instant>, first_filed_at: Option<Instant>, now: Instant) -> State {
+    let passed = |at: Instant| limit.is_some_and(|limit| at >= limit);
     match first_filed_at {
-        Some(at) if at < due => State::Filed,
-        Some(_) => State::Late,
-        None if now < due => State::Open,
-        None => State::Missing,
+        Some(at) if passed(at) => State::Late,
+        Some(_) => State::Filed,
+        None if passed(now) => State::Missing,
+        None => State::Open,
     }
 }
 
@@ -359,10 +360,18 @@ mod tests {
         assert_eq!(due(kind, november()), at("2026-12-04T00:00:00+08:00"));
         assert_eq!(due(UnitKind::CityOffice, "2026-12".parse().expect("a month")), at("2027-01-06T00:00:00+08:00"));
         let (last, over) = (at("2026-12-03T23:59:59.999999+08:00"), at("2026-12-04T00:00:00+08:00"));
-        assert_eq!(state(kind, november(), Some(last), over), State::Filed);
-        assert_eq!(state(kind, november(), Some(over), over), State::Late);
-        assert_eq!(state(kind, november(), None, last), State::Open);
-        assert_eq!(state(kind, november(), None, over), State::Missing);
+        let limit = Some(due(kind, november()));
+        assert_eq!(state(limit, Some(last), over), State::Filed);
+        assert_eq!(state(limit, Some(over), over), State::Late);
+        assert_eq!(state(limit, None, last), State::Open);
+        assert_eq!(state(limit, None, over), State::Missing);
+    }
+
+    #[test]
+    fn what_is_not_owed_is_never_missing_or_late() {
+        let over = at("2026-12-04T00:00:00+08:00");
+        assert_eq!(state(None, Some(over), over), State::Filed);
+        assert_eq!(state(None, None, over), State::Open);
     }
 
     #[test]

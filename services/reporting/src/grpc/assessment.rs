@@ -29,10 +29,13 @@ use sqlx::PgPool;
 use tonic::{Request, Response, Status};
 
 use super::{READERS, checked_quarter};
-use crate::store::{
-    activity_read::{counties, villages_with_notices},
-    assessment::{self as store, FiledTable, Of},
-    stays::{self, Absent},
+use crate::{
+    draft,
+    store::{
+        activity_read::{counties, villages_with_notices},
+        assessment::{self as store, FiledTable, Of},
+        stays::{self, Absent},
+    },
 };
 
 /// Serves assessments.
@@ -52,7 +55,7 @@ struct Counted {
     noticed: HashSet<String>,
     /// When units filed a month's table first.
     filings: HashMap<(String, String, String), Vec<FiledTable>>,
-    /// Who was not in the roster at the end of which month.
+    /// Who does not owe which month's table.
     absent: Absent,
     spot_checks: HashMap<String, Share>,
     /// By township.
@@ -105,11 +108,7 @@ impl Counted {
         let key = (unit.kind().code().to_owned(), unit.region().code().to_string(), agency);
         let of_unit = self.filings.get(&key).into_iter().flatten();
         let first = of_unit.filter(|filed| filed.is_of(month)).map(|filed| filed.first_filed_at).next();
-        let absent = self.absent.was(unit.region(), unit.agency(), month.end_instant());
-        if first.is_none() && (absent || unit.came_after(month, roster)) {
-            return Share::default();
-        }
-        core::filed(unit.kind(), month, first, self.now)
+        core::filed(draft::limit(unit, month, &self.absent, roster), first, self.now)
     }
 }
 
@@ -210,9 +209,8 @@ impl Assessments {
             let key = (filed.kind.clone(), filed.region_code.clone(), filed.agency.clone());
             filings.entry(key).or_default().push(filed);
         }
-        let asked: Vec<_> = filers.iter().map(|unit| (unit.region(), unit.agency())).collect();
-        let ends = months.map(Month::end_instant);
-        let absent = stays::absent(&mut *conn, &asked, &ends).await.map_err(faults::database)?;
+        let duties: Vec<_> = filers.iter().flat_map(|unit| months.map(|month| draft::duty(unit, month))).collect();
+        let absent = stays::absent(&mut *conn, &duties).await.map_err(faults::database)?;
         let scores = store::scores(&mut *conn, &of).await.map_err(faults::database)?;
         let checks = store::spot_checks(&mut *conn, &of).await.map_err(faults::database)?;
         Ok(Counted {

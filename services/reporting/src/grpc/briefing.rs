@@ -34,7 +34,7 @@ use crate::{
     serve::Parts,
     store::{
         briefing::{self as store, Reading, Released, Standing},
-        stays,
+        stays::{self, Absent, Duty},
     },
 };
 
@@ -216,7 +216,7 @@ impl Briefings {
         }
         let mut conn = self.0.pool.acquire().await.map_err(faults::database)?;
         let of = Of { briefings: &briefings, roster: &roster, now: self.0.clock.now() };
-        let mut rest = of.owed(&mut conn).await?;
+        let mut rest = of.listed(&mut conn).await?;
         rest.retain(|standing| body.states.is_empty() || body.states.contains(&standing.state));
         let full = rest.len() > size;
         rest.truncate(size);
@@ -251,23 +251,30 @@ struct Of<'a> {
 }
 
 impl Of<'_> {
-    /// Those that are owed or released: who was not in the roster at the end of the period owes nothing of it.
-    async fn owed(&self, conn: &mut PgConnection) -> Result<Vec<pb::BriefingStanding>, Fault> {
-        let standings = self.standings(&mut *conn).await?;
-        let Some(end) = self.briefings.first().map(|one| one.period().end()) else {
-            return Ok(standings);
-        };
-        let units: Vec<_> = self.briefings.iter().map(|one| (one.unit(), None)).collect();
-        let absent = stays::absent(conn, &units, &[end]).await.map_err(faults::database)?;
-        let owed = |briefing: &Briefing, standing: &pb::BriefingStanding| {
-            standing.released_at.is_some() || !absent.was(briefing.unit(), None, end)
-        };
-        let all = self.briefings.iter().zip(standings).filter(|(briefing, standing)| owed(briefing, standing));
-        Ok(all.map(|(_, standing)| standing).collect())
+    /// Those that are owed or released.
+    async fn listed(&self, conn: &mut PgConnection) -> Result<Vec<pb::BriefingStanding>, Fault> {
+        let absent = self.absent(&mut *conn).await?;
+        let all = self.briefings.iter().zip(self.of(conn, &absent).await?);
+        let listed = all.filter(|(one, standing)| standing.released_at.is_some() || owed(one, &absent));
+        Ok(listed.map(|(_, standing)| standing).collect())
     }
 
     /// In the order of the briefings.
     async fn standings(&self, conn: &mut PgConnection) -> Result<Vec<pb::BriefingStanding>, Fault> {
+        let absent = self.absent(&mut *conn).await?;
+        self.of(conn, &absent).await
+    }
+
+    /// Who does not owe his; the city's, which has no limit, is owed by who was there at the period's end.
+    async fn absent(&self, conn: &mut PgConnection) -> Result<Absent, Fault> {
+        let duties = self.briefings.iter().map(|one| {
+            let end = one.period().end();
+            Duty { region: one.unit(), agency: None, end, limit: one.due().unwrap_or(end) }
+        });
+        stays::absent(conn, &duties.collect::<Vec<_>>()).await.map_err(faults::database)
+    }
+
+    async fn of(&self, conn: &mut PgConnection, absent: &Absent) -> Result<Vec<pb::BriefingStanding>, Fault> {
         let Some(first) = self.briefings.first() else {
             return Ok(Vec::new());
         };
@@ -280,13 +287,20 @@ impl Of<'_> {
         }
         let standing = |briefing: &Briefing, code: &String| {
             let readings = readings.get(code).map_or(&[][..], Vec::as_slice);
-            self.standing(briefing, released.get(code), readings)
+            let limit = briefing.due().filter(|_| owed(briefing, absent));
+            self.standing(briefing, limit, released.get(code), readings)
         };
         Ok(self.briefings.iter().zip(&codes).map(|(briefing, code)| standing(briefing, code)).collect())
     }
 
-    fn standing(&self, briefing: &Briefing, released: Option<&Standing>, readings: &[Reading]) -> pb::BriefingStanding {
-        let state = match briefing::state(briefing, released.map(|one| one.released_at), self.now) {
+    fn standing(
+        &self,
+        briefing: &Briefing,
+        limit: Option<Instant>,
+        released: Option<&Standing>,
+        readings: &[Reading],
+    ) -> pb::BriefingStanding {
+        let state = match briefing::state(limit, released.map(|one| one.released_at), self.now) {
             State::Draft => pb::BriefingState::Draft,
             State::Released => pb::BriefingState::Released,
             State::Late => pb::BriefingState::Late,
@@ -303,13 +317,17 @@ impl Of<'_> {
             unit_name: brief::name(self.roster, briefing.unit()),
             period: briefing.period().to_string(),
             state: state.into(),
-            due: briefing.due().map(Into::into),
+            due: limit.map(Into::into),
             released_at: released.map(|one| one.released_at.into()),
             released_by: released.map(|one| (&one.released_by).into()),
             acknowledgements: readings.iter().map(acknowledgement).collect(),
             not_acknowledged,
         }
     }
+}
+
+fn owed(briefing: &Briefing, absent: &Absent) -> bool {
+    !absent.was(briefing.unit(), None, briefing.period().end())
 }
 
 async fn by_unit(

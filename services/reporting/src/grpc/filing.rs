@@ -107,10 +107,10 @@ impl Filings {
         let Asked { unit, path, month } = self.asked(caller, &roster, body.unit.as_ref(), &body.month)?;
         let mut conn = self.pool.acquire().await.map_err(faults::database)?;
         let drafted = Drafted::read(&mut conn, &unit, &path, month, &roster).await?;
-        let own = store::standings(&mut *conn, std::slice::from_ref(&unit), month).await.map_err(faults::database)?;
+        let own = draft::stands(&mut conn, std::slice::from_ref(&unit), month, &roster).await?;
         let now = self.clock.now();
-        let standing = own.first().map(|standing| draft::wire_filing(&unit, standing, month, &roster, now));
-        Ok(pb::GetDraftResponse { draft: Some(pb::Draft { filing: standing, ..drafted.wire(&roster, now) }) })
+        let filing = own.first().map(|stands| draft::wire_filing(&unit, stands, &roster, now));
+        Ok(pb::GetDraftResponse { draft: Some(pb::Draft { filing, ..drafted.wire(&roster, now) }) })
     }
 
     async fn correct(
@@ -265,13 +265,13 @@ impl Filings {
         let after: Option<String> = paging::decode(&body.page_token, &filter)?;
         let mut conn = self.pool.acquire().await.map_err(faults::database)?;
         // An office has some dozens of units: all of them are at hand.
-        let (units, standings): (Vec<Unit>, Vec<_>) =
+        let (units, stands): (Vec<Unit>, Vec<_>) =
             draft::collected(&mut conn, &unit, month, &roster).await?.into_iter().unzip();
         let now = self.clock.now();
         let all = units
             .iter()
-            .zip(&standings)
-            .map(|(unit, standing)| (unit.to_string(), draft::wire_filing(unit, standing, month, &roster, now)));
+            .zip(&stands)
+            .map(|(unit, stands)| (unit.to_string(), draft::wire_filing(unit, stands, &roster, now)));
         let mut rest: Vec<(String, pb::Filing)> = all
             .filter(|(_, filing)| body.states.is_empty() || body.states.contains(&filing.state))
             .skip_while(|(name, _)| after.as_ref().is_some_and(|after| !passed(&units, after, name)))

@@ -84,7 +84,7 @@ impl World {
             db.pool.clone(),
             js.clone(),
             Arc::new(clock.clone()),
-            Arc::new(IntakeEvents::new(roster)),
+            Arc::new(IntakeEvents::new(roster, Arc::new(clock.clone()))),
             IntakeEvents::config(),
         );
         let dispatch = ConsumerLoop::new(
