@@ -196,8 +196,8 @@ impl<'a> Reader<'a> {
 
     /// Whether words may be kept: PostgreSQL takes no NUL, and of a new text no control characters are taken but tabs and line feeds.
     fn takes(&self, words: &str) -> bool {
-        let wrong = |sign: char| sign.is_control() && !matches!(sign, '\n' | '\r' | '\t');
-        !words.contains('\0') && !(self.from == Origin::Office && words.contains(wrong))
+        let untidy = |sign: char| sign.is_control() && !matches!(sign, '\n' | '\r' | '\t');
+        !words.contains(|sign| sign == '\0' || (self.from == Origin::Office && untidy(sign)))
     }
 
     fn subject(&mut self, place: &str, code: Option<&str>) -> Option<For> {
