@@ -196,7 +196,7 @@ impl Reconciler {
     pub async fn read_figures(&self) -> sqlx::Result<()> {
         let mut conn = self.pool.acquire().await?;
         let (last, good) = store::last(&mut conn).await?;
-        if let Some(last) = last.filter(|run| run.ended_at.is_some()) {
+        if let Some(last) = last {
             self.figures.holes.store(last.holes, Ordering::Relaxed);
             self.figures.compared.store(last.compared, Ordering::Relaxed);
         }

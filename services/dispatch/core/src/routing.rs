@@ -14,6 +14,8 @@ use crate::{
     problem::{Problem, Problems},
 };
 
+use parse::Origin;
+
 pub use explain::{Explanation, Misfit, Passed, StandIn};
 
 /// What kind of subject a case has, as far as the routing asks (clauses A3 and A4).
@@ -106,12 +108,20 @@ pub struct Table {
 }
 
 impl CountyTable {
-    /// Reads a county's table, as its office writes it. Whether it fits the city's is told by [`Table::check`] of both together.
+    /// Reads a county's table as it is kept. Whether it fits the city's is told by [`Table::check`] of both together.
     ///
     /// # Errors
     /// All that is wrong with the text.
     pub fn parse(text: &str) -> Result<Self, Problems> {
-        parse::county(text)
+        parse::county(text, Origin::Kept)
+    }
+
+    /// As [`Self::parse`], of a text that an office hands in: of control characters what is kept may have some that an older release took.
+    ///
+    /// # Errors
+    /// As there, and for an id or basis with control characters other than tabs and line feeds.
+    pub fn parse_new(text: &str) -> Result<Self, Problems> {
+        parse::county(text, Origin::Office)
     }
 
     /// Its version; none where the city's table says it.
@@ -132,12 +142,20 @@ impl Table {
         Problems::none_of(problems, table)
     }
 
-    /// Reads a table without the checks that need all its rules together: [`Self::check`] makes them.
+    /// Reads a table as it is kept, without the checks that need all its rules together: [`Self::check`] makes them.
     ///
     /// # Errors
     /// All that is wrong with single places of the text.
     pub fn read(text: &str) -> Result<Self, Problems> {
-        parse::table(text)
+        parse::table(text, Origin::Kept)
+    }
+
+    /// As [`Self::read`], of a text that an office hands in: of control characters what is kept may have some that an older release took.
+    ///
+    /// # Errors
+    /// As there, and for an id or basis with control characters other than tabs and line feeds.
+    pub fn read_new(text: &str) -> Result<Self, Problems> {
+        parse::table(text, Origin::Office)
     }
 
     /// This table with a county's own in place of what it says of the county.

@@ -79,7 +79,7 @@ fn candidate(rules: &Rules, draft: &Draft, known: impl Fn(&str) -> bool) -> Resu
     let (text, county) = (draft.text.as_str(), draft.county.as_ref());
     match (draft.kind, county) {
         (Kind::Routing, None) => {
-            let city = Table::read(text)?;
+            let city = Table::read_new(text)?;
             let version = city.version().to_owned();
             let mut problems = strangers(city.counties(), known);
             let table = rules.with_city_table(city);
@@ -87,7 +87,7 @@ fn candidate(rules: &Rules, draft: &Draft, known: impl Fn(&str) -> bool) -> Resu
             Problems::none_of(problems, Candidate { version, table: Some(table) })
         }
         (Kind::Routing, Some(county)) => {
-            let own = CountyTable::parse(text)?;
+            let own = CountyTable::parse_new(text)?;
             let version = own.version().unwrap_or_default().to_owned();
             let table = rules.routing.clone().with_county(county, own);
             let prefix = format!("counties[{}].", county.code().as_str());

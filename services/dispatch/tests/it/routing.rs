@@ -354,3 +354,16 @@ async fn a_replica_follows_a_replacement_and_a_restart_takes_the_file_only_when_
     let broken = open(changed("2028.1", "[\"FW-3\"]", "[\"FW-77\"]")).await.expect_err("a broken file does not start");
     assert!(format!("{broken:#}").contains("FW-77"), "{broken:#}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_kept_table_with_control_characters_keeps_no_replica_from_starting_and_no_office_hands_in_another() {
+    let suite = Suite::start().await;
+    let (pool, start) = (&suite.db.pool, suite.clock.now());
+    let text = |version: &str| changed(version, "邮政法；快递暂行条例\"", "邮政法\\u0007\"");
+    // As an older release put it in force.
+    RulesView::open(pool, &text("2027.1"), config::AUTHORITY, start).await.expect("opened");
+    RulesView::open(pool, config::ROUTING, config::AUTHORITY, start).await.expect("opened again");
+    assert_eq!(in_force(&suite.admin(), None).await.expect("a table").version, "2027.1");
+    let status = replace(&suite.admin(), 2, &text("2027.2")).await.expect_err("refused");
+    assert_eq!(violations(&status), [("text/rules[postal-parcels].basis".to_owned(), "INVALID".to_owned())]);
+}

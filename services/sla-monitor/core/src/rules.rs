@@ -24,8 +24,8 @@ use crate::{
 };
 
 pub use county::CountyRules;
-pub(crate) use parse::is_printable;
 pub use problem::{Flaw, Problem, Problems};
+use reader::Reader;
 
 /// The rules that are shipped.
 const BUILTIN: &str = include_str!("../../../../data/clocks/default.json");
@@ -158,12 +158,20 @@ pub struct Rules {
 }
 
 impl Rules {
-    /// Reads and checks a rules file.
+    /// Reads and checks a rules file as it is kept.
     ///
     /// # Errors
     /// All that is wrong, with line and clock; nothing of the file is used then.
     pub fn parse(text: &str) -> Result<Self, Problems> {
-        parse::parse(text)
+        parse::parse(Reader::new(text))
+    }
+
+    /// As [`Self::parse`], of a text that an office hands in: of control characters what is kept may have some that an older release took.
+    ///
+    /// # Errors
+    /// As there, and for a name or clause with control characters other than tabs and line feeds.
+    pub fn parse_new(text: &str) -> Result<Self, Problems> {
+        parse::parse(Reader::of_office(text))
     }
 
     /// The rules that are shipped with the suite.

@@ -184,11 +184,11 @@ fn light(owed: Option<&Owed<'_>>) -> Instant {
     owed.map_or_else(never, |owed| owed.inputs.timing.warn_at)
 }
 
-/// The rows of those units that have not fulfilled the duty before its yellow light.
+/// The rows of those units that owe the duty and have not fulfilled it before its yellow light.
 fn record<'i>(owed: &'i Owed<'_>, pointer: &Pointer, owing: &[Owing], roster: &RosterIndex) -> Vec<rows::New<'i>> {
     let (rule, inputs) = (owed.rule, &owed.inputs);
     let mut new = Vec::new();
-    for one in owing {
+    for one in owing.iter().filter(|one| !rule.came_after(inputs.timing.started_at, &one.unit, roster)) {
         let end = duty::end(&inputs.timing, rule.count, &one.acts, one.left_at);
         if duty::is_due(&inputs.timing, end) {
             let (unit, period, path) = (&one.unit, pointer.period.as_str(), &one.path);

@@ -6,7 +6,7 @@ use dafei_contracts::{
     convert,
     sla::v1::{self as pb},
 };
-use dafei_kernel::time::Instant;
+use dafei_kernel::{roster::RosterIndex, time::Instant};
 use dafei_runtime::{identity::Principal, status::Fault};
 use dafei_shell::{faults, paging, scope};
 use dafei_sla_core::{
@@ -79,7 +79,8 @@ pub(super) async fn list(
         let mut conn = service.pool.acquire().await.map_err(faults::database)?;
         service.terms.refresh(&mut conn).await.map_err(faults::database)?
     };
-    let all = duties(&service.pool, &in_force.rules, &unit, period, now).await.map_err(faults::database)?;
+    let roster = service.roster.current();
+    let all = duties(&service.pool, &in_force.rules, &roster, &unit, period, now).await.map_err(faults::database)?;
     let mut left = all.into_iter().filter(|(key, _)| after.as_ref().is_none_or(|after| key > after));
     let page: Vec<(PageCursor, pb::DutyItem)> = left.by_ref().take(size).collect();
     let next_page_token = match page.last() {
@@ -100,6 +101,7 @@ struct Computed<'a> {
 async fn duties(
     pool: &PgPool,
     terms: &Terms,
+    roster: &RosterIndex,
     unit: &Unit,
     period: Option<Period>,
     now: Instant,
@@ -112,6 +114,9 @@ async fn duties(
         let Some(period) = period.or_else(|| duty::period_at(rule, now)) else { continue };
         let Some(inputs) = duty::deadline(rule, rules.version(), unit.kind(), period) else { continue };
         let Some(stay) = at(&stays, inputs.timing.started_at) else { continue };
+        if rule.came_after(inputs.timing.started_at, unit, roster) {
+            continue;
+        }
         let left = stay.left_at;
         let key = (rule.clock, period.to_string(), unit.clone());
         computed.insert(key, Computed { rule, inputs, left, acts: Vec::new() });

@@ -50,7 +50,7 @@ pub(crate) fn check(draft: &Draft) -> Result<String, Problems> {
     if draft.county.is_some() {
         CountyRules::parse(&draft.text).map(|rules| rules.version().to_owned())
     } else {
-        Rules::parse(&draft.text).map(|rules| rules.version().to_owned())
+        Rules::parse_new(&draft.text).map(|rules| rules.version().to_owned())
     }
 }
 

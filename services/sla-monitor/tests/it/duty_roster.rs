@@ -1,10 +1,11 @@
 //! Duties and a roster that changes, and the notices that stand (clause D5).
 
-use dafei_contracts::Event;
+use dafei_contracts::{Event, events::v1 as ev, sla::v1::ListDutiesRequest};
+use dafei_kernel::role::Role;
 
 use crate::{
     duty_offices::in_force,
-    events::{COUNTY, OTHER_COUNTY, PATH, TOWNSHIP, VILLAGE, at, snapshot},
+    events::{COUNTY, OTHER_COUNTY, PATH, TOWNSHIP, VILLAGE, at, snapshot, stamp, wire_post, wire_region},
     villages::{Village, entry, secretary, township},
     world::{World, obligation, owner},
 };
@@ -54,6 +55,49 @@ async fn a_township_and_a_county_owe_the_table_of_the_month_in_which_they_came_a
             format!("2027-01-04 00:00:00 {county} M1 2026-12 warned"),
             format!("2027-01-04 00:00:00 {centre} M1 2026-12 breached"),
             format!("2027-01-05 00:00:00 {county} M1 2026-12 breached"),
+        ]
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_department_whose_first_holder_begins_when_a_month_is_over_owes_no_table_of_it() {
+    let world = World::with_rules("2026-10-20T08:00:00+08:00", &in_force(&["M1"])).await;
+    let entered = "2026-11-25T10:00:00+08:00";
+    world.go(entered).await;
+    let holder = |agency, from| ev::RosterHolder {
+        post: Some(wire_post("county-department", COUNTY, agency)),
+        person: "李科长".to_owned(),
+        valid_from: stamp(from),
+        valid_until: None,
+    };
+    // Both are entered in November; one of them held the post in its last second.
+    let holders = vec![holder("postal", "2026-12-01T00:00:00+08:00"), holder("energy", "2026-11-30T23:59:59+08:00")];
+    let path = format!("city:371300/{COUNTY}");
+    world.tell(&[snapshot((2, 2), COUNTY, &path, entered, vec![entry(COUNTY, "city:371300")], holders)]).await;
+    world.go("2026-12-02T10:00:00+08:00").await;
+    let listed = async |agency: &str, period: &str| {
+        let (region, agency) = (Some(wire_region(COUNTY)), agency.to_owned());
+        let message = ListDutiesRequest { region, agency, period: period.to_owned(), ..Default::default() };
+        let request = world.request(Role::CountyOffice, COUNTY, message);
+        world.deadlines().list_duties(request).await.unwrap().into_inner().duties.len()
+    };
+    for period in ["", "2026-11"] {
+        assert_eq!((listed("postal", period).await, listed("energy", period).await), (0, 1), "{period}");
+    }
+    assert_eq!(listed("postal", "2026-12").await, 1);
+    world.go("2027-01-04T10:00:00+08:00").await;
+    let mut told = world.duties(&["M1"]).await;
+    told.retain(|line| (line.contains("postal") || line.contains("energy")) && !line.contains("reminded"));
+    let line = |when: &str, agency: &str, rest: &str| format!("{when} {COUNTY}{agency} M1 {rest}");
+    assert_eq!(
+        told,
+        [
+            line("2026-12-03 00:00:00", "energy", "2026-11 warned"),
+            line("2026-12-04 00:00:00", "energy", "2026-11 breached"),
+            line("2027-01-03 00:00:00", "energy", "2026-12 warned"),
+            line("2027-01-03 00:00:00", "postal", "2026-12 warned"),
+            line("2027-01-04 00:00:00", "energy", "2026-12 breached"),
+            line("2027-01-04 00:00:00", "postal", "2026-12 breached"),
         ]
     );
 }

@@ -202,6 +202,19 @@ async fn what_the_last_run_has_found_is_told_by_every_replica() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_the_last_run_has_found_is_told_while_another_goes_on_or_after_it_was_broken_off() {
+    let suite = Suite::start().await;
+    let case = told(&suite).await;
+    suite.execute("DELETE FROM obligation WHERE case_id = $1 AND clock = 'V2'", case.id).await;
+    suite.run().await;
+    assert_eq!(suite.run().await.holes, 1);
+    let begun = "INSERT INTO reconciliation_run (started_at) VALUES ('2026-11-23T08:15:00+08:00')";
+    sqlx::query(begun).execute(&suite.world.db.pool).await.unwrap();
+    suite.other.read_figures().await.unwrap();
+    assert_eq!(suite.other.holes(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_was_announced_of_an_obligation_that_was_lost_is_not_announced_again() {
     let suite = Suite::start().await;
     let case = told(&suite).await;

@@ -224,6 +224,25 @@ async fn what_a_new_release_ships_is_taken_as_long_as_no_office_has_replaced_it(
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_kept_text_with_control_characters_keeps_no_replica_from_starting_and_no_office_hands_in_another() {
+    let world = World::without_firing(START).await;
+    let text = |version: &str| {
+        let text = city_text(version, 25);
+        text.replacen(r#""clause": "C3", "tier": "village""#, r#""clause": "C3\u0007", "tier": "village""#, 1)
+    };
+    // As an older release put it in force.
+    let (pool, calendar) = (&world.db.pool, Calendar::builtin_text());
+    TermsView::open_with(pool, at(START), &text("older"), calendar).await.expect("it starts");
+    assert_eq!(world.in_force().await.version, "older");
+    assert_eq!(world.triage(None).await.0, "older", "a replica that runs goes by it");
+    let refused = world.replace(replacement(2, text("newer"))).await.unwrap_err();
+    assert_eq!(violations(&refused), [("text/11/V2".to_owned(), "INVALID".to_owned())]);
+    let request = world.request(Role::CityOffice, CITY, CheckRulesRequest { county: None, text: text("newer") });
+    let problems = world.rules().check_rules(request).await.unwrap().into_inner().problems;
+    assert_eq!(problems.iter().map(|one| one.reason.as_str()).collect::<Vec<_>>(), ["INVALID"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_county_s_hours_without_disturbance_count_for_what_is_told_there() {
     let world = World::without_firing("2026-11-23T21:30:00+08:00").await;
     let text =

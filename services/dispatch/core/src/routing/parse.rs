@@ -75,9 +75,18 @@ struct Entry {
     checked_on: Option<String>,
 }
 
-pub(super) fn table(text: &str) -> Result<Table, Problems> {
+/// Where a text comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Origin {
+    /// It is kept: an older release may have taken what is refused now.
+    Kept,
+    /// An office hands it in.
+    Office,
+}
+
+pub(super) fn table(text: &str, from: Origin) -> Result<Table, Problems> {
     let file: File = read(text, TEXT)?;
-    let mut reader = Reader::start(&file.version, &file.checked_on);
+    let mut reader = Reader::start(&file.version, &file.checked_on, from);
     let rules = reader.rules("rules", file.rules);
     let mut counties = BTreeMap::new();
     for (code, entry) in file.counties {
@@ -92,9 +101,9 @@ pub(super) fn table(text: &str) -> Result<Table, Problems> {
     Problems::none_of(reader.problems, Table { version: file.version, rules, counties })
 }
 
-pub(super) fn county(text: &str) -> Result<CountyTable, Problems> {
+pub(super) fn county(text: &str, from: Origin) -> Result<CountyTable, Problems> {
     let file: CountyFile = read(text, TEXT)?;
-    let mut reader = Reader::start(&file.version, &file.checked_on);
+    let mut reader = Reader::start(&file.version, &file.checked_on, from);
     let rules = reader.rules("rules", file.rules);
     let stand_ins = reader.stand_ins("stand_ins", &file.stand_ins);
     Problems::none_of(reader.problems, CountyTable { version: Some(file.version), rules, stand_ins })
@@ -103,12 +112,13 @@ pub(super) fn county(text: &str) -> Result<CountyTable, Problems> {
 /// Reads on after a problem, so that all are found. What it makes of a text with problems is not used.
 struct Reader<'a> {
     checked_on: &'a str,
+    from: Origin,
     problems: Vec<Problem>,
 }
 
 impl<'a> Reader<'a> {
-    fn start(version: &str, checked_on: &'a str) -> Self {
-        let mut reader = Reader { checked_on, problems: Vec::new() };
+    fn start(version: &str, checked_on: &'a str, from: Origin) -> Self {
+        let mut reader = Reader { checked_on, from, problems: Vec::new() };
         check_version(version, &mut reader.problems);
         reader.date("checked_on", checked_on);
         reader
@@ -161,7 +171,7 @@ impl<'a> Reader<'a> {
             self.wrong(&format!("{place}.basis"), Flaw::NoBasis, "is empty");
         }
         for (name, text) in [("id", &entry.id), ("basis", &entry.basis)] {
-            if text.chars().any(|sign| sign.is_control() && !matches!(sign, '\n' | '\r' | '\t')) {
+            if !self.takes(text) {
                 self.wrong(&format!("{place}.{name}"), Flaw::Unprintable, "has control characters");
             }
         }
@@ -182,6 +192,12 @@ impl<'a> Reader<'a> {
         let checked_on = entry.checked_on.unwrap_or_else(|| self.checked_on.to_owned());
         let (id, basis) = (entry.id, entry.basis);
         Some(Rule { id, acts, industries, subject: subject?, lead: lead?, co_handlers, enforcement, basis, checked_on })
+    }
+
+    /// Whether words may be kept: PostgreSQL takes no NUL, and of a new text no control characters are taken but tabs and line feeds.
+    fn takes(&self, words: &str) -> bool {
+        let untidy = |sign: char| sign.is_control() && !matches!(sign, '\n' | '\r' | '\t');
+        !words.contains(|sign| sign == '\0' || (self.from == Origin::Office && untidy(sign)))
     }
 
     fn subject(&mut self, place: &str, code: Option<&str>) -> Option<For> {

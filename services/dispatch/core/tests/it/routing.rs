@@ -60,6 +60,27 @@ fn one(place: &str, flaw: Flaw) -> Vec<(String, Flaw)> {
 }
 
 #[test]
+fn control_characters_are_refused_of_an_office_and_read_where_they_are_kept() {
+    let rule = |sign: &str| format!(r#"{{"id": "own", "acts": ["SE-2"], "lead": "transport", "basis": "本区{sign}"}}"#);
+    let county = |sign: &str| format!(r#"{{"version": "v", "checked_on": "2026-11-20", "rules": [{}]}}"#, rule(sign));
+    let city = |sign: &str| {
+        let own = format!(r#""counties": {{"371302": {{"rules": [{}]}}}}"#, rule(sign));
+        DEFAULT.replacen("\"counties\": {}", &own, 1)
+    };
+    let wrong = |place: &str| one(place, Flaw::Unprintable);
+    let of_county = |result: Result<CountyTable, Problems>| told(result.map(|_| table().clone()));
+    assert!(
+        Table::read(&city(r"\u0007")).is_ok() && CountyTable::parse(&county(r"\u0007")).is_ok(),
+        "an older release took it"
+    );
+    assert_eq!(told(Table::read_new(&city(r"\u0007"))), wrong("counties[371302].rules[own].basis"));
+    assert_eq!(of_county(CountyTable::parse_new(&county(r"\u0007"))), wrong("rules[own].basis"));
+    assert_eq!(told(Table::read(&city(r"\u0000"))), wrong("counties[371302].rules[own].basis"));
+    assert_eq!(of_county(CountyTable::parse(&county(r"\u0000"))), wrong("rules[own].basis"));
+    assert!(Table::read_new(&city(r"\t\r\n")).is_ok() && CountyTable::parse_new(&county(r"\t\r\n")).is_ok());
+}
+
+#[test]
 fn every_kind_of_broken_text_is_told_its_place_and_its_own_reason() {
     let fw3 = "{ \"id\": \"fw-transport\", \"acts\": [\"FW-3\"], \"lead\": \"public-security\"";
     let fw3_with = |text: &str| told(changed(fw3, &format!("{{ \"id\": \"fw-transport\", {text}")));

@@ -1,13 +1,16 @@
 //! Which periods of a duty are owed by the rules of all times: a period goes by those in force at its start, so that a text still to come
 //! changes nothing of what starts before it.
 
-use dafei_kernel::time::{Instant, start_of_day};
+use dafei_kernel::{
+    roster::RosterIndex,
+    time::{Instant, start_of_day},
+};
 
 use super::{
     deadline, first_period,
     period::Period,
     rules::{DutyRule, Span},
-    unit::UnitKind,
+    unit::{Unit, UnitKind},
 };
 use crate::{clock::Clock, deadline::Inputs, terms::Terms};
 
@@ -70,5 +73,15 @@ impl DutyRule {
             Span::After(cycle) if cycle == period.cycle() => Some(period.end()),
             Span::Within(_) | Span::After(_) | Span::Standing { .. } => None,
         }
+    }
+
+    /// Whether a unit came too late to owe a duty that starts at an instant. A department is in the roster as soon as a holder is entered, also one
+    /// who takes the post later. What is owed after a period is of those who were there within it.
+    #[must_use]
+    pub fn came_after(&self, start: Instant, unit: &Unit, roster: &RosterIndex) -> bool {
+        unit.first_held(roster).is_some_and(|first| match self.span {
+            Span::After(_) => first >= start,
+            Span::Within(_) | Span::Standing { .. } => first > start,
+        })
     }
 }

@@ -7,7 +7,8 @@ use dafei_kernel::{
     owner::Post,
     region::{Level, Region, RegionPath},
     role::Role,
-    roster::RosterPart,
+    roster::{RosterIndex, RosterPart},
+    time::Instant,
 };
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -120,6 +121,16 @@ impl Unit {
         Post { role: self.kind().role(), region: self.region.clone(), agency: self.agency }
     }
 
+    /// Since when a department's post is held, by its first holder. None for other units, which are there by their regions, and where no holder is
+    /// known.
+    #[must_use]
+    pub fn first_held(&self, roster: &RosterIndex) -> Option<Instant> {
+        self.agency?;
+        let holders = roster.holders(&self.region).iter();
+        let own = holders.filter(|holder| holder.role == self.kind().role() && holder.agency == self.agency);
+        own.map(|holder| holder.valid_from).min()
+    }
+
     /// The office that collects from it: the county's from townships and county departments, the city's from all others and for itself.
     /// None when the path names no such region.
     #[must_use]
@@ -163,8 +174,8 @@ impl<'de> Deserialize<'de> for UnitKind {
     }
 }
 
-/// The units that a part of the roster names: itself, the villages of a township, the departments that have or had a holder. None when the
-/// part is gone.
+/// The units that a part of the roster names: itself, the villages of a township, the departments that have, had or will have a holder. None
+/// when the part is gone.
 #[must_use]
 pub fn units_of(part: &RosterPart) -> Vec<Unit> {
     if part.regions.iter().all(|entry| entry.region != part.region) {

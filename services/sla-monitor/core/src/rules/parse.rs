@@ -37,8 +37,7 @@ const CLOCK_KEYS: [&str; 14] = [
     "cancel",
 ];
 
-pub(super) fn parse(text: &str) -> Result<Rules, Problems> {
-    let mut reader = Reader::new(text);
+pub(super) fn parse(mut reader: Reader<'_>) -> Result<Rules, Problems> {
     let rules = reader.whole().and_then(|file| rules(&mut reader, &file));
     reader.finish(rules)
 }
@@ -124,7 +123,8 @@ fn duties<'a>(reader: &mut Reader<'a>, entries: &[&'a RawValue], percent: u8) ->
             continue;
         }
         match duty::parse(&read, percent) {
-            Ok(rule) => rules.push(rule),
+            Ok(rule) if reader.takes(&rule.name) && reader.takes(&rule.clause) => rules.push(rule),
+            Ok(_) => reader.fault(entry.get(), Flaw::Duty, "has control characters"),
             Err(detail) => reader.fault(entry.get(), Flaw::Duty, detail),
         }
     }
@@ -197,16 +197,11 @@ fn rule<'a>(reader: &mut Reader<'a>, entry: &Object<'a>, clock: Clock, percent: 
 /// A text that is kept with every obligation.
 fn words<'a>(reader: &mut Reader<'a>, entry: &Object<'a>, key: &str) -> Option<String> {
     let text: String = reader.required(entry, key)?;
-    if is_printable(&text) {
+    if reader.takes(&text) {
         return Some(text);
     }
     reader.fault(entry.place(key), Flaw::Unprintable, format!("{key} has control characters"));
     None
-}
-
-/// Whether a text has no control characters but tabs and line feeds.
-pub(crate) fn is_printable(text: &str) -> bool {
-    !text.chars().any(|sign| sign.is_control() && !matches!(sign, '\n' | '\r' | '\t'))
 }
 
 /// The meaning of a code.

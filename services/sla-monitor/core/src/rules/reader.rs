@@ -15,6 +15,8 @@ pub(crate) struct Reader<'a> {
     text: &'a str,
     /// The clock that is being read.
     pub(crate) clock: Option<String>,
+    /// Whether an office hands the text in, and it is not read back.
+    new: bool,
     problems: Vec<Problem>,
 }
 
@@ -65,7 +67,18 @@ impl<'de> Deserialize<'de> for Entries<'de> {
 
 impl<'a> Reader<'a> {
     pub(crate) const fn new(text: &'a str) -> Self {
-        Self { text, clock: None, problems: Vec::new() }
+        Self { text, clock: None, new: false, problems: Vec::new() }
+    }
+
+    /// Of a text that an office hands in.
+    pub(crate) const fn of_office(text: &'a str) -> Self {
+        Self { text, clock: None, new: true, problems: Vec::new() }
+    }
+
+    /// Whether words may be kept: PostgreSQL takes no NUL, and of a new text no control characters are taken but tabs and line feeds.
+    pub(crate) fn takes(&self, words: &str) -> bool {
+        let untidy = |sign: char| sign.is_control() && !matches!(sign, '\n' | '\r' | '\t');
+        !words.contains(|sign| sign == '\0' || (self.new && untidy(sign)))
     }
 
     /// The line on which a part of the text begins.

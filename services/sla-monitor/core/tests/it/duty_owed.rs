@@ -2,12 +2,17 @@
 
 use std::collections::BTreeMap;
 
-use dafei_kernel::time::Instant;
+use dafei_kernel::{
+    agency::Agency,
+    role::Role,
+    roster::{Holder, RosterIndex},
+    time::Instant,
+};
 use dafei_sla_core::{
     Clock, Rules, Terms,
     duty::{
         owed::{first_owed, first_watched, owed_from},
-        unit::UnitKind,
+        unit::{Unit, UnitKind},
     },
     terms::Version,
 };
@@ -87,4 +92,52 @@ fn a_text_that_comes_in_force_before_the_yellow_light_turns_a_period_off_and_non
     texts.push(version(3, "2026-12-02T12:00:00+08:00", |rest| format!(", \"from\": \"2027-01-01\"{rest}")));
     let all = owed(&terms(&texts), since, 2);
     assert_eq!(all, [("2026-11".to_owned(), "v1".to_owned(), false), line("2026-12", "v3")]);
+}
+
+/// A roster with holders of a county's posts since these instants.
+fn held(role: Role, agency: Option<Agency>, since: &[&str]) -> RosterIndex {
+    let mut roster = RosterIndex::new();
+    let holder = |from: &&str| Holder {
+        role,
+        region: "county:371302".parse().unwrap(),
+        agency,
+        person: "李科长".to_owned(),
+        valid_from: instant(from),
+        valid_until: None,
+    };
+    roster.replace_holders(&"county:371302".parse().unwrap(), since.iter().map(holder).collect());
+    roster
+}
+
+#[test]
+fn a_department_whose_post_is_held_from_the_end_of_a_period_owes_nothing_after_it() {
+    let (rules, department) = (Rules::builtin(), "county:371302/postal".parse::<Unit>().unwrap());
+    // Each is the end of one period and the start of the next.
+    let (month, week) = (instant("2026-12-01T00:00:00+08:00"), instant("2026-12-07T00:00:00+08:00"));
+    let came_after = |clock, start, since: &[&str]| {
+        let roster = held(Role::CountyDepartment, Some(Agency::Postal), since);
+        rules.duty(clock).unwrap().came_after(start, &department, &roster)
+    };
+    let (first, monday) = ("2026-12-01T00:00:00+08:00", "2026-12-07T00:00:00+08:00");
+    for (clock, start, end) in [(Clock::M1, month, first), (Clock::W3, week, monday)] {
+        assert!(came_after(clock, start, &[end]), "{clock}");
+        assert!(!came_after(clock, start, &["2026-11-30T23:59:59.999999+08:00"]), "{clock}");
+        assert!(!came_after(clock, start, &["2026-01-01T00:00:00+08:00", end]), "{clock}: another held it before");
+        assert!(!came_after(clock, start, &[]), "{clock}: nothing is known of its holders");
+    }
+    // What is done within a week is owed by whoever holds the post all week.
+    assert!(!came_after(Clock::W1, week, &[monday]));
+    assert!(came_after(Clock::W1, week, &["2026-12-07T00:00:00.000001+08:00"]));
+}
+
+#[test]
+fn who_is_there_by_its_region_owes_whoever_holds_its_post() {
+    let (rules, office) = (Rules::builtin(), "county:371302".parse::<Unit>().unwrap());
+    let start = instant("2026-12-01T00:00:00+08:00");
+    for (role, agency) in [(Role::CountyOffice, None), (Role::CountyDepartment, Some(Agency::Postal))] {
+        let roster = held(role, agency, &["2026-12-20T00:00:00+08:00"]);
+        assert!(!rules.duty(Clock::M1).unwrap().came_after(start, &office, &roster));
+        let other = "county:371302/energy".parse::<Unit>().unwrap();
+        assert!(!rules.duty(Clock::M1).unwrap().came_after(start, &other, &roster), "another's holder");
+    }
 }

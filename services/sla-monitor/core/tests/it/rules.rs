@@ -105,6 +105,25 @@ fn each_fault_is_told_with_its_line_its_clock_and_its_reason() {
 }
 
 #[test]
+fn control_characters_are_refused_of_an_office_and_read_where_they_are_kept() {
+    let with = |sign: &str| {
+        let text = SHIPPED.replacen(
+            r#""clause": "C3", "tier": "village""#,
+            &format!(r#""clause": "C{sign}", "tier": "village""#),
+            1,
+        );
+        text.replacen(r#""name": "月度报表""#, &format!(r#""name": "月度{sign}""#), 1)
+    };
+    let both = ["11 V2 INVALID", "55 M1 WRONG_DUTY"];
+    assert!(Rules::parse(&with(r"\u0007")).is_ok(), "an older release took it");
+    assert_eq!(told(Rules::parse_new(&with(r"\u0007")).expect_err("an office's")), both);
+    for parse in [Rules::parse, Rules::parse_new] {
+        assert_eq!(told(parse(&with(r"\u0000")).expect_err("nothing can keep it")), both);
+        assert!(parse(&with(r"\t\r\n")).is_ok());
+    }
+}
+
+#[test]
 fn a_start_that_does_not_tell_its_owner_is_a_hole_and_runnings_are_told_apart_as_ever() {
     let of_village = SHIPPED.replacen(r#"["persuasion-heeded"]"#, r#"["escalated"]"#, 1);
     let found = told(Rules::parse(&of_village).expect_err("the county does not name the village"));

@@ -24,7 +24,7 @@ const QUARTER: SignedDuration = SignedDuration::from_hours(92 * 24);
 /// The rules as if a text had always been in force.
 fn tried(draft: &Draft, terms: &Terms) -> Result<Terms, Fault> {
     let with = match &draft.county {
-        None => Rules::parse(&draft.text).map(|rules| terms.with_city(rules)),
+        None => Rules::parse_new(&draft.text).map(|rules| terms.with_city(rules)),
         Some(county) => CountyRules::parse(&draft.text).map(|rules| terms.with_county(county.clone(), rules)),
     };
     with.map_err(|problems| refused(&problems))

@@ -66,12 +66,12 @@ pub(crate) async fn finish(conn: &mut PgConnection, run: &Run) -> sqlx::Result<(
     Ok(())
 }
 
-/// The last run, and the last of those that came to their end without an error.
+/// The last run that has ended, and the last without an error. One that goes on, or was broken off, tells nothing.
 pub(crate) async fn last(conn: &mut PgConnection) -> sqlx::Result<(Option<Run>, Option<Run>)> {
-    let any = runs!("ORDER BY number DESC LIMIT 1",).fetch_optional(&mut *conn).await?;
+    let ended = runs!("WHERE ended_at IS NOT NULL ORDER BY number DESC LIMIT 1",).fetch_optional(&mut *conn).await?;
     let good =
         runs!("WHERE ended_at IS NOT NULL AND error = '' ORDER BY number DESC LIMIT 1",).fetch_optional(conn).await?;
-    Ok((any, good))
+    Ok((ended, good))
 }
 
 /// A page of runs, newest first.

@@ -4,7 +4,7 @@ use jiff::civil::Date;
 use serde::Deserialize;
 
 use super::{Act, Cycle, DutyOwner, DutyRule, Span, UnitKind, UnitRule};
-use crate::{clock::Clock, rules::is_printable};
+use crate::clock::Clock;
 
 /// A duty as an office writes it.
 #[derive(Deserialize)]
@@ -61,9 +61,6 @@ const fn documented(clock: Clock) -> Option<Documented> {
 /// Reads and checks one duty.
 pub(crate) fn parse(entry: &Entry, percent: u8) -> Result<DutyRule, String> {
     let clock: Clock = entry.clock.parse().map_err(|error| format!("{error}"))?;
-    if !(is_printable(&entry.name) && is_printable(&entry.clause)) {
-        return Err("has control characters".to_owned());
-    }
     let documented = documented(clock).ok_or_else(|| "is the clock of a case and no duty".to_owned())?;
     let rule = DutyRule {
         clock,
