@@ -170,7 +170,8 @@ async fn behind_a_stuck_database_callers_are_told_to_come_back_and_the_same_requ
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_replica_whose_pool_is_exhausted_stays_ready_and_tells_callers_to_come_back() {
-    let process = Process::start(Duration::from_secs(9)).await;
+    // A statement waits for a lock for half of that, longer than a caller waits for the pool.
+    let process = Process::start(Duration::from_secs(12)).await;
     let lock = held(&process.db.pool).await;
     // They wait for the lock and hold the whole pool; one of them waits for the pool.
     let list = || async {
