@@ -195,11 +195,18 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     return parser().parse_args(arguments)
 
 
-def main() -> int:
-    options = parse(sys.argv[1:])
+# What speaks to a suite that was started before.
+TO_A_SUITE = ("token", "clock", "agency-creds", "refill", "tool", "demo", "logs", "psql", "part")
+
+
+def main(arguments: "list[str] | None" = None) -> int:
+    options = parse(sys.argv[1:] if arguments is None else arguments)
     signals.install()
     try:
-        options.do(Home(options.home), options)
+        home = Home(options.home)
+        if options.command in TO_A_SUITE and "ports" not in home.state:
+            raise Stop("no suite was started here yet: ./dev up")
+        options.do(home, options)
     except Stop as stop:
         line(f"./dev: {stop}")
         return 1

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import os
 import re
 import subprocess
+import tempfile
 import unittest
 
 from dafei_dev import __main__ as dev
@@ -28,6 +31,12 @@ class Commands(unittest.TestCase):
             self.assertEqual(dev.parse([command, *(["intake"] if command in ("psql", "image") else [])]).command, command)
         self.assertLessEqual(named(r"\./dev drill ([a-z]+)"), set(drills.DRILLS))
         self.assertLessEqual(named(r"\./dev faults --only ([a-z-]+)"), {fault.name for fault in faults_list.faults()})
+
+    def test_who_speaks_to_a_suite_that_was_never_started_is_told_how_to_start_it(self) -> None:
+        for command in ("clock +5d", "token --role county-office", "refill", "psql intake", "logs dispatch", "part kill nats"):
+            with tempfile.TemporaryDirectory() as home, contextlib.redirect_stderr(io.StringIO()) as said:
+                self.assertEqual(dev.main(["--home", home, *command.split()]), 1, command)
+            self.assertIn("./dev up", said.getvalue(), command)
 
     def test_what_the_tool_is_told_to_do_it_can(self) -> None:
         known = subprocess.run([TOOL, "help"], capture_output=True, text=True, check=True).stdout
