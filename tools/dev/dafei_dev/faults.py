@@ -128,8 +128,9 @@ def _chosen(options: argparse.Namespace) -> "list[Fault]":
 
 
 def _revision() -> str:
-    """Results hold for what was built: the last commit that changed it, and whether anything was changed since."""
-    built = ("Cargo.lock", "crates", "proto", "services", "tools/src/faults", "tools/src/agency_system.rs")
+    """Results hold for what was built: the last commit that changed it, and whether anything was changed since. Tests are not built into it."""
+    built = ("Cargo.lock", "crates", "proto", "services", "tools/src/faults", "tools/src/agency_system.rs",
+             ":(exclude,glob)**/tests/**", ":(exclude)crates/testkit")
 
     def git(*words: str) -> str:
         done = subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True)
