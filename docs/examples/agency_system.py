@@ -49,7 +49,7 @@ class AgencySystem:
         feedback = {**content, "agency": self.credentials["agency"], "region": self.credentials["region"]}
         # A request, not a publish: the answer says that the server has stored it. That instant counts for the clocks.
         subject = f"{self.credentials['feedback_prefix']}.{kind}"
-        stored = await self.nats.request(subject, json.dumps(feedback).encode(), timeout=5)
+        stored = await self.nats.request(subject, json.dumps(feedback).encode(), timeout=30)
         answer = json.loads(stored.data)
         if "error" in answer:
             raise RuntimeError(answer["error"])

@@ -31,7 +31,7 @@ def main() -> None:
         {"unit": {"kind": kind, "region": {"level": level, "code": code}}, "month": month}, request_type()
     )
     try:
-        table = call(request, timeout=10, metadata=[("authorization", f"Bearer {token}")])
+        table = call(request, timeout=60, metadata=[("authorization", f"Bearer {token}")])
     except grpc.RpcError as error:
         raise SystemExit(f"{error.code()}: {error.details()}") from error
     print(f"{table.unit_name} {table.month}")

@@ -108,7 +108,8 @@ async fn cause(spans: &mut watch::Receiver<Spans>, of: &Span) -> (String, Span) 
     found.unwrap_or_else(|| panic!("the parent of {} does not come", of.name)).0
 }
 
-#[tokio::test]
+// The receiver of spans has a thread of its own: what is not taken in time is dropped by who sends it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_trace_goes_from_the_villages_report_over_the_bus_to_the_clock_and_to_the_table() {
     let world = World::from_env().expect("the suite");
     let now = exercise::now(&world.suite, &world.keys).await.expect("a clock");

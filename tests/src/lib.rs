@@ -14,7 +14,7 @@ use dafei_contracts::{
 };
 use dafei_kernel::{agency::Agency, role::Role, time::Instant};
 use dafei_tools::{
-    actors::Actor,
+    actors::{Actor, is_passing},
     client::{Caller, Keys, Service, Suite},
 };
 use tonic::Status;
@@ -84,7 +84,7 @@ impl World {
             let request = ListObligationsRequest { case_id: case_id.to_owned() };
             let list = match client.list_obligations(request).await {
                 Ok(answer) => answer.into_inner().obligations,
-                Err(status) if status.code() == tonic::Code::NotFound => Vec::new(),
+                Err(status) if is_passing(status.code()) => Vec::new(),
                 Err(status) => return Err(status.into()),
             };
             if ready(&list) {
@@ -115,7 +115,14 @@ impl World {
         let deadline = tokio::time::Instant::now() + PATIENCE;
         loop {
             let request = GetMonthlyTableRequest { unit: Some(unit.clone()), month: month.to_owned() };
-            let table = client.get_monthly_table(request).await?.into_inner();
+            let table = match client.get_monthly_table(request).await {
+                Ok(answer) => answer.into_inner(),
+                Err(status) if is_passing(status.code()) && tokio::time::Instant::now() < deadline => {
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                    continue;
+                }
+                Err(status) => return Err(status.into()),
+            };
             if ready(&table) {
                 return Ok(table);
             }

@@ -53,6 +53,12 @@ pub(crate) fn request_id() -> String {
     SystemIds.random().to_string()
 }
 
+/// What is not there yet, or cannot be told just now.
+#[must_use]
+pub fn is_passing(code: tonic::Code) -> bool {
+    matches!(code, tonic::Code::NotFound | tonic::Code::Unavailable | tonic::Code::ResourceExhausted)
+}
+
 /// Retries what the next service may not know yet: an event takes a moment to get there.
 async fn until<T, F>(what: &str, mut ask: impl FnMut() -> F) -> anyhow::Result<T>
 where
@@ -63,7 +69,7 @@ where
         match ask().await {
             Ok(Some(value)) => return Ok(value),
             Ok(None) => {}
-            Err(status) if status.code() == tonic::Code::NotFound => {}
+            Err(status) if is_passing(status.code()) => {}
             Err(status) => return Err(status).with_context(|| what.to_owned()),
         }
         if tokio::time::Instant::now() >= deadline {

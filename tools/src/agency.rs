@@ -27,7 +27,7 @@ use crate::{
 };
 
 /// How long the server may take to apply its new accounts.
-const RELOAD: Duration = Duration::from_secs(15);
+const RELOAD: Duration = Duration::from_secs(60);
 /// Pause between two reloads: one has to be through before the next begins.
 const PAUSE: Duration = Duration::from_millis(300);
 /// How long the queue may take to answer.

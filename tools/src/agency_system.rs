@@ -31,11 +31,15 @@ impl Access {
     /// # Errors
     /// When no server lets it in.
     pub async fn connect(credentials: &Credentials) -> anyhow::Result<Self> {
+        Self::answered_within(credentials, ANSWER).await
+    }
+
+    async fn answered_within(credentials: &Credentials, answer: Duration) -> anyhow::Result<Self> {
         let client =
             async_nats::ConnectOptions::with_user_and_password(credentials.user.clone(), credentials.password.clone())
                 .max_reconnects(None)
                 .ping_interval(PING)
-                .request_timeout(Some(ANSWER))
+                .request_timeout(Some(answer))
                 .connect(client::servers(&credentials.url))
                 .await
                 .context("部门系统连接消息总线")?;
@@ -81,7 +85,7 @@ impl AgencySystem {
     /// # Errors
     /// When the server or the queue cannot be reached.
     pub async fn connect(credentials: &Credentials) -> anyhow::Result<Self> {
-        let access = Access::connect(credentials).await?;
+        let access = Access::answered_within(credentials, PATIENCE).await?;
         let messages = access.queue().await?.stream().max_messages_per_batch(1).messages().await?;
         Ok(Self { access, messages })
     }

@@ -16,6 +16,7 @@ use dafei_kernel::{
     role::Role,
     time::{Instant, format_local},
 };
+use dafei_runtime::client::retried;
 use futures::future::try_join_all;
 use tonic::{Code, Streaming};
 
@@ -27,14 +28,14 @@ use crate::{
 /// Pause between two looks at the services.
 const PAUSE: Duration = Duration::from_millis(5);
 /// How long they may take to run dry.
-const DRY: Duration = Duration::from_secs(120);
+const DRY: Duration = Duration::from_secs(600);
 /// Looks in a row that must find all services dry: between two looks a message can be on its way from one to the other.
 const CALM: u32 = 3;
 /// How long after the last light no further one is waited for.
 const QUIET: Duration = Duration::from_millis(500);
 
 /// How often the lights are asked for before it is given up, and the pause between two times.
-const WATCH_TRIES: u32 = 20;
+const WATCH_TRIES: u32 = 120;
 const WATCH_PAUSE: Duration = Duration::from_millis(500);
 
 /// Where the clock shall go.
@@ -138,9 +139,12 @@ impl Mover {
 
     async fn statuses(&self) -> Result<Vec<(Service, GetStatusResponse)>> {
         try_join_all(self.services.iter().map(|(service, client)| {
-            let mut client = client.clone();
+            let ask = || {
+                let mut client = client.clone();
+                async move { client.get_status(GetStatusRequest {}).await }
+            };
             async move {
-                let status = client.get_status(GetStatusRequest {}).await.map_err(refusal);
+                let status = retried(ask).await.map_err(refusal);
                 Ok((*service, status.with_context(|| service.name())?.into_inner()))
             }
         }))
@@ -164,9 +168,12 @@ impl Mover {
     /// Sets all four; returns when all have confirmed.
     async fn set(&self, to: Instant) -> Result<()> {
         try_join_all(self.services.iter().map(|(service, client)| {
-            let mut client = client.clone();
+            let ask = move || {
+                let mut client = client.clone();
+                async move { client.set_clock(SetClockRequest { now: Some(to.into()) }).await }
+            };
             async move {
-                let answer = client.set_clock(SetClockRequest { now: Some(to.into()) }).await.map_err(refusal);
+                let answer = retried(ask).await.map_err(refusal);
                 let shown = instant(*service, answer.with_context(|| service.name())?.into_inner().now)?;
                 if shown == to { Ok(()) } else { bail!("{} shows {shown} instead of {to}", service.name()) }
             }

@@ -4,11 +4,13 @@
 mod db;
 mod nats;
 mod network;
+mod port;
 mod wait;
 
 pub use db::TestDb;
 pub use nats::{TestNats, TestNatsOptions};
 pub use network::TestWay;
+pub use port::ReservedPort;
 pub use wait::eventually;
 
 /// The value of an environment variable that `./dev test` sets.

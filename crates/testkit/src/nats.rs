@@ -6,7 +6,6 @@
 use std::{
     fmt::Write as _,
     io::{BufRead, BufReader},
-    path::Path,
     process::{Child, Command, Stdio},
     time::Duration,
 };
@@ -17,13 +16,13 @@ use tokio::{
     net::TcpStream,
 };
 
-use crate::{eventually, required_env};
+use crate::{ReservedPort, eventually, required_env};
 
 /// Starts the server, says its number, and kills it when the pipe closes.
 const KEEPER: &str =
     r#""$@" & server=$!; echo "$server"; cat >/dev/null; kill -9 "$server" 2>/dev/null; wait "$server" 2>/dev/null"#;
 /// How long a server may take to be ready.
-const START: Duration = Duration::from_secs(20);
+const START: Duration = Duration::from_secs(30);
 
 /// How the server is configured.
 #[derive(Debug, Clone)]
@@ -46,7 +45,8 @@ pub struct TestNats {
     dir: TempDir,
     options: TestNatsOptions,
     keeper: Option<Child>,
-    ports: Option<(u16, u16)>,
+    /// Of clients and of the monitoring pages; kept while the server is down.
+    ports: [ReservedPort; 2],
 }
 
 impl TestNats {
@@ -64,7 +64,7 @@ impl TestNats {
     /// As [`TestNats::start`].
     pub async fn with(options: TestNatsOptions) -> Self {
         let dir = TempDir::new().expect("a temporary directory");
-        let mut server = Self { dir, options, keeper: None, ports: None };
+        let mut server = Self { dir, options, keeper: None, ports: [ReservedPort::new(), ReservedPort::new()] };
         server.launch().await;
         server
     }
@@ -72,13 +72,13 @@ impl TestNats {
     /// `nats://127.0.0.1:<port>`
     #[must_use]
     pub fn url(&self) -> String {
-        format!("nats://127.0.0.1:{}", self.ports.map_or(0, |ports| ports.0))
+        format!("nats://127.0.0.1:{}", self.ports[0].number())
     }
 
     /// `http://127.0.0.1:<port>` of the monitoring pages.
     #[must_use]
     pub fn monitoring_url(&self) -> String {
-        format!("http://127.0.0.1:{}", self.ports.map_or(0, |ports| ports.1))
+        format!("http://127.0.0.1:{}", self.ports[1].number())
     }
 
     /// A connection that reconnects quickly and for ever.
@@ -89,6 +89,7 @@ impl TestNats {
         async_nats::ConnectOptions::new()
             .max_reconnects(None)
             .reconnect_delay_callback(|attempt| if attempt == 0 { Duration::ZERO } else { Duration::from_millis(50) })
+            .connection_timeout(START)
             .request_timeout(Some(Duration::from_secs(5)))
             .connect(self.url())
             .await
@@ -156,8 +157,7 @@ impl TestNats {
     }
 
     fn config(&self) -> String {
-        let (port, monitoring) =
-            self.ports.map_or((-1, -1), |(port, monitoring)| (i32::from(port), i32::from(monitoring)));
+        let [port, monitoring] = self.ports.each_ref().map(ReservedPort::number);
         let mut text = format!("host: 127.0.0.1\nport: {port}\nhttp: \"127.0.0.1:{monitoring}\"\nmax_pending: 256MB\n");
         let sync = if self.options.sync_always { "\n  sync_interval: always" } else { "" };
         // Writing to a String cannot fail.
@@ -186,8 +186,7 @@ impl TestNats {
         BufReader::new(out).read_line(&mut line).expect("the shell says the server's number");
         self.keeper = Some(keeper);
         let file = self.dir.path().join(format!("nats-server_{}.ports", line.trim()));
-        let ports = eventually(START, "the NATS server says its ports", || read_ports(&file)).await;
-        self.ports = Some(ports);
+        eventually(START, "the NATS server says that it listens", async || file.exists().then_some(())).await;
         let url = self.url();
         eventually(START, "the NATS server is ready", || ready(&url)).await;
     }
@@ -197,14 +196,6 @@ impl Drop for TestNats {
     fn drop(&mut self) {
         self.kill();
     }
-}
-
-/// Ports of clients and of the monitoring pages, from the file that the server writes.
-async fn read_ports(file: &Path) -> Option<(u16, u16)> {
-    let text = std::fs::read_to_string(file).ok()?;
-    let ports: serde_json::Value = serde_json::from_str(&text).ok()?;
-    let port = |kind: &str| ports[kind][0].as_str()?.rsplit(':').next()?.parse().ok();
-    Some((port("nats")?, port("monitoring")?))
 }
 
 /// The server takes connections and its port is really the one of this server; with accounts it may refuse the login.

@@ -28,7 +28,7 @@ def run(rest: "list[str]") -> None:
         with step(f"{facts:,} facts of a year"):
             suite.tool(home, "bench", "table", "fill", "--facts", str(facts))
         processes.start_again(home, SERVICE)
-        suite.tool(home, "health", "--wait", "60s", quiet=True)
+        suite.tool(home, "health", "--wait", "180s", quiet=True)
         # Events are told in its place.
         processes.end(home, "dispatch")
         suite.tool(home, "bench", "table", "measure")

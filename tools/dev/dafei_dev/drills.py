@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import shutil
 import signal
 import time
@@ -11,7 +12,7 @@ from typing import Any, Callable
 
 from . import check, cluster, processes, provision, replicas, servers, suite
 from .faults_proxy import Proxy
-from .faults_stage import LOAD, Loaded, await_that
+from .faults_stage import LOAD, PATIENT_RECOVERY, Loaded, await_that
 from .home import SERVICES, TOOLS, Home
 from .say import Stop, line, step
 
@@ -20,8 +21,9 @@ SUITE = TOOLS / "suite-drills"
 APART = "postgres-apart"
 # Writes that are acknowledged in each part of a drill.
 SOME = 16
-# Within which a service has to end by itself.
-ORDERLY = 15.0
+# How long the end of a service is waited for. By itself it ends in order or says that it did not.
+ORDERLY = 60.0
+CUT_SHORT = b"shutdown was not done in time"
 
 
 def run(rest: "list[str]") -> None:
@@ -49,7 +51,9 @@ def _begin(**state: Any) -> Loaded:
     home = check.fresh_home(SUITE)
     home.state.update(state)
     home.save()
-    return Loaded(home)
+    stage = Loaded(home)
+    stage.recovery = PATIENT_RECOVERY
+    return stage
 
 
 def _judged(stage: Loaded, name: str) -> "dict[str, Any]":
@@ -70,7 +74,7 @@ def _more(stage: Loaded, what: str) -> None:
         if processes.running(stage.home, LOAD) is None:
             raise Stop(f"the load has ended:\n{processes.tail(stage.home, LOAD)}")
         return stage.acknowledged() >= before + SOME
-    await_that(f"writes {what}", came, 60.0)
+    await_that(f"writes {what}", came, 180.0)
 
 
 # ---- restore
@@ -89,6 +93,8 @@ def restore() -> None:
         promised = stage.acknowledged()
         stage.tell("faults", "mark", "point", **admin)
         _more(stage, "after the point")
+        # What tells the two points apart: dispatch has worked on a case that intake knows since the first one.
+        await_that("a case that began after the point is worked on", lambda: _went_round(stage, promised), 180.0)
         stage.tell("faults", "mark", "later", **admin)
         _more(stage, "after the later point")
         stage.end_load()
@@ -99,7 +105,8 @@ def restore() -> None:
         stage.tell("check-restore")
         servers.start_nats(home)
         stage.refilled = True
-        stage.tell("refill")
+        # It may be called again: NATS may be ready and not yet able to make streams.
+        await_that("the refill", lambda: stage.ask("refill").returncode == 0, 120.0)
         suite.start_services(home)
         restored = _judged(stage, "restore")
         # And the suite works on: the same post, the same village.
@@ -110,6 +117,20 @@ def restore() -> None:
     finally:
         processes.end(home, APART, signal.SIGINT)
         stage.close()
+
+
+def _went_round(stage: Loaded, since: int) -> bool:
+    """Whether a case that the journal has from this line on has come to dispatch. The last line may be half written."""
+    begun = set()
+    for text in stage.journals[-1].read_bytes().splitlines(keepends=True)[since:]:
+        if not text.endswith(b"\n"):
+            return False
+        told = json.loads(text)
+        if told.get("what") == "recorded":
+            begun.add(told["case_id"])
+        elif told.get("what") in ("instructed", "escalated") and told["case_id"] in begun:
+            return True
+    return False
 
 
 def _cut(stage: Loaded, promised: int) -> None:
@@ -175,10 +196,11 @@ def upgrade() -> None:
 
 def _replace(stage: Loaded, name: str) -> None:
     """The one that is left does all the work until the new one is ready."""
-    begun = time.monotonic()
+    log = processes.log_path(stage.home, name)
+    before, begun = log.stat().st_size, time.monotonic()
     processes.end(stage.home, name, patience=ORDERLY)
-    if time.monotonic() - begun >= ORDERLY:
-        raise Stop(f"{name} did not end by itself within {ORDERLY:.0f} s")
+    if time.monotonic() - begun >= ORDERLY or CUT_SHORT in log.read_bytes()[before:]:
+        raise Stop(f"{name} did not end by itself in order")
     _more(stage, f"without {name}")
     replicas.start(stage.home, name)
 

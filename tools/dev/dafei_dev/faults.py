@@ -200,7 +200,7 @@ def _one(stage: Stage, fault: Fault, seed: int) -> Result:
     stage.end_load()
     problem = problem or stage.quiet()
     recovery = time.monotonic() - ended
-    if recovery > RECOVERY and not problem:
+    if recovery > stage.recovery and not problem:
         problem = f"at rest only after {recovery:.0f} s"
     told = stage.verify()
     result = Result(fault.name, seed, _revision(), told["acknowledged"], told["repeated"], told["lost"], told["doubled"], recovery, problem)

@@ -1,5 +1,6 @@
 """Processes that ./dev starts: each has a file run/<name>.json with its pid, and is ended by that pid alone."""
 
+import contextlib
 import json
 import os
 import signal
@@ -95,16 +96,22 @@ def start_again(home: Home, name: str) -> int:
     return start(home, name, known["argv"], known["env"], known["user"])
 
 
+def _tell(pid: int, how: signal.Signals) -> None:
+    # It may have ended by itself just now.
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, how)
+
+
 def end(home: Home, name: str, how: signal.Signals = signal.SIGTERM, patience: float = 20.0) -> bool:
     """Ends a process by its pid; kills it when it does not end in time. False when it does not run."""
     pid = running(home, name)
     if pid is None:
         return False
-    os.kill(pid, how)
+    _tell(pid, how)
     deadline = time.monotonic() + patience
     while running(home, name) is not None:
         if time.monotonic() > deadline:
-            os.kill(pid, signal.SIGKILL)
+            _tell(pid, signal.SIGKILL)
             deadline = float("inf")
         time.sleep(0.02)
     return True

@@ -43,7 +43,7 @@ def aim(home: Home, links: "list[Link]") -> None:
 def start_second(home: Home) -> None:
     """Starts the other replica of each service, when all databases know the roster: a replica that reads it at its start is not told of it later than the
     first."""
-    suite.tool(home, "faults", "quiet", "--within", "60s", quiet=True)
+    suite.tool(home, "faults", "quiet", "--within", "300s", quiet=True)
     for service in SERVICES:
         start(home, second(service))
 
@@ -63,7 +63,7 @@ def begin(home: Home, name: str, **more: str) -> None:
 
 def await_ready(home: Home, name: str) -> None:
     own = {f"DAFEI_{suite.key(service_of(name))}_ADDR": f"http://127.0.0.1:{home.state['ports'][name]}"}
-    suite.tool(home, "health", "--wait", "60s", quiet=True, env=own)
+    suite.tool(home, "health", "--wait", "180s", quiet=True, env=own)
 
 
 def end_second(home: Home, patience: float = 20.0) -> None:

@@ -170,7 +170,7 @@ def start_services(home: Home) -> None:
             processes.end(home, service)
         processes.start(home, service, argv, env)
     try:
-        tool(home, "health", "--wait", "60s", quiet=True)
+        tool(home, "health", "--wait", "180s", quiet=True)
     except Stop:
         for service in SERVICES:
             if processes.running(home, service) is None:

@@ -4,6 +4,7 @@ import socket
 import socketserver
 import sys
 import threading
+import time
 import unittest
 from pathlib import Path
 
@@ -11,6 +12,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from dafei_dev.faults_proxy import COMMIT, DOWN, Link, Proxy  # noqa: E402
 from dafei_dev.home import unused_port  # noqa: E402
+
+# Seconds that are waited for what must come.
+PATIENCE = 20
 
 
 class Echo(socketserver.BaseRequestHandler):
@@ -30,7 +34,7 @@ class Links(unittest.TestCase):
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
         self.link = Link("postgres", unused_port(set()), self.server.server_address[1])
         self.proxy = Proxy([self.link])
-        self.client = socket.create_connection(("127.0.0.1", self.link.port), timeout=5)
+        self.client = socket.create_connection(("127.0.0.1", self.link.port), timeout=PATIENCE)
 
     def tearDown(self) -> None:
         self.client.close()
@@ -53,7 +57,7 @@ class Links(unittest.TestCase):
         self.assertEqual(self.said(COMMIT), b"")
         self.assertEqual(Echo.heard, [COMMIT])
         self.client.close()
-        self.client = socket.create_connection(("127.0.0.1", self.link.port), timeout=5)
+        self.client = socket.create_connection(("127.0.0.1", self.link.port), timeout=PATIENCE)
         self.link.cuts = lambda: "before"
         self.assertEqual(self.said(COMMIT), b"")
         self.assertEqual(Echo.heard, [COMMIT])
@@ -63,17 +67,21 @@ class Links(unittest.TestCase):
         self.link.beside = [unused_port(set())]
         for text in (b"one", b"two", b"three"):
             self.client.close()
-            self.client = socket.create_connection(("127.0.0.1", self.link.port), timeout=5)
+            self.client = socket.create_connection(("127.0.0.1", self.link.port), timeout=PATIENCE)
             self.assertEqual(self.said(text), text)
 
     def test_a_held_way_lets_through_later_what_was_sent_on_it(self) -> None:
         self.link.held.add(DOWN)
+        self.client.sendall(b"SELECT")
+        deadline = time.monotonic() + PATIENCE
+        while Echo.heard != [b"SELECT"]:
+            self.assertLess(time.monotonic(), deadline)
+            time.sleep(0.01)
         self.client.settimeout(0.3)
         with self.assertRaises(socket.timeout):
-            self.said(b"SELECT")
-        self.assertEqual(Echo.heard, [b"SELECT"])
+            self.client.recv(4096)
         self.link.held.clear()
-        self.client.settimeout(5)
+        self.client.settimeout(PATIENCE)
         self.assertEqual(self.client.recv(4096), b"SELECT")
 
 

@@ -20,7 +20,7 @@ const EMPTY: [&str; 8] =
 /// What speaks of the process that runs.
 const OF_THE_PROCESS: [&str; 2] = ["postmaster.pid", "postmaster.opts"];
 /// How long the archive may take.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(120);
 
 async fn server() -> anyhow::Result<PgConnection> {
     PgConnection::connect(&client::setting("DAFEI_TEST_DATABASE_URL")?).await.context("PostgreSQL")

@@ -45,7 +45,7 @@ async fn the_clock_never_goes_back_and_a_system_clock_is_not_moved() {
 #[tokio::test]
 async fn health_tells_by_its_exit_status_whether_all_four_serve() {
     let suite = FakeSuite::start(START).await;
-    let (well, said) = suite.run(&["health"]).await;
+    let (well, said) = suite.run(&["health", "--wait", "60s"]).await;
     assert!(well && said.contains("sla-monitor: serving"), "{said}");
     let output = suite.tool(&["health"]).env("DAFEI_REPORTING_ADDR", "http://127.0.0.1:1").output().await;
     let output = output.expect("the binary runs");

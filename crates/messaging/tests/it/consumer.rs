@@ -121,7 +121,7 @@ async fn the_consumer_goes_on_after_its_database_connections_were_cut() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_consumer_goes_on_after_nats_was_killed() {
-    let mut bus = Bus::start().await;
+    let mut bus = Bus::that_fails().await;
     let _relay = bus.relay();
     let _consumer = bus.consume(&Recorder::new());
     for sequence in 1..=50 {
@@ -204,14 +204,16 @@ async fn the_server_keeps_nothing_of_a_consumer_that_has_to_choose_a_leader() {
     stream.create_consumer(durable).await.expect("the durable of an older version");
     let consumer = bus.consume(&Recorder::new());
     consumer.handle.watch().until(|status| status.active).await;
-    let alone = eventually(PATIENCE, "the durable is removed", async || {
+    // A slow server may have made two for one that asked again.
+    let unnamed = eventually(PATIENCE, "the durable is removed", async || {
         let readers = readers(&stream).await;
-        (readers.len() == 1).then_some(readers)
+        (!readers.is_empty() && readers.iter().all(|reader| reader.config.durable_name.is_none())).then_some(readers)
     })
     .await;
-    let config = &alone[0].config;
-    assert_eq!((config.durable_name.as_ref(), config.num_replicas, config.memory_storage), (None, 1, true));
-    assert!(!config.inactive_threshold.is_zero(), "it is forgotten by itself");
+    for Info { config, .. } in &unnamed {
+        assert_eq!((config.num_replicas, config.memory_storage), (1, true));
+        assert!(!config.inactive_threshold.is_zero(), "it is forgotten by itself");
+    }
 }
 
 async fn readers(stream: &Stream) -> Vec<Info> {

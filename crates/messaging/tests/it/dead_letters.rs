@@ -10,7 +10,7 @@ use dafei_messaging::{
 };
 use dafei_testkit::eventually;
 
-use crate::support::{Bus, PATIENCE, Recorder, STREAM, Until, by_aggregate};
+use crate::support::{Bus, PATIENCE, Recorder, STREAM, Until, by_aggregate, effects};
 
 const KEY: &str = "recorder/T_INTAKE";
 
@@ -140,7 +140,7 @@ async fn a_table_that_is_locked_for_long_makes_no_dead_letter_and_the_event_take
     migration.rollback().await.expect("the lock is given back");
     let status = consumer.handle.watch().until(|status| status.last_sequence == 1).await;
     assert_eq!(status.dead_letters, 0);
-    assert_eq!(bus.effects().await, [(1, 1)]);
+    assert_eq!(effects(&free).await, [(1, 1)]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -84,6 +84,7 @@ async fn the_watermark_stands_still_while_a_message_of_outsiders_waits() {
     relay.handle.watch().until(|status| status.through == Some(start_of_tests())).await;
     recorder.shut();
     send(&bus).await;
+    consumer.handle.watch().until(|status| status.lag == 1).await;
     let later = advance(&bus, &relay, 60);
     looked(&bus, &relay).await;
     assert_eq!(relay.handle.status().through, Some(start_of_tests()), "what waits may lead to an event of before");
@@ -102,6 +103,8 @@ async fn the_watermark_goes_on_while_outsiders_write_again_and_again() {
     relay.handle.watch().until(|status| status.through == Some(start_of_tests())).await;
     recorder.shut();
     send(&bus).await;
+    // The handler has it: what follows comes in a batch of its own, and the consumer asks for the stream no more.
+    consumer.handle.watch().until(|status| status.lag == 1).await;
     let later = advance(&bus, &relay, 60);
     looked(&bus, &relay).await;
     send(&bus).await;

@@ -29,7 +29,7 @@ async fn patient(bus: &Bus) -> async_nats::Client {
 /// A pool with one place, over a way that can fall silent.
 async fn pool(way: &TestWay) -> PgPool {
     let options = PgPoolOptions::new().max_connections(1).acquire_timeout(Duration::from_secs(2));
-    options.connect(way.url()).await.expect("the database answers")
+    eventually(PATIENCE, "the database answers", async || options.clone().connect(way.url()).await.ok()).await
 }
 
 fn consumer_over(bus: &Bus, pool: PgPool, js: Context, recorder: &std::sync::Arc<Recorder>) -> ConsumerLoop<Recorder> {
@@ -50,7 +50,7 @@ async fn locked(bus: &Bus) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_consumer_that_waits_for_the_bus_ends_when_it_is_told_to() {
-    let mut bus = Bus::start().await;
+    let mut bus = Bus::that_fails().await;
     bus.make_stream().await;
     let js = jetstream::new(patient(&bus).await);
     bus.nats.kill();
@@ -62,7 +62,7 @@ async fn a_consumer_that_waits_for_the_bus_ends_when_it_is_told_to() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_relay_that_waits_for_the_bus_ends_when_it_is_told_to() {
-    let mut bus = Bus::start().await;
+    let mut bus = Bus::that_fails().await;
     bus.make_stream().await;
     let js = jetstream::new(patient(&bus).await);
     bus.nats.kill();
@@ -85,7 +85,7 @@ async fn a_relay_that_waits_for_the_bus_ends_when_it_is_told_to() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_has_been_read_takes_effect_also_while_the_bus_is_away() {
-    let mut bus = Bus::start().await;
+    let mut bus = Bus::that_fails().await;
     bus.make_stream().await;
     let client = patient(&bus).await;
     let recorder = Recorder::new();

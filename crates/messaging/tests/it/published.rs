@@ -40,7 +40,7 @@ async fn of_a_stream_that_was_never_made_nothing_is_published_and_nothing_lost()
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_published_is_unknown_while_the_bus_is_away() {
-    let mut bus = Bus::start().await;
+    let mut bus = Bus::that_fails().await;
     let relay = bus.relay();
     relay.handle.watch().until(|status| status.through.is_some()).await;
     bus.nats.kill();

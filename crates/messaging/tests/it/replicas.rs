@@ -5,7 +5,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use async_nats::HeaderMap;
@@ -45,12 +45,14 @@ impl HeldWay {
                     let mut buffer = vec![0; 64 * 1024];
                     while let Ok(count @ 1..) = from_client.read(&mut buffer).await {
                         let text = String::from_utf8_lossy(&buffer[..count]);
+                        // What comes before the batch passes; from it on nothing does.
                         if !*gate.borrow() && text.contains("HPUB t.intake") {
                             seen.store(true, Ordering::SeqCst);
+                            if gate.wait_for(|open| *open).await.is_err() {
+                                return;
+                            }
                         }
-                        if gate.wait_for(|open| *open).await.is_err()
-                            || to_server.write_all(&buffer[..count]).await.is_err()
-                        {
+                        if to_server.write_all(&buffer[..count]).await.is_err() {
                             return;
                         }
                     }
@@ -124,12 +126,18 @@ async fn of_two_consumers_one_stands_by_and_takes_over_where_the_first_ended() {
     assert_eq!(bus.effects().await, [(1, 1), (1, 2)]);
 }
 
+/// Tries without end, and soon again.
+fn stubborn() -> ConsumerConfig {
+    let max_pause = Duration::from_millis(200);
+    ConsumerConfig { max_attempts: u32::MAX, max_pause, ..ConsumerConfig::raw(STREAM) }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_consumer_that_lost_its_lock_cannot_give_a_batch_its_effect_a_second_time() {
     let bus = Bus::start().await;
     bus.make_stream().await;
     // Raw messages have no marks: the position alone keeps the second effect out.
-    let config = ConsumerConfig { max_attempts: 100, ..ConsumerConfig::raw(STREAM) };
+    let config = stubborn();
     let held_up = Recorder::new();
     *held_up.busy.lock().expect("a lock") = u32::MAX;
     let stale = bus.consume_with(&held_up, config.clone());
@@ -150,7 +158,7 @@ async fn a_consumer_that_lost_its_lock_cannot_give_a_batch_its_effect_a_second_t
 async fn a_batch_of_a_stream_that_was_made_anew_since_has_no_effect_and_moves_no_position() {
     let bus = Bus::start().await;
     bus.make_stream().await;
-    let config = ConsumerConfig { max_attempts: 100, ..ConsumerConfig::raw(STREAM) };
+    let config = stubborn();
     let held_up = Recorder::new();
     *held_up.busy.lock().expect("a lock") = u32::MAX;
     let stale = bus.consume_with(&held_up, config.clone());

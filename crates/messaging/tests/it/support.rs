@@ -61,6 +61,14 @@ pub(crate) struct Bus {
 
 impl Bus {
     pub(crate) async fn start() -> Self {
+        let mut bus = Self::that_fails().await;
+        // A disk may be slow; nothing gets lost here.
+        bus.js.set_timeout(PATIENCE);
+        bus
+    }
+
+    /// For tests that end the server: what was lost on the way is given up soon.
+    pub(crate) async fn that_fails() -> Self {
         let migrators = [&MIGRATOR];
         let (db, nats) = tokio::join!(TestDb::new(&migrators), TestNats::start());
         sqlx::raw_sql(

@@ -20,7 +20,7 @@ fn wiped() -> Published {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_wiped_stream_is_left_alone_until_it_is_refilled_and_consumers_skip_what_they_saw() {
-    let mut bus = Bus::start().await;
+    let mut bus = Bus::that_fails().await;
     let relay = bus.relay();
     let recorder = Recorder::new();
     let consumer = bus.consume(&recorder);
@@ -51,7 +51,7 @@ async fn a_wiped_stream_is_left_alone_until_it_is_refilled_and_consumers_skip_wh
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stream_that_was_made_anew_by_somebody_else_is_still_a_wiped_one() {
-    let mut bus = Bus::start().await;
+    let mut bus = Bus::that_fails().await;
     let relay = bus.relay();
     bus.write(&[(1, 1)]).await;
     bus.drained().await;
@@ -98,7 +98,7 @@ async fn a_stream_that_holds_something_else_is_not_refilled() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_written_after_the_choice_and_never_published_is_in_the_stream_after_a_refill() {
-    let mut bus = Bus::start().await;
+    let mut bus = Bus::that_fails().await;
     let relay = bus.relay();
     bus.write(&[(1, 1), (2, 1)]).await;
     bus.drained().await;
@@ -152,7 +152,7 @@ async fn a_relay_settles_nothing_in_a_stream_that_is_being_refilled() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_refill_that_was_broken_off_is_begun_again() {
-    let mut bus = Bus::start().await;
+    let mut bus = Bus::that_fails().await;
     let relay = bus.relay();
     for sequence in 1..=5 {
         bus.write(&[(1, sequence)]).await;
@@ -202,7 +202,7 @@ async fn fence(bus: &Bus) -> i64 {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_published_to_a_stream_that_has_events_which_its_database_lost_until_it_is_refilled() {
-    let mut bus = Bus::start().await;
+    let mut bus = Bus::that_fails().await;
     let relay = bus.relay();
     bus.write(&[(1, 1), (1, 2)]).await;
     bus.drained().await;

@@ -177,7 +177,7 @@ pub(crate) fn settings() -> MapSource {
         ("DAFEI_JWT_ISSUER", ISSUER),
         ("DAFEI_JWT_AUDIENCE", AUDIENCE),
         ("DAFEI_ENVIRONMENT", "test"),
-        ("DAFEI_SHUTDOWN_SECONDS", "10"),
+        ("DAFEI_SHUTDOWN_SECONDS", "60"),
     ])
 }
 

@@ -5,13 +5,15 @@ use std::time::Duration;
 use dafei_messaging::sessions;
 use dafei_runtime::status::Fault;
 use dafei_shell::faults;
-use dafei_testkit::TestDb;
+use dafei_testkit::{TestDb, eventually};
 use sqlx::{Connection as _, Executor as _, PgPool};
 
-/// A pool as a service has it, with a shorter patience, but long enough to log in on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A pool as a service has it.
 async fn pool(db: &TestDb, connections: u32, statement: Duration) -> PgPool {
     let options = sessions::options(&db.url, statement).expect("a URL");
-    let pool = sessions::pool(connections).acquire_timeout(Duration::from_secs(2));
+    let pool = sessions::pool(connections).acquire_timeout(PATIENCE);
     pool.connect_with(options).await.expect("the database answers")
 }
 
@@ -26,20 +28,22 @@ fn told_to_come_back(error: sqlx::Error) -> bool {
 #[tokio::test]
 async fn who_gets_no_connection_in_time_is_told_to_come_back_and_then_gets_one() {
     let db = TestDb::new(&[]).await;
-    let pool = pool(&db, 1, Duration::from_secs(5)).await;
-    let held = pool.acquire().await.expect("the only connection");
+    let options = sessions::options(&db.url, Duration::from_secs(20)).expect("a URL");
+    let pool = sessions::pool(1).acquire_timeout(Duration::from_secs(2)).connect_lazy_with(options);
+    let held = eventually(PATIENCE, "the only connection", async || pool.acquire().await.ok()).await;
     let late = pool.acquire().await.expect_err("none is left");
     assert!(matches!(late, sqlx::Error::PoolTimedOut), "{late}");
     assert!(told_to_come_back(late));
     drop(held);
-    pool.execute("SELECT 1").await.expect("a connection that came free");
+    eventually(PATIENCE, "a connection that came free", async || pool.execute("SELECT 1").await.ok()).await;
 }
 
 #[tokio::test]
 async fn a_statement_that_waits_for_a_lock_is_ended_and_its_caller_told_to_come_back() {
     let db = TestDb::new(&[]).await;
     db.pool.execute("CREATE TABLE counted (n bigint)").await.expect("a table");
-    let pool = pool(&db, 2, Duration::from_millis(300)).await;
+    // The wait for a lock ends a second before the statement would.
+    let pool = pool(&db, 2, Duration::from_secs(4)).await;
     let mut lock = db.pool.begin().await.expect("a transaction");
     lock.execute("LOCK TABLE counted IN ACCESS EXCLUSIVE MODE").await.expect("the lock");
     let late = pool.execute("INSERT INTO counted VALUES (1)").await.expect_err("the table is locked");

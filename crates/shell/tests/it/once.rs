@@ -62,14 +62,17 @@ async fn what_was_begun_and_given_up_keeps_no_other_from_doing_it() {
     again.finish(answer("371302")).await.expect("committed");
 }
 
+/// How long the end of a write is waited for. All that comes before its commit has to be through by then.
+const UNHEARD: Duration = Duration::from_secs(5);
+
 #[tokio::test(flavor = "multi_thread")]
 async fn who_hears_nothing_of_the_commit_is_told_to_come_back_and_gets_the_answer_then() {
     let db = TestDb::new(&[&dafei_messaging::MIGRATOR]).await;
     let way = TestWay::to(&db.url).await;
     let options = sessions::options(way.url(), PATIENCE).expect("a URL");
-    let pool =
-        sessions::pool_asking(1, Duration::ZERO, SOON, SOON).connect_with(options).await.expect("the database answers");
-    let first = new(begin(&pool, SOON).await.expect("begun"));
+    let pool = sessions::pool_asking(1, Duration::ZERO, SOON, SOON).acquire_timeout(PATIENCE);
+    let pool = pool.connect_with(options).await.expect("the database answers");
+    let first = new(begin(&pool, UNHEARD).await.expect("begun"));
     way.silence_at_the_next_commit();
     let unheard = tokio::time::timeout(PATIENCE, first.finish(answer("371302"))).await.expect("not for ever");
     assert!(matches!(unheard, Err(Fault::Unavailable { .. })), "{unheard:?}");

@@ -8,7 +8,8 @@ use sqlx::postgres::PgPoolOptions;
 
 use crate::{fresh, region, secretary, take, township, upper};
 
-const PATIENCE: Duration = Duration::from_secs(30);
+/// Longer than a reading that falls silent is waited for, and what follows it.
+const PATIENCE: Duration = Duration::from_secs(90);
 const NEVER: Duration = Duration::from_secs(3_600);
 
 /// Somebody waits for notices.
@@ -58,9 +59,8 @@ async fn a_change_of_which_no_notice_comes_is_read_all_the_same() {
     take(&db, &changed, &upper()).await;
     let way = TestWay::to(&db.url).await;
     // The way of the notices is silent, and the pool makes its connections anew.
-    let pool = PgPoolOptions::new().acquire_timeout(Duration::from_secs(1)).connect(way.url()).await;
-    let pool = pool.expect("the database answers");
-    let view = RosterView::load(&pool).await.expect("loads");
+    let pool = PgPoolOptions::new().acquire_timeout(Duration::from_secs(1)).connect_lazy(way.url()).expect("a URL");
+    let view = RosterView::load(&db.pool).await.expect("loads");
     let (follower, following) = (view.clone(), pool.clone());
     let follow = tokio::spawn(async move {
         loop {

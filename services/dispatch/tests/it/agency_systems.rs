@@ -34,14 +34,19 @@ impl System {
 
     pub(crate) async fn register_at(suite: &Suite, agency: Agency, region: &'static str) -> Self {
         let registered = suite.admin().register(agency, region).await.expect("registered");
-        Self { js: suite.nats.jetstream().await, registered, agency, region }
+        let mut js = suite.nats.jetstream().await;
+        js.set_timeout(PATIENCE);
+        Self { js, registered, agency, region }
     }
 
     /// The next message of the durable, acknowledged.
     pub(crate) async fn next(&self) -> (String, Value) {
-        let stream = self.js.get_stream(&self.registered.stream).await.expect("the stream");
-        let consumer: async_nats::jetstream::consumer::PullConsumer =
-            stream.get_consumer(&self.registered.durable).await.expect("the durable");
+        // It may be made a moment after the registration.
+        let consumer: async_nats::jetstream::consumer::PullConsumer = eventually(PATIENCE, "the durable", async || {
+            let stream = self.js.get_stream(&self.registered.stream).await.ok()?;
+            stream.get_consumer(&self.registered.durable).await.ok()
+        })
+        .await;
         let mut messages = consumer.fetch().max_messages(1).expires(PATIENCE).messages().await.expect("messages");
         let message = messages.next().await.expect("a message in time").expect("a message");
         message.double_ack().await.expect("acknowledged");
@@ -297,7 +302,7 @@ async fn registering_twice_is_one_system_and_a_wiped_bus_gets_its_durable_again(
     suite.js = suite.nats.jetstream().await;
     eventually(PATIENCE, "the streams are made anew", || async { ensure_streams(&suite.js, &streams()).await.ok() })
         .await;
-    eventually(PATIENCE, "the durable is made anew", || async {
+    eventually(2 * PATIENCE, "the durable is made anew", || async {
         let stream = suite.js.get_stream(&system.registered.stream).await.ok()?;
         stream.consumer_info(&system.registered.durable).await.ok()
     })

@@ -1,6 +1,6 @@
 //! The process itself: it starts without NATS, says how far it is, and ends in order.
 
-use std::{net::TcpListener, process::Stdio, time::Duration};
+use std::{process::Stdio, time::Duration};
 
 use dafei_contracts::ops::v1::{
     GetStatusRequest, ListDeadLettersRequest, ReplayDeadLettersRequest, SetClockRequest,
@@ -13,7 +13,7 @@ use dafei_kernel::{
 };
 use dafei_runtime::identity::mint::{Minter, TokenRequest};
 use dafei_shell::start::migrators;
-use dafei_testkit::{TestDb, TestNats, eventually};
+use dafei_testkit::{ReservedPort, TestDb, TestNats, eventually};
 use jiff::SignedDuration;
 use tokio::process::Command;
 use tonic::{
@@ -39,9 +39,10 @@ async fn the_process_starts_and_keeps_its_streams_there_and_shows_its_watermark(
     std::fs::create_dir_all(&dir).expect("a directory");
     let jwks = dir.join("jwks.json");
     std::fs::write(&jwks, minter.jwks()).expect("keys");
-    let port = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("its address").port();
+    let port = ReservedPort::new();
+    let address = format!("127.0.0.1:{}", port.number());
     let mut process = Command::new(env!("CARGO_BIN_EXE_dafei-dispatch"))
-        .env("DAFEI_DISPATCH_LISTEN", format!("127.0.0.1:{port}"))
+        .env("DAFEI_DISPATCH_LISTEN", &address)
         .env("DAFEI_DISPATCH_DATABASE_URL", &db.url)
         .env("DAFEI_NATS_URL", nats.url())
         .env("DAFEI_JWKS", &jwks)
@@ -50,6 +51,7 @@ async fn the_process_starts_and_keeps_its_streams_there_and_shows_its_watermark(
         .env("DAFEI_ENVIRONMENT", "test")
         .env("DAFEI_MODE", "exercise")
         .env("DAFEI_EXERCISE_START", "2026-03-02T01:00:00Z")
+        .env("DAFEI_SHUTDOWN_SECONDS", "60")
         .stdout(Stdio::null())
         .kill_on_drop(true)
         .spawn()
@@ -68,7 +70,7 @@ async fn the_process_starts_and_keeps_its_streams_there_and_shows_its_watermark(
         });
         format!("Bearer {}", token.expect("a token")).parse::<MetadataValue<_>>().expect("a header")
     };
-    let channel = Channel::from_shared(format!("http://127.0.0.1:{port}")).expect("a URI").connect_lazy();
+    let channel = Channel::from_shared(format!("http://{address}")).expect("a URI").connect_lazy();
     let status = eventually(PATIENCE, "the watermark moves once all consumers have caught up", || async {
         let mut request = Request::new(GetStatusRequest {});
         request.metadata_mut().insert("authorization", bearer(CITY));
@@ -85,7 +87,7 @@ async fn the_process_starts_and_keeps_its_streams_there_and_shows_its_watermark(
     let number = process.id().expect("it runs").to_string();
     let signalled = Command::new("kill").args(["-TERM", &number]).status().await.expect("kill");
     assert!(signalled.success());
-    let ended = tokio::time::timeout(Duration::from_secs(30), process.wait()).await.expect("in time").expect("ended");
+    let ended = tokio::time::timeout(Duration::from_secs(90), process.wait()).await.expect("in time").expect("ended");
     assert!(ended.success(), "{ended}");
     let _ = std::fs::remove_dir_all(&dir);
 }

@@ -131,7 +131,7 @@ impl Suite {
         let migrators = migrators(&MIGRATOR);
         let (db, nats) = tokio::join!(TestDb::new(&migrators), TestNats::start());
         let js = nats.jetstream().await;
-        ensure_streams(&js, &streams()).await.expect("the streams are made");
+        eventually(PATIENCE, "the streams are made", async || ensure_streams(&js, &streams()).await.ok()).await;
         let clock = Arc::new(ControlledClock::new("2026-03-02T01:00:00Z".parse().expect("an instant")));
         let shared: SharedClock = if options.system_clock { Arc::new(SystemClock) } else { clock.clone() };
         let opened = RulesView::open(&db.pool, config::ROUTING, config::AUTHORITY, clock.now()).await;

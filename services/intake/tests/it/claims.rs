@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, time::Duration};
 
 use dafei_contracts::{Event, intake::v1 as api};
 use dafei_testkit::eventually;
-use futures::future::join_all;
+use futures::{StreamExt as _, future::join_all};
 use jiff::SignedDuration;
 use prost::Message as _;
 use tonic::{Code, Status};
@@ -17,6 +17,21 @@ use crate::{
 
 fn claim_refused() -> (Code, String) {
     (Code::FailedPrecondition, "CLAIM_REFUSED".to_owned())
+}
+
+/// On a slow machine a flood may find no connection: it comes again, with the same request, and not at once.
+async fn until_heard<T>(ask: impl AsyncFn() -> Result<T, Status>) -> Result<T, Status> {
+    loop {
+        match ask().await {
+            Err(status) if status.code() == Code::Unavailable => tokio::time::sleep(Duration::from_secs(1)).await,
+            answer => return answer,
+        }
+    }
+}
+
+/// Fewer at once than there are connections to the database: each finds one.
+async fn few_at_once(calls: impl Iterator<Item: Future<Output = ()>>) {
+    futures::stream::iter(calls).buffer_unordered(8).for_each(async |()| {}).await;
 }
 
 fn precondition(reason: &str) -> (Code, String) {
@@ -80,7 +95,8 @@ async fn fifty_tellers_with_the_right_code_at_once_are_one_payout() {
     let pay = |teller: usize| {
         let (counter, number) = (world.counter(teller), number.as_str());
         async move {
-            let held = counter.reserve(number, CODE).await?;
+            let asked = claim(number, CODE);
+            let held = until_heard(async || counter.send(asked.clone()).await).await?;
             let serials = [format!("S-{teller:04}"), format!("S-{teller:04}"), format!("T-{teller:04}")];
             let answers = join_all(serials.iter().map(|serial| counter.confirm(&held.reservation_id, serial))).await;
             Ok::<_, Status>(answers.into_iter().filter(Result::is_ok).count())
@@ -100,23 +116,16 @@ async fn a_thousand_wrong_codes_at_once_get_the_tries_of_the_limit_and_the_right
     let world = World::with_rewards().await;
     let number = world.announced().await;
     let attempt = |thief: usize| {
-        let (counter, number) = (world.counter(1_000 + thief), number.as_str());
-        async move {
-            // On a slow machine a flood may find no connection to the database: nothing was tried, and the thief comes again.
-            loop {
-                match counter.reserve(number, &format!("GUESS{thief:04}")).await {
-                    Err(status) if status.code() == Code::Unavailable => {}
-                    answer => return answer,
-                }
-            }
-        }
+        let (counter, asked) = (world.counter(1_000 + thief), claim(&number, &format!("GUESS{thief:04}")));
+        async move { until_heard(async || counter.send(asked.clone()).await).await }
     };
     for answer in join_all((0..1_000).map(attempt)).await {
         assert_eq!(refused(answer), claim_refused());
     }
     let (tried, slowed) =
         (world.refused_for(api::RefusalCause::WrongCode).await, world.refused_for(api::RefusalCause::Slowed).await);
-    assert!((1..=5).contains(&tried) && tried + slowed == 1_000, "{tried} were looked at, {slowed} were not");
+    // A slot whose try found no connection is spent all the same: what matters is that no more are looked at.
+    assert!(tried <= 5 && tried + slowed == 1_000, "{tried} were looked at, {slowed} were not");
     let taken: i32 = sqlx::query_scalar("SELECT tries FROM throttle WHERE purpose = 'claim-announcement'")
         .fetch_one(&world.db.pool)
         .await
@@ -143,14 +152,14 @@ async fn wrong_codes_of_the_bank_s_own_tellers_are_slowed_by_teller_branch_and_a
         async move { assert_eq!(refused(counter.reserve(number, WRONG).await), claim_refused()) }
     };
     // One teller alone cannot use up an announcement.
-    join_all((0..30).map(|_| wrong(1, 0))).await;
+    few_at_once((0..30).map(|_| wrong(1, 0))).await;
     assert_eq!(world.refused_for(api::RefusalCause::WrongCode).await, 3);
     let held = world.counter(2).reserve(&numbers[0], CODE).await.expect("another teller is not slowed");
     world.counter(2).cancel(&held.reservation_id).await.expect("given up");
     // The teller has one try left, the branch three.
-    join_all((0..30).map(|_| wrong(1, 1))).await;
+    few_at_once((0..30).map(|_| wrong(1, 1))).await;
     assert_eq!(world.refused_for(api::RefusalCause::WrongCode).await, 4);
-    join_all((0..30).map(|at| wrong(10 + at, 2))).await;
+    few_at_once((0..30).map(|at| wrong(10 + at, 2))).await;
     assert_eq!(world.refused_for(api::RefusalCause::WrongCode).await, 6);
     // Right codes cost nothing, and slots come back with time.
     world.pass(SignedDuration::from_hours(1));
@@ -170,10 +179,13 @@ async fn a_call_that_is_cut_after_its_slot_was_taken_still_leaves_its_line_for_t
         .execute(&mut *busy)
         .await
         .expect("the announcement's head");
-    let mut request = world.counter(1).request(claim(&number, WRONG));
-    request.set_timeout(Duration::from_millis(1_500));
-    let cut = world.counters().reserve_claim(request).await.expect_err("it waits for the head");
-    assert!(matches!(cut.code(), Code::Cancelled | Code::DeadlineExceeded), "{cut:?}");
+    let request = world.counter(1).request(claim(&number, WRONG));
+    let mut counters = world.counters();
+    let call = tokio::spawn(async move { counters.reserve_claim(request).await });
+    // Its slot is taken, and it waits for the head.
+    world.db.until_waiting(1).await;
+    call.abort();
+    assert!(call.await.expect_err("cut").is_cancelled());
     eventually(SOON, "its slot", async || {
         let slots = sqlx::query_scalar::<_, i32>("SELECT tries FROM throttle WHERE purpose = 'claim-announcement'");
         slots.fetch_optional(&world.db.pool).await.expect("the slots").filter(|slots| *slots == 1)

@@ -1,6 +1,6 @@
 //! The process with more to do than it can: what it refuses, what it keeps, and that all is as before afterwards.
 
-use std::{net::TcpListener, process::Stdio, time::Duration};
+use std::{process::Stdio, time::Duration};
 
 use dafei_contracts::intake::v1::{
     self as api, roster_service_client::RosterServiceClient, suspicion_service_client::SuspicionServiceClient,
@@ -9,7 +9,7 @@ use dafei_intake::MIGRATOR;
 use dafei_kernel::clock::{Clock as _, SystemClock};
 use dafei_runtime::identity::mint::{Minter, TokenRequest};
 use dafei_shell::start::migrators;
-use dafei_testkit::{TestDb, eventually};
+use dafei_testkit::{ReservedPort, TestDb, eventually};
 use futures::{StreamExt as _, stream::FuturesUnordered};
 use jiff::SignedDuration;
 use sqlx::{Executor as _, PgPool, Postgres, Transaction};
@@ -33,6 +33,7 @@ struct Process {
     minter: Minter,
     _child: Child,
     _files: TempDir,
+    _port: ReservedPort,
 }
 
 impl Process {
@@ -42,9 +43,10 @@ impl Process {
         let minter = Minter::generate().expect("a key");
         let jwks = files.path().join("jwks.json");
         std::fs::write(&jwks, minter.jwks()).expect("keys");
-        let port = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("its address").port();
+        let port = ReservedPort::new();
+        let address = format!("127.0.0.1:{}", port.number());
         let child = Command::new(env!("CARGO_BIN_EXE_dafei-intake"))
-            .env("DAFEI_INTAKE_LISTEN", format!("127.0.0.1:{port}"))
+            .env("DAFEI_INTAKE_LISTEN", &address)
             .env("DAFEI_INTAKE_DATABASE_URL", &db.url)
             .env("DAFEI_INTAKE_CODE_PEPPER", "a-pepper-of-at-least-thirty-two-characters")
             .env("DAFEI_PHOTOS", files.path().join("photos"))
@@ -61,8 +63,8 @@ impl Process {
             .kill_on_drop(true)
             .spawn()
             .expect("the process");
-        let channel = Channel::from_shared(format!("http://127.0.0.1:{port}")).expect("a URI").connect_lazy();
-        let process = Self { db, channel, minter, _child: child, _files: files };
+        let channel = Channel::from_shared(format!("http://{address}")).expect("a URI").connect_lazy();
+        let process = Self { db, channel, minter, _child: child, _files: files, _port: port };
         eventually(SOON, "the process is ready", || async { process.ready().await.then_some(()) }).await;
         let file = api::ImportRosterRequest {
             request_id: new_id(),
@@ -138,7 +140,7 @@ async fn what_is_refused_was_not_done_what_is_acknowledged_is_kept_and_all_pass_
         assert!(retry_info(&status) >= Duration::from_secs(1));
         refused.push(request);
     }
-    assert!(process.ready().await, "health is not shed");
+    eventually(SOON, "health is not shed", || async { process.ready().await.then_some(()) }).await;
     lock.rollback().await.expect("the lock is given back");
     let mut acknowledged = Vec::new();
     while let Some((_, answer)) = tokio::time::timeout(SOON, sent.next()).await.expect("the others are answered") {
@@ -156,13 +158,23 @@ async fn what_is_refused_was_not_done_what_is_acknowledged_is_kept_and_all_pass_
 
 #[tokio::test(flavor = "multi_thread")]
 async fn behind_a_stuck_database_callers_are_told_to_come_back_and_the_same_request_passes_when_it_is_free() {
-    let process = Process::start(Duration::from_secs(3)).await;
+    // A statement waits for a lock for half of that.
+    let process = Process::start(Duration::from_secs(24)).await;
     let lock = held(&process.db.pool).await;
-    let (request, answer) = tokio::time::timeout(SOON, process.record(den_of_now())).await.expect("answered in time");
+    let looked = async {
+        process.db.until_waiting(1).await;
+        // So long that the probe of the database has looked meanwhile.
+        tokio::time::sleep(Duration::from_secs(4)).await;
+        eventually(Duration::from_secs(6), "a statement that waits is no database that is away", || async {
+            process.ready().await.then_some(())
+        })
+        .await;
+    };
+    let (answered, ()) = tokio::join!(tokio::time::timeout(SOON, process.record(den_of_now())), looked);
+    let (request, answer) = answered.expect("answered in time");
     let status = answer.expect_err("the table is locked");
     assert_eq!(status.code(), Code::Unavailable, "{status:?}");
     retry_info(&status);
-    assert!(process.ready().await, "a statement that waits is no database that is away");
     lock.rollback().await.expect("the lock is given back");
     let id = process.record(request).await.1.expect("the same request passes");
     assert_eq!(process.recorded().await, [id]);
@@ -171,7 +183,7 @@ async fn behind_a_stuck_database_callers_are_told_to_come_back_and_the_same_requ
 #[tokio::test(flavor = "multi_thread")]
 async fn a_replica_whose_pool_is_exhausted_stays_ready_and_tells_callers_to_come_back() {
     // A statement waits for a lock for half of that, longer than a caller waits for the pool.
-    let process = Process::start(Duration::from_secs(12)).await;
+    let process = Process::start(Duration::from_secs(24)).await;
     let lock = held(&process.db.pool).await;
     // They wait for the lock and hold the whole pool; one of them waits for the pool.
     let list = || async {
@@ -180,11 +192,18 @@ async fn a_replica_whose_pool_is_exhausted_stays_ready_and_tells_callers_to_come
         client.list_suspicions(process.request(ADMIN, message)).await
     };
     let mut lists: FuturesUnordered<_> = (0..LIMIT).map(|_| list()).collect();
+    let mut first = true;
     while let Some(answer) = tokio::time::timeout(SOON, lists.next()).await.expect("answered in time") {
         let status = answer.expect_err("the table is locked");
         assert_eq!(status.code(), Code::Unavailable, "{status:?}");
         retry_info(&status);
-        assert!(process.ready().await, "it has much to do and is not away");
+        // The one that waited for the pool is told first; the others hold it for some seconds more.
+        if std::mem::take(&mut first) {
+            eventually(Duration::from_secs(6), "it has much to do and is not away", || async {
+                process.ready().await.then_some(())
+            })
+            .await;
+        }
     }
     lock.rollback().await.expect("the lock is given back");
     eventually(SOON, "lists pass again", || async { list().await.ok() }).await;

@@ -6,6 +6,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 
+use async_nats::jetstream::stream::RawMessageErrorKind;
 use dafei_contracts::intake::v1::{self as api, submit_tip_request::Part};
 use dafei_kernel::clock::Clock as _;
 use dafei_testkit::eventually;
@@ -54,7 +55,12 @@ impl World {
         let mut messages = Vec::new();
         let mut sequence = 1;
         while messages.len() < count {
-            let Ok(message) = stream.get_raw_message(sequence).await else { break };
+            let message = match stream.get_raw_message(sequence).await {
+                Ok(message) => message,
+                Err(error) if error.kind() == RawMessageErrorKind::NoMessageFound => break,
+                // Not answered in time: asked again.
+                Err(_) => continue,
+            };
             let payload = String::from_utf8_lossy(&message.payload).into_owned();
             messages.push(format!("{} {:?} {payload}", message.subject, message.headers));
             sequence += 1;

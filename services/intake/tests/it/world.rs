@@ -56,7 +56,7 @@ use dafei_runtime::{
     telemetry::GrpcLayer,
 };
 use dafei_shell::{ops::Progress, roster::RosterView, start::migrators, timer::Timer};
-use dafei_testkit::{TestDb, TestNats};
+use dafei_testkit::{TestDb, TestNats, eventually};
 use jiff::SignedDuration;
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
@@ -156,7 +156,7 @@ impl World {
         let js = nats.jetstream().await;
         let specs = [Stream::Intake, Stream::Dispatch]
             .map(|stream| StreamSpec::new(stream.name(), stream.subjects().iter().copied()));
-        ensure_streams(&js, &specs).await.expect("the streams are made");
+        eventually(SOON, "the streams are made", async || ensure_streams(&js, &specs).await.ok()).await;
         let clock = ControlledClock::new("2026-11-23T10:00:00+08:00".parse().expect("an instant"));
         let photos = tempfile::tempdir().expect("a directory");
         let place = place.unwrap_or_else(|| Place::Directory(photos.path().join("store")));

@@ -37,11 +37,18 @@ async fn get(world: &World, caller: Caller<'_>, rebuild_id: &str) -> Result<Rebu
 
 /// Waits for the end of a rebuild.
 async fn ended(world: &World, rebuild: &Rebuild) -> Rebuild {
-    eventually(SOON, "the rebuild ends", || async {
+    let ended = eventually(SOON, "the rebuild ends", || async {
         let now = get(world, CITY_OFFICE, &rebuild.rebuild_id).await.expect("known");
         (now.state() != RebuildState::Running).then_some(now)
     })
-    .await
+    .await;
+    // The lock goes with its session, a moment after the end is noted.
+    eventually(SOON, "the lock is free", || async {
+        let mut conn = world.db.pool.acquire().await.expect("a connection");
+        (!shadow::is_locked(&mut conn).await.expect("PostgreSQL")).then_some(())
+    })
+    .await;
+    ended
 }
 
 async fn rebuilt(world: &World, request_id: u128) -> Rebuild {

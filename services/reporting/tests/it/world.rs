@@ -67,7 +67,8 @@ impl World {
     pub(crate) async fn start() -> Self {
         let db = TestDb::new(&start::migrators(&store::MIGRATOR)).await;
         let nats = TestNats::start().await;
-        let js = nats.jetstream().await;
+        let mut js = nats.jetstream().await;
+        js.set_timeout(SOON);
         let specs: Vec<StreamSpec> = [Stream::Intake, Stream::Dispatch, Stream::Sla]
             .map(|stream| StreamSpec::new(stream.name(), stream.subjects().iter().copied()))
             .into();

@@ -1,6 +1,6 @@
 //! The process itself: it says what is due and how far it is, follows the exercise's clock, publishes, and ends in order.
 
-use std::{net::TcpListener, os::unix::process::ExitStatusExt as _, process::Stdio, time::Duration};
+use std::{os::unix::process::ExitStatusExt as _, process::Stdio, time::Duration};
 
 use async_nats::jetstream;
 use dafei_contracts::{
@@ -16,7 +16,7 @@ use dafei_messaging::streams::{StreamSpec, ensure_streams};
 use dafei_runtime::identity::mint::{Minter, TokenRequest};
 use dafei_shell::start::migrators;
 use dafei_sla_monitor::MIGRATOR;
-use dafei_testkit::{TestDb, TestNats, eventually};
+use dafei_testkit::{ReservedPort, TestDb, TestNats, eventually};
 use jiff::SignedDuration;
 use tokio::process::{Child, Command};
 use tonic::{Request, transport::Channel};
@@ -30,6 +30,7 @@ struct Process {
     child: Child,
     channel: Channel,
     bearer: String,
+    _port: ReservedPort,
 }
 
 impl Process {
@@ -39,17 +40,18 @@ impl Process {
 
     /// A process that crashes at a point, where one is named.
     fn start_with(db: &TestDb, nats: &TestNats, minter: &Minter, now: &str, crash_at: &str) -> Self {
-        let dir = std::env::temp_dir().join(format!("dafei-sla-{}", std::process::id()));
+        let port = ReservedPort::new();
+        let address = format!("127.0.0.1:{}", port.number());
+        let dir = std::env::temp_dir().join(format!("dafei-sla-{}-{}", std::process::id(), port.number()));
         std::fs::create_dir_all(&dir).unwrap();
         let jwks = dir.join("jwks.json");
         std::fs::write(&jwks, minter.jwks()).unwrap();
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let mut command = Command::new(env!("CARGO_BIN_EXE_dafei-sla-monitor"));
         if !crash_at.is_empty() {
             command.env("TEST_CRASH_AT", crash_at);
         }
         let child = command
-            .env("DAFEI_SLA_MONITOR_LISTEN", format!("127.0.0.1:{port}"))
+            .env("DAFEI_SLA_MONITOR_LISTEN", &address)
             .env("DAFEI_SLA_MONITOR_DATABASE_URL", &db.url)
             .env("DAFEI_NATS_URL", nats.url())
             .env("DAFEI_JWKS", &jwks)
@@ -58,6 +60,7 @@ impl Process {
             .env("DAFEI_ENVIRONMENT", "test")
             .env("DAFEI_MODE", "exercise")
             .env("DAFEI_EXERCISE_START", now)
+            .env("DAFEI_SHUTDOWN_SECONDS", "60")
             .stdout(Stdio::null())
             .kill_on_drop(true)
             .spawn()
@@ -73,8 +76,8 @@ impl Process {
             audience: "dafei".to_owned(),
             expires: SystemClock.now() + SignedDuration::from_hours(1),
         });
-        let channel = Channel::from_shared(format!("http://127.0.0.1:{port}")).unwrap().connect_lazy();
-        Self { child, channel, bearer: format!("Bearer {}", token.unwrap()) }
+        let channel = Channel::from_shared(format!("http://{address}")).unwrap().connect_lazy();
+        Self { child, channel, bearer: format!("Bearer {}", token.unwrap()), _port: port }
     }
 
     fn request<T>(&self, message: T) -> Request<T> {
@@ -105,7 +108,7 @@ impl Process {
     async fn terminate(mut self) {
         let number = self.child.id().unwrap().to_string();
         assert!(Command::new("kill").args(["-TERM", &number]).status().await.unwrap().success());
-        let ended = tokio::time::timeout(Duration::from_secs(30), self.child.wait()).await.unwrap().unwrap();
+        let ended = tokio::time::timeout(Duration::from_secs(90), self.child.wait()).await.unwrap().unwrap();
         assert!(ended.success(), "{ended}");
     }
 }
@@ -148,7 +151,8 @@ async fn futures_next(subjects: &mut jetstream::stream::InfoWithSubjects) -> Opt
 #[tokio::test(flavor = "multi_thread")]
 async fn the_process_fires_by_the_exercises_clock_and_a_restart_loses_and_doubles_nothing() {
     let (db, nats) = (TestDb::new(&migrators(&MIGRATOR)).await, TestNats::start().await);
-    let js = nats.jetstream().await;
+    let mut js = nats.jetstream().await;
+    js.set_timeout(SOON);
     let specs: Vec<StreamSpec> = [Stream::Intake, Stream::Dispatch]
         .map(|stream| StreamSpec::new(stream.name(), stream.subjects().iter().copied()))
         .into();
@@ -205,7 +209,8 @@ async fn killed_at_any_step_of_firing_each_breach_is_told_once() {
         "relay.after-settlement",
     ] {
         let (db, nats) = (TestDb::new(&migrators(&MIGRATOR)).await, TestNats::start().await);
-        let js = nats.jetstream().await;
+        let mut js = nats.jetstream().await;
+        js.set_timeout(SOON);
         let specs: Vec<StreamSpec> = [Stream::Intake, Stream::Dispatch]
             .map(|stream| StreamSpec::new(stream.name(), stream.subjects().iter().copied()))
             .into();

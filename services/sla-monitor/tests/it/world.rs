@@ -148,7 +148,8 @@ impl World {
     pub(crate) async fn at_rest(start: &str, rules: &str) -> Self {
         let db = TestDb::new(&start::migrators(&MIGRATOR)).await;
         let nats = TestNats::start().await;
-        let js = nats.jetstream().await;
+        let mut js = nats.jetstream().await;
+        js.set_timeout(SOON);
         let specs: Vec<StreamSpec> = [Stream::Intake, Stream::Dispatch, Stream::Reporting]
             .map(|stream| StreamSpec::new(stream.name(), stream.subjects().iter().copied()))
             .into();

@@ -16,7 +16,7 @@ use super::{Databases, findings::Findings};
 use crate::{client::Service, refill};
 
 /// How long a message may take that the stream has.
-const PATIENCE: std::time::Duration = std::time::Duration::from_secs(15);
+const PATIENCE: std::time::Duration = std::time::Duration::from_secs(60);
 
 /// Id, source, aggregate, sequence.
 type Logged = (Uuid, String, Uuid, i64);
