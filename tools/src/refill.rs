@@ -16,7 +16,8 @@ use crate::client::{self, Service, ServiceKey};
 
 /// Refills the streams of these services; all four when none is named. The agencies' stream gets only the instructions that are still
 /// open and that nobody has signed for: what they know must not be played to them again. What no stream has had yet goes out in any case.
-/// Streams that lack nothing are left alone, so that it can be called again when it was broken off.
+/// Streams that end where they have to are left alone, so that it can be called again when it was broken off; what of
+/// their beginning has expired is said.
 ///
 /// # Errors
 /// When a name is unknown, a database or NATS is away, or a stream is not empty.
@@ -44,9 +45,16 @@ pub async fn run(names: &[String]) -> Result<()> {
 }
 
 fn tell(service: Service, done: &refill::Refilled) {
+    let (service, stream) = (service.name(), &done.stream);
     match done.events {
-        Some(events) => println!("{}: {events} 条事件已重新写入 {}", service.name(), done.stream),
-        None => println!("{}: {} 完好，未作改动", service.name(), done.stream),
+        Some(events) => println!("{service}: {events} 条事件已重新写入 {stream}"),
+        // What agencies once read is not played again, and nothing is made anew from it.
+        None if done.expired > 0 && *stream != Stream::Agency.name() => println!(
+            "{service}: {stream} 未作改动；最早的 {} 条消息已过期，没有重新写入。\
+             如果接下来要重建（rebuild），请先删除该流（nats stream rm {stream}），再运行 refill",
+            done.expired
+        ),
+        None => println!("{service}: {stream} 完好，未作改动"),
     }
 }
 

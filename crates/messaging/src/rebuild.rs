@@ -2,6 +2,7 @@
 
 use std::{collections::HashSet, sync::Arc};
 
+use async_nats::jetstream::Context;
 use dafei_kernel::clock::SharedClock;
 use sqlx::{Connection, PgConnection, PgPool};
 use tokio_util::sync::CancellationToken;
@@ -9,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     consumer::{Applier, ApplyError, Batch, ConsumerConfig, Handler, Item, from_logged, key, lock_name, store},
     lock, log,
+    streams::{self, StreamError},
 };
 
 /// Why a projection was not rebuilt.
@@ -23,6 +25,51 @@ pub enum RebuildError {
     /// The consumer runs in some replica.
     #[error("consumer {0} is running; stop it first")]
     Running(String),
+}
+
+/// Why a projection must not be made again from the streams.
+#[derive(Debug, thiserror::Error)]
+pub enum NotWhole {
+    /// A stream does not say where it begins.
+    #[error("{0}; nothing was forgotten. Try again when NATS answers")]
+    Unseen(#[from] StreamError),
+    /// There is no such stream.
+    #[error(
+        "there is no stream {stream}; nothing was forgotten. Start its publisher, or run `dafei refill` if NATS lost it"
+    )]
+    Missing {
+        /// Its name.
+        stream: &'static str,
+    },
+    /// The first messages of a stream have expired: what was made of them, and all that follows them of their
+    /// aggregates, would be lost.
+    #[error(
+        "the first {expired} messages of stream {stream} have expired; nothing was forgotten. \
+         Remove it (`nats stream rm {stream}`), write it again from the event log (`dafei refill`), then rebuild"
+    )]
+    Expired {
+        /// Its name.
+        stream: &'static str,
+        /// How many are no longer there.
+        expired: u64,
+    },
+}
+
+/// Whether all of `streams` still begin at their first message, so that a projection may be forgotten and made again
+/// from them. Messages go by their age alone, nobody may delete or purge them: a stream that begins later has lost its
+/// beginning. One in which nothing was ever published is whole.
+///
+/// # Errors
+/// As [`NotWhole`] says, for the first of them that is not.
+pub async fn check_whole(js: &Context, streams: &[&'static str]) -> Result<(), NotWhole> {
+    for stream in streams.iter().copied() {
+        let Some((found, _)) = streams::known(js, stream).await? else { return Err(NotWhole::Missing { stream }) };
+        let expired = found.cached_info().state.first_sequence.saturating_sub(1);
+        if expired > 0 {
+            return Err(NotWhole::Expired { stream, expired });
+        }
+    }
+    Ok(())
 }
 
 /// Forgets all that the consumer `name` has read of `stream`, for the transaction that empties its projection. The consumer, running or not,

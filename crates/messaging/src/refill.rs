@@ -2,7 +2,8 @@
 //!
 //! The whole log goes into the empty stream in the order of the log, behind the same fence as the relay's. The relay leaves the stream alone
 //! meanwhile; what was in the outbox when the refill began is in the log as well and is taken out of the outbox at the end, so nothing is
-//! doubled and nothing is lost. A refill that was broken off is begun again; a stream that it had done is left alone.
+//! doubled and nothing is lost. A refill that was broken off is begun again; a stream that it had done is left alone,
+//! also when its oldest messages have expired since: only a stream that was removed before gets them again.
 
 use std::time::Duration;
 
@@ -31,6 +32,8 @@ pub struct Refilled {
     pub stream: String,
     /// How many events it got; none when it lacked nothing and was left alone.
     pub events: Option<u64>,
+    /// How many of its first messages have expired and were not written again, of one that was left alone.
+    pub expired: u64,
 }
 
 /// Why a stream was not refilled.
@@ -58,9 +61,9 @@ pub enum RefillError {
     Nats(String),
 }
 
-/// Refills those of these streams that are missing or empty; one that holds just what the database says it holds is left alone, whichever
-/// refill was broken off before. Which of a service's streams are refilled is the caller's choice: what agencies read is not simply played
-/// again.
+/// Refills those of these streams that are missing or empty; one that ends where the database says it ends is left
+/// alone, whichever refill was broken off before, and what of its beginning has expired is only counted. Which of a
+/// service's streams are refilled is the caller's choice: what agencies read is not simply played again.
 ///
 /// # Errors
 /// As [`RefillError`] says; the streams before it are done, and it can be called again.
@@ -83,12 +86,12 @@ pub async fn refill_chosen(
     spec: &StreamSpec,
     chosen: impl Fn(&log::LoggedEvent) -> bool + Send,
 ) -> Result<Refilled, RefillError> {
-    let events = refill_one(pool, js, spec, chosen).await?;
-    match events {
+    let done = refill_one(pool, js, spec, chosen).await?;
+    match done.events {
         Some(events) => tracing::info!(stream = spec.name, events, "stream refilled from the event log"),
-        None => tracing::info!(stream = spec.name, "the stream lacks nothing"),
+        None => tracing::info!(stream = spec.name, expired = done.expired, "the stream was left alone"),
     }
-    Ok(Refilled { stream: spec.name.to_owned(), events })
+    Ok(done)
 }
 
 async fn refill_one(
@@ -96,9 +99,12 @@ async fn refill_one(
     js: &Context,
     spec: &StreamSpec,
     chosen: impl Fn(&log::LoggedEvent) -> bool + Send,
-) -> Result<Option<u64>, RefillError> {
+) -> Result<Refilled, RefillError> {
     let mut connection = pool.acquire().await?;
-    let Some(created) = empty_stream(&mut connection, js, spec).await? else { return Ok(None) };
+    let created = match empty_stream(&mut connection, js, spec).await? {
+        Found::Empty { created } => created,
+        Found::Filled { expired } => return Ok(Refilled { stream: spec.name.to_owned(), events: None, expired }),
+    };
     let began = store::StreamState { created, last_sequence: 0, refilling: true };
     store::set_state(&mut connection, spec.name, &began).await?;
     // One snapshot for the log and the outbox: what is committed later stays in the outbox and goes out by the relay, behind all this.
@@ -129,32 +135,37 @@ async fn refill_one(
         return Err(RefillError::Overtaken { stream: spec.name });
     }
     finish.commit().await?;
-    Ok(Some(fence))
+    Ok(Refilled { stream: spec.name.to_owned(), events: Some(fence), expired: 0 })
 }
 
-/// Sees to it that the stream is there and empty; what an earlier refill left half done is removed. Answers when it was made; none when it
-/// holds what it has to.
-async fn empty_stream(
-    connection: &mut PgConnection,
-    js: &Context,
-    spec: &StreamSpec,
-) -> Result<Option<Instant>, RefillError> {
+/// How a stream was found.
+enum Found {
+    /// There and empty, made at that instant.
+    Empty { created: Instant },
+    /// It ends where it has to; so many of its first messages have expired.
+    Filled { expired: u64 },
+}
+
+/// Sees to it that the stream is there and empty, unless it ends where it has to; what an earlier refill left half done
+/// is removed.
+async fn empty_stream(connection: &mut PgConnection, js: &Context, spec: &StreamSpec) -> Result<Found, RefillError> {
     ensure_streams(js, std::slice::from_ref(spec)).await.map_err(nats)?;
     let mut attempt = 1;
     loop {
-        let (made, messages) = as_it_is(js, spec).await?;
+        let (created, expired, messages) = as_it_is(js, spec).await?;
         if messages == 0 {
-            return Ok(Some(made));
+            return Ok(Found::Empty { created });
         }
         // After the stream: what the relay has published meanwhile, it may not have put down yet, and then another look is needed.
-        let known = store::state(connection, spec.name).await?.filter(|state| state.created == made);
+        let known = store::state(connection, spec.name).await?.filter(|state| state.created == created);
         match known {
             Some(state) if state.refilling => {
                 js.delete_stream(spec.name).await.map_err(nats)?;
                 make_again(js, spec).await?;
-                return Ok(Some(as_it_is(js, spec).await?.0));
+                let (created, ..) = as_it_is(js, spec).await?;
+                return Ok(Found::Empty { created });
             }
-            Some(state) if state.last_sequence == messages => return Ok(None),
+            Some(state) if state.last_sequence == messages => return Ok(Found::Filled { expired }),
             Some(_) if attempt < ATTEMPTS => tokio::time::sleep(PAUSE).await,
             _ => return Err(RefillError::NotEmpty { stream: spec.name, messages }),
         }
@@ -162,10 +173,12 @@ async fn empty_stream(
     }
 }
 
-/// When the stream was made, and where it ends.
-async fn as_it_is(js: &Context, spec: &StreamSpec) -> Result<(Instant, u64), RefillError> {
+/// When the stream was made, how many of its messages have expired, and where it ends. Nobody may delete single ones:
+/// what is missing are its oldest.
+async fn as_it_is(js: &Context, spec: &StreamSpec) -> Result<(Instant, u64, u64), RefillError> {
     let stream = js.get_stream(spec.name).await.map_err(nats)?;
-    Ok((created(&stream).map_err(nats)?, stream.cached_info().state.last_sequence))
+    let state = &stream.cached_info().state;
+    Ok((created(&stream).map_err(nats)?, state.first_sequence.saturating_sub(1), state.last_sequence))
 }
 
 /// Makes a stream that was just deleted. The server answers a deletion before it has removed all files, and until then it may fail to make

@@ -4,7 +4,7 @@ use std::{str::FromStr as _, time::Duration};
 
 use sqlx::{
     Connection as _, PgConnection, PgPool,
-    postgres::{PgConnectOptions, PgPoolOptions},
+    postgres::{PgConnectOptions, PgListener, PgPoolOptions},
 };
 
 use crate::silence::answer;
@@ -80,6 +80,25 @@ pub async fn long(pool: &PgPool) -> sqlx::Result<PgConnection> {
     let options =
         pool.connect_options().as_ref().clone().options(times(Duration::ZERO, Duration::ZERO, Duration::ZERO));
     answer(ACQUIRE, PgConnection::connect_with(&options)).await
+}
+
+/// Hears the notices of `channel` on a session of its own beside the pool's, which it keeps as long as somebody
+/// listens: a pool of one connection would have none left for anything else. One that is lost is made anew, as
+/// [`PgListener`] says.
+///
+/// # Errors
+/// When PostgreSQL is away.
+pub async fn listener(pool: &PgPool, channel: &str) -> sqlx::Result<PgListener> {
+    // The listener keeps the small pool alive, and the small pool keeps nothing but the listener's session.
+    let own = PgPoolOptions::new()
+        .max_connections(1)
+        .acquire_timeout(ACQUIRE)
+        .idle_timeout(None)
+        .max_lifetime(None)
+        .connect_lazy_with(pool.connect_options().as_ref().clone());
+    let mut listener = PgListener::connect_with(&own).await?;
+    listener.listen(channel).await?;
+    Ok(listener)
 }
 
 /// How long a statement that may take `statement` waits for a lock. Of its time a quarter is left to it when it gets the lock at the last moment.

@@ -32,6 +32,10 @@ type Run = Box<dyn FnOnce(CancellationToken) -> BoxFuture<Result<(), sqlx::Error
 type Replay = Arc<dyn Fn(Vec<i64>) -> BoxFuture<Result<(u32, u32), Fault>> + Send + Sync>;
 type Moment = Arc<dyn Fn() -> BoxFuture<sqlx::Result<Option<Instant>>> + Send + Sync>;
 
+/// Letters that are replayed in one transaction: all of many would take longer than a call may, and be undone each
+/// time.
+const PORTION: usize = 100;
+
 /// A consumer as start-up and operations see it, whatever its handler.
 pub struct ConsumerPart {
     pub(crate) name: &'static str,
@@ -247,19 +251,17 @@ impl Ops {
     async fn replay(&self, ids: &[i64]) -> Result<pb::ReplayDeadLettersResponse, Fault> {
         let mut sum = pb::ReplayDeadLettersResponse::default();
         for watched in &self.consumers {
-            let wanted = self.open_letters(&watched.key, ids).await?;
-            if wanted.is_empty() {
-                continue;
-            }
-            let (replayed, failed) = (watched.replay)(wanted).await?;
+            let letters = self.open_letters(&watched.key, ids).await?;
+            let (replayed, failed) = in_portions(&watched.replay, letters).await?;
             sum.replayed += replayed;
             sum.failed += failed;
         }
         Ok(sum)
     }
 
-    /// The open dead letters of a consumer, of those asked for; all when none are named.
-    async fn open_letters(&self, consumer: &str, ids: &[i64]) -> Result<Vec<i64>, Fault> {
+    /// The open dead letters of a consumer, of those asked for; all when none are named. Of each its place in the
+    /// stream and its id.
+    async fn open_letters(&self, consumer: &str, ids: &[i64]) -> Result<Vec<(u64, i64)>, Fault> {
         let mut conn = self.pool.acquire().await.map_err(faults::database)?;
         let mut after = 0;
         let mut wanted = Vec::new();
@@ -269,9 +271,22 @@ impl Ops {
                 return Ok(wanted);
             };
             after = last.id;
-            wanted.extend(page.iter().map(|letter| letter.id).filter(|id| ids.is_empty() || ids.contains(id)));
+            let asked = page.iter().filter(|letter| ids.is_empty() || ids.contains(&letter.id));
+            wanted.extend(asked.map(|letter| (letter.stream_sequence, letter.id)));
         }
     }
+}
+
+/// Replays letters in portions, in the order of the stream; says how many took effect and how many failed. A portion
+/// that is done stays done, whatever becomes of the later ones, or of the call.
+async fn in_portions(replay: &Replay, mut letters: Vec<(u64, i64)>) -> Result<(u32, u32), Fault> {
+    letters.sort_unstable();
+    let mut sum = (0, 0);
+    for portion in letters.chunks(PORTION) {
+        let (replayed, failed) = replay(portion.iter().map(|(_, id)| *id).collect()).await?;
+        sum = (sum.0 + replayed, sum.1 + failed);
+    }
+    Ok(sum)
 }
 
 fn replay_fault(error: dead_letters::ReplayError) -> Fault {
@@ -369,5 +384,54 @@ impl pb::ops_service_server::OpsService for Ops {
             })
             .collect::<Result<Vec<_>, _>>()?;
         Ok(Response::new(self.replay(&ids).await?))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use dafei_runtime::status::Fault;
+
+    use super::{PORTION, Replay, in_portions};
+
+    /// Letters 1 to `count`; the later a letter was made, the earlier its event stands in the stream.
+    fn letters(count: i64) -> Vec<(u64, i64)> {
+        (1..=count).map(|id| (1_000 - id.unsigned_abs(), id)).collect()
+    }
+
+    /// Keeps what it is given, says that one of each portion failed, and refuses from portion number `refused` on.
+    fn kept(refused: usize) -> (Replay, Arc<Mutex<Vec<Vec<i64>>>>) {
+        let done: Arc<Mutex<Vec<Vec<i64>>>> = Arc::default();
+        let kept = Arc::clone(&done);
+        let replay: Replay = Arc::new(move |ids| {
+            let kept = Arc::clone(&kept);
+            Box::pin(async move {
+                let mut kept = kept.lock().expect("a lock");
+                if kept.len() + 1 >= refused {
+                    return Err(Fault::internal("no"));
+                }
+                let replayed = u32::try_from(ids.len()).expect("few") - 1;
+                kept.push(ids);
+                Ok((replayed, 1))
+            })
+        });
+        (replay, done)
+    }
+
+    #[tokio::test]
+    async fn many_letters_are_replayed_in_portions_in_the_order_of_the_stream_and_counted_together() {
+        let (replay, done) = kept(usize::MAX);
+        assert_eq!(in_portions(&replay, letters(250)).await.expect("replayed"), (247, 3));
+        let done = done.lock().expect("a lock");
+        assert!(done.iter().all(|portion| portion.len() <= PORTION), "{done:?}");
+        assert_eq!(done.concat(), (1..=250).rev().collect::<Vec<i64>>());
+    }
+
+    #[tokio::test]
+    async fn what_was_replayed_before_a_portion_that_cannot_be_stays_replayed() {
+        let (replay, done) = kept(3);
+        assert!(in_portions(&replay, letters(250)).await.is_err());
+        assert_eq!(done.lock().expect("a lock").len(), 2);
     }
 }

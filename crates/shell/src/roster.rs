@@ -14,8 +14,11 @@ use std::{
 use arc_swap::ArcSwap;
 use dafei_contracts::{convert::ConvertError, events::v1 as pb};
 use dafei_kernel::{region::Region, roster::RosterIndex};
-use dafei_messaging::silence::{self, Loan};
-use sqlx::{PgConnection, PgPool, postgres::PgListener};
+use dafei_messaging::{
+    sessions,
+    silence::{self, Loan},
+};
+use sqlx::{PgConnection, PgPool};
 use tokio::{
     sync::Mutex,
     time::{MissedTickBehavior, interval},
@@ -100,8 +103,7 @@ impl RosterView {
     /// # Errors
     /// As [`Self::reload`]; it ends in no other way.
     pub async fn follow(&self, pool: &PgPool, every: Duration) -> Result<Infallible, RosterError> {
-        let mut listener = PgListener::connect_with(pool).await?;
-        listener.listen(CHANNEL).await?;
+        let mut listener = sessions::listener(pool, CHANNEL).await?;
         let mut again = interval(every);
         again.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -129,10 +131,12 @@ impl RosterView {
         let ended = read::ended(conn, &known.ahead).await?;
         let newer = read::newer(conn, known.revision).await?;
         let revision = newer.iter().map(|(_, newer)| *newer).fold(known.revision, i64::max);
-        // What is committed has a newer revision; what was rolled back is read as it was.
-        let undone = known.ahead.iter().filter(|(_, transaction)| ended.get(*transaction) == Some(&false));
-        let stale: BTreeSet<Region> =
-            undone.map(|(region, _)| region.clone()).chain(newer.into_iter().map(|(region, _)| region)).collect();
+        // What a transaction has put into the index is newer than what the tables show until it ends. Then it is
+        // read, however it ended: of one that was committed a savepoint may have been rolled back, and no revision
+        // tells of that.
+        let is_ahead = |region: &Region| known.ahead.get(region).is_some_and(|id| !ended.contains(id));
+        let changed = known.ahead.keys().cloned().chain(newer.into_iter().map(|(region, _)| region));
+        let stale: BTreeSet<Region> = changed.filter(|region| !is_ahead(region)).collect();
         if !stale.is_empty() {
             let stale: Vec<Region> = stale.into_iter().collect();
             let mut index = RosterIndex::clone(&self.index.load());
@@ -142,7 +146,7 @@ impl RosterView {
             self.index.store(Arc::new(index));
         }
         known.revision = revision;
-        known.ahead.retain(|_, transaction| !ended.contains_key(transaction));
+        known.ahead.retain(|_, transaction| !ended.contains(transaction));
         Ok((self.index.load_full(), revision))
     }
 
@@ -157,8 +161,9 @@ impl RosterView {
     }
 
     /// Takes snapshots, in their order, into the tables, in the caller's transaction, and into the index at once, so that later events of
-    /// the same batch see them. Of several of one region the last counts. Should the transaction be rolled back, the index is ahead until
-    /// the next reload or until the same snapshots come again.
+    /// the same batch see them. Of several of one region the last counts. Should the transaction, or a
+    /// savepoint of it, be rolled back, the index is ahead until the first reload after the transaction's end or until
+    /// the same snapshots come again.
     ///
     /// # Errors
     /// When a snapshot is malformed or PostgreSQL refuses.

@@ -13,6 +13,7 @@ use dafei_kernel::{
 use dafei_messaging::{
     backoff,
     consumer::{ConsumerConfig, ConsumerLoop, Handler},
+    rebuild,
     relay::{Outside, Relay, RelayConfig, RelayHandle},
     sessions,
     streams::{self, StreamSpec},
@@ -136,6 +137,17 @@ pub async fn migrate(common: &Common, own: &'static Migrator) -> anyhow::Result<
     dafei_messaging::migrate(&pool, &migrators(own)).await.context("migrations")?;
     pool.close().await;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Whether the streams that a projection is made from can make it again: each still begins at its first message. To be
+/// asked before anything is forgotten.
+///
+/// # Errors
+/// When one does not, is not there, or cannot be looked at; the error names it and says what to do.
+pub async fn check_streams(common: &Common, streams: &[Stream]) -> anyhow::Result<()> {
+    let js = jetstream::new(connect_bus(common).await.context("the address of NATS")?);
+    let names: Vec<&'static str> = streams.iter().map(|stream| stream.name()).collect();
+    Ok(rebuild::check_whole(&js, &names).await?)
 }
 
 /// The streams that a service publishes; its relay makes them.

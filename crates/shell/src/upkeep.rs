@@ -11,6 +11,7 @@ use dafei_kernel::{clock::SharedClock, time::Instant};
 use dafei_messaging::{
     dead_letters::{self, DeadLetterCount},
     requests,
+    silence::{self, Loan},
 };
 use jiff::SignedDuration;
 use sqlx::PgPool;
@@ -41,13 +42,9 @@ impl Untaken {
     /// Reads the figures anew.
     ///
     /// # Errors
-    /// When the database does not answer: the figures are unknown then.
+    /// When the database does not answer, or does not say anything any more: the figures are unknown then.
     pub async fn read(&self, pool: &PgPool) -> sqlx::Result<()> {
-        let counts = match pool.acquire().await {
-            Ok(mut conn) => dead_letters::counts(&mut conn).await,
-            Err(error) => Err(error),
-        };
-        let (counts, outcome) = match counts {
+        let (counts, outcome) = match counts(pool).await {
             Ok(counts) => (Some(Arc::new(counts)), Ok(())),
             Err(error) => (None, Err(error)),
         };
@@ -73,6 +70,13 @@ impl Untaken {
         // Who has none is not in the list.
         Some(counts.iter().find(|count| count.consumer == consumer).map_or(0, figure))
     }
+}
+
+async fn counts(pool: &PgPool) -> sqlx::Result<Vec<DeadLetterCount>> {
+    let mut connection = Loan::of(pool).await?;
+    let counts = silence::answer(silence::ANSWER, dead_letters::counts(&mut connection)).await?;
+    connection.give_back();
+    Ok(counts)
 }
 
 /// What is kept in order.

@@ -34,6 +34,9 @@ use crate::{
 /// CloudEvents type of the roster's snapshots.
 const SNAPSHOT: &str = "dafei.events.v1.RosterSnapshot";
 
+/// What the projection is made from.
+pub const STREAMS: [Stream; 3] = [Stream::Dispatch, Stream::Intake, Stream::Sla];
+
 /// Facts from dispatch's events.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct DispatchFacts;
@@ -215,7 +218,8 @@ async fn take_stays(conn: &mut PgConnection, told: Vec<Named>) -> sqlx::Result<(
 
 /// Forgets the projection and its marks in one transaction: with the next message (a publisher's watermark is enough) or at their next
 /// start the consumers begin again at the start of their streams. Until they are through, tables show less. What the streams no longer
-/// hold must be refilled from the publishers' event logs first. What was received stays, and what comes again adds nothing to it.
+/// hold is lost: the caller sees first that each of [`STREAMS`] still begins at its first message. What was received
+/// stays, and what comes again adds nothing to it.
 ///
 /// # Errors
 /// When PostgreSQL refuses or is away; then nothing is forgotten.

@@ -1,5 +1,6 @@
 //! The reporting service. Settings come from the environment; `rebuild` as an argument forgets the projection and its marks, so that the
-//! service, running or started next, makes it again from the streams; `migrate` applies the migrations and ends.
+//! service, running or started next, makes it again from the streams, and refuses when these no longer
+//! hold all; `migrate` applies the migrations and ends.
 
 use std::{process::ExitCode, sync::Arc};
 
@@ -59,6 +60,7 @@ async fn migrate(common: &Common) -> anyhow::Result<ExitCode> {
 }
 
 async fn rebuild(common: &Common) -> anyhow::Result<ExitCode> {
+    dafei_shell::start::check_streams(common, &consumer::STREAMS).await?;
     let pool = sqlx::PgPool::connect(common.database.url.expose()).await.context("PostgreSQL")?;
     consumer::rebuild(&pool).await?;
     Ok(ExitCode::SUCCESS)

@@ -35,6 +35,9 @@ use crate::{
 /// CloudEvents type of the roster's snapshots.
 const SNAPSHOT: &str = "dafei.events.v1.RosterSnapshot";
 
+/// What the ledger is made from.
+pub const STREAMS: [Stream; 3] = [Stream::Intake, Stream::Dispatch, Stream::Reporting];
+
 /// Takes one publisher's stream.
 #[derive(Debug, Clone)]
 pub struct CaseEvents {
@@ -231,7 +234,7 @@ impl Handler for ReportingEvents {
 
 /// Forgets all facts and how far the streams were read, in one transaction: the consumers start over and make the ledger again from the
 /// streams. Obligations keep their deadlines and what was announced of them, so nothing is announced twice. What the streams no longer hold
-/// must be refilled from the publishers' event logs first.
+/// is lost: the caller sees first that each of [`STREAMS`] still begins at its first message.
 ///
 /// # Errors
 /// When PostgreSQL refuses or is away; then nothing is forgotten.

@@ -15,7 +15,7 @@ use dafei_messaging::{
     crash,
     event::NewEvent,
     log::{self, AppendError},
-    silence, tx,
+    sessions, silence, tx,
 };
 use dafei_runtime::telemetry::metrics::{self, Counter, Histogram};
 use dafei_sla_core::{
@@ -24,7 +24,7 @@ use dafei_sla_core::{
     quiet::Quiet,
     steady::Steady,
 };
-use sqlx::{PgPool, postgres::PgListener};
+use sqlx::PgPool;
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -185,7 +185,7 @@ impl Firing {
 
     async fn session(&self, shutdown: &CancellationToken, pause: &mut Duration) -> Result<(), FireError> {
         // A database that vanished without a word would hold up a pass for ever.
-        let mut listener = silence::answer(silence::ANSWER, self.listen()).await?;
+        let mut listener = silence::answer(silence::ANSWER, sessions::listener(&self.pool, store::WAKE)).await?;
         loop {
             while !shutdown.is_cancelled() && silence::answer(silence::ANSWER, self.pass()).await? == BATCH {
                 self.behind.send_replace(true);
@@ -201,12 +201,6 @@ impl Firing {
             // Several notices are one reason to look.
             while listener.next_buffered().is_some() {}
         }
-    }
-
-    async fn listen(&self) -> sqlx::Result<PgListener> {
-        let mut listener = PgListener::connect_with(&self.pool).await?;
-        listener.listen(store::WAKE).await?;
-        Ok(listener)
     }
 
     /// One transaction for each kind of obligation: claims what is due, announces it; says how many obligations were concerned at most.

@@ -1,5 +1,6 @@
 //! The process of the SLA monitor. Settings come from the environment; `rebuild` as an argument forgets the facts and how far the streams
-//! were read, so that the service, running or started next, makes its ledger again from the streams; `migrate` applies the migrations and ends.
+//! were read, so that the service, running or started next, makes its ledger again from the streams, and refuses when
+//! these no longer hold all; `migrate` applies the migrations and ends.
 
 use std::process::ExitCode;
 
@@ -17,6 +18,7 @@ async fn main() -> anyhow::Result<ExitCode> {
             serve(dafei_shell::start::start(common, telemetry, &MIGRATOR).await?, &settings).await
         }
         Some("rebuild") => {
+            dafei_shell::start::check_streams(&common, &consumers::STREAMS).await?;
             let pool = sqlx::PgPool::connect(common.database.url.expose()).await.context("PostgreSQL")?;
             consumers::rebuild(&pool).await?;
             Ok(ExitCode::SUCCESS)

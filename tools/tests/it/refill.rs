@@ -1,5 +1,8 @@
 //! Filling a wiped NATS again.
 
+use std::process::Output;
+
+use async_nats::jetstream::stream::{Config, DiscardPolicy};
 use bytes::Bytes;
 use dafei_contracts::{Event, events::v1 as ev};
 use dafei_messaging::{event::NewEvent, log};
@@ -10,9 +13,9 @@ use uuid::Uuid;
 
 use crate::fakes::{FakeSuite, instant};
 
-#[tokio::test]
-async fn the_events_of_a_service_s_log_are_in_its_stream_again() {
-    let (db, nats) = (TestDb::new(&[&dafei_messaging::MIGRATOR]).await, TestNats::start().await);
+/// A database of intake whose log has two events.
+async fn two_events() -> TestDb {
+    let db = TestDb::new(&[&dafei_messaging::MIGRATOR]).await;
     let event = |sequence: i64| NewEvent {
         stream: "DAFEI_INTAKE",
         subject: "dafei.v1.roster._._.snapshot".to_owned(),
@@ -28,20 +31,48 @@ async fn the_events_of_a_service_s_log_are_in_its_stream_again() {
     let mut tx = db.pool.begin().await.expect("a transaction");
     log::append(&mut tx, &[event(1), event(2)]).await.expect("logged");
     tx.commit().await.expect("committed");
+    db
+}
+
+async fn refill(suite: &FakeSuite, nats: &TestNats, db: &TestDb, name: &str) -> Output {
+    let mut command = suite.tool(&["refill", name]);
+    command.env("DAFEI_NATS_URL", nats.url()).env("DAFEI_INTAKE_DATABASE_URL", &db.url);
+    command.output().await.expect("the binary runs")
+}
+
+fn says(output: &Output, what: &str) -> bool {
+    output.status.success() && String::from_utf8_lossy(&output.stdout).contains(what)
+}
+
+#[tokio::test]
+async fn the_events_of_a_service_s_log_are_in_its_stream_again() {
+    let (db, nats) = (two_events().await, TestNats::start().await);
     let suite = FakeSuite::start("2026-11-23T08:00:00Z").await;
-    let refill = |name: &'static str| {
-        let mut command = suite.tool(&["refill", name]);
-        command.env("DAFEI_NATS_URL", nats.url()).env("DAFEI_INTAKE_DATABASE_URL", &db.url);
-        async move { command.output().await.expect("the binary runs") }
-    };
-    let output = refill(Service::Intake.name()).await;
-    let said = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(output.status.success() && said.contains("2 条事件"), "{output:?}");
+    let output = refill(&suite, &nats, &db, Service::Intake.name()).await;
+    assert!(says(&output, "2 条事件"), "{output:?}");
     let stream = nats.jetstream().await.get_stream("DAFEI_INTAKE").await.expect("the stream");
     let first = stream.get_raw_message(1).await.expect("the first event");
     assert_eq!(first.subject.as_str(), "dafei.v1.roster._._.snapshot");
     assert_eq!(stream.cached_info().state.messages, 2);
-    assert!(!refill("police").await.status.success(), "there is no such service");
+    assert!(!refill(&suite, &nats, &db, "police").await.status.success(), "there is no such service");
+}
+
+#[tokio::test]
+async fn of_a_stream_that_is_left_alone_the_tool_says_how_many_of_the_oldest_messages_have_expired() {
+    let (db, nats) = (two_events().await, TestNats::start().await);
+    let suite = FakeSuite::start("2026-11-23T08:00:00Z").await;
+    refill(&suite, &nats, &db, Service::Intake.name()).await;
+    let output = refill(&suite, &nats, &db, Service::Intake.name()).await;
+    assert!(says(&output, "完好"), "{output:?}");
+    let js = nats.jetstream().await;
+    let stream = js.get_stream("DAFEI_INTAKE").await.expect("the stream");
+    // As by its age, the first is gone.
+    let config = Config { max_messages: 1, discard: DiscardPolicy::Old, ..stream.cached_info().config.clone() };
+    js.update_stream(&config).await.expect("room for one");
+    let output = refill(&suite, &nats, &db, Service::Intake.name()).await;
+    assert!(says(&output, "最早的 1 条消息已过期"), "{output:?}");
+    assert!(says(&output, "nats stream rm DAFEI_INTAKE"), "{output:?}");
+    assert!(!says(&output, "完好"), "{output:?}");
 }
 
 /// An event of an instruction, as dispatch logs it for one agency.

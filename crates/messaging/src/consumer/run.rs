@@ -109,16 +109,19 @@ async fn session<H: Handler>(
         status.parked = parked.len() as u64;
     });
     let mut pace = Pace::between(consumer.config.gather_least, consumer.config.gather);
+    let mut taken = position.last_sequence;
     loop {
         let batch = tokio::select! {
             biased;
             () = shutdown.cancelled() => return Ok(()),
             batch = feed.next(&consumer.config, pace.pause()) => batch?,
+            () = moved(consumer, &applier, taken) => return Err(SessionError::Stale),
         };
         let begun = Instant::now();
         // What is being taken is not taken yet, however long it is tried.
         consumer.status.send_modify(|status| status.lag = feed.known_last().saturating_sub(status.last_sequence));
         let Some(applied) = effect(consumer, &applier, &batch, &mut parked, shutdown).await? else { return Ok(()) };
+        taken = batch.to;
         backoff.reset();
         pace.wrote(batch.events.len(), begun.elapsed());
         consumer.status.send_modify(|status| {
@@ -129,6 +132,21 @@ async fn session<H: Handler>(
             status.dead_letters += applied.buried;
             status.last_error = None;
         });
+    }
+}
+
+/// Ends when the position in the database is another than what this session has taken: somebody has put it back, and where nothing more comes,
+/// no batch would show it. A database that does not say so is asked again later.
+async fn moved<H: Handler>(consumer: &ConsumerLoop<H>, applier: &Applier<H>, taken: u64) {
+    loop {
+        sleep(consumer.config.look).await;
+        let Ok(mut connection) = Loan::of(&consumer.pool).await else { continue };
+        let asked = store::position(&mut connection, &applier.key, &consumer.config.stream);
+        let Ok(position) = silence::answer(consumer.config.answer, asked).await else { continue };
+        connection.give_back();
+        if position.is_none_or(|position| position.last_sequence != taken) {
+            return;
+        }
     }
 }
 

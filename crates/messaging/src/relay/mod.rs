@@ -25,7 +25,7 @@ use std::{sync::Arc, time::Duration};
 
 use async_nats::jetstream::Context;
 use dafei_kernel::{clock::SharedClock, time::Instant};
-use sqlx::{PgPool, postgres::PgPoolOptions};
+use sqlx::PgPool;
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -33,6 +33,7 @@ use crate::{
     backoff::Backoff,
     lock,
     log::{CHANNEL, LoggedEvent},
+    sessions,
     silence::{self, Loan},
     streams::StreamSpec,
 };
@@ -281,11 +282,8 @@ impl std::fmt::Debug for Relay {
 /// Turns PostgreSQL's notifications into wake-ups, on a connection of its own. While it is away the relay polls.
 async fn listen(pool: PgPool, prod: Arc<Prod>) {
     let mut backoff = Backoff::up_to(Duration::from_secs(5));
-    let own = PgPoolOptions::new().max_connections(1).connect_lazy_with(pool.connect_options().as_ref().clone());
     loop {
-        if let Ok(mut listener) = sqlx::postgres::PgListener::connect_with(&own).await
-            && listener.listen(CHANNEL).await.is_ok()
-        {
+        if let Ok(mut listener) = sessions::listener(&pool, CHANNEL).await {
             // What was committed before the LISTEN took effect.
             prod.work.notify_one();
             while listener.recv().await.is_ok() {

@@ -173,11 +173,25 @@ pub(super) async fn remove_published(
     events: &[PublishedEvent],
 ) -> sqlx::Result<u64> {
     let event_ids: Vec<Uuid> = events.iter().map(|event| event.event_id).collect();
+    let aggregate_ids: Vec<Uuid> = events.iter().map(|event| event.aggregate_id).collect();
+    let sequences: Vec<i64> = events.iter().map(|event| event.sequence).collect();
     let done = sqlx::query!(
-        "DELETE FROM outbox o USING event_log e
-         WHERE o.stream = $1 AND e.recorded_at = o.recorded_at AND e.position = o.position AND e.event_id = ANY($2)",
+        // As above: the log has no index by the event's id, and with a long outbox it would be read whole.
+        "DELETE FROM outbox o USING (
+             SELECT logged.position
+             FROM UNNEST($2::uuid[], $3::uuid[], $4::bigint[]) AS found (event_id, aggregate_id, sequence)
+             CROSS JOIN LATERAL (
+                 SELECT e.position FROM event_log e
+                 WHERE e.aggregate_id = found.aggregate_id AND e.sequence = found.sequence
+                     AND e.event_id = found.event_id AND e.stream = $1
+                 LIMIT 1
+             ) logged
+         ) done
+         WHERE o.stream = $1 AND o.position = done.position",
         stream,
-        &event_ids
+        &event_ids,
+        &aggregate_ids,
+        &sequences
     )
     .execute(connection)
     .await?;

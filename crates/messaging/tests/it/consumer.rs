@@ -240,3 +240,16 @@ async fn messages_of_outsiders_come_raw_and_once() {
     consumer.handle.watch().until(|status| status.last_sequence == 4).await;
     assert_eq!(bus.effects().await.len(), 3, "a restart offers nothing again");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn that_its_position_was_put_back_a_consumer_notices_also_where_nothing_more_comes() {
+    let bus = Bus::start().await;
+    bus.make_stream().await;
+    // Raw messages have no marks: the position alone keeps the second effect out.
+    let config = ConsumerConfig { look: Duration::from_millis(100), ..ConsumerConfig::raw(STREAM) };
+    let consumer = bus.consume_with(&Recorder::new(), config);
+    bus.publish(1, 1).await;
+    consumer.handle.watch().until(|status| status.last_sequence == 1).await;
+    sqlx::query("UPDATE consumer_position SET last_sequence = 0").execute(&bus.db.pool).await.expect("put back");
+    assert_eq!(bus.effects_of(2).await.len(), 2);
+}

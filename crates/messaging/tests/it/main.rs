@@ -13,6 +13,7 @@ mod queue;
 mod rebuild;
 mod relay;
 mod replicas;
+mod sessions;
 mod silence;
 mod streams;
 mod support;

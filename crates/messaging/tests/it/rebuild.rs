@@ -2,7 +2,7 @@
 
 use dafei_messaging::{
     consumer::ConsumerConfig,
-    rebuild::{self, RebuildError},
+    rebuild::{self, NotWhole, RebuildError},
 };
 
 use crate::support::{Bus, Recorder, STREAM, by_aggregate};
@@ -46,4 +46,29 @@ async fn a_projection_is_fed_from_the_log_and_the_stream_adds_only_what_is_new()
     assert!(matches!(refused, Err(RebuildError::Running(_))), "{refused:?}");
     consumer.stop().await;
     relay.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_that_is_not_there_or_whose_oldest_messages_have_expired_is_none_to_rebuild_from() {
+    let bus = Bus::start().await;
+    let missing = rebuild::check_whole(&bus.js, &[STREAM]).await;
+    assert!(matches!(missing, Err(NotWhole::Missing { stream: STREAM })), "{missing:?}");
+    bus.make_stream().await;
+    rebuild::check_whole(&bus.js, &[STREAM]).await.expect("nothing was ever published");
+    for sequence in 1..=3 {
+        bus.publish(1, sequence).await;
+    }
+    rebuild::check_whole(&bus.js, &[STREAM]).await.expect("it begins at its first message");
+    assert_eq!(bus.expire().await, 2);
+    let expired = rebuild::check_whole(&bus.js, &[STREAM]).await;
+    assert!(matches!(expired, Err(NotWhole::Expired { stream: STREAM, expired: 2 })), "{expired:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_that_cannot_be_looked_at_is_none_to_rebuild_from() {
+    let mut bus = Bus::that_fails().await;
+    bus.make_stream().await;
+    bus.nats.kill();
+    let unseen = rebuild::check_whole(&bus.js, &[STREAM]).await;
+    assert!(matches!(unseen, Err(NotWhole::Unseen(_))), "{unseen:?}");
 }

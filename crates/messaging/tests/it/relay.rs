@@ -3,7 +3,9 @@
 use dafei_messaging::{event::NewEvent, log, relay::RelayConfig, streams::StreamSpec, tx};
 use dafei_testkit::eventually;
 
-use crate::support::{Bus, PATIENCE, STREAM, TRACE, Until, by_aggregate, config, event, spec, start_of_tests};
+use crate::support::{
+    Bus, PATIENCE, STREAM, TRACE, Until, by_aggregate, config, event, event_id, headers, spec, start_of_tests,
+};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn events_reach_the_stream_once_and_in_the_order_of_each_aggregate() {
@@ -90,6 +92,50 @@ async fn a_batch_whose_settling_was_lost_is_not_published_again() {
     let _relay = bus.relay();
     bus.drained().await;
     assert_eq!(bus.stored().await, [(1, 1), (1, 2), (1, 3), (1, 4)]);
+}
+
+/// How often an event of the log was looked for by its aggregate, as the server has counted so far.
+async fn looked_for_by_aggregate(bus: &Bus) -> i64 {
+    sqlx::query_scalar(
+        "SELECT COALESCE(sum(s.idx_scan), 0)::bigint
+         FROM pg_stat_user_indexes s JOIN pg_inherits i ON i.inhrelid = s.indexrelid
+         WHERE i.inhparent = 'event_log_by_aggregate'::regclass",
+    )
+    .fetch_one(&bus.db.pool)
+    .await
+    .expect("a count")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_in_the_stream_already_is_found_in_a_long_log_by_its_aggregate() {
+    let bus = Bus::start().await;
+    bus.make_stream().await;
+    sqlx::raw_sql(
+        "INSERT INTO event_log
+             (event_id, aggregate_id, sequence, recorded_at, stream, subject, event_type, source, payload)
+         SELECT gen_random_uuid(), gen_random_uuid(), 1, '2026-03-02T08:00:00Z', 'OTHER', 's', 't', 'x', ''
+         FROM generate_series(1, 20000);
+         ANALYZE event_log",
+    )
+    .execute(&bus.db.pool)
+    .await
+    .expect("a long log");
+    // Published and not settled, as after a kill between the two.
+    let published = [(1, 1), (1, 2), (2, 1)];
+    bus.write(&published).await;
+    for (aggregate, sequence) in published {
+        let mut headers = headers(aggregate, sequence);
+        headers.insert("Nats-Msg-Id", event_id(aggregate, sequence).to_string());
+        bus.publish_headers(headers, format!("{aggregate}/{sequence}")).await;
+    }
+    let _relay = bus.relay();
+    bus.drained().await;
+    assert_eq!(bus.stored().await, published);
+    // Each is looked for twice: whether the log has it, and where it stands in the outbox.
+    eventually(PATIENCE, "no more than that is read of the log", async || {
+        (looked_for_by_aggregate(&bus).await >= 6).then_some(())
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -143,6 +143,23 @@ impl Bus {
         messages
     }
 
+    /// All but the last message of the stream are gone, as by their age; answers how many that are.
+    pub(crate) async fn expire(&self) -> u64 {
+        let stream = self.js.get_stream(STREAM).await.expect("the stream is there");
+        let config = jetstream::stream::Config {
+            max_messages: 1,
+            discard: jetstream::stream::DiscardPolicy::Old,
+            ..stream.cached_info().config.clone()
+        };
+        self.js.update_stream(&config).await.expect("room for one");
+        eventually(PATIENCE, "the oldest are gone", async || {
+            let stream = self.js.get_stream(STREAM).await.ok()?;
+            let state = &stream.cached_info().state;
+            (state.messages == 1).then_some(state.first_sequence - 1)
+        })
+        .await
+    }
+
     /// Waits until the outbox is empty.
     pub(crate) async fn drained(&self) {
         eventually(PATIENCE, "the outbox is empty", async || {

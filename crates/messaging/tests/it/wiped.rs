@@ -86,6 +86,21 @@ async fn a_stream_that_lacks_nothing_is_left_alone_by_a_refill() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_stream_whose_oldest_messages_have_expired_is_left_alone_and_gets_them_again_when_it_was_removed() {
+    let bus = Bus::start().await;
+    bus.write(&[(1, 1), (1, 2), (2, 1)]).await;
+    refill(&bus.db.pool, &bus.js, &[spec()]).await.expect("filled");
+    assert_eq!(bus.expire().await, 2);
+    let done = refill(&bus.db.pool, &bus.js, &[spec()]).await.expect("left alone");
+    assert_eq!((done[0].events, done[0].expired), (None, 2));
+    bus.js.delete_stream(STREAM).await.expect("the stream goes");
+    let done =
+        eventually(PATIENCE, "it is made again", async || refill(&bus.db.pool, &bus.js, &[spec()]).await.ok()).await;
+    assert_eq!((done[0].events, done[0].expired), (Some(3), 0));
+    assert_eq!(bus.stored().await, [(1, 1), (1, 2), (2, 1)]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_stream_that_holds_something_else_is_not_refilled() {
     let bus = Bus::start().await;
     bus.make_stream().await;

@@ -1,6 +1,6 @@
 //! Reading the roster's tables, part by part.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use dafei_kernel::{
     agency::Agency,
@@ -47,13 +47,13 @@ pub(super) async fn transaction(conn: &mut PgConnection) -> Result<String, Roste
     Ok(sqlx::query_scalar!(r#"SELECT pg_current_xact_id()::text AS "id!""#).fetch_one(conn).await?)
 }
 
-/// Of the transactions that are named, those that have ended, and whether they were committed.
+/// Of the transactions that are named, those that have ended.
 pub(super) async fn ended(
     conn: &mut PgConnection,
     ahead: &HashMap<Region, String>,
-) -> Result<HashMap<String, bool>, RosterError> {
+) -> Result<HashSet<String>, RosterError> {
     if ahead.is_empty() {
-        return Ok(HashMap::new());
+        return Ok(HashSet::new());
     }
     let mut transactions: Vec<&str> = ahead.values().map(String::as_str).collect();
     transactions.sort_unstable();
@@ -65,7 +65,7 @@ pub(super) async fn ended(
     .fetch_all(conn)
     .await?;
     let ended = rows.into_iter().filter(|row| row.status != "in progress");
-    Ok(ended.map(|row| (row.id, row.status == "committed")).collect())
+    Ok(ended.map(|row| row.id).collect())
 }
 
 /// These parts as they stand; one that is gone has no regions.

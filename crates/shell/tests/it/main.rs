@@ -121,6 +121,45 @@ async fn a_snapshot_that_is_rolled_back_leaves_the_tables_as_they_were() {
 }
 
 #[tokio::test]
+async fn a_snapshot_whose_savepoint_is_rolled_back_is_not_there_once_the_transaction_is_committed() {
+    let (db, view) = fresh().await;
+    take(&db, &view, &upper()).await;
+    let snapshot = RosterSnapshot::from(&township(&["village:371302001001"], Vec::new()));
+    let mut tx = db.pool.begin().await.expect("begins");
+    let mut savepoint = sqlx::Connection::begin(&mut *tx).await.expect("a savepoint");
+    view.apply(&mut savepoint, &[&snapshot]).await.expect("applies");
+    savepoint.rollback().await.expect("rolls back");
+    tx.commit().await.expect("commits");
+    view.reload(&db.pool).await.expect("reloads");
+    assert_eq!(view.current().len(), 2);
+}
+
+#[tokio::test]
+async fn what_a_transaction_has_put_into_a_view_stays_there_until_it_ends_whatever_was_committed_before() {
+    let (db, view) = fresh().await;
+    take(&db, &view, &upper()).await;
+    let village = "village:371302001001";
+    let held_by = |person: &str| township(&[village], vec![secretary(village, person)]);
+    // By another process, and not yet read by this one.
+    let other = RosterView::load(&db.pool).await.expect("loads");
+    take(&db, &other, &[held_by("王")]).await;
+    for (person, committed) in [("李", false), ("赵", true)] {
+        let snapshot = RosterSnapshot::from(&held_by(person));
+        let mut tx = db.pool.begin().await.expect("begins");
+        view.apply(&mut tx, &[&snapshot]).await.expect("applies");
+        view.reload(&db.pool).await.expect("reloads");
+        assert_eq!(names(&view.current(), village), [person]);
+        if committed {
+            tx.commit().await.expect("commits");
+        } else {
+            tx.rollback().await.expect("rolls back");
+        }
+        view.reload(&db.pool).await.expect("reloads");
+        assert_eq!(names(&view.current(), village), [if committed { person } else { "王" }]);
+    }
+}
+
+#[tokio::test]
 async fn a_view_reads_only_what_has_changed_since_and_is_as_one_that_reads_all() {
     let (db, view) = fresh().await;
     let other = RosterView::load(&db.pool).await.expect("loads");

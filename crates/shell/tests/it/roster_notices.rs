@@ -75,3 +75,17 @@ async fn a_change_of_which_no_notice_comes_is_read_all_the_same() {
     known(&view, "village:371302001002").await;
     follow.abort();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_follows_the_roster_leaves_a_pool_of_one_its_connection() {
+    let (db, changed) = fresh().await;
+    take(&db, &changed, &upper()).await;
+    let pool = PgPoolOptions::new().max_connections(1).connect(&db.url).await.expect("the database answers");
+    let view = RosterView::load(&pool).await.expect("loads");
+    let (follower, following) = (view.clone(), pool.clone());
+    let follow = tokio::spawn(async move { follower.follow(&following, NEVER).await });
+    listening(&db).await;
+    take(&db, &changed, &[township(&["village:371302001001"], Vec::new())]).await;
+    known(&view, "village:371302001001").await;
+    follow.abort();
+}

@@ -8,12 +8,15 @@ use std::{
 use dafei_kernel::clock::ControlledClock;
 use dafei_messaging::requests::{self, RequestKey, StoredRequest};
 use dafei_shell::upkeep::{Untaken, Upkeep};
-use dafei_testkit::TestDb;
-use sqlx::{Executor as _, PgPool};
+use dafei_testkit::{TestDb, TestWay, eventually};
+use sqlx::{Executor as _, PgPool, postgres::PgPoolOptions};
+use tokio::time::timeout;
 
 use crate::at;
 
 const KEY: &str = "intake/DAFEI_DISPATCH";
+/// Longer than an answer is waited for.
+const PATIENCE: Duration = Duration::from_secs(90);
 
 async fn fresh() -> TestDb {
     TestDb::new(&[&dafei_messaging::MIGRATOR]).await
@@ -119,4 +122,23 @@ async fn the_figures_of_what_could_not_take_effect_are_those_of_the_database_and
         (None, None),
         "no old figures of a database that is away"
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_falls_silent_while_the_figures_are_read_leaves_no_old_ones_and_the_pool_its_place() {
+    let db = fresh().await;
+    let way = TestWay::to(&db.url).await;
+    // Handed out without a question: silence is met only when the figures are asked for.
+    let pool = PgPoolOptions::new().max_connections(1).test_before_acquire(false);
+    let pool = pool.connect(way.url()).await.expect("the database answers");
+    let untaken = Untaken::default();
+    untaken.read(&pool).await.expect("the figures");
+    assert_eq!(untaken.dead_letters(KEY), Some(0));
+    eventually(PATIENCE, "the connection is back", async || (pool.num_idle() == 1).then_some(())).await;
+    way.silence();
+    let silent = timeout(PATIENCE, untaken.read(&pool)).await.expect("it does not wait for ever");
+    assert!(matches!(silent, Err(sqlx::Error::Io(_))), "{silent:?}");
+    assert_eq!(untaken.dead_letters(KEY), None);
+    untaken.read(&pool).await.expect("on another connection");
+    assert_eq!(untaken.dead_letters(KEY), Some(0));
 }

@@ -4,7 +4,7 @@ use std::{collections::HashMap, time::Duration};
 
 use dafei_contracts::subject::Subject;
 use dafei_kernel::{sector::Sector, time::Instant};
-use dafei_messaging::{event::NewEvent, tx};
+use dafei_messaging::{event::NewEvent, sessions, tx};
 use dafei_runtime::status::Fault;
 use dafei_shell::{
     faults,
@@ -12,7 +12,7 @@ use dafei_shell::{
     timer::{Due, Round},
 };
 use dafei_sla_core::accountability::{Command, opens_by_itself};
-use sqlx::{PgConnection, PgPool, postgres::PgListener};
+use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 
 use super::{Ledger, work};
@@ -146,8 +146,7 @@ pub async fn each_note(pool: PgPool, act: impl Fn()) {
 }
 
 async fn listen(pool: &PgPool, act: &impl Fn()) -> sqlx::Result<()> {
-    let mut listener = PgListener::connect_with(pool).await?;
-    listener.listen(NOTED).await?;
+    let mut listener = sessions::listener(pool, NOTED).await?;
     loop {
         // What was noted before the listener was open counts, too.
         act();
