@@ -233,11 +233,11 @@ pub(crate) fn duty(unit: &Unit, month: Month) -> Duty<'_> {
     Duty { region: unit.region(), agency: unit.agency(), end, limit }
 }
 
-/// From when on a unit's table of a month is late. None when it does not owe it: it was not in the roster from the month's end to the limit, or is a
-/// department whose post was first held later.
+/// From when on a unit's table of a month is late. None when it does not owe it: it was not in the roster from the
+/// month's end to the limit, or is a department whose post was first held later, or by nobody up to the limit.
 pub(crate) fn limit(unit: &Unit, month: Month, absent: &Absent, roster: &RosterIndex) -> Option<Instant> {
     let Duty { region, agency, end, limit } = duty(unit, month);
-    (!absent.was(region, agency, end) && !unit.came_after(month, roster)).then_some(limit)
+    (!absent.was(region, agency, end) && !unit.is_spared(month, roster)).then_some(limit)
 }
 
 fn correction(row: store::CorrectionRow) -> Result<Correction, Fault> {

@@ -12,7 +12,7 @@ mod restore;
 
 use std::{
     sync::{
-        Arc, Mutex,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicI64, Ordering},
     },
     time::Duration,
@@ -93,13 +93,25 @@ pub struct Reconciler {
     terms: TermsView,
     peers: Peers,
     figures: Arc<Figures>,
+    /// When this process began.
+    began: Instant,
+}
+
+impl Figures {
+    /// Time since the start of the last run that came to its end; since the process began as long as none ever has, so
+    /// that an alert does not wait for a first success.
+    fn since_success(&self, now: Instant, began: Instant) -> SignedDuration {
+        let last = *self.success.lock().unwrap_or_else(PoisonError::into_inner);
+        now.duration_since(last.unwrap_or(began))
+    }
 }
 
 impl Reconciler {
     /// Asks `peers`, and repairs by these terms.
     #[must_use]
     pub fn new(pool: PgPool, clock: SharedClock, roster: RosterView, terms: TermsView, peers: Peers) -> Self {
-        Self { pool, clock, roster, terms, peers, figures: Arc::default() }
+        let began = clock.now();
+        Self { pool, clock, roster, terms, peers, figures: Arc::default(), began }
     }
 
     /// Runs at once, and every hour of the suite's clock until `shutdown`. Nobody waits for it: an exercise's clock goes on while it runs.
@@ -186,7 +198,7 @@ impl Reconciler {
     }
 
     fn succeeded(&self, at: Instant) {
-        *self.figures.success.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(at);
+        *self.figures.success.lock().unwrap_or_else(PoisonError::into_inner) = Some(at);
     }
 
     /// Reads what the last runs have found, of whatever replica: an alert must not go on ringing in one whose turn does not come again.
@@ -212,6 +224,13 @@ impl Reconciler {
         self.figures.holes.load(Ordering::Relaxed)
     }
 
+    /// Time since the start of the last run that came to its end, as it was last read; since this process began when
+    /// there was none.
+    #[must_use]
+    pub fn since_success(&self) -> SignedDuration {
+        self.figures.since_success(self.clock.now(), self.began)
+    }
+
     /// What dashboards and alerts read, with what the database knows from before this start.
     ///
     /// # Errors
@@ -229,11 +248,10 @@ impl Reconciler {
         metrics::gauge_callback("dafei.reconciler.compared", "{step}", help, &labels, move || {
             Some(figures.compared.load(Ordering::Relaxed) as f64)
         });
-        let (figures, clock) = (Arc::clone(&self.figures), self.clock.clone());
-        let help = "Time since the start of the last run that came to its end";
+        let (figures, clock, began) = (Arc::clone(&self.figures), self.clock.clone(), self.began);
+        let help = "Time since the start of the last run that came to its end, or of the process when none ever did";
         metrics::gauge_callback("dafei.reconciler.last_success", "s", help, &labels, move || {
-            let last = *figures.success.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-            last.map(|last| clock.now().duration_since(last).as_secs_f64())
+            Some(figures.since_success(clock.now(), began).as_secs_f64())
         });
         Ok(())
     }

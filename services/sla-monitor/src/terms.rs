@@ -181,8 +181,14 @@ async fn take_calendar(conn: &mut PgConnection, text: &str, now: Instant) -> Res
     if let Some(in_force) = &in_force {
         let before = Calendar::parse(&in_force.text)
             .map_err(|source| TermsError::Calendar { version: in_force.version.clone(), source })?;
-        if calendar::read(text, &before, civil_date(now)).is_err() {
-            tracing::info!(%version, in_force = %in_force.version, "the shipped calendar may not follow the one in force, which stays");
+        if let Err(problems) = calendar::read(text, &before, civil_date(now)) {
+            let fault = problems.first().map_or("", |problem| problem.detail.as_str());
+            tracing::warn!(
+                %version,
+                in_force = %in_force.version,
+                fault,
+                "the shipped calendar may not follow the one in force, which stays"
+            );
             return Ok(());
         }
     }

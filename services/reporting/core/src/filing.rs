@@ -90,14 +90,18 @@ impl Unit {
         roster.get(self.region()).is_some() && (!self.kind().is_department() || held())
     }
 
-    /// Whether it is a department whose post was first held when a month was over: that month's table it does not owe. Since when a unit is in the
-    /// roster does not stand in the roster of now.
+    /// Whether it is a department that does not owe a month's table though the roster has it: its post was first held
+    /// when the month was over, or by nobody at any time from the month's start to the limit, as when it was dissolved
+    /// before. A shorter vacancy frees nobody. Since when a unit is in the roster does not stand in the roster of now.
     #[must_use]
-    pub fn came_after(&self, month: Month, roster: &RosterIndex) -> bool {
+    pub fn is_spared(&self, month: Month, roster: &RosterIndex) -> bool {
         let holders = roster.holders(self.region()).iter();
-        let own = holders.filter(|holder| holder.role == self.kind().filer() && holder.agency == self.agency());
-        let first = own.map(|holder| holder.valid_from).min();
-        self.kind().is_department() && first.is_some_and(|first| first >= month.end_instant())
+        let own: Vec<_> =
+            holders.filter(|one| one.role == self.kind().filer() && one.agency == self.agency()).collect();
+        let late = own.iter().all(|one| one.valid_from >= month.end_instant());
+        let (from, until) = (month.first_instant(), due(self.kind(), month));
+        let vacant = own.iter().all(|one| until <= one.valid_from || one.valid_until.is_some_and(|end| end <= from));
+        self.kind().is_department() && !own.is_empty() && (late || vacant)
     }
 
     /// Level of the office that collects from it; none for the city's.
@@ -320,10 +324,20 @@ pub fn file(
 
 #[cfg(test)]
 mod tests {
-    use dafei_kernel::{sector::Sector, time::Month};
+    use dafei_kernel::{
+        agency::Agency,
+        role::Role,
+        roster::{Holder, RosterIndex},
+        sector::Sector,
+        time::Month,
+    };
 
     use super::{Last, Rejection, State, check_correction, check_true, differences, due, figures, file, state};
-    use crate::{column::Column, table::Table, unit::UnitKind};
+    use crate::{
+        column::Column,
+        table::Table,
+        unit::{Unit, UnitKind},
+    };
 
     fn november() -> Month {
         "2026-11".parse().expect("a month")
@@ -372,6 +386,36 @@ mod tests {
         let over = at("2026-12-04T00:00:00+08:00");
         assert_eq!(state(None, Some(over), over), State::Filed);
         assert_eq!(state(None, None, over), State::Open);
+    }
+
+    /// Whether the county's postal department does not owe November when its post is held so, each from and until.
+    fn is_spared(held: &[(&str, Option<&str>)]) -> bool {
+        let county: dafei_kernel::region::Region = "county:371302".parse().expect("a region");
+        let holder = |(from, until): &(&str, Option<&str>)| Holder {
+            role: Role::CountyDepartment,
+            region: county.clone(),
+            agency: Some(Agency::Postal),
+            person: "李科长".to_owned(),
+            valid_from: at(from),
+            valid_until: until.map(at),
+        };
+        let mut roster = RosterIndex::new();
+        roster.replace_holders(&county, held.iter().map(holder).collect());
+        let unit = Unit::new(UnitKind::CountyDepartment, county, Some(Agency::Postal)).expect("a unit");
+        unit.is_spared(november(), &roster)
+    }
+
+    #[test]
+    fn a_department_owes_a_month_in_which_or_before_whose_limit_its_post_was_held() {
+        let (old, november) = ("2020-01-01T00:00:00+08:00", "2026-11-01T00:00:00+08:00");
+        assert!(is_spared(&[(old, Some(november))]), "dissolved with October");
+        assert!(!is_spared(&[(old, Some("2026-11-01T00:00:00.000001+08:00"))]), "held in November");
+        let (last, limit) = ("2026-12-03T23:59:59+08:00", "2026-12-04T00:00:00+08:00");
+        assert!(!is_spared(&[(old, Some(november)), (last, None)]), "a vacancy that ends before the limit");
+        assert!(is_spared(&[(old, Some(november)), (limit, None)]), "held by nobody who could file");
+        assert!(is_spared(&[("2026-12-01T00:00:00+08:00", None)]), "first held when the month was over");
+        assert!(!is_spared(&[("2026-11-30T23:59:59+08:00", None)]));
+        assert!(!is_spared(&[]), "nothing is known of its holders");
     }
 
     #[test]

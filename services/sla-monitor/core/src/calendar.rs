@@ -12,7 +12,7 @@ pub enum Flaw {
     Expired,
     /// It covers less than the one in force.
     CoversLess,
-    /// A day that lies in the past is another than before.
+    /// A day that lies in the past, and was covered, is another than before.
     PastChanged,
 }
 
@@ -76,7 +76,10 @@ pub fn read(text: &str, in_force: &Calendar, today: Date) -> Result<Calendar, Ve
             format!("covered_through {covered} is less than {known} of the calendar in force"),
         );
     }
-    for date in calendar.differences(in_force).into_iter().filter(|date| *date < today) {
+    // Of days beyond its coverage the calendar in force says nothing, also once they have passed: what was computed
+    // over them is provisional.
+    let stands = |date: &Date| *date < today && *date <= in_force.covered_through();
+    for date in calendar.differences(in_force).into_iter().filter(stands) {
         let kind = if calendar.is_workday(date) { "a working day" } else { "off" };
         add(&date.to_string(), Flaw::PastChanged, format!("{date} lies in the past and would be {kind}"));
     }

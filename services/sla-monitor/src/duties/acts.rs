@@ -16,7 +16,7 @@ use dafei_sla_core::Terms;
 use dafei_sla_core::duty::{
     self,
     period::{Cycle, Period},
-    rules::Act,
+    rules::{Act, DutyRule},
     unit::Unit,
 };
 use sqlx::PgConnection;
@@ -120,12 +120,21 @@ fn period(field: &str, text: &str) -> Result<Period, ConvertError> {
     text.parse().map_err(|_| ConvertError::invalid(field, "is no period"))
 }
 
+/// The duties that an act counts for, each by the rules in force when it starts: by those it is owed.
+fn taking<'t>(terms: &'t Terms, one: &'t Told) -> impl Iterator<Item = &'t DutyRule> {
+    let period = one.period;
+    // A duty runs from the start of the period that it is about, or from its end.
+    [period.start(), period.end()].into_iter().flat_map(move |start| {
+        let rules = terms.at(None, start).duties().iter();
+        rules.filter(move |rule| rule.start(period) == Some(start) && rule.takes(one.act, &one.unit, period.cycle()))
+    })
+}
+
 /// Adds acts, and brings the recorded duties that they fulfil in line.
 pub(super) async fn take(conn: &mut PgConnection, terms: &Terms, told: &[Told]) -> sqlx::Result<()> {
     let mut by_duty: BTreeMap<Key, (u32, Vec<Instant>)> = BTreeMap::new();
     for one in told {
-        let rules = terms.at(None, one.at);
-        for rule in rules.duties().iter().filter(|rule| rule.takes(one.act, &one.unit, one.period.cycle())) {
+        for rule in taking(terms, one) {
             let key = (rule.clock, one.period.to_string(), one.unit.clone());
             by_duty.entry(key).or_insert_with(|| (rule.count, Vec::new())).1.push(one.at);
         }

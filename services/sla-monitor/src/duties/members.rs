@@ -142,7 +142,7 @@ async fn present(conn: &mut PgConnection, snapshots: &[Snapshot]) -> sqlx::Resul
     units::present(conn, &parts, &named).await
 }
 
-/// Who leaves owes nothing more: what is open falls away at that instant.
+/// Who leaves owes nothing more: what had begun by then and is open falls away at that instant.
 async fn leave(conn: &mut PgConnection, leaving: &[(Unit, Instant)]) -> sqlx::Result<()> {
     units::leave(conn, leaving).await?;
     let at: HashMap<String, Instant> = leaving.iter().map(|(unit, at)| (unit.to_string(), *at)).collect();
@@ -151,8 +151,10 @@ async fn leave(conn: &mut PgConnection, leaving: &[(Unit, Instant)]) -> sqlx::Re
     let changes: Vec<_> = open
         .iter()
         .filter_map(|record| {
-            let left = at.get(record.unit.as_deref()?).copied();
-            let end = duty::end(&record.timing(), u32::MAX, &[], left)?;
+            // What began later is of another stay: sweeps wait until all that was before is told, so this leaving is an
+            // old one that is read again, and nothing of that stay falls away by it.
+            let left = at.get(record.unit.as_deref()?).copied().filter(|left| *left >= record.started_at.0)?;
+            let end = duty::end(&record.timing(), u32::MAX, &[], Some(left))?;
             Some(change(record, &record.timing(), Some(end)))
         })
         .collect();

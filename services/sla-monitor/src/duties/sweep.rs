@@ -188,7 +188,7 @@ fn light(owed: Option<&Owed<'_>>) -> Instant {
 fn record<'i>(owed: &'i Owed<'_>, pointer: &Pointer, owing: &[Owing], roster: &RosterIndex) -> Vec<rows::New<'i>> {
     let (rule, inputs) = (owed.rule, &owed.inputs);
     let mut new = Vec::new();
-    for one in owing.iter().filter(|one| !rule.came_after(inputs.timing.started_at, &one.unit, roster)) {
+    for one in owing.iter().filter(|one| !owed.spares(&one.unit, roster)) {
         let end = duty::end(&inputs.timing, rule.count, &one.acts, one.left_at);
         if duty::is_due(&inputs.timing, end) {
             let (unit, period, path) = (&one.unit, pointer.period.as_str(), &one.path);

@@ -10,9 +10,10 @@ use dafei_kernel::{roster::RosterIndex, time::Instant};
 use dafei_runtime::{identity::Principal, status::Fault};
 use dafei_shell::{faults, paging, scope};
 use dafei_sla_core::{
-    Clock, Deadline, Inputs, Rules, Terms,
+    Clock, Deadline, Rules, Terms,
     duty::{
         self,
+        owed::{Owed, owed_from},
         period::Period,
         rules::DutyRule,
         unit::{Unit, UnitKind},
@@ -92,8 +93,7 @@ pub(super) async fn list(
 
 /// What is computed of a unit's duties, before its records are looked at.
 struct Computed<'a> {
-    rule: &'a DutyRule,
-    inputs: Inputs,
+    owed: Owed<'a>,
     left: Option<Instant>,
     acts: Vec<Instant>,
 }
@@ -109,17 +109,24 @@ async fn duties(
     let name = unit.to_string();
     let stays = units::stays(pool, unit).await?;
     let mut computed: BTreeMap<Key, Computed<'_>> = BTreeMap::new();
-    let rules = terms.at(None, now);
-    for rule in rules.duties().iter().filter(|rule| rule.in_force) {
+    // The periods of a clock are the same in all versions of the rules.
+    let clocks: BTreeMap<Clock, &DutyRule> = terms
+        .city_since(Instant::MIN)
+        .flat_map(|(_, _, rules)| rules.duties())
+        .map(|rule| (rule.clock, rule))
+        .collect();
+    for (clock, rule) in clocks {
         let Some(period) = period.or_else(|| duty::period_at(rule, now)) else { continue };
-        let Some(inputs) = duty::deadline(rule, rules.version(), unit.kind(), period) else { continue };
-        let Some(stay) = at(&stays, inputs.timing.started_at) else { continue };
-        if rule.came_after(inputs.timing.started_at, unit, roster) {
+        // As the sweep has it: by the rules of the period's start.
+        let owed = owed_from(terms, clock, unit.kind(), period);
+        let Some(owed) = owed.filter(|owed| owed.period == period && owed.stays(terms)) else { continue };
+        let Some(stay) = at(&stays, owed.inputs.timing.started_at) else { continue };
+        if owed.spares(unit, roster) {
             continue;
         }
         let left = stay.left_at;
-        let key = (rule.clock, period.to_string(), unit.clone());
-        computed.insert(key, Computed { rule, inputs, left, acts: Vec::new() });
+        let key = (clock, period.to_string(), unit.clone());
+        computed.insert(key, Computed { owed, left, acts: Vec::new() });
     }
     let keys: Vec<Key> = computed.keys().cloned().collect();
     let mut conn = pool.acquire().await?;
@@ -136,15 +143,16 @@ async fn duties(
         if own.is_none() && period.is_some() {
             continue;
         }
-        if let Some(rule) = rules.duty(clock) {
+        if let Some(rule) = terms.at(None, record.started_at.0).duty(clock) {
             let acts = own.map(|own| own.acts).unwrap_or_default();
             found.insert(cursor(record.due.0, clock, &about), recorded(rule, &record, &acts));
         }
     }
     for ((clock, about, _), one) in computed {
         // Only what still runs is shown when no period is asked for.
-        if period.is_some() || one.inputs.timing.due > now {
-            found.insert(cursor(one.inputs.timing.due, clock, &about), unrecorded(&one, about.clone()));
+        let due = one.owed.inputs.timing.due;
+        if period.is_some() || due > now {
+            found.insert(cursor(due, clock, &about), unrecorded(&one, about.clone()));
         }
     }
     Ok(found)
@@ -184,17 +192,17 @@ fn recorded(rule: &DutyRule, record: &Record, acts: &[Instant]) -> pb::DutyItem 
 }
 
 fn unrecorded(one: &Computed<'_>, period: String) -> pb::DutyItem {
-    let timing = &one.inputs.timing;
-    let end = duty::end(timing, one.rule.count, &one.acts, one.left);
+    let (rule, timing) = (one.owed.rule, &one.owed.inputs.timing);
+    let end = duty::end(timing, rule.count, &one.acts, one.left);
     pb::DutyItem {
-        clock: one.rule.clock.code().to_owned(),
-        name: one.rule.name.clone(),
+        clock: rule.clock.code().to_owned(),
+        name: rule.name.clone(),
         period,
         started_at: Some(timing.started_at.into()),
         warn_at: Some(timing.warn_at.into()),
         due: Some(timing.due.into()),
-        needed: one.rule.count,
-        done: u32::try_from(one.acts.len()).unwrap_or(one.rule.count),
+        needed: rule.count,
+        done: u32::try_from(one.acts.len()).unwrap_or(rule.count),
         state: item::state(end).into(),
         light: pb::DutyLight::Green.into(),
         fulfilled_at: fulfilled(end),

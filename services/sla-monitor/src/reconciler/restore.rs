@@ -15,6 +15,7 @@ use uuid::Uuid;
 use crate::{
     ledger,
     store::{
+        calendars,
         obligations::{self as rows, Change, Fired},
         reconcile::{self as store, Arming},
         record::Record,
@@ -39,7 +40,7 @@ pub(super) async fn restore(
     let told: HashMap<Uuid, Obligation> =
         obligations(set, &in_force.rules, &in_force.calendar).into_iter().map(|one| (one.id, one)).collect();
     let stored = rows::of_cases(conn, &[set.case()]).await?;
-    recall(conn, &stored).await?;
+    recall(conn, &stored, now).await?;
     let records = rows::of_cases(conn, &[set.case()]).await?;
     let (mut armings, mut strangers) = (Vec::new(), Vec::new());
     let of_publisher = |record: &&Record| record.clock.parse().is_ok_and(clocks);
@@ -72,13 +73,18 @@ pub(super) async fn restore(
 }
 
 /// Rows that were stored anew get back what had been announced of them.
-async fn recall(conn: &mut PgConnection, records: &[Record]) -> sqlx::Result<()> {
+async fn recall(conn: &mut PgConnection, records: &[Record], now: Instant) -> sqlx::Result<()> {
     let mut recalled = Vec::new();
     for record in records.iter().filter(|record| record.sequence == 0) {
         let history = log::history(conn, record.id, 0, HISTORY).await?;
         recalled.extend(announced_before(record, &history));
     }
-    if recalled.is_empty() { Ok(()) } else { rows::save_fired(conn, &recalled).await }
+    if recalled.is_empty() {
+        return Ok(());
+    }
+    rows::save_fired(conn, &recalled).await?;
+    let provisional: Vec<Uuid> = recalled.iter().filter(|fired| fired.provisional).map(|fired| fired.id).collect();
+    if provisional.is_empty() { Ok(()) } else { calendars::provisional_told(conn, &provisional, now).await }
 }
 
 /// What the events of an obligation say was announced of it; none when there are none.

@@ -278,6 +278,32 @@ async fn a_limit_beyond_the_calendar_is_alarmed_once_and_firm_with_the_next() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn after_its_coverage_has_run_out_the_next_calendar_is_loaded_and_moves_what_is_open() {
+    let world = World::without_firing("2026-12-28T08:00:00+08:00").await;
+    let late = with_department(1, "2026-12-25T09:00:00+08:00");
+    let open = with_department(2, "2026-12-28T08:00:00+08:00");
+    world.tell(&late.told).await;
+    world.tell(&open.told).await;
+    world.clock.set(at("2027-01-04T09:00:00+08:00"));
+    world.watermarks().await;
+    while world.firing.pass().await.unwrap() > 0 {}
+    let breached = world.result_of(&late).await;
+    assert_eq!(breached.0, at("2027-01-02T00:00:00+08:00"), "by a first of January that was no workday");
+    let answer = world.load(load(next_year("cn-2027.1"))).await.unwrap();
+    let (before, after) = (at("2027-01-05T00:00:00+08:00"), at("2027-01-06T00:00:00+08:00"));
+    assert_eq!(ends(&answer.moves), [(open.id.to_string(), before, after)]);
+    assert_eq!(world.result_of(&late).await, breached, "a verdict of the past stands");
+    // From now on these days are covered, and stand; and those that were covered before stood all the time.
+    for text in [
+        next_year("cn-2027.2").replacen("2027-01-01,off,元旦\n", "", 1),
+        next_year("cn-2027.2").replacen("2027-01-01", "2026-12-31,off,元旦\n2027-01-01", 1),
+    ] {
+        let refused = reasons(&world.load(load(text)).await.unwrap_err());
+        assert_eq!(refused.iter().map(|(_, reason)| reason.as_str()).collect::<Vec<_>>(), ["PAST_CHANGED"]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_calendar_that_may_not_follow_is_refused_whole_and_the_old_one_stays() {
     let world = World::without_firing(START).await;
     let last_line = SHIPPED.lines().count() + 1;

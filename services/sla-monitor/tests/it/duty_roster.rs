@@ -103,6 +103,54 @@ async fn a_department_whose_first_holder_begins_when_a_month_is_over_owes_no_tab
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_department_that_is_dissolved_owes_the_table_of_the_last_month_in_which_its_post_was_held_and_none_after() {
+    let world = World::with_rules("2026-10-20T08:00:00+08:00", &in_force(&["M1"])).await;
+    let entered = "2026-11-25T10:00:00+08:00";
+    world.go(entered).await;
+    let holder = |agency, from, until: Option<&str>| ev::RosterHolder {
+        post: Some(wire_post("county-department", COUNTY, agency)),
+        person: "李科长".to_owned(),
+        valid_from: stamp(from),
+        valid_until: until.and_then(stamp),
+    };
+    let old = "2026-01-01T00:00:00+08:00";
+    let holders = vec![
+        // Dissolved with October.
+        holder("postal", old, Some("2026-11-01T00:00:00+08:00")),
+        holder("energy", old, Some("2026-11-10T00:00:00+08:00")),
+        // Vacant for all of November, and held again before its table is due.
+        holder("fire-rescue", old, Some("2026-10-25T00:00:00+08:00")),
+        holder("fire-rescue", "2026-12-03T00:00:00+08:00", None),
+    ];
+    let path = format!("city:371300/{COUNTY}");
+    world.tell(&[snapshot((2, 2), COUNTY, &path, entered, vec![entry(COUNTY, "city:371300")], holders)]).await;
+    world.go("2026-12-02T10:00:00+08:00").await;
+    let listed = async |agency: &str| {
+        let (region, agency) = (Some(wire_region(COUNTY)), agency.to_owned());
+        let message = ListDutiesRequest { region, agency, period: "2026-11".to_owned(), ..Default::default() };
+        let request = world.request(Role::CountyOffice, COUNTY, message);
+        world.deadlines().list_duties(request).await.unwrap().into_inner().duties.len()
+    };
+    assert_eq!((listed("postal").await, listed("energy").await, listed("fire-rescue").await), (0, 1, 1));
+    world.go("2027-01-04T10:00:00+08:00").await;
+    let mut told = world.duties(&["M1"]).await;
+    told.retain(|line| ["postal", "energy", "fire-rescue"].iter().any(|agency| line.contains(agency)));
+    told.retain(|line| !line.contains("reminded"));
+    let line = |when: &str, agency: &str, rest: &str| format!("{when} {COUNTY}{agency} M1 {rest}");
+    assert_eq!(
+        told,
+        [
+            line("2026-12-03 00:00:00", "energy", "2026-11 warned"),
+            line("2026-12-03 00:00:00", "fire-rescue", "2026-11 warned"),
+            line("2026-12-04 00:00:00", "energy", "2026-11 breached"),
+            line("2026-12-04 00:00:00", "fire-rescue", "2026-11 breached"),
+            line("2027-01-03 00:00:00", "fire-rescue", "2026-12 warned"),
+            line("2027-01-04 00:00:00", "fire-rescue", "2026-12 breached"),
+        ]
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_owner_of_a_week_is_who_held_the_post_when_it_began() {
     let world = World::start().await;
     world.go(MIDWEEK).await;
@@ -252,4 +300,65 @@ async fn a_rebuild_lets_nobody_enter_before_he_was_told_of() {
     })
     .await;
     assert_eq!(stays().await, before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_village_owes_since_it_came_back_does_not_fall_away_when_its_old_leaving_is_read_again() {
+    let world = World::start().await;
+    let back = "2026-12-03T10:00:00+08:00";
+    world.go(MIDWEEK).await;
+    world.tell(&[township(2, MIDWEEK, &[], Vec::new())]).await;
+    world.go(back).await;
+    world.tell(&[township(3, back, &[VILLAGE], Vec::new())]).await;
+    // The patrols of the week are warned of, the notices since its coming back are breached: both are open.
+    world.go("2027-01-09T12:00:00+08:00").await;
+    let all = ["W1", "W2", "N1"];
+    let before = world.duties(&all).await;
+    for open in [
+        "2027-01-03 00:00:00 village:371302001001 N1 2026-12-03T02:00:00Z breached",
+        "2027-01-09 06:00:00 village:371302001001 W1 2027-W01 warned",
+    ] {
+        assert!(before.iter().any(|line| line == open), "{before:?}");
+    }
+    let stays = async || {
+        sqlx::query_scalar::<_, i64>("SELECT count(*) FROM duty_unit").fetch_one(&world.db.pool).await.unwrap()
+    };
+    let known = stays().await;
+    dafei_sla_monitor::consumers::rebuild(&world.db.pool).await.unwrap();
+    world.watermarks().await;
+    dafei_testkit::eventually(std::time::Duration::from_secs(20), "the roster is read again", || async {
+        (stays().await == known).then_some(())
+    })
+    .await;
+    world.done().await;
+    assert_eq!(world.duties(&all).await, before);
+    world.go("2027-01-11T12:00:00+08:00").await;
+    let mut told = world.duties(&all).await;
+    told.retain(|line| !before.contains(line) && !line.contains("reminded"));
+    assert_eq!(
+        told,
+        [
+            "2027-01-11 00:00:00 village:371302001001 W1 2027-W01 breached",
+            "2027-01-11 00:00:00 village:371302001001 W2 2027-W01 breached",
+        ]
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_leaving_that_is_told_late_ends_what_had_begun_before_it() {
+    let world = World::start().await;
+    // Warned of on Saturday; it had left on Friday evening.
+    world.go("2026-12-06T12:00:00+08:00").await;
+    world.tell(&[township(2, "2026-12-04T20:00:00+08:00", &[], Vec::new())]).await;
+    world.go("2026-12-20T12:00:00+08:00").await;
+    let mut told = world.duties(&["W1", "W2", "N1"]).await;
+    told.retain(|line| !line.ends_with("warned"));
+    assert_eq!(
+        told,
+        [
+            "2026-12-04 20:00:00 village:371302001001 N1 2026-11-23T00:00:00Z cancelled",
+            "2026-12-04 20:00:00 village:371302001001 W1 2026-W49 cancelled",
+            "2026-12-04 20:00:00 village:371302001001 W2 2026-W49 cancelled",
+        ]
+    );
 }

@@ -1,11 +1,13 @@
 //! Duties and rules that offices replace: a period goes by the text in force at its start.
 
-use dafei_contracts::sla::v1::ReplaceRulesRequest;
+use dafei_contracts::sla::v1::{ListDutiesRequest, ObligationState, ReplaceRulesRequest};
+use dafei_kernel::role::Role;
 
 use crate::{
     duty_offices::in_force,
-    events::at,
+    events::{VILLAGE, at, wire_region},
     rules::replacement,
+    villages::Village,
     world::{START, World},
 };
 
@@ -94,5 +96,46 @@ async fn a_duty_that_is_turned_off_is_off_at_once_and_on_again_from_the_day_that
     assert_eq!(
         of_village(&world, &["W1"]).await,
         ["2026-12-26 06:00:00 W1 2026-W52 warned", "2026-12-28 00:00:00 W1 2026-W52 breached"]
+    );
+}
+
+/// How often the village has patrolled in a week, how often it is to, and how that stands.
+async fn patrols(world: &World, period: &str) -> (u32, u32, ObligationState) {
+    let message =
+        ListDutiesRequest { region: Some(wire_region(VILLAGE)), period: period.to_owned(), ..Default::default() };
+    let request = world.request(Role::VillageSecretary, VILLAGE, message);
+    let duties = world.deadlines().list_duties(request).await.unwrap().into_inner().duties;
+    let one = duties.iter().find(|duty| duty.clock == "W1").unwrap();
+    (one.done, one.needed, one.state())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_week_asks_for_as_many_patrols_as_the_rules_of_its_start_whatever_comes_in_force_within_it() {
+    let three = in_force(&["W1"]);
+    assert!(three.contains(r#""runs": "within", "count": 3"#));
+    let four = three.replacen(r#""runs": "within", "count": 3"#, r#""runs": "within", "count": 4"#, 1);
+    let world = World::with_rules(START, &three).await;
+    let mut village = Village::known();
+    // The week of 30 November begins with three and ends with four.
+    world.go("2026-12-02T12:00:00+08:00").await;
+    world.replace(replacement(1, labelled(&four, "v2"))).await.unwrap();
+    world.tell(&[village.patrolled(&["2026-11-30T09:00:00+08:00", "2026-12-01T09:00:00+08:00"])]).await;
+    world.go("2026-12-06T12:00:00+08:00").await;
+    assert_eq!(patrols(&world, "2026-W49").await, (2, 3, ObligationState::Open));
+    world.tell(&[village.patrolled(&["2026-12-06T09:00:00+08:00"])]).await;
+    // The next begins with four and ends with three.
+    world.go("2026-12-09T12:00:00+08:00").await;
+    world.replace(replacement(2, labelled(&three, "v3"))).await.unwrap();
+    world.tell(&[village.patrolled(&["2026-12-07T09:00:00+08:00", "2026-12-08T09:00:00+08:00"])]).await;
+    world.go("2026-12-11T12:00:00+08:00").await;
+    world.tell(&[village.patrolled(&["2026-12-10T09:00:00+08:00"])]).await;
+    assert_eq!(patrols(&world, "").await, (3, 4, ObligationState::Open));
+    world.tell(&[village.patrolled(&["2026-12-11T09:00:00+08:00"])]).await;
+    assert_eq!(patrols(&world, "2026-W50").await, (4, 4, ObligationState::Settled));
+    world.go("2026-12-15T12:00:00+08:00").await;
+    assert_eq!(patrols(&world, "").await, (0, 3, ObligationState::Open));
+    assert_eq!(
+        of_village(&world, &["W1"]).await,
+        ["2026-12-05 06:00:00 W1 2026-W49 warned", "2026-12-06 09:00:00 W1 2026-W49 settled"]
     );
 }

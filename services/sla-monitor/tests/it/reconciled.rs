@@ -233,6 +233,47 @@ async fn what_was_announced_of_an_obligation_that_was_lost_is_not_announced_agai
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn that_a_limit_is_provisional_is_not_told_again_of_an_obligation_that_was_lost() {
+    let suite = Suite::start().await;
+    // Its fifth working day lies beyond the calendar.
+    let start = "2026-12-28T08:00:00+08:00";
+    suite.world.clock.set(at(start));
+    let lead = || department(1, "emergency-management", true);
+    let case = Case::new(2).opened(start).escalated(start).assigned(start, &[lead()]).delivered(start, lead());
+    let case = case.responded(start, lead());
+    suite.world.tell(&case.told).await;
+    let version = i64::try_from(case.told.len()).unwrap();
+    suite.peers.above(vec![above(&case, version, "K3", start)]);
+    suite.world.clock.set(at("2026-12-28T09:00:00+08:00"));
+    suite.world.watermarks().await;
+    while suite.world.firing.pass().await.unwrap() > 0 {}
+    let provisional = async || {
+        let told = suite.world.log().await;
+        told.iter().filter(|(event, _)| matches!(event, Event::Provisional(_))).count()
+    };
+    assert_eq!(provisional().await, 1);
+    suite.execute("DELETE FROM obligation WHERE case_id = $1 AND clock = 'K3'", case.id).await;
+    suite.counts_one().await;
+    while suite.world.firing.pass().await.unwrap() > 0 {}
+    assert_eq!(provisional().await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reconciler_that_never_came_to_its_end_is_late_since_it_began() {
+    let suite = Suite::start().await;
+    suite.peers.gate.close();
+    assert_ne!(suite.run().await.error, "");
+    suite.world.clock.advance(SignedDuration::from_mins(239));
+    suite.other.read_figures().await.unwrap();
+    assert_eq!(suite.other.since_success(), SignedDuration::from_hours(4));
+    let suite = Suite::start().await;
+    assert_eq!(suite.run().await.error, "");
+    suite.world.clock.advance(SignedDuration::from_mins(30));
+    suite.other.read_figures().await.unwrap();
+    assert_eq!(suite.other.since_success(), SignedDuration::from_mins(30));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_obligation_that_was_ended_in_error_runs_again_and_is_announced() {
     let suite = Suite::start().await;
     let case = told(&suite).await;

@@ -62,6 +62,15 @@ impl Owed<'_> {
             .duty(self.rule.clock)
             .is_some_and(|rule| rule.in_force && rule.from.is_none_or(|from| start_of_day(from) <= timing.started_at))
     }
+
+    /// Whether a unit that is in the roster does not owe it all the same: a department that came too late, or whose
+    /// post nobody held at any time from the start of the period to the limit, as when it was dissolved before. A
+    /// shorter vacancy frees nobody.
+    #[must_use]
+    pub fn spares(&self, unit: &Unit, roster: &RosterIndex) -> bool {
+        let timing = &self.inputs.timing;
+        self.rule.came_after(timing.started_at, unit, roster) || unit.is_vacant(self.period.start(), timing.due, roster)
+    }
 }
 
 impl DutyRule {

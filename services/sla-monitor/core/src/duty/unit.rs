@@ -7,7 +7,7 @@ use dafei_kernel::{
     owner::Post,
     region::{Level, Region, RegionPath},
     role::Role,
-    roster::{RosterIndex, RosterPart},
+    roster::{Holder, RosterIndex, RosterPart},
     time::Instant,
 };
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -125,10 +125,23 @@ impl Unit {
     /// known.
     #[must_use]
     pub fn first_held(&self, roster: &RosterIndex) -> Option<Instant> {
-        self.agency?;
+        self.holders(roster).map(|holder| holder.valid_from).min()
+    }
+
+    /// Whether nobody holds a department's post at any time from one instant to before another. Never for other units,
+    /// nor where no holder is known.
+    #[must_use]
+    pub fn is_vacant(&self, from: Instant, until: Instant, roster: &RosterIndex) -> bool {
+        let mut own = self.holders(roster).peekable();
+        let away = |holder: &Holder| until <= holder.valid_from || holder.valid_until.is_some_and(|end| end <= from);
+        own.peek().is_some() && own.all(away)
+    }
+
+    /// The holders of a department's post, of all times; none for other units.
+    fn holders<'r>(&self, roster: &'r RosterIndex) -> impl Iterator<Item = &'r Holder> {
+        let (role, agency) = (self.kind().role(), self.agency);
         let holders = roster.holders(&self.region).iter();
-        let own = holders.filter(|holder| holder.role == self.kind().role() && holder.agency == self.agency);
-        own.map(|holder| holder.valid_from).min()
+        holders.filter(move |holder| agency.is_some() && holder.role == role && holder.agency == agency)
     }
 
     /// The office that collects from it: the county's from townships and county departments, the city's from all others and for itself.

@@ -96,16 +96,22 @@ fn a_text_that_comes_in_force_before_the_yellow_light_turns_a_period_off_and_non
 
 /// A roster with holders of a county's posts since these instants.
 fn held(role: Role, agency: Option<Agency>, since: &[&str]) -> RosterIndex {
+    let tenures: Vec<_> = since.iter().map(|from| (*from, None)).collect();
+    held_until(role, agency, &tenures)
+}
+
+/// As [`held`], each from and until.
+fn held_until(role: Role, agency: Option<Agency>, tenures: &[(&str, Option<&str>)]) -> RosterIndex {
     let mut roster = RosterIndex::new();
-    let holder = |from: &&str| Holder {
+    let holder = |(from, until): &(&str, Option<&str>)| Holder {
         role,
         region: "county:371302".parse().unwrap(),
         agency,
         person: "李科长".to_owned(),
         valid_from: instant(from),
-        valid_until: None,
+        valid_until: until.map(instant),
     };
-    roster.replace_holders(&"county:371302".parse().unwrap(), since.iter().map(holder).collect());
+    roster.replace_holders(&"county:371302".parse().unwrap(), tenures.iter().map(holder).collect());
     roster
 }
 
@@ -140,4 +146,24 @@ fn who_is_there_by_its_region_owes_whoever_holds_its_post() {
         let other = "county:371302/energy".parse::<Unit>().unwrap();
         assert!(!rules.duty(Clock::M1).unwrap().came_after(start, &other, &roster), "another's holder");
     }
+}
+
+#[test]
+fn a_department_owes_a_month_in_which_or_before_whose_limit_its_post_was_held() {
+    let (terms, department) = (Terms::builtin(), "county:371302/postal".parse::<Unit>().unwrap());
+    let november = "2026-11".parse().unwrap();
+    let owed = owed_from(&terms, Clock::M1, UnitKind::CountyDepartment, november).unwrap();
+    let spares = |unit: &Unit, tenures: &[(&str, Option<&str>)]| {
+        owed.spares(unit, &held_until(Role::CountyDepartment, Some(Agency::Postal), tenures))
+    };
+    let (old, first) = ("2020-01-01T00:00:00+08:00", "2026-11-01T00:00:00+08:00");
+    assert!(spares(&department, &[(old, Some(first))]), "dissolved with October");
+    assert!(!spares(&department, &[(old, Some("2026-11-01T00:00:00.000001+08:00"))]), "held in November");
+    let (last, limit) = ("2026-12-03T23:59:59+08:00", "2026-12-04T00:00:00+08:00");
+    assert!(!spares(&department, &[(old, Some(first)), (last, None)]), "a vacancy that ends before the limit");
+    assert!(spares(&department, &[(old, Some(first)), (limit, None)]), "held by nobody who could file");
+    assert!(spares(&department, &[("2026-12-01T00:00:00+08:00", None)]), "first held when the month was over");
+    assert!(!spares(&department, &[]), "nothing is known of its holders");
+    let office = "county:371302".parse::<Unit>().unwrap();
+    assert!(!spares(&office, &[(old, Some(first))]), "it is there by its region");
 }
