@@ -10,7 +10,7 @@ use std::{
 use bytes::Bytes;
 use dafei_contracts::{Event as Public, catalogue::EventError, chain};
 use dafei_dispatch_core::case::{
-    Case, Command, Context, Event, Means, NotYours, Reason, Rejection, decide, evolve, may, may_merge,
+    Case, Command, Context, Event, Means, NotYours, Reason, Rejection, decide, evolve, may, may_merge, may_tell,
 };
 use dafei_kernel::{owner::Post, time::Instant};
 use dafei_messaging::{batch::BatchFailure, event::NewEvent, log};
@@ -213,8 +213,7 @@ impl<'a> Work<'a> {
             return Err(NotYours::Region.into());
         }
         may_merge(case, other)?;
-        let told = case.facts.township == other.facts.township;
-        Ok((Command::Absorb { case: case.facts.id, tips: case.free_tips() }, told))
+        Ok((Command::Absorb { case: case.facts.id, tips: case.free_tips() }, may_tell(case, other)))
     }
 
     /// Evolves the case by the events and makes the public ones of them; all or nothing.

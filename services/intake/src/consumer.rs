@@ -158,5 +158,6 @@ fn verdict(event: &ev::TipVerified) -> Result<Verdict, ConvertError> {
         holds,
         by: Post::try_from(event.by.as_ref().required("by")?)?,
         hour: truncate_hour(convert::instant("verified_at", event.verified_at)?),
+        case: Some(convert::uuid("case_id", &event.case_id)?),
     })
 }

@@ -35,11 +35,11 @@ use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use uuid::Uuid;
 
-pub use actor::{NotYours, may, posts};
+pub use actor::{NotYours, learns_of_tips, may, posts};
 pub use command::{Choice, Command, Context, Limits, ResultReport, Step};
 pub use dafei_kernel::measure::{Measure, MeasureKind};
 pub use decide::decide;
-pub use ending::may_merge;
+pub use ending::{may_merge, may_tell};
 pub use event::{Assignee, Cause, Event, Ground, Route};
 pub use evolve::evolve;
 pub use instruction::{

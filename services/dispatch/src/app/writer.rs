@@ -139,7 +139,7 @@ fn carry_out(work: &mut Work<'_>, write: &Write, units: &mut Vec<Unit>) -> Resul
             if let Some(then) = &order.then {
                 work.carry_out(then)?;
             }
-            shown(work, id, &order.command)
+            shown(work, id, order)
         }
         Action::Register(unit) => {
             units.push(unit.clone());
@@ -149,14 +149,15 @@ fn carry_out(work: &mut Work<'_>, write: &Write, units: &mut Vec<Unit>) -> Resul
 }
 
 /// What the caller sees: the instruction, where the command was to one, else the case.
-fn shown(work: &Work<'_>, id: Uuid, command: &Command) -> Result<Answer, Refusal> {
+fn shown(work: &Work<'_>, id: Uuid, order: &Order) -> Result<Answer, Refusal> {
     let case = work.case(id).ok_or_else(|| Rejection::absent(Reason::NoSuchCase))?;
-    let bytes = match command {
+    let bytes = match &order.command {
         Command::Instruction { id, .. } => {
             let instruction = case.instruction(*id).ok_or_else(|| Rejection::absent(Reason::NoSuchInstruction))?;
             wire::instruction(case, instruction).encode_to_vec()
         }
-        _ => wire::case(case).encode_to_vec(),
+        // The order of a call names who asks.
+        _ => order.actor.as_ref().map(|reader| wire::case(case, reader)).unwrap_or_default().encode_to_vec(),
     };
     Ok(Answer(Bytes::from(bytes)))
 }

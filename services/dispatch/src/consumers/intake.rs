@@ -95,6 +95,10 @@ impl IntakeHandler {
         cases.extend_from_slice(links.cases());
         let now = self.app.clock.now();
         let mut work = Work::load_cases(&self.app, conn, now, &cases).await?;
+        if links.outdated(&work) {
+            // A link would wait for a case that is open already, and be lost: read anew.
+            return Err(HandlerError::Retry("a case was merged meanwhile".into()));
+        }
         for (index, step) in steps {
             let done = match step {
                 Step::Order(order) => work.carry_out(order).and_then(|case| links.opened(&mut work, case)),

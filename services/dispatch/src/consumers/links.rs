@@ -51,6 +51,12 @@ impl Links {
         &self.cases
     }
 
+    /// Whether a case has ended meanwhile in one that is not loaded: it was merged while its lock was waited for.
+    pub(crate) fn outdated(&self, work: &Work<'_>) -> bool {
+        let mut ended = self.cases.iter().filter_map(|id| work.case(*id)?.merged_into());
+        ended.any(|into| work.case(into).is_none())
+    }
+
     /// Carries a link out, or lets it wait for the first tip's case.
     pub(crate) fn take(&mut self, work: &mut Work<'_>, link: Link) -> Result<(), Refusal> {
         let Some(first) = work.case(last(work, link.into)) else {

@@ -99,7 +99,8 @@ impl AgencyService for Grpc {
             case = self.own_case(caller, id).await?;
         }
         let instruction = case.instruction(id).map(|one| wire::instruction(&case, one));
-        Ok(Response::new(api::ReadInstructionResponse { instruction, case: Some(wire::case(&case)) }))
+        let case = Some(wire::case(&case, &scope::post(caller)));
+        Ok(Response::new(api::ReadInstructionResponse { instruction, case }))
     }
 
     async fn accept_instruction(

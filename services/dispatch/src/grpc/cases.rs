@@ -4,7 +4,7 @@ use dafei_contracts::{
     convert,
     dispatch::v1::{self as api, case_service_server::CaseService},
 };
-use dafei_dispatch_core::case::Case;
+use dafei_dispatch_core::case::{Case, learns_of_tips};
 use dafei_kernel::{
     region::{Level, Region},
     time::Instant,
@@ -26,6 +26,9 @@ use crate::{
     },
     wire,
 };
+
+/// That a public tip was verified in the case.
+const TIP_VERIFIED: &str = "dafei.events.v1.TipVerified";
 
 impl Grpc {
     /// A case that the caller may see.
@@ -77,7 +80,7 @@ impl CaseService for Grpc {
         let caller = principal(&request)?;
         scope::require(caller, &scope::CASE_READERS)?;
         let case = self.visible(caller, &request.get_ref().case_id).await?;
-        Ok(Response::new(api::GetCaseResponse { case: Some(wire::case(&case)) }))
+        Ok(Response::new(api::GetCaseResponse { case: Some(wire::case(&case, &scope::post(caller))) }))
     }
 
     async fn list_cases(
@@ -108,8 +111,9 @@ impl CaseService for Grpc {
             .last()
             .filter(|_| full)
             .map(|case| paging::encode(&(case.facts.reached_at, case.facts.id), &token_filter));
+        let reader = scope::post(caller);
         Ok(Response::new(api::ListCasesResponse {
-            cases: cases.iter().map(wire::case).collect(),
+            cases: cases.iter().map(|case| wire::case(case, &reader)).collect(),
             next_page_token: next.unwrap_or_default(),
             watch_token,
         }))
@@ -129,9 +133,12 @@ impl CaseService for Grpc {
         let events = log::history(&mut conn, case.facts.id, after, size).await.map_err(faults::database)?;
         let full = i64::try_from(events.len()) == Ok(size);
         let next = events.last().filter(|_| full).map(|event| paging::encode(&event.sequence, &token_filter));
+        // A tip can have come to a village's case, and nobody below the township may learn that there is one.
+        let all = learns_of_tips(caller.region.level());
         Ok(Response::new(api::ListCaseHistoryResponse {
             items: events
                 .into_iter()
+                .filter(|event| all || event.event_type != TIP_VERIFIED)
                 .map(|event| api::HistoryItem {
                     sequence: event.sequence,
                     r#type: event.event_type,

@@ -7,7 +7,7 @@ use dafei_contracts::{
     dispatch::v1::{self as api, inbox_service_server::InboxService},
     events::v1 as ev,
 };
-use dafei_dispatch_core::case::Case;
+use dafei_dispatch_core::case::{Case, learns_of_tips};
 use dafei_kernel::{geo, owner::Post, role::Role, subject::Subject, time::Instant};
 use dafei_runtime::{
     identity::{Principal, principal},
@@ -128,7 +128,7 @@ impl Grpc {
                 api::Light { clock: light.clock.clone(), colour: colour.into(), due: Some(light.due.into()) }
             });
             api::InboxItem {
-                case: Some(wire::case(&entry.case)),
+                case: Some(wire::case(&entry.case, unit)),
                 instruction_id: if desk { String::new() } else { entry.id.to_string() },
                 since: Some(entry.since.into()),
                 lights: lights.collect(),
@@ -200,7 +200,12 @@ impl InboxService for Grpc {
             let mut conn = self.app.pool.acquire().await.map_err(faults::database)?;
             watch::start(&mut conn, self.watches.stream(), &body.watch_token, &bound_to(&region)).await?
         };
-        let follow = CaseWatch { roster: self.app.roster.clone(), region, path };
+        let follow = CaseWatch {
+            roster: self.app.roster.clone(),
+            region,
+            path,
+            learns_of_tips: learns_of_tips(caller.region.level()),
+        };
         Ok(Response::new(self.watches.open(follow, place, caller.expires).await?))
     }
 
@@ -251,8 +256,9 @@ impl Grpc {
             too.cmp(same).then(far(one).total_cmp(&far(two)))
         });
         alike.truncate(SUGGESTED);
+        let reader = scope::post(caller);
         let shown = alike.into_iter().map(|((metres, same_enterprise), other)| api::DuplicateCandidate {
-            case: Some(wire::case(&other)),
+            case: Some(wire::case(&other, &reader)),
             metres: metres.map_or(-1, whole),
             same_enterprise,
         });

@@ -18,6 +18,8 @@ pub(super) struct CaseWatch {
     pub(super) region: Region,
     /// Path of the region now.
     pub(super) path: RegionPath,
+    /// Whether the caller may learn that there are public tips.
+    pub(super) learns_of_tips: bool,
 }
 
 /// What the tokens of a region's watchers are bound to.
@@ -67,6 +69,9 @@ impl Follow for CaseWatch {
 
     fn answer(&self, event: Event, cursor: Cursor) -> Result<Option<Self::Answer>, Fault> {
         if !is_of_case(&event) || !self.concerns(&event.region_path().map_err(Fault::internal)?) {
+            return Ok(None);
+        }
+        if !self.learns_of_tips && matches!(event, Event::TipVerified(_)) {
             return Ok(None);
         }
         let Some(meta) = event.meta() else { return Ok(None) };

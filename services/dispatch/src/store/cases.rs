@@ -161,7 +161,8 @@ pub(crate) async fn update(conn: &mut PgConnection, rows: &[(&Case, &str)]) -> s
     Ok(())
 }
 
-/// These cases and those in which they ended, on to the last. Without locks: only the consumer that asks merges cases.
+/// These cases and those in which they ended, on to the last. Without locks: any of them may be merged before it is
+/// locked.
 pub(crate) async fn with_successors(conn: &mut PgConnection, ids: &[Uuid]) -> sqlx::Result<Vec<Uuid>> {
     sqlx::query_scalar!(
         r#"WITH RECURSIVE way (id) AS (

@@ -1,15 +1,19 @@
 //! A case and its instructions as the API shows them.
 
 use dafei_contracts::{dispatch::v1 as api, types::v1 as types};
-use dafei_dispatch_core::case::{Case, Extension, Instruction};
+use dafei_dispatch_core::case::{Case, Extension, Instruction, learns_of_tips};
+use dafei_kernel::owner::Post;
 
 use super::{instruction_state, result_kind, source, state, tier};
 
-/// A case as the API shows it.
-pub(crate) fn case(case: &Case) -> api::Case {
+/// A case as the API shows it to this post. Of public tips nobody below the township learns, and who does not handle
+/// one does not read its words.
+pub(crate) fn case(case: &Case, reader: &Post) -> api::Case {
     let facts = &case.facts;
     let route = case.route.as_ref();
     let ground = case.ground.as_ref();
+    // An id is enough to know a tip's case by.
+    let duplicates = if learns_of_tips(reader.region.level()) { case.duplicates.as_slice() } else { &[] };
     api::Case {
         case_id: facts.id.to_string(),
         state: state(case.stage.kind()).into(),
@@ -21,7 +25,7 @@ pub(crate) fn case(case: &Case) -> api::Case {
         village: facts.village.as_ref().map(Into::into),
         township: facts.township.as_ref().map(Into::into),
         county: facts.county.as_ref().map(Into::into),
-        description: facts.description.clone(),
+        description: if case.shows_words(reader) { facts.description.clone() } else { String::new() },
         found_at: Some(facts.found_at.into()),
         reached_at: Some(facts.reached_at.into()),
         instructions: case.instructions.iter().map(|one| instruction(case, one)).collect(),
@@ -47,7 +51,7 @@ pub(crate) fn case(case: &Case) -> api::Case {
         }),
         reopened: case.reopened,
         merged_into: case.told_merged_into().map(|id| id.to_string()).unwrap_or_default(),
-        duplicates: case.duplicates.iter().map(ToString::to_string).collect(),
+        duplicates: duplicates.iter().map(ToString::to_string).collect(),
         closed_at: case.closed_at.map(Into::into),
         authority_entry: ground.map(|ground| ground.entry.clone()).unwrap_or_default(),
         authority_version: ground.map(|ground| ground.version.clone()).unwrap_or_default(),

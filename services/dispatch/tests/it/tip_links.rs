@@ -1,12 +1,19 @@
 //! Tips of one matter come together in the first tip's case, whatever comes first.
 
-use dafei_contracts::{dispatch::v1::CaseState, events::v1::TipVerdict, types::v1::ResultKind};
-use dafei_kernel::agency::Agency;
+use dafei_contracts::{
+    Event,
+    dispatch::v1::{self as api, CaseState},
+    events::v1::{self as ev, TipVerdict},
+    types::v1::ResultKind,
+};
+use dafei_kernel::{agency::Agency, role::Role};
 use uuid::Uuid;
 
 use crate::{
-    suite::Suite,
+    suite::{Suite, VILLAGE, WORK_AREA, new_id, wire_region},
     tips::{Tip, events_of, verdicts},
+    turns::merge,
+    watching::{listed_by, next, watch},
 };
 
 /// The township's agency finds something, and the centre accepts it; answers which tips were verified, all of them as true.
@@ -116,4 +123,78 @@ async fn what_may_accuse_the_township_stays_at_the_county_though_it_is_linked() 
     let case = suite.admin().case(accusing.case).await.expect("it");
     assert_eq!((case.state(), case.version), (CaseState::AtOffice, 1));
     assert_eq!(concluded(&suite, first.case).await, ids(&[&first]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_link_that_meets_a_merge_under_way_leads_to_where_its_case_ended() {
+    let suite = Suite::start().await;
+    let (first, other) = (Tip::to_centre().opened(&suite).await, Tip::to_centre().opened(&suite).await);
+    let later = Tip::to_centre().opened(&suite).await;
+    let held = suite.db.hold_answers().await;
+    let centre = suite.centre();
+    let (merged, ()) = tokio::join!(merge(&centre, first.case, other.case), async {
+        suite.db.until_waiting(1).await;
+        later.linked_to(&suite, &first).await;
+        suite.db.until_waiting(2).await;
+        held.rollback().await.expect("the merge may commit");
+    });
+    merged.expect("merged");
+    suite.state(later.case, CaseState::Closed).await;
+    assert_eq!(waiting(&suite).await, 0);
+    assert_eq!(concluded(&suite, other.case).await, ids(&[&other, &first, &later]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_village_does_not_learn_that_a_tip_ended_in_its_report() {
+    let suite = Suite::start().await;
+    let (report, tip) = (suite.report().await, Tip::to_centre().opened(&suite).await);
+    listed_by(&suite.centre()).await;
+    let below = [(Role::GridMember, VILLAGE), (Role::VillageSecretary, VILLAGE), (Role::WorkAreaSecretary, WORK_AREA)];
+    let mut screens = Vec::new();
+    for (role, region) in below {
+        screens.push(watch(&suite.caller(role, region, None), region, "").await.expect("a stream"));
+    }
+    let ended = merge(&suite.centre(), tip.case, report).await.expect("merged");
+    assert_eq!(ended.merged_into, report.to_string(), "who sees the tip sees the report");
+    assert_eq!(concluded(&suite, report).await, ids(&[&tip]));
+    suite.intake(report, 2, ev::ResultPublished { case_id: report.to_string(), ..Default::default() }).await;
+    suite.state(report, CaseState::Closed).await;
+    for ((role, region), mut screen) in below.into_iter().zip(screens) {
+        let caller = suite.caller(role, region, None);
+        let kept: Vec<_> = caller.history(report).await.into_iter().map(|item| item.r#type).collect();
+        let mut seen = Vec::new();
+        while seen.last().is_none_or(|last: &String| !last.ends_with(".CaseClosed")) {
+            seen.push(next(&mut screen).await.0.r#type);
+        }
+        assert!(kept.ends_with(&seen), "{role}: {kept:?} {seen:?}");
+        assert!(!kept.iter().any(|one| one.ends_with(".TipVerified")), "{role}: {kept:?}");
+        let request = api::ListCasesRequest { region: Some(wire_region(region)), ..Default::default() };
+        let listed = caller.cases().list_cases(request).await.expect("a page").into_inner().cases;
+        for case in [listed, vec![caller.case(report).await.expect("its own")]].concat() {
+            assert_eq!((case.case_id, case.duplicates), (report.to_string(), Vec::new()), "{role}");
+        }
+    }
+    let ask = api::RequestReopeningRequest {
+        request_id: new_id(),
+        case_id: report.to_string(),
+        reason: "又开工了".to_owned(),
+        expected_version: 0,
+    };
+    let secretary = suite.caller(Role::VillageSecretary, VILLAGE, None);
+    let asked = secretary.turns().request_reopening(ask).await.expect("asked").into_inner().case.expect("a case");
+    assert!(asked.reopening.is_some() && asked.duplicates.is_empty());
+    let known = suite.centre().case(report).await.expect("the centre's");
+    assert_eq!(known.duplicates, [tip.case.to_string()], "the centre handles both");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_village_whose_report_ended_in_a_tips_case_is_told_no_id() {
+    let suite = Suite::start().await;
+    let (report, tip) = (suite.report().await, Tip::to_centre().opened(&suite).await);
+    merge(&suite.centre(), report, tip.case).await.expect("merged");
+    let secretary = suite.caller(Role::VillageSecretary, VILLAGE, None);
+    let ended = secretary.case(report).await.expect("its own");
+    assert_eq!((ended.state(), ended.merged_into.as_str()), (CaseState::Closed, ""));
+    let last = events_of(&suite, report).await.pop().expect("an event");
+    assert!(matches!(last, Event::CaseMerged(event) if event.into_case_id.is_empty()));
 }

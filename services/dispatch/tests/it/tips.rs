@@ -19,6 +19,7 @@ use uuid::Uuid;
 
 use crate::{
     access::reason,
+    caller::Caller,
     lists::list,
     suite::{
         CITY, COUNTY, OTHER_COUNTY, OTHER_TOWNSHIP, PATIENCE, Suite, TOWNSHIP, VILLAGE, WORK_AREA, den, enterprise,
@@ -141,7 +142,8 @@ async fn a_tip_runs_from_the_centre_to_its_verdict() {
     let case = suite.state(tip.case, CaseState::AtCentre).await;
     assert_eq!(case.source(), ev::CaseSource::PublicTip);
     assert_eq!((case.reached_at, case.found_at), (Some(reached.into()), Some(hour.into())), "no clock from the hour");
-    assert_eq!((case.description.as_str(), case.village), (TEXT, None));
+    let read = suite.centre().case(tip.case).await.expect("read");
+    assert_eq!((read.description.as_str(), read.village), (TEXT, None));
     suite.centre().instruct(tip.case, Agency::PublicSecurity).await.expect("instructed");
     let station = suite.station(Agency::PublicSecurity);
     let id = station.inbox().await[0].instruction_id.clone();
@@ -249,6 +251,47 @@ async fn a_tip_is_seen_above_the_villages_alone_and_never_by_a_township_that_it_
     ] {
         assert_eq!(reason(&step.expect_err("not the centre's")), "OUT_OF_SCOPE");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tips_words_are_shown_to_those_who_handle_it_and_to_no_other_reader() {
+    let suite = Suite::start().await;
+    let tip = Tip::to_centre().opened(&suite).await;
+    let words = async |caller: &Caller, region: &str| {
+        let request = api::ListCasesRequest { region: Some(wire_region(region)), ..Default::default() };
+        let listed = caller.cases().list_cases(request).await.expect("a page").into_inner().cases.remove(0);
+        let read = caller.case(tip.case).await.expect("read");
+        assert_eq!(listed.description, read.description);
+        read.description
+    };
+    for (role, region) in [(Role::TownshipCentre, TOWNSHIP), (Role::CountyOffice, COUNTY), (Role::CityOffice, CITY)] {
+        assert_eq!(words(&suite.caller(role, region, None), region).await, TEXT, "{role}");
+    }
+    for (role, region, agency) in [
+        (Role::TownshipPrincipal, TOWNSHIP, None),
+        (Role::TownshipAgency, TOWNSHIP, Some(Agency::PublicSecurity)),
+        (Role::CountyDepartment, COUNTY, Some(Agency::PublicSecurity)),
+        (Role::CityDepartment, CITY, Some(Agency::PublicSecurity)),
+        (Role::CountyCommander, COUNTY, None),
+        (Role::Auditor, CITY, None),
+        (Role::Service, CITY, None),
+        (Role::Admin, CITY, None),
+    ] {
+        assert_eq!(words(&suite.caller(role, region, agency), region).await, "", "{role}");
+    }
+    let supervise = api::SuperviseCaseRequest {
+        request_id: crate::suite::new_id(),
+        case_id: tip.case.to_string(),
+        text: "限期办结".to_owned(),
+        expected_version: 0,
+    };
+    let commander = suite.caller(Role::CountyCommander, COUNTY, None);
+    let supervised = commander.turns().supervise_case(supervise).await.expect("supervised").into_inner();
+    assert_eq!(supervised.case.expect("a case").description, "", "nor by what he does");
+    let instructed = suite.centre().instruct(tip.case, Agency::PublicSecurity).await.expect("instructed");
+    assert_eq!(instructed.description, TEXT);
+    assert_eq!(words(&suite.station(Agency::PublicSecurity), TOWNSHIP).await, TEXT, "it handles it now");
+    assert_eq!(words(&suite.station(Agency::Energy), TOWNSHIP).await, "");
 }
 
 #[tokio::test(flavor = "multi_thread")]

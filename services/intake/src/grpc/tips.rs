@@ -161,7 +161,7 @@ impl Grpc {
         if next.is_none() {
             return Ok(());
         }
-        let _room = self.app.photos.room().await?;
+        let _room = self.app.photos.room_of_tips().await?;
         let mut digest = Sha256::new_with_prefix(tip.digest);
         let mut index = 0;
         let mut bytes = Vec::new();

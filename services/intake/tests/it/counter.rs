@@ -20,10 +20,11 @@ pub(crate) const TELLER: Caller = (Role::Bank, COUNTY);
 pub(crate) const CODE: &str = "K7M2PX";
 pub(crate) const WRONG: &str = "K7M2PY";
 pub(crate) const BRANCH: &str = "LS-01";
-/// States of tips: received and found true.
+/// States of tips.
 pub(crate) const WAITING: i16 = 1;
 pub(crate) const RECEIVED: i16 = 2;
 pub(crate) const TRUE: i16 = 4;
+pub(crate) const FALSE: i16 = 5;
 
 /// A tip to be put in place.
 pub(crate) struct GivenTip<'a> {
@@ -32,11 +33,13 @@ pub(crate) struct GivenTip<'a> {
     pub(crate) code: Option<&'a str>,
     /// The first tip of its matter, where it is a later one.
     pub(crate) first: Option<&'a str>,
+    /// The case in which it was verified, where that is told.
+    pub(crate) case: Option<&'a str>,
 }
 
 /// A tip to the first township that was found true, with [`CODE`].
 pub(crate) const TIP: GivenTip<'static> =
-    GivenTip { recipient: "township:371302001", state: TRUE, code: Some(CODE), first: None };
+    GivenTip { recipient: "township:371302001", state: TRUE, code: Some(CODE), first: None, case: None };
 
 /// A teller, known by a number.
 #[derive(Clone, Copy)]
@@ -105,7 +108,13 @@ impl World {
                 Some(self.app.codes.hash(&Code::parse(code).expect("a code"), salt).await.expect("a hash").to_vec())
             }
         };
-        let body = tip.first.map_or_else(|| "{}".to_owned(), |first| format!(r#"{{"first_tip_id":"{first}"}}"#));
+        let mut body = serde_json::json!({});
+        if let Some(first) = tip.first {
+            body["first_tip_id"] = first.into();
+        }
+        if let Some(case) = tip.case {
+            body["verdict"] = serde_json::json!({"case": case});
+        }
         sqlx::query(
             "INSERT INTO tip (id, case_id, recipient_level, recipient_code, county, act, state, received_hour, version,
                               sequence, chain_head, facts, body)
@@ -116,7 +125,7 @@ impl World {
         .bind(code)
         .bind(county)
         .bind(tip.state)
-        .bind(body)
+        .bind(body.to_string())
         .execute(&self.db.pool)
         .await
         .expect("a tip");

@@ -1,13 +1,16 @@
 //! What is published of rewards, and what may be announced (clauses D1, D3).
 
-use dafei_contracts::intake::v1 as api;
+use dafei_contracts::{events::v1 as ev, intake::v1 as api};
 use jiff::SignedDuration;
 use tonic::Code;
 
 use crate::{
     counter::{
-        CITY_OFFICE, CODE, COUNTY, GivenTip, OFFICE, RECEIVED, TIP, WAITING, announcement, number, receipt, standard,
+        CITY_OFFICE, CODE, COUNTY, FALSE, GivenTip, OFFICE, RECEIVED, TIP, WAITING, announcement, number, receipt,
+        standard,
     },
+    tip_desk::CENTRE,
+    tips::tip,
     world::{CITY, World, fields, kinds, new_id, refused, wire},
 };
 
@@ -68,18 +71,13 @@ async fn a_reward_is_announced_once_for_a_true_first_tip_with_a_code() {
     let world = World::with_rewards().await;
     let tip = world.tip(TIP).await;
     world.tip(GivenTip { state: RECEIVED, ..TIP }).await;
-    let waiting = || async {
-        let message = api::ListAnnounceableTipsRequest { region: Some(wire(COUNTY)), ..Default::default() };
-        let page = world.offices().list_announceable_tips(world.request(OFFICE, message)).await.expect("a page");
-        page.into_inner().tips.into_iter().map(|tip| tip.tip_id).collect::<Vec<_>>()
-    };
-    assert_eq!(waiting().await, std::slice::from_ref(&tip));
+    assert_eq!(waiting(&world).await, std::slice::from_ref(&tip));
     let request = announcement(&tip);
     let reward = world.announce(OFFICE, request.clone()).await.expect("announced");
     assert_eq!(world.announce(OFFICE, request).await.expect("replayed"), reward);
     assert_eq!(number(&reward), "371302-2026-0001");
     assert_eq!(reward.unit.as_ref().expect("a unit").role, "township-centre");
-    assert!(waiting().await.is_empty());
+    assert!(waiting(&world).await.is_empty());
     let again = world.announce(OFFICE, announcement(&tip)).await;
     assert_eq!(refused(again), (Code::FailedPrecondition, "ALREADY_ANNOUNCED".to_owned()));
 
@@ -132,6 +130,72 @@ async fn what_may_not_be_announced_is_refused_with_its_reason_and_nothing_is_wri
     assert_eq!(refused(world.announce(CITY_OFFICE, announcement(&theirs)).await).1, "NO_REWARD_BANK");
     assert_eq!(world.events().await, before);
     assert_eq!(number(&world.announce(OFFICE, good()).await.expect("good")), "371302-2026-0001", "no number was lost");
+}
+
+/// The tips whose reward can be announced.
+async fn waiting(world: &World) -> Vec<String> {
+    let message = api::ListAnnounceableTipsRequest { region: Some(wire(COUNTY)), ..Default::default() };
+    let page = world.offices().list_announceable_tips(world.request(OFFICE, message)).await.expect("a page");
+    page.into_inner().tips.into_iter().map(|tip| tip.tip_id).collect()
+}
+
+#[tokio::test]
+async fn a_linked_tip_is_rewarded_where_the_first_was_refuted_and_one_alone_of_several() {
+    let world = World::with_rewards().await;
+    let (open, refuted) =
+        (world.tip(GivenTip { state: RECEIVED, ..TIP }).await, world.tip(GivenTip { state: FALSE, ..TIP }).await);
+    let behind = world.tip(GivenTip { first: Some(&open), ..TIP }).await;
+    let mut linked = Vec::new();
+    for _ in 0..3 {
+        linked.push(world.tip(GivenTip { first: Some(&refuted), ..TIP }).await);
+    }
+    linked.sort_unstable();
+    assert_eq!(waiting(&world).await, [linked[0].clone()], "of one hour, the least id");
+    for tip in [&behind, &linked[1]] {
+        assert_eq!(refused(world.announce(OFFICE, announcement(tip)).await).1, "TIP_NOT_REWARDABLE");
+    }
+    world.announce(OFFICE, announcement(&linked[0])).await.expect("the first that was true");
+    assert!(waiting(&world).await.is_empty(), "the matter has its reward");
+}
+
+#[tokio::test]
+async fn of_true_tips_that_came_together_in_one_case_one_is_rewarded() {
+    let world = World::with_rewards().await;
+    let given = async || {
+        world.submit(tip(), &[]).await.expect("taken");
+        world.release().await;
+        world.clock.advance(SignedDuration::from_hours(2));
+        world.tip_list(CENTRE).await.remove(0)
+    };
+    let (first, later) = (given().await, given().await);
+    // Dispatch merged their cases; nobody linked the tips.
+    let joined = api::Tip { case_id: first.case_id.clone(), ..later.clone() };
+    world.verified(&joined, 1, ev::TipVerdict::True).await;
+    world.verified(&first, 2, ev::TipVerdict::True).await;
+    world.until_state(&first.tip_id, api::TipState::VerifiedTrue).await;
+    assert_eq!(waiting(&world).await, std::slice::from_ref(&first.tip_id));
+    let second = world.announce(OFFICE, announcement(&later.tip_id)).await;
+    assert_eq!(refused(second), (Code::FailedPrecondition, "TIP_NOT_REWARDABLE".to_owned()));
+    world.announce(OFFICE, announcement(&first.tip_id)).await.expect("the older one");
+    assert!(waiting(&world).await.is_empty());
+    // One that joins afterwards and came earlier finds the matter rewarded.
+    world.tip(GivenTip { case: Some(&first.case_id), ..TIP }).await;
+    assert!(waiting(&world).await.is_empty());
+}
+
+#[tokio::test]
+async fn a_later_tip_of_the_same_hour_and_case_keeps_no_first_one_back() {
+    let world = World::with_rewards().await;
+    let mut firsts = Vec::new();
+    // Ids are random, and by no order of them may both be left out.
+    for _ in 0..8 {
+        let case = new_id();
+        let first = world.tip(GivenTip { case: Some(&case), ..TIP }).await;
+        world.tip(GivenTip { case: Some(&case), first: Some(&first), ..TIP }).await;
+        firsts.push(first);
+    }
+    firsts.sort_unstable();
+    assert_eq!(waiting(&world).await, firsts);
 }
 
 #[tokio::test]

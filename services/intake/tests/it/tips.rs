@@ -16,7 +16,7 @@ use dafei_intake_core::tip::Delay;
 use dafei_kernel::{clock::Clock as _, role::Role};
 use dafei_shell::timer::{Due as _, Timer};
 use dafei_testkit::eventually;
-use futures::future::join_all;
+use futures::{StreamExt as _, future::join_all, stream};
 use jiff::SignedDuration;
 use tonic::{Code, Request, Status, transport::Channel};
 use tonic_types::StatusExt as _;
@@ -280,6 +280,23 @@ async fn all_senders_together_are_held_to_a_rate() {
     let asked = world.tips().check_code(api::CheckCodeRequest { code: code(CODE) }).await;
     assert_eq!(asked.expect_err("one too many").code(), Code::ResourceExhausted);
     world.phone(CLERK, tip()).await.expect("the telephone is not held up by the public");
+}
+
+#[tokio::test]
+async fn senders_who_never_end_their_photos_keep_no_post_from_uploading() {
+    let world = World::start().await;
+    let endless = |_: i32| {
+        let parts = [api::SubmitTipRequest { part: Some(Part::Tip(tip())) }, photo_part(0, b"\xff\xd8")];
+        let body = stream::iter(parts).chain(stream::pending());
+        let mut sender = world.tips();
+        tokio::spawn(async move { sender.submit_tip(body).await })
+    };
+    let senders: Vec<_> = (0..32).map(endless).collect();
+    // More of them than there are places for posts, so that what is sent meanwhile finds them all there.
+    for _ in 0..20 {
+        tokio::time::timeout(SOON, world.photo()).await.expect("the posts have places of their own");
+    }
+    assert!(senders.iter().all(|sender| !sender.is_finished()), "they still send");
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use dafei_kernel::{owner::Post, region::Level, role::Role};
 
 use super::{
-    Case,
+    Case, Source,
     command::{Command, Step},
     stage::{StageKind, Tier},
 };
@@ -121,6 +121,15 @@ pub fn posts(case: &Case, command: &Command) -> Vec<Post> {
     }
 }
 
+/// Whether posts of this level may learn that there are public tips: none below the township may (clause D2).
+#[must_use]
+pub const fn learns_of_tips(level: Level) -> bool {
+    match level {
+        Level::City | Level::County | Level::Township => true,
+        Level::WorkArea | Level::Village => false,
+    }
+}
+
 fn city(case: &Case) -> Option<Post> {
     let region = case.facts.path.at(Level::City)?.clone();
     Some(Post { role: Role::CityOffice, region, agency: None })
@@ -134,6 +143,15 @@ fn above(case: &Case) -> Vec<Post> {
 }
 
 impl Case {
+    /// Whether this post may read in which words it came. Those of a public tip are for the posts that handle it
+    /// (clause D2): its centre, its office, the city's office, and whoever has an instruction in it.
+    #[must_use]
+    pub fn shows_words(&self, reader: &Post) -> bool {
+        self.facts.source != Source::PublicTip
+            || [self.facts.centre(), Some(self.facts.office()), city(self)].iter().flatten().any(|post| post == reader)
+            || self.instructions.iter().any(|instruction| instruction.post == *reader)
+    }
+
     /// The level of the departments that its office assigns.
     #[must_use]
     pub const fn department_level(&self) -> Level {

@@ -67,7 +67,7 @@ pub enum Command {
     Merge {
         /// The other case.
         into: Uuid,
-        /// Whether those who see this case may be told which: only where the same township, or none, has both.
+        /// Whether those who see this case may be told which: only where all of them see the other.
         told: bool,
         /// Why.
         reason: String,

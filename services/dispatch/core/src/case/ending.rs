@@ -86,6 +86,14 @@ pub fn may_merge(case: &Case, into: &Case) -> Result<(), Rejection> {
     Ok(())
 }
 
+/// Whether all who see the first case see the other, too, and so may be told that it ended there: each region of its
+/// path has a part in the other. A village whose report ended elsewhere is told no id: it would know the case of a
+/// public tip by it (clause D2).
+#[must_use]
+pub fn may_tell(case: &Case, into: &Case) -> bool {
+    case.facts.path.regions().iter().all(|region| into.facts.path.is_within(region))
+}
+
 pub(super) fn merge(
     case: &Case,
     (into, told): (Uuid, bool),

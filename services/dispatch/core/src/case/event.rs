@@ -63,7 +63,8 @@ pub enum Cause {
     Merged {
         /// The other case.
         into: Uuid,
-        /// Whether those who see this case may be told which: the other may be against their own township.
+        /// Whether those who see this case may be told which: the other may be against their own township, or a
+        /// public tip's.
         #[serde(default)]
         told: bool,
     },

@@ -1,13 +1,13 @@
 //! Cases that public tips open, at the centre or at the office, and what becomes of the tips.
 
 use dafei_dispatch_core::case::{
-    Case, Cause, Command, Event, InstructionState, Link, Reason, ResultKind, Stage, StageKind, Step, Tier, Verdict,
-    link,
+    Case, Cause, Command, Event, Facts, InstructionState, Link, Reason, ResultKind, Stage, StageKind, Step, Tier,
+    Verdict, link, may_tell,
 };
 use dafei_kernel::{agency::Agency, owner::Post, region::Level, role::Role};
 use uuid::Uuid;
 
-use crate::fixture::{Run, assign, instruct, region, result, tip};
+use crate::fixture::{Run, agency_post, assign, den, facts, instruct, office, region, result, tip};
 
 const NOTHING: Vec<Event> = Vec::new();
 
@@ -45,6 +45,44 @@ fn township_result(number: u128, confirms: bool) -> Run {
     run.must(instruct(Agency::PublicSecurity));
     submit(&mut run, ResultKind::Interim, confirms);
     run
+}
+
+#[test]
+fn a_tips_words_are_for_the_posts_that_handle_it() {
+    let mut run = Run::of_tip(1, Tier::Township);
+    for post in [Tier::Township, Tier::County, Tier::City].map(office) {
+        assert!(run.case().shows_words(&post), "{post:?}");
+    }
+    let station = agency_post(Tier::Township, Agency::PublicSecurity);
+    let department = agency_post(Tier::County, Agency::PublicSecurity);
+    let other_centre = Post { region: region(Level::Township, "371302002"), ..office(Tier::Township) };
+    let commander = Post { role: Role::CountyCommander, ..office(Tier::County) };
+    let auditor = Post { role: Role::Auditor, ..office(Tier::City) };
+    for post in [&station, &department, &other_centre, &commander, &auditor] {
+        assert!(!run.case().shows_words(post), "{post:?}");
+    }
+    run.must(instruct(Agency::PublicSecurity));
+    assert!(run.case().shows_words(&station), "it must know what it looks for");
+    assert!(!run.case().shows_words(&department), "another level");
+    let at_county = Run::of_tip(2, Tier::County);
+    assert!(!at_county.case().shows_words(&office(Tier::Township)), "it may be accused");
+    assert!(Run::opened(den(), true).case().shows_words(&auditor), "no tip's");
+}
+
+#[test]
+fn where_a_case_ended_is_told_only_where_all_who_see_it_see_the_other() {
+    let report = Run::opened(den(), true);
+    let (at_centre, at_county) = (Run::of_tip(1, Tier::Township), Run::of_tip(2, Tier::County));
+    let path = "city:371300/county:371302/township:371302001/village:371302001002".parse().expect("a path");
+    let village = Some(region(Level::Village, "371302001002"));
+    let mut neighbour = Run::new();
+    neighbour.must(Command::Open(Box::new(Facts { path, village, ..facts(den(), true) })));
+    for (case, into) in [(&report, &report), (&at_centre, &report), (&at_county, &at_centre)] {
+        assert!(may_tell(case.case(), into.case()));
+    }
+    assert!(!may_tell(report.case(), at_centre.case()), "the village would know a tip's case");
+    assert!(!may_tell(report.case(), neighbour.case()), "silence alone says nothing of a tip");
+    assert!(!may_tell(at_centre.case(), at_county.case()), "the township may be accused there");
 }
 
 #[test]

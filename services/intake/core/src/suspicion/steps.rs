@@ -212,7 +212,9 @@ fn merge(suspicion: &Suspicion, into: Uuid, context: &Context<'_>) -> Result<(),
     if context.others.absorbed {
         return Err(Reason::HasMergedReports);
     }
-    let target_goes_up = target.state.gone_up().is_some() || context.rules.must_go_up(target);
+    // What goes up by its act alone may still be withdrawn; a suspected crime may not.
+    let held = if suspicion.suspected_crime { target.suspected_crime } else { context.rules.must_go_up(target) };
+    let target_goes_up = target.state.gone_up().is_some() || held;
     if context.rules.must_go_up(suspicion) && !target_goes_up { Err(Reason::MergeLosesDuty) } else { Ok(()) }
 }
 

@@ -101,6 +101,9 @@ pub struct Verdict {
     pub by: Post,
     /// When, cut to the hour.
     pub hour: Instant,
+    /// The case in which it was verified; none of what was told before that was kept.
+    #[serde(default)]
+    pub case: Option<Uuid>,
 }
 
 /// That a tip is of one matter with an earlier one.

@@ -138,6 +138,22 @@ fn what_always_goes_up_is_not_kept_down_by_a_merge() {
 }
 
 #[test]
+fn a_suspected_crime_is_not_merged_into_what_may_be_withdrawn() {
+    let mut listed = Run::default();
+    listed.must(Command::Record(Box::new(Finding { id: TARGET, ..finding("FW-1", den()) })));
+    let mut crime = in_state(Recorded).after([suspect_crime()]);
+    crime.target = listed.suspicion.clone();
+    assert_eq!(crime.give(&merge()).expect_err("it could be withdrawn there").reason, Reason::MergeLosesDuty);
+    let mut of_one_act = Run::recorded("FW-1", den());
+    of_one_act.target = listed.suspicion.clone();
+    of_one_act.must(merge());
+    listed.must(suspect_crime());
+    assert_eq!(listed.give(&withdraw()).expect_err("goes up").reason, Reason::SuspectedCrime);
+    crime.target = listed.suspicion;
+    crime.must(merge());
+}
+
+#[test]
 fn an_act_of_the_list_is_never_settled_by_persuasion() {
     for act in ["FW-1", "HC-2", "HC-8", "HC-13", "CE-1", "CE-99"] {
         let mut run = Run::recorded(act, den()).after([Command::Notify]);

@@ -163,12 +163,12 @@ fn a_later_tip_is_linked_once_to_an_earlier_one_that_is_open() {
     earlier.facts.received_hour = at("2026-11-23T01:00:00Z");
     assert_eq!(earlier.link(&first, false, &roster), Err(Rejection::NotTheFirst));
     let mut verified = first.clone();
-    verified.verify(Verdict { holds: true, by: post(), hour: at("2026-11-24T02:00:00Z") });
+    verified.verify(Verdict { holds: true, by: post(), hour: at("2026-11-24T02:00:00Z"), case: None });
     assert_eq!(verified.state.progress(false), Progress::VerifiedTrue);
     received(4, PLACE, &[]).link(&verified, false, &roster).expect("a true one takes more");
     let false_one = {
         let mut tip = first.clone();
-        tip.verify(Verdict { holds: false, by: post(), hour: at("2026-11-24T02:00:00Z") });
+        tip.verify(Verdict { holds: false, by: post(), hour: at("2026-11-24T02:00:00Z"), case: None });
         tip
     };
     for unfit in [&false_one, &later] {
