@@ -242,26 +242,31 @@ impl Caller {
     }
 }
 
-/// The keys by which this tool signs tokens.
-pub struct Keys {
-    minter: Minter,
-    issuer: String,
-    audience: String,
+/// What this tool shows the services: tokens that it signs itself, or the one that it was given.
+pub struct Keys(Source);
+
+enum Source {
+    Key { minter: Box<Minter>, issuer: String, audience: String },
+    Given(String),
 }
 
 impl Keys {
-    /// By `DAFEI_KEYS_DIR`, `DAFEI_JWT_ISSUER` and `DAFEI_JWT_AUDIENCE`.
+    /// By `DAFEI_KEYS_DIR`, `DAFEI_JWT_ISSUER` and `DAFEI_JWT_AUDIENCE`; or the token in `DAFEI_TOKEN_FILE`, which somebody else has issued.
     ///
     /// # Errors
-    /// When one is missing or the private key cannot be read.
+    /// When one is missing or a file cannot be read.
     pub fn from_env() -> Result<Self> {
+        if let Ok(file) = setting("DAFEI_TOKEN_FILE") {
+            let token = std::fs::read_to_string(&file).with_context(|| format!("DAFEI_TOKEN_FILE {file}"))?;
+            return Ok(Self(Source::Given(token.trim().to_owned())));
+        }
         let path = PathBuf::from(setting("DAFEI_KEYS_DIR")?).join(PRIVATE_KEY);
         let pem = std::fs::read_to_string(&path).with_context(|| format!("{} (`dafei keys init`)", path.display()))?;
-        Ok(Self {
-            minter: Minter::from_pem(&pem).with_context(|| path.display().to_string())?,
+        Ok(Self(Source::Key {
+            minter: Box::new(Minter::from_pem(&pem).with_context(|| path.display().to_string())?),
             issuer: setting("DAFEI_JWT_ISSUER")?,
             audience: setting("DAFEI_JWT_AUDIENCE")?,
-        })
+        }))
     }
 
     /// A token that holds for `ttl` from now, in real time.
@@ -269,25 +274,31 @@ impl Keys {
     /// # Errors
     /// When it cannot be signed.
     pub fn token(&self, caller: &Caller, ttl: Duration) -> Result<String> {
-        Ok(self.minter.sign(&TokenRequest {
+        let Source::Key { minter, issuer, audience } = &self.0 else {
+            bail!("DAFEI_TOKEN_FILE has a token and no key: nothing can be signed");
+        };
+        Ok(minter.sign(&TokenRequest {
             subject: caller.subject(),
             name: None,
             role: caller.role,
             region: caller.region.clone(),
             agency: caller.agency,
             work_area: caller.work_area.clone(),
-            issuer: self.issuer.clone(),
-            audience: self.audience.clone(),
+            issuer: issuer.clone(),
+            audience: audience.clone(),
             expires: SystemClock.now().checked_add(ttl).context("the token's end")?,
         })?)
     }
 
-    /// An interceptor with a token that holds for an hour.
+    /// An interceptor with a token that holds for an hour, or with the one that was given: the services then say whether it is the caller's.
     ///
     /// # Errors
-    /// When it cannot be signed.
+    /// When it cannot be signed, or is no token.
     pub fn bearer(&self, caller: &Caller) -> Result<Bearer> {
-        Bearer::new(&self.token(caller, TOKEN_TTL)?)
+        match &self.0 {
+            Source::Key { .. } => Bearer::new(&self.token(caller, TOKEN_TTL)?),
+            Source::Given(token) => Bearer::new(token),
+        }
     }
 
     /// A bearer with the role admin over the city of `DAFEI_CITY`.

@@ -54,6 +54,23 @@ async fn health_tells_by_its_exit_status_whether_all_four_serve() {
 }
 
 #[tokio::test]
+async fn who_was_given_a_token_needs_no_key_and_can_sign_none() {
+    let suite = FakeSuite::start(START).await;
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    std::fs::write(file.path(), "given.by.somebody\n").expect("the token");
+    let tool = |words: &[&str]| {
+        let mut tool = suite.tool(words);
+        tool.env_remove("DAFEI_KEYS_DIR").env("DAFEI_TOKEN_FILE", file.path());
+        tool
+    };
+    let moved = tool(&["clock", "+1h"]).output().await.expect("the binary runs");
+    assert!(moved.status.success(), "{}", String::from_utf8_lossy(&moved.stderr));
+    let signed = tool(&["token", "--role", "admin", "--region", "city:371300"]).output().await.expect("it runs");
+    assert!(!signed.status.success());
+    assert!(String::from_utf8_lossy(&signed.stderr).contains("DAFEI_TOKEN_FILE"));
+}
+
+#[tokio::test]
 async fn a_missing_setting_is_named() {
     let suite = FakeSuite::start(START).await;
     let output = suite.tool(&["clock", "+1h"]).env_remove("DAFEI_KEYS_DIR").output().await.expect("the binary runs");
