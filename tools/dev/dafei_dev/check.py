@@ -133,8 +133,6 @@ def black_box(filter_: list[str]) -> None:
                     # Before the services start, which then send there what a test receives.
                     home.port("collector")
                 suite.start(home, "exercise", durable=serial, roster=few_villages(home) if serial else suite.ROSTER)
-                # The clock stays where it is; what it waits for is that all four know the roster.
-                suite.tool(home, "clock", "+0m", quiet=True)
                 env = {**suite.run_env(home), "DAFEI_PYTHON": str(provision.venv()), "DAFEI_DEV": str(ROOT / "dev"),
                        "DAFEI_ROOT": str(ROOT), "DAFEI_TOOL": suite.binary("dafei")}
                 if not serial:
