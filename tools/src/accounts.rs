@@ -9,6 +9,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, bail, ensure};
+use dafei_contracts::subject::FEEDBACK_KINDS;
 use dafei_kernel::ids::{IdSource as _, SystemIds};
 use serde::{Deserialize, Serialize};
 
@@ -186,16 +187,17 @@ impl Register {
 }
 
 /// What a system may call, as subjects of the suite's account: whether it is mapped to the API prefix, and whether answers are many.
-fn subjects(system: &AgencySystem) -> [(String, bool, bool); 5] {
+fn subjects(system: &AgencySystem) -> Vec<(String, bool, bool)> {
     let AgencySystem { stream, durable, feedback_prefix, .. } = system;
-    [
+    let queue = [
         (format!("$JS.API.CONSUMER.INFO.{stream}.{durable}"), true, false),
         (format!("$JS.API.CONSUMER.MSG.NEXT.{stream}.{durable}"), true, true),
         (format!("$JS.ACK.{stream}.{durable}.>"), false, false),
         // The acknowledgement form with domain and account hash.
         (format!("$JS.ACK.*.*.{stream}.{durable}.>"), false, false),
-        (format!("{feedback_prefix}.*"), false, false),
-    ]
+    ];
+    // By their names: each is a subject of its own, of which the stream keeps so many and no more.
+    queue.into_iter().chain(FEEDBACK_KINDS.map(|kind| (format!("{feedback_prefix}.{kind}"), false, false))).collect()
 }
 
 fn exports(text: &mut String, system: &AgencySystem) {

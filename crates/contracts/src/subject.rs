@@ -10,6 +10,10 @@ use dafei_kernel::{
 /// What every subject starts with.
 pub const PREFIX: &str = "dafei.v1";
 
+/// Kinds of feedback: the last tokens of its subjects, by the body that the message carries.
+pub const FEEDBACK_KINDS: [&str; 7] =
+    ["accepted", "response", "result", "declined", "extension", "compliance", "daily-work"];
+
 /// A subject of the catalogue.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 #[allow(missing_docs, reason = "the fields are the tokens of the pattern above them")]

@@ -6,6 +6,7 @@ mod directives;
 pub(crate) mod routing;
 mod rules;
 mod systems;
+mod verdicts;
 mod writer;
 
 use std::sync::Arc;
@@ -22,6 +23,7 @@ pub use delivery::AssumedDelivery;
 pub(crate) use directives::{NewDirective, change as change_directive, issue as issue_directive};
 pub use rules::{Rules, RulesView};
 pub use systems::AgencySystems;
+pub use verdicts::LastVerdicts;
 pub(crate) use writer::Action;
 pub use writer::{Answer, Queue, Write, Writer};
 

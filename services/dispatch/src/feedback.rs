@@ -95,7 +95,7 @@ pub(crate) fn read(subject: &str, payload: &[u8]) -> Option<Letter> {
             let feedback_id = convert::bounded("feedback_id", feedback_id, ID).ok();
             let instruction_id = text(["instructionId", "instruction_id"]);
             let instruction_id = Uuid::parse_str(instruction_id).map(|_| instruction_id.to_owned());
-            (feedback_id, instruction_id.unwrap_or_default(), check(&unit, &kind, value))
+            (feedback_id, instruction_id.unwrap_or_default(), check(&unit, &kind, payload, value))
         }
         Err(error) => {
             let wrong =
@@ -106,7 +106,8 @@ pub(crate) fn read(subject: &str, payload: &[u8]) -> Option<Letter> {
     Some(Letter { unit, feedback_id, instruction_id, said })
 }
 
-fn check(unit: &Unit, kind: &str, value: Value) -> Result<Said, Wrong> {
+fn check(unit: &Unit, kind: &str, payload: &[u8], value: Value) -> Result<Said, Wrong> {
+    serde_json::from_slice::<fields::Once>(payload).map_err(|error| malformed(&error.to_string()))?;
     let stray = fields::unknown(&value);
     let message: ev::Feedback = serde_json::from_value(value).map_err(|error| malformed(&error.to_string()))?;
     if let Some(field) = stray {
@@ -209,6 +210,7 @@ fn unknown_field(field: String) -> Wrong {
 
 #[cfg(test)]
 mod tests {
+    use dafei_contracts::subject::FEEDBACK_KINDS;
     use dafei_dispatch_core::case::Step;
     use serde_json::{Value, json};
 
@@ -241,6 +243,38 @@ mod tests {
         let wrong = letter(kind, payload).said.expect_err("wrong");
         assert!(!wrong.message.is_empty());
         (wrong.reason, wrong.field)
+    }
+
+    #[test]
+    fn a_field_that_is_named_twice_is_refused_at_any_depth() {
+        let twice = |field: &str, body: &str| {
+            let payload = format!(
+                r#"{{"feedbackId":"F-1","instructionId":"{INSTRUCTION}","agency":"energy","region":{{"level":"county","code":"371302"}},"result":{body}}}"#
+            );
+            let letter = read(&format!("{SUBJECT}.result"), payload.as_bytes()).expect("a unit's subject");
+            assert_eq!(letter.feedback_id.as_deref(), Some("F-1"), "it is answered under its id");
+            let wrong = letter.said.expect_err("named twice");
+            assert_eq!((wrong.reason.as_str(), wrong.field.as_str()), ("DUPLICATE_FIELD", field));
+        };
+        twice(
+            "confirmedActs",
+            r#"{"kind":"RESULT_KIND_FINAL","text":"x","confirmedActs":["FW-1"],"confirmedActs":[]}"#,
+        );
+        twice(
+            "persons",
+            r#"{"kind":"RESULT_KIND_FINAL","text":"x","measures":[{"measureId":"1","criminalMeasure":{"persons":1,"persons":2}}]}"#,
+        );
+    }
+
+    #[test]
+    fn the_kinds_that_accounts_may_send_are_those_that_are_read() {
+        for kind in FEEDBACK_KINDS {
+            let field = if kind == "daily-work" { "dailyWork" } else { kind };
+            match letter(kind, &feedback(field, json!({}))).said {
+                Ok(said) => assert_eq!(said.body, kind),
+                Err(wrong) => assert!(!["KIND_MISMATCH", "UNKNOWN_FIELD"].contains(&wrong.reason.as_str()), "{kind}"),
+            }
+        }
     }
 
     #[test]
@@ -376,6 +410,9 @@ mod tests {
         let good = letter("daily-work", &daily(json!({"inspection": inspection()}))).said.expect("read");
         assert_eq!(good.body, "daily-work");
         assert!(matches!(good.content, Content::DailyWork(_)));
+        let mut whole = inspection();
+        whole["subject"] = json!({"den": {"place": "河滩", "position": {"latitudeE7": 350_000_000, "longitudeE7": 1_180_000_000}, "industry": "coal"}});
+        assert!(letter("daily-work", &daily(json!({"inspection": whole}))).said.is_ok(), "all that a den may have");
         let snake = json!({"feedback_id": "F-1", "agency": "energy", "region": {"level": "county", "code": "371302"},
             "daily_work": {"inspection": inspection()}});
         assert_eq!(letter("daily-work", &snake).said.expect("read").hash, good.hash);

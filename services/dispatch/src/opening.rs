@@ -60,7 +60,7 @@ pub(crate) fn facts(roster: &RosterIndex, opening: Opening<'_>, said: &Said<'_>)
         source,
         act,
         act_text,
-        subject: convert::subject("subject", said.subject)?,
+        subject: convert::known_subject(roster, "subject", said.subject)?,
         village: None,
         township: path.at(Level::Township).cloned(),
         county: path.at(Level::County).cloned(),

@@ -98,17 +98,21 @@ fn of_case(case: &Case, event: &Event) -> Option<Public> {
             outside_scope: *outside_scope,
         }
         .into(),
-        Event::MeasureRecorded { instruction, measure, .. } => ev::MeasureRecorded {
-            meta: None,
-            case_id,
-            measure: Some(measure.into()),
-            by: By::of(case, *instruction).post(),
-            sector: case.facts.act.sector().code().to_owned(),
-            act: case.facts.act.code().to_owned(),
-            subject: Some((&case.facts.subject).into()),
-            source: wire::source(case.facts.source).into(),
+        Event::MeasureRecorded { instruction, measure, .. } => {
+            let by = By::of(case, *instruction);
+            ev::MeasureRecorded {
+                meta: None,
+                case_id,
+                measure: Some(measure.into()),
+                by: by.post(),
+                sector: case.facts.act.sector().code().to_owned(),
+                act: case.facts.act.code().to_owned(),
+                subject: Some((&case.facts.subject).into()),
+                source: wire::source(case.facts.source).into(),
+                lead: by.lead(case),
+            }
+            .into()
         }
-        .into(),
         Event::AuthorityDeclined { instruction, reason, .. } => {
             let by = By::of(case, *instruction);
             ev::AuthorityDeclined {
@@ -302,6 +306,10 @@ impl<'a> By<'a> {
 
     fn post(&self) -> Option<dafei_contracts::types::v1::Post> {
         self.0.map(|instruction| (&instruction.post).into())
+    }
+
+    fn lead(&self, case: &Case) -> Option<dafei_contracts::types::v1::Post> {
+        self.0.and_then(|instruction| case.lead_of(instruction)).map(|lead| (&lead.post).into())
     }
 
     fn tier(&self) -> ev::Tier {

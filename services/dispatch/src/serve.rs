@@ -11,7 +11,7 @@ use dafei_runtime::{config::Mode, lifecycle::Stage};
 use dafei_shell::start::{Open, Started};
 
 use crate::{
-    app::{AgencySystems, Anchors, App, AssumedDelivery, RulesView, Writer},
+    app::{AgencySystems, Anchors, App, AssumedDelivery, LastVerdicts, RulesView, Writer},
     config::Settings,
     consumers::{ACKS_STREAM, Acks, FeedbackHandler, IntakeHandler, Lights, acks_stream, feedback_stream},
     grpc::{Grpc, SERVICES, WATCHES},
@@ -47,6 +47,7 @@ pub async fn serve(mut started: Started, settings: &Settings) -> anyhow::Result<
     });
     started.time(Arc::new(Anchors::new(Arc::clone(&app))));
     started.time(Arc::new(AssumedDelivery::new(Arc::clone(&app), started.js.clone())));
+    started.time(Arc::new(LastVerdicts::new(Arc::clone(&app))));
     let systems = AgencySystems::new(Arc::clone(&app), started.js.clone());
     let (keeper, keeping) = (systems.clone(), started.lifecycle.token(Stage::Consumer));
     started.lifecycle.spawn_stage(Stage::Consumer, "agency systems", async move {

@@ -12,6 +12,7 @@ pub(crate) mod inspections;
 pub(crate) mod leaflets;
 pub(crate) mod notices;
 mod of_region;
+pub(crate) mod open_matters;
 pub(crate) mod open_steps;
 pub(crate) mod patrol_claims;
 pub(crate) mod patrol_months;

@@ -8,7 +8,11 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use dafei_contracts::{Event as Public, catalogue::EventError, chain};
 use dafei_intake_core::suspicion::{Command, Context, Event, Others, Rejection, StateKind, Suspicion, decide, evolve};
-use dafei_kernel::{owner::Post, region::Region, time::Instant};
+use dafei_kernel::{
+    owner::Post,
+    region::{Region, RegionPath},
+    time::Instant,
+};
 use dafei_messaging::{batch::BatchFailure, event::NewEvent, log};
 use dafei_shell::publish::{self, Outgoing};
 use sqlx::PgConnection;
@@ -245,10 +249,11 @@ impl<'a> Work<'a> {
             let Some(suspicion) = &suspicion else { continue };
             let Some(public) = publisher::translate(suspicion, event) else { continue };
             let facts = &suspicion.facts;
+            let present = self.present_path(event, facts.village());
             let meta = Meta {
                 aggregate: facts.id,
                 sequence: head.sequence + 1,
-                path: &facts.path,
+                path: present.as_ref().unwrap_or(&facts.path),
                 actor: order.actor.as_ref().map(|actor| &actor.post),
                 person: order.actor.as_ref().map_or("", |actor| &actor.person),
                 received_at: self.now,
@@ -263,6 +268,13 @@ impl<'a> Work<'a> {
             events.iter().for_each(|event| self.note(event, order));
         }
         Ok(())
+    }
+
+    /// The path of the village by the roster of now, for every step after the finding: where a village has moved, what goes up goes to the centre of
+    /// the township that it lies in, which alone may act on it. None where the finding's own path stands: for the finding itself, and for a
+    /// village that is no longer in the roster.
+    fn present_path(&self, event: &Event, village: &Region) -> Option<RegionPath> {
+        if matches!(event, Event::Recorded(_)) { None } else { self.app.roster.current().path(village) }
     }
 
     /// Keeps what an event says beyond its suspicion.

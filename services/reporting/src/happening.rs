@@ -58,8 +58,12 @@ struct Told<'a> {
     path: RegionPath,
 }
 
-/// A measure with its id; none for a kind of a later version, which has no column here.
-fn measure(wire: &types::Measure, subject: Option<&types::Subject>) -> Result<Option<What>, ConvertError> {
+/// A measure with its id; none for a kind of a later version, which has no column here. `lead` is that of its case, where one is told.
+fn measure(
+    wire: &types::Measure,
+    subject: Option<&types::Subject>,
+    lead: Option<&types::Post>,
+) -> Result<Option<What>, ConvertError> {
     let Some(kind) = &wire.kind else {
         return Ok(None);
     };
@@ -75,6 +79,7 @@ fn measure(wire: &types::Measure, subject: Option<&types::Subject>) -> Result<Op
         measure_id: convert::bounded("measure.measure_id", &wire.measure_id, 200)?,
         measure,
         subject: convert::subject("subject", subject)?,
+        lead: lead.map(|lead| post("lead", Some(lead))).transpose()?,
     }))
 }
 

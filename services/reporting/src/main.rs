@@ -42,8 +42,13 @@ async fn serve(settings: Settings) -> anyhow::Result<ExitCode> {
     service.consume(Arc::new(intake), IntakeEvents::config());
     service.consume(Arc::new(DispatchFacts), DispatchFacts::config());
     service.consume(Arc::new(SlaFacts), SlaFacts::config());
-    let parts =
-        Parts { pool: service.pool.clone(), roster: service.roster.clone(), clock: service.clock.clone(), rules };
+    let parts = Parts {
+        pool: service.pool.clone(),
+        roster: service.roster.clone(),
+        clock: service.clock.clone(),
+        ids: Arc::clone(&service.ids),
+        rules,
+    };
     let rebuilds = Rebuilds::open(parts.pool.clone(), parts.clock.clone()).await?;
     let (following, token) = (rebuilds.clone(), service.lifecycle.token(Stage::Consumer));
     service.lifecycle.spawn_stage(Stage::Consumer, "rebuilds", async move {

@@ -14,7 +14,7 @@ use dafei_contracts::reporting::v1::{
     spot_check_service_server::{self, SpotCheckServiceServer},
     work_ledger_service_server::{self, WorkLedgerServiceServer},
 };
-use dafei_kernel::clock::SharedClock;
+use dafei_kernel::{clock::SharedClock, ids::IdSource};
 use dafei_shell::roster::RosterView;
 use sqlx::PgPool;
 use tonic::service::Routes;
@@ -54,6 +54,8 @@ pub struct Parts {
     pub roster: RosterView,
     /// The clock.
     pub clock: SharedClock,
+    /// Where ids come from.
+    pub ids: Arc<dyn IdSource>,
     /// What it goes by.
     pub rules: Arc<Rules>,
 }
@@ -61,7 +63,7 @@ pub struct Parts {
 /// All services.
 #[must_use]
 pub fn routes(parts: &Parts, rebuilds: Rebuilds) -> Routes {
-    let Parts { pool, roster, clock, rules } = parts.clone();
+    let Parts { pool, roster, clock, ids, rules } = parts.clone();
     let tables = MonthlyTables::new(pool.clone(), roster.clone(), clock.clone());
     Routes::new(MonthlyTableServiceServer::new(tables))
         .add_service(FilingServiceServer::new(Filings::new(pool.clone(), roster.clone(), clock.clone())))
@@ -76,6 +78,6 @@ pub fn routes(parts: &Parts, rebuilds: Rebuilds) -> Routes {
             clock.clone(),
             rules.clone(),
         )))
-        .add_service(SpotCheckServiceServer::new(SpotChecks::new(pool.clone(), roster.clone(), clock.clone())))
+        .add_service(SpotCheckServiceServer::new(SpotChecks::new(pool.clone(), roster.clone(), clock.clone(), ids)))
         .add_service(WorkLedgerServiceServer::new(WorkLedgers::new(pool, roster, clock, rules)))
 }

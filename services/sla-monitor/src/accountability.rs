@@ -4,6 +4,7 @@
 
 pub(crate) mod evaluations;
 pub(crate) mod events;
+pub(crate) mod latest;
 pub(crate) mod reports;
 pub(crate) mod work;
 

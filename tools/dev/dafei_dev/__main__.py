@@ -58,7 +58,7 @@ BENCHES = ("all", "loop", "intake", "patrols", "overload", "soak", "dispatch", "
 
 
 def bench(_: Home, options: argparse.Namespace) -> None:
-    os.environ["DAFEI_PROFILE"] = "release"
+    os.environ.setdefault("DAFEI_PROFILE", "release")
     rest = options.rest
     if rest[:1] not in [[name] for name in BENCHES]:
         raise Stop(f"no such bench: {' '.join(rest[:1]) or 'none is named'}; there are {', '.join(BENCHES)}")

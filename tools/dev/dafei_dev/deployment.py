@@ -24,10 +24,13 @@ CUSTOM = {
     ("postgresql.cnpg.io/v1", "ScheduledBackup"): {"spec.schedule": None, "spec.cluster.name": "dafei-postgres", "spec.method": "plugin"},
     ("barmancloud.cnpg.io/v1", "ObjectStore"): {"spec.configuration.destinationPath": None, "spec.retentionPolicy": None},
     ("monitoring.coreos.com/v1", "ServiceMonitor"): {"spec.selector.matchLabels": None, "spec.endpoints": None},
+    ("monitoring.coreos.com/v1", "PodMonitor"): {"spec.selector.matchLabels": None, "spec.podMetricsEndpoints": None},
 }
 # What a production cluster of PostgreSQL must have, so that a commit is on two machines.
 SYNCHRONOUS = {"method": "any", "number": 1, "dataDurability": "required"}
 GRPC_PORT = 7000
+# Without them the service refuses a bucket.
+BUCKET_KEYS = ("DAFEI_PHOTOS_S3_KEY_ID", "DAFEI_PHOTOS_S3_SECRET")
 # The collector speaks HTTP to its probes, and one replica is enough.
 SERVICE_DEPLOYMENTS = tuple(f"dafei-{service}" for service in SERVICES)
 
@@ -148,10 +151,13 @@ def keys(docs: Docs, settings: "dict[str, Settings]", shared: "Docs | None" = No
         service = _service_of(doc)
         if service is None:
             continue
-        given = {name for name in environment(doc, [*docs, *(shared or [])]) if name.startswith("DAFEI_")}
+        env = environment(doc, [*docs, *(shared or [])])
+        given = {name for name in env if name.startswith("DAFEI_")}
         known = settings[service]
         faults += [f"{identity(doc)}: sets {name}, which {service} does not read" for name in sorted(given - known.read)]
         faults += [f"{identity(doc)}: does not set {name}" for name in sorted(known.required - given)]
+        if env.get("DAFEI_PHOTOS", "").startswith("s3://"):
+            faults += [f"{identity(doc)}: photos in a bucket, and does not set {name}" for name in BUCKET_KEYS if name not in given]
     return faults
 
 

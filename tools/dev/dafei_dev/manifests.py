@@ -16,10 +16,10 @@ IMAGE_FIELDS = {"name", "newName", "newTag", "digest"}
 CLUSTER_WIDE = {"Namespace"}
 NAMESPACED = {
     "ConfigMap", "Service", "ServiceAccount", "PersistentVolumeClaim", "Deployment", "Job", "PodDisruptionBudget", "HorizontalPodAutoscaler",
-    "NetworkPolicy", "Cluster", "Database", "ScheduledBackup", "ObjectStore", "ServiceMonitor",
+    "NetworkPolicy", "Cluster", "Database", "ScheduledBackup", "ObjectStore", "ServiceMonitor", "PodMonitor",
 }
 # Kinds of operators: kustomize knows no keys of their lists and replaces these as wholes.
-CUSTOM = {"Cluster", "Database", "ScheduledBackup", "ObjectStore", "ServiceMonitor"}
+CUSTOM = {"Cluster", "Database", "ScheduledBackup", "ObjectStore", "ServiceMonitor", "PodMonitor"}
 # By what the items of a list are told apart when a patch is laid over it, by the list's place in a pod or a Service.
 MERGE_KEYS = {
     "containers": "name", "initContainers": "name", "env": "name", "volumes": "name", "volumeMounts": "mountPath", "imagePullSecrets": "name",
@@ -53,8 +53,11 @@ def render(folder: Path) -> "list[dict[str, Any]]":
     for patch in wanted.get("patches", []):
         if set(patch) != {"path"}:
             raise Unknown(f"{file}: a patch is a `path` here, not {sorted(patch)}")
-        for overlay in documents(folder / patch["path"]):
-            _lay_over(docs, overlay, patch["path"])
+        overlays = documents(folder / patch["path"])
+        if len(overlays) != 1:
+            # The kustomize within kubectl 1.30 takes one document for each patch.
+            raise Unknown(f"{file}: the patch {patch['path']} has {len(overlays)} documents, not one")
+        _lay_over(docs, overlays[0], patch["path"])
     for replicas in wanted.get("replicas", []):
         _find(docs, "Deployment", replicas["name"], "replicas")["spec"]["replicas"] = replicas["count"]
     for image in wanted.get("images", []):

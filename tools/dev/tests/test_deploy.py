@@ -35,7 +35,7 @@ def nats_values(*names: str) -> "dict[str, Any]":
     return values
 
 
-RENDERED = {name: manifests.render(K8S / name) for name in (*OVERLAYS, "migrate")}
+RENDERED = {name: manifests.render(K8S / name) for name in (*OVERLAYS, "migrate", "restore")}
 NATS = nats_values("values-production")
 
 
@@ -84,6 +84,19 @@ class Manifests(unittest.TestCase):
 
     def test_production_survives_the_loss_of_a_machine(self) -> None:
         self.assert_sound(deployment.production(RENDERED["production"], NATS))
+
+    def test_a_restore_is_production_standing_still_with_postgresql_from_its_backups(self) -> None:
+        docs = {manifests.identity(doc): doc for doc in RENDERED["restore"]}
+        plain = {manifests.identity(doc): doc for doc in RENDERED["production"]}
+        self.assertEqual(docs.keys(), plain.keys())
+        changed = {mark for mark in docs if docs[mark] != plain[mark]}
+        self.assertEqual(changed, {("Cluster", "dafei-postgres")} | {("Deployment", name) for name in deployment.SERVICE_DEPLOYMENTS})
+        self.assertEqual({docs["Deployment", name]["spec"]["replicas"] for name in deployment.SERVICE_DEPLOYMENTS}, {0})
+        spec = docs["Cluster", "dafei-postgres"]["spec"]
+        self.assertEqual(list(spec["bootstrap"]), ["recovery"], "the operator takes one way to begin")
+        source, store = spec["externalClusters"][0], plain["Cluster", "dafei-postgres"]["spec"]["plugins"][0]
+        self.assertEqual(source["name"], spec["bootstrap"]["recovery"]["source"])
+        self.assertEqual((source["plugin"]["name"], source["plugin"]["parameters"]), (store["name"], store["parameters"]))
 
     def test_postgresql_has_room_for_every_replica(self) -> None:
         for name in OVERLAYS:
@@ -179,6 +192,8 @@ class Broken(unittest.TestCase):
         self.assert_found(deployment.keys(typo, known), "DAFEI_NATS_REPLICA,")
         lost = self.broken("ConfigMap", "dafei-suite", lambda doc: doc["data"].pop("DAFEI_JWT_ISSUER"))
         self.assert_found(deployment.keys(lost, known), "does not set DAFEI_JWT_ISSUER")
+        bucket = self.intake(lambda _, c: c.update(env=[entry for entry in c["env"] if entry["name"] != "DAFEI_PHOTOS_S3_SECRET"]))
+        self.assert_found(deployment.keys(bucket, known), "photos in a bucket, and does not set DAFEI_PHOTOS_S3_SECRET")
         pepper = self.intake(lambda _, c: c.update(env=[entry for entry in c["env"] if entry["name"] != "DAFEI_INTAKE_CODE_PEPPER"]))
         self.assert_found(deployment.keys(pepper, known), "does not set DAFEI_INTAKE_CODE_PEPPER")
 
@@ -270,6 +285,14 @@ class Renderer(unittest.TestCase):
         for word, (kustomization, more) in cases.items():
             with self.subTest(word), self.assertRaisesRegex(manifests.Unknown, word):
                 self.render(kustomization, pod=self.POD, **more)
+
+    def test_a_patch_of_several_documents(self) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            Path(folder, "kustomization.yaml").write_text(json.dumps({"resources": ["pod.yaml"], "patches": [{"path": "over.yaml"}]}))
+            Path(folder, "pod.yaml").write_text(json.dumps(self.POD))
+            Path(folder, "over.yaml").write_text(f"{json.dumps(self.POD)}\n---\n{json.dumps(self.POD)}\n")
+            with self.assertRaisesRegex(manifests.Unknown, "has 2 documents"):
+                manifests.render(Path(folder))
 
     def test_a_catalogue_row_that_cannot_be_read_is_a_fault(self) -> None:
         table = 'pub const KNOWN_KEYS: &[Key] = &[ Key::new("DAFEI_A", Required, "x"), Key::new(NAME, Required, "x") ];'

@@ -171,6 +171,7 @@ class ExampleAccounts(unittest.IsolatedAsyncioTestCase):
 
     async def test_another_agency_s_queue_feedback_and_acknowledgements_are_out_of_reach(self) -> None:
         await self.refused(self.fire, f"dafei.v1.feedback.{POSTAL}.result", b"{}")
+        await self.refused(self.fire, f"dafei.v1.feedback.{FIRE}.anything", b"{}")
         for call in ("INFO", "MSG.NEXT"):
             await self.refused(self.fire, f"DAFEI.API.CONSUMER.{call}.DAFEI_AGENCY.{POSTAL_DURABLE}")
             await self.refused(self.fire, f"$JS.API.CONSUMER.{call}.DAFEI_AGENCY.{POSTAL_DURABLE}")

@@ -1,7 +1,11 @@
 //! The document: a channel per subject, a message per event, an operation per publisher and channel.
 
 use anyhow::Result;
-use dafei_contracts::{DESCRIPTORS, EventKind, KINDS, Stream, catalogue::Family, subject::PREFIX};
+use dafei_contracts::{
+    DESCRIPTORS, EventKind, KINDS, Stream,
+    catalogue::Family,
+    subject::{FEEDBACK_KINDS, PREFIX},
+};
 
 use super::{
     schema::{Schemas, short},
@@ -11,8 +15,6 @@ use super::{
 /// Messages on the bus that are not of the catalogue: the agencies' feedback and the watermarks.
 const FEEDBACK: &str = "dafei.events.v1.Feedback";
 const WATERMARK: &str = "dafei.events.v1.Watermark";
-/// Last tokens of feedback subjects, by the body that the message carries.
-const FEEDBACK_KINDS: [&str; 4] = ["accepted", "response", "result", "declined"];
 
 /// A subject pattern with what is published on it.
 struct Channel {

@@ -26,6 +26,8 @@ pub struct StreamSpec {
     pub max_age: Duration,
     /// The most bytes that are stored, -1 for no limit; a full stream refuses new messages.
     pub max_bytes: i64,
+    /// The most messages that are kept of a subject, -1 for no limit; more are refused for that subject alone.
+    pub max_messages_per_subject: i64,
     /// Replicas in a cluster.
     pub replicas: usize,
     /// Within which a message id is refused the second time. The relay does not rely on it: PostgreSQL and the fence decide.
@@ -40,6 +42,10 @@ pub struct StreamSpec {
 /// is said in so many words because a server takes -1, no limit, for its default of 1,000 (nats-server 2.15.1).
 const MAX_CONSUMERS: i32 = 10_000;
 
+/// Of what outsiders write, of one unit and kind within the 90 days that messages stay: more than 5,000 a day. A client that sends without end fills its
+/// own share, and neither the store that all streams are in nor the way of another unit.
+const OUTSIDERS_MESSAGES: i64 = 500_000;
+
 impl StreamSpec {
     /// A relay's stream: 90 days, one replica, atomic batches.
     #[must_use]
@@ -49,6 +55,7 @@ impl StreamSpec {
             subjects: subjects.into_iter().map(Into::into).collect(),
             max_age: Duration::from_secs(90 * 24 * 3_600),
             max_bytes: -1,
+            max_messages_per_subject: -1,
             replicas: 1,
             duplicate_window: Duration::from_secs(2),
             atomic_publish: true,
@@ -56,11 +63,16 @@ impl StreamSpec {
         }
     }
 
-    /// A stream that outsiders write to: no batches, and the smallest duplicate window, as a message id is stream-wide and one writer
-    /// could swallow another's message with it.
+    /// A stream that outsiders write to: no batches, bounds of what one of them can leave in it, and the smallest duplicate window, as a message id is
+    /// stream-wide and one writer could swallow another's message with it.
     #[must_use]
     pub fn untrusted<S: Into<String>>(name: &'static str, subjects: impl IntoIterator<Item = S>) -> Self {
-        Self { duplicate_window: Duration::from_millis(100), atomic_publish: false, ..Self::new(name, subjects) }
+        Self {
+            duplicate_window: Duration::from_millis(100),
+            atomic_publish: false,
+            max_messages_per_subject: OUTSIDERS_MESSAGES,
+            ..Self::new(name, subjects)
+        }
     }
 
     /// The same stream, kept on so many servers of a cluster.
@@ -80,7 +92,8 @@ impl StreamSpec {
             max_age: self.max_age,
             max_bytes: self.max_bytes,
             max_messages: -1,
-            max_messages_per_subject: -1,
+            max_messages_per_subject: self.max_messages_per_subject,
+            discard_new_per_subject: self.max_messages_per_subject > 0,
             max_consumers: self.max_consumers,
             max_message_size: -1,
             num_replicas: self.replicas,
@@ -168,6 +181,8 @@ async fn bring_in_line(js: &Context, spec: &StreamSpec, found: &Config) -> Resul
         && found.discard == wanted.discard
         && found.max_age == wanted.max_age
         && found.max_bytes == wanted.max_bytes
+        && found.max_messages_per_subject == wanted.max_messages_per_subject
+        && found.discard_new_per_subject == wanted.discard_new_per_subject
         && found.max_consumers == wanted.max_consumers
         && found.num_replicas == wanted.num_replicas
         && found.duplicate_window == wanted.duplicate_window

@@ -29,6 +29,23 @@ async fn streams_are_made_once_and_brought_in_line() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_outsider_fills_its_own_share_of_a_stream_and_no_more() {
+    let nats = TestNats::start().await;
+    let js = nats.jetstream().await;
+    ensure_streams(&js, &[StreamSpec::untrusted("U", ["u.>"])]).await.expect("made");
+    let few = StreamSpec { max_messages_per_subject: 2, ..StreamSpec::untrusted("U", ["u.>"]) };
+    ensure_streams(&js, &[few]).await.expect("brought in line");
+    let publish = |subject: &'static str| {
+        let js = js.clone();
+        async move { js.publish(subject, "x".into()).await.expect("sent").await }
+    };
+    publish("u.a").await.expect("the first");
+    publish("u.a").await.expect("the second");
+    publish("u.a").await.expect_err("its share is full");
+    publish("u.b").await.expect("another's is not");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_stream_takes_more_than_a_thousand_durables_also_one_made_without_a_limit() {
     let nats = TestNats::start().await;
     let js = nats.jetstream().await;

@@ -297,7 +297,7 @@ pub const KNOWN_KEYS: &[Key] = &[
     Key::new(
         "DAFEI_REOPEN_DAYS",
         Default("30"),
-        "Days after its closing within which a case can be asked to be taken up again (dispatch), 1 to 3650.",
+        "Days after its closing within which a case can be asked to be taken up again, and after which a tip of it that no final result decided counts as untrue (dispatch), 1 to 3650.",
     ),
     Key::new(
         "DAFEI_DISCLOSURE_FILE",

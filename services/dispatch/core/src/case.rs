@@ -45,7 +45,7 @@ pub use evolve::evolve;
 pub use instruction::{
     Answer, Decline, Delivery, Extension, Given, Instruction, InstructionState, Means, Response, ResultKind,
 };
-pub use invariants::{Broken, check};
+pub use invariants::{Broken, check, check_at_rest};
 pub use open_step::OpenStep;
 pub use record::{Exposure, Reopening, Supervision, Urging, believed as accident_believed};
 pub use rejection::{Obstacle, Reason, Rejection};
@@ -230,7 +230,8 @@ pub struct Case {
     /// Its public tips: the one that opened it, then those that were merged into it. A case stored before there were any has none.
     #[serde(default)]
     pub tips: Vec<Tip>,
-    /// How the verification ended; none before a result was accepted or fed back.
+    /// What the verification has come to; none before a result that decides was accepted or fed back, and none any more where an untrue one is looked
+    /// into again.
     pub conclusion: Option<Conclusion>,
     /// Sequence of the last published event.
     pub sequence: i64,
@@ -241,6 +242,13 @@ impl Case {
     #[must_use]
     pub fn instruction(&self, id: Uuid) -> Option<&Instruction> {
         self.instructions.iter().find(|instruction| instruction.id == id)
+    }
+
+    /// The lead of the assignment that an instruction belongs to; where that lead returned it, the next assignment's. None while there is no
+    /// such.
+    #[must_use]
+    pub fn lead_of(&self, instruction: &Instruction) -> Option<&Instruction> {
+        self.instructions.iter().find(|one| one.lead && one.leg >= instruction.leg && one.declined.is_none())
     }
 
     pub(crate) fn instruction_mut(&mut self, id: Uuid) -> Option<&mut Instruction> {

@@ -38,7 +38,8 @@ const CONCURRENT: usize = 32;
 #[must_use]
 pub fn acks_stream() -> StreamSpec {
     let subject = format!("$JS.EVENT.METRIC.CONSUMER.ACK.{STREAM}.>");
-    StreamSpec { max_age: MAX_AGE, ..StreamSpec::untrusted(ACKS_STREAM, [subject]) }
+    // The server writes them, one subject for each queue.
+    StreamSpec { max_age: MAX_AGE, max_messages_per_subject: -1, ..StreamSpec::untrusted(ACKS_STREAM, [subject]) }
 }
 
 /// Takes DAFEI_DELIVERY.

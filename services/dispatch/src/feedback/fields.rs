@@ -1,6 +1,72 @@
 //! The fields of the messages that feedback shares with the suite's own: those let later versions' fields pass, an agency's feedback does not.
 
+use std::{collections::BTreeSet, fmt};
+
+use serde::{
+    Deserialize, Deserializer,
+    de::{Error, MapAccess, SeqAccess, Visitor},
+};
 use serde_json::Value;
+
+/// JSON of any form in which no object names a field twice. A `Value` keeps the last of them and says nothing of what stood before.
+pub(super) struct Once;
+
+impl<'de> Deserialize<'de> for Once {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(Walk)
+    }
+}
+
+struct Walk;
+
+impl<'de> Visitor<'de> for Walk {
+    type Value = Once;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("JSON")
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Once, E> {
+        Ok(Once)
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<Once, E> {
+        Ok(Once)
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<Once, E> {
+        Ok(Once)
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<Once, E> {
+        Ok(Once)
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<Once, E> {
+        Ok(Once)
+    }
+
+    fn visit_unit<E>(self) -> Result<Once, E> {
+        Ok(Once)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut entries: A) -> Result<Once, A::Error> {
+        while entries.next_element::<Once>()?.is_some() {}
+        Ok(Once)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<Once, A::Error> {
+        let mut seen = BTreeSet::new();
+        while let Some(name) = fields.next_key::<String>()? {
+            if seen.contains(&name) {
+                return Err(A::Error::custom(format!("duplicate field `{name}`")));
+            }
+            fields.next_value::<Once>()?;
+            seen.insert(name);
+        }
+        Ok(Once)
+    }
+}
 
 /// The fields of a message, in both spellings of proto JSON, with those of the messages in them.
 struct Fields {
@@ -44,7 +110,7 @@ const SUBJECT: Fields = Fields {
     known: &[],
     within: &[
         ("enterprise", plain(&["creditCode", "credit_code", "name", "industry", "regulator"])),
-        ("den", Fields { known: &["place"], within: &[("position", POSITION)] }),
+        ("den", Fields { known: &["place", "industry"], within: &[("position", POSITION)] }),
     ],
 };
 const INSPECTION: Fields = Fields {

@@ -7,7 +7,7 @@ use dafei_contracts::{
     dispatch::v1::{self as api, proof_service_server::ProofService},
     open_steps,
 };
-use dafei_dispatch_core::case::{Case, OpenStep, check};
+use dafei_dispatch_core::case::{Case, OpenStep, check_at_rest};
 use dafei_kernel::role::Role;
 use dafei_runtime::{identity::principal, status::Fault};
 use dafei_shell::{faults, paging, scope};
@@ -144,8 +144,11 @@ impl ProofService for Grpc {
         }
         let flaw = flaw.or_else(|| follower.end(&leaf.chain_head, leaf.version).err());
         let unsound = || {
-            let wrong =
-                if case.sequence == leaf.version { check(&case).err()?.to_string() } else { "its version".to_owned() };
+            let wrong = if case.sequence == leaf.version {
+                check_at_rest(&case).err()?.to_string()
+            } else {
+                "its version".to_owned()
+            };
             Some(finding(api::Flaw::Changed, &id.to_string(), 0, format!("the case as kept is unsound: {wrong}")))
         };
         Ok(Response::new(api::VerifyCaseHistoryResponse {

@@ -66,8 +66,8 @@ pub(super) fn of(case: &Case, event: &Event) -> Option<Public> {
             ev::CaseSupervised { meta: None, case_id, tier: wire::tier(*tier).into(), text }.into()
         }
         Event::AccidentRecorded { tier, accident, .. } => {
-            let accident = Some((&**accident).into());
-            ev::AccidentRecorded { meta: None, case_id, tier: wire::tier(*tier).into(), accident }.into()
+            let (accident, place) = (Some((&**accident).into()), case.facts.place.as_ref().map(Into::into));
+            ev::AccidentRecorded { meta: None, case_id, tier: wire::tier(*tier).into(), accident, place }.into()
         }
         Event::AccessoryRecorded { tier, accessory, .. } => {
             let accessory = Some((&**accessory).into());

@@ -70,6 +70,7 @@ struct Columns<'a> {
     closed: Vec<bool>,
     merged: Vec<Option<Uuid>>,
     versions: Vec<i64>,
+    unverified: Vec<Option<PgInstant>>,
     heads: Vec<&'a str>,
     bodies: Vec<Json<&'a Case>>,
 }
@@ -83,6 +84,7 @@ impl<'a> Columns<'a> {
             columns.closed.push(matches!(case.stage, Stage::Closed { .. }));
             columns.merged.push(case.merged_into());
             columns.versions.push(case.sequence);
+            columns.unverified.push(case.unverified_since().map(PgInstant));
             columns.heads.push(head);
             columns.bodies.push(Json(case));
         }
@@ -94,7 +96,7 @@ fn state_code(stage: &Stage) -> i16 {
     i16::try_from(i32::from(wire::state(stage.kind()))).unwrap_or(0)
 }
 
-/// Writes new cases with the heads of their chains.
+/// Writes new cases with the heads of their chains. None has a result that its tips could wait behind.
 pub(crate) async fn insert(conn: &mut PgConnection, rows: &[(&Case, &str)]) -> sqlx::Result<()> {
     if rows.is_empty() {
         return Ok(());
@@ -144,9 +146,9 @@ pub(crate) async fn update(conn: &mut PgConnection, rows: &[(&Case, &str)]) -> s
     sqlx::query!(
         "UPDATE case_file c
          SET state = u.state, closed = u.closed, merged_into = u.merged_into, version = u.version, chain_head = u.chain_head,
-             body = u.body
-         FROM UNNEST($1::uuid[], $2::smallint[], $3::bool[], $4::uuid[], $5::bigint[], $6::text[], $7::jsonb[])
-              AS u (id, state, closed, merged_into, version, chain_head, body)
+             body = u.body, unverified_since = u.unverified_since
+         FROM UNNEST($1::uuid[], $2::smallint[], $3::bool[], $4::uuid[], $5::bigint[], $6::text[], $7::jsonb[], $8::timestamptz[])
+              AS u (id, state, closed, merged_into, version, chain_head, body, unverified_since)
          WHERE c.id = u.id",
         &columns.ids,
         &columns.states,
@@ -154,11 +156,34 @@ pub(crate) async fn update(conn: &mut PgConnection, rows: &[(&Case, &str)]) -> s
         &columns.merged as &[Option<Uuid>],
         &columns.versions,
         &columns.heads as &[&str],
-        &columns.bodies as &[Json<&Case>]
+        &columns.bodies as &[Json<&Case>],
+        &columns.unverified as &[Option<PgInstant>]
     )
     .execute(conn)
     .await?;
     Ok(())
+}
+
+/// Since when the closed case waits longest whose tips have no verdict; none where no case does.
+pub(crate) async fn unverified_since(conn: &mut PgConnection) -> sqlx::Result<Option<Instant>> {
+    let since = sqlx::query_scalar!(
+        r#"SELECT unverified_since AS "unverified_since!: PgInstant" FROM case_file
+           WHERE unverified_since IS NOT NULL ORDER BY unverified_since, id LIMIT 1"#
+    )
+    .fetch_optional(conn)
+    .await?;
+    Ok(since.map(Instant::from))
+}
+
+/// The cases whose tips have waited since then or longer, the longest first.
+pub(crate) async fn unverified(conn: &mut PgConnection, since: Instant, limit: i64) -> sqlx::Result<Vec<Uuid>> {
+    sqlx::query_scalar!(
+        "SELECT id FROM case_file WHERE unverified_since <= $1 ORDER BY unverified_since, id LIMIT $2",
+        PgInstant(since) as PgInstant,
+        limit
+    )
+    .fetch_all(conn)
+    .await
 }
 
 /// These cases and those in which they ended, on to the last. Without locks: any of them may be merged before it is

@@ -1,6 +1,11 @@
 //! The branches of the loop from the centre up, by gRPC.
 
-use dafei_contracts::{Event, Stream, chain, dispatch::v1::CaseState, events::v1 as ev, types::v1::ResultKind};
+use dafei_contracts::{
+    Event, Stream, chain,
+    dispatch::v1::CaseState,
+    events::v1 as ev,
+    types::v1::{CriminalMeasure, Measure, ResultKind, measure::Kind},
+};
 use dafei_kernel::{agency::Agency, clock::Clock, role::Role};
 use jiff::SignedDuration;
 
@@ -106,7 +111,9 @@ async fn a_county_case_runs_by_grpc_with_a_declined_instruction_and_a_returned_a
     department.submit(id, ResultKind::Interim, Vec::new()).await.expect("a result");
     let co_handler = suite.department(Agency::PublicSecurity);
     let own = co_handler.inbox().await[0].instruction_id.clone();
-    co_handler.submit(&own, ResultKind::Final, Vec::new()).await.expect("a co-handler's result");
+    let kind = Some(Kind::CriminalMeasure(CriminalMeasure { persons: 2 }));
+    let persons = vec![Measure { kind, ..fine("刑1", 1, suite.clock.now()) }];
+    co_handler.submit(&own, ResultKind::Final, persons).await.expect("a co-handler's result");
     suite.office().feed_back(case).await.expect("fed back");
     suite.intake(case, 2, published_result(case)).await;
     suite.state(case, CaseState::Closed).await;
@@ -116,12 +123,17 @@ async fn a_county_case_runs_by_grpc_with_a_declined_instruction_and_a_returned_a
     assert_eq!(closed.state(), CaseState::Closed);
     assert_eq!(lead(&closed).result_kind(), ResultKind::Final);
     let events = suite.published(Stream::Dispatch, u64::try_from(closed.version).expect("few")).await;
-    let measure = events.iter().rev().find_map(|event| match event {
-        Event::MeasureRecorded(event) => Some(event),
-        _ => None,
-    });
-    let by = measure.and_then(|event| event.by.clone()).expect("who decided");
-    assert_eq!((by.role.as_str(), by.region), ("county-department", Some(wire_region(COUNTY))));
+    let mut posts = Vec::new();
+    for event in &events {
+        let Event::MeasureRecorded(event) = event else { continue };
+        let (by, lead) = (event.by.as_ref().expect("who decided"), event.lead.as_ref().expect("who leads"));
+        for post in [by, lead] {
+            assert_eq!((post.role.as_str(), &post.region), ("county-department", &Some(wire_region(COUNTY))));
+        }
+        posts.push((by.agency.as_str(), lead.agency.as_str()));
+    }
+    let expected = [("public-security", "emergency-management"), ("emergency-management", "emergency-management")];
+    assert_eq!(posts, expected);
     history_is_whole(&suite, case, closed.version).await;
 }
 

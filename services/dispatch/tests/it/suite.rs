@@ -15,10 +15,12 @@ use dafei_dispatch_core::case::Limits;
 use dafei_kernel::{
     agency::Agency,
     clock::{Clock, ControlledClock, SharedClock, SystemClock},
+    credit_code::CreditCode,
     ids::SystemIds,
+    industry::Industry,
     region::Region,
     role::Role,
-    roster::{RegionEntry, RosterIndex},
+    roster::{Enterprise, RegionEntry, RosterIndex},
     time::Instant,
 };
 use dafei_messaging::{
@@ -63,6 +65,9 @@ pub(crate) fn wire_region(text: &str) -> types::Region {
     (&region(text)).into()
 }
 
+/// An enterprise of the roster, whose regulator is transport.
+pub(crate) const KNOWN_ENTERPRISE: &str = "91371302MA3C000015";
+
 fn roster() -> RosterIndex {
     let mut roster = RosterIndex::new();
     let rows = [
@@ -85,6 +90,14 @@ fn roster() -> RosterIndex {
         };
         roster.upsert_region(entry).expect("a region with its parent");
     }
+    roster.upsert_enterprise(Enterprise {
+        credit_code: CreditCode::parse(KNOWN_ENTERPRISE).expect("a credit code"),
+        name: "某运输有限公司".to_owned(),
+        industry: Industry::General,
+        regulator: Some(Agency::Transport),
+        region: region(TOWNSHIP),
+        employees: 30,
+    });
     roster
 }
 

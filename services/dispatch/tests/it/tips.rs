@@ -1,11 +1,14 @@
 //! Public tips over a real bus: a case at the centre or at the county office, seen by those who handle it and by nobody they may accuse.
 
+use std::sync::Arc;
+
 use dafei_contracts::{
     Event, Stream,
     dispatch::v1::{self as api, CaseState},
     events::v1 as ev,
     types::v1::{self as types, ResultKind},
 };
+use dafei_dispatch::app::LastVerdicts;
 use dafei_kernel::{
     agency::Agency,
     clock::Clock,
@@ -13,6 +16,7 @@ use dafei_kernel::{
     role::Role,
     time::Instant,
 };
+use dafei_shell::timer::Due;
 use dafei_testkit::eventually;
 use jiff::SignedDuration;
 use uuid::Uuid;
@@ -202,6 +206,55 @@ async fn a_tip_at_the_county_office_is_settled_there_and_no_township_is_told() {
     let orders = suite.published(Stream::Agency, 1).await;
     let Event::Instruction(order) = &orders[0] else { panic!("{:?}", orders[0]) };
     assert_eq!(order.description, TEXT, "the department must know what it looks for");
+}
+
+/// A department's result with these acts confirmed.
+async fn report(department: &Caller, instruction: &str, kind: ResultKind, acts: &[&str]) {
+    let request = api::SubmitResultRequest {
+        request_id: crate::suite::new_id(),
+        instruction_id: instruction.to_owned(),
+        kind: kind.into(),
+        text: "已查封，样品送检".to_owned(),
+        confirmed_acts: acts.iter().map(|act| (*act).to_owned()).collect(),
+        exemptions: if acts.is_empty() { Vec::new() } else { crate::suite::exemptions() },
+        ..Default::default()
+    };
+    department.agency().submit_result(request).await.expect("a result");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn after_an_interim_result_without_an_act_a_tip_waits_for_the_final_one_and_not_for_ever() {
+    let suite = Suite::start().await;
+    let (found, forgotten) = (Tip::to_office().opened(&suite).await, Tip::to_office().opened(&suite).await);
+    let department = suite.department(Agency::EmergencyManagement);
+    let mut orders = Vec::new();
+    for tip in [&found, &forgotten] {
+        let assigned = suite.office().assign(tip.case).await.expect("assigned");
+        let order = lead(&assigned).instruction_id.clone();
+        report(&department, &order, ResultKind::Interim, &[]).await;
+        let closed = suite.office().feed_back(tip.case).await.expect("settled");
+        assert_eq!(closed.state(), CaseState::Closed);
+        assert_eq!(verdicts(&events_of(&suite, tip.case).await), [], "nothing is verified yet");
+        orders.push(order);
+    }
+    report(&department, &orders[0], ResultKind::Final, &["HC-3"]).await;
+    let [(verified, verdict, by)] = &verdicts(&events_of(&suite, found.case).await)[..] else { panic!("one verdict") };
+    assert_eq!((verified, *verdict), (&found.id.to_string(), ev::TipVerdict::True));
+    assert_eq!(by.agency, Agency::EmergencyManagement.code());
+    let timer = LastVerdicts::new(Arc::clone(&suite.app));
+    let within = suite.app.limits.reopen_within;
+    assert_eq!(timer.next_due().await.expect("PostgreSQL"), Some(suite.clock.now() + within), "of the other");
+    timer.round(suite.clock.now()).await.expect("a round");
+    assert_eq!(verdicts(&events_of(&suite, forgotten.case).await), []);
+    let end = suite.advance(within);
+    timer.round(end).await.expect("a round");
+    let [(_, verdict, _)] = &verdicts(&events_of(&suite, forgotten.case).await)[..] else { panic!("one verdict") };
+    assert_eq!(*verdict, ev::TipVerdict::False, "no act is known");
+    assert_eq!(timer.next_due().await.expect("PostgreSQL"), None);
+    report(&department, &orders[1], ResultKind::Final, &["HC-3"]).await;
+    let told = verdicts(&events_of(&suite, forgotten.case).await);
+    let told: Vec<_> = told.into_iter().map(|(_, verdict, _)| verdict).collect();
+    assert_eq!(told, [ev::TipVerdict::False, ev::TipVerdict::True], "it came after all");
 }
 
 #[tokio::test(flavor = "multi_thread")]

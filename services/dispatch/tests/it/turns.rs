@@ -17,7 +17,8 @@ use crate::{
     agency_systems::System,
     caller::{Caller, lead},
     suite::{
-        CITY, COUNTY, OTHER_COUNTY, OTHER_TOWNSHIP, Suite, TOWNSHIP, VILLAGE, den, exemptions, new_id, wire_region,
+        CITY, COUNTY, KNOWN_ENTERPRISE, OTHER_COUNTY, OTHER_TOWNSHIP, Suite, TOWNSHIP, VILLAGE, den, exemptions,
+        new_id, wire_region,
     },
     tips::events_of,
 };
@@ -230,6 +231,21 @@ async fn the_city_opens_a_supervised_case_at_a_county_and_has_cases_of_its_own()
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn of_an_enterprise_of_the_roster_the_code_is_enough_and_its_regulator_leads() {
+    let suite = Suite::start().await;
+    let known = types::Enterprise { credit_code: KNOWN_ENTERPRISE.to_owned(), ..Default::default() };
+    let subject = Some(types::Subject { kind: Some(types::subject::Kind::Enterprise(known)) });
+    let request = api::OpenCaseRequest { subject, ..opening(ev::CaseSource::SuperiorSupervision) };
+    let case = open(&suite.office(), request).await.expect("opened");
+    let Some(types::subject::Kind::Enterprise(told)) = case.subject.clone().and_then(|subject| subject.kind) else {
+        panic!("{:?}", case.subject)
+    };
+    assert_eq!((told.name.as_str(), told.regulator.as_str()), ("某运输有限公司", "transport"));
+    let assigned = suite.office().assign(id_of(&case)).await.expect("assigned");
+    assert_eq!(lead(&assigned).post.clone().expect("a post").agency, "transport");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_opening_that_does_not_fit_is_refused_at_its_field() {
     let suite = Suite::start().await;
     let (office, city) = (suite.office(), suite.caller(Role::CityOffice, CITY, None));
@@ -273,6 +289,50 @@ async fn an_accident_opens_a_case_with_its_harm_on_record() {
     let case = open(&suite.office(), request).await.expect("opened");
     assert_eq!(case.accident.as_ref().map(|accident| accident.deaths), Some(1));
     assert_eq!(facts(&events_of(&suite, id_of(&case)).await), ["case-opened", "accident-recorded"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_accident_is_told_with_the_place_of_its_case_wherever_it_was_opened() {
+    let suite = Suite::start().await;
+    let city = suite.caller(Role::CityOffice, CITY, None);
+    let accident = types::Accident {
+        happened_at: Some(suite.app.clock.now().into()),
+        deaths: 1,
+        description: "非法充装点燃爆".to_owned(),
+        ..Default::default()
+    };
+    let told = async |case: Uuid| {
+        let last = events_of(&suite, case).await.pop().expect("an event");
+        let subject = last.subject().expect("a subject").to_string();
+        let Event::AccidentRecorded(event) = last else { panic!("{last:?}") };
+        (subject, event.place)
+    };
+    let opened = api::OpenCaseRequest {
+        place: Some(wire_region(TOWNSHIP)),
+        accident: Some(accident.clone()),
+        ..opening(ev::CaseSource::Accident)
+    };
+    let at_county = open(&suite.office(), opened.clone()).await.expect("opened at the county");
+    let (subject, place) = told(id_of(&at_county)).await;
+    assert_eq!((subject.as_str(), place), ("dafei.v1.county.371302.accident-recorded", Some(wire_region(TOWNSHIP))));
+    let opened = api::OpenCaseRequest { request_id: new_id(), ..opened };
+    let at_city = open(&city, opened).await.expect("opened at the city");
+    let (subject, place) = told(id_of(&at_city)).await;
+    assert_eq!((subject.as_str(), place), ("dafei.v1.city.371300.accident-recorded", Some(wire_region(TOWNSHIP))));
+    let record = |case: Uuid| api::RecordAccidentRequest {
+        request_id: new_id(),
+        case_id: case.to_string(),
+        accident: Some(accident.clone()),
+        expected_version: 0,
+    };
+    let supervised =
+        api::OpenCaseRequest { place: Some(wire_region(VILLAGE)), ..opening(ev::CaseSource::SuperiorSupervision) };
+    let supervised = id_of(&open(&suite.office(), supervised).await.expect("opened"));
+    suite.office().turns().record_accident(record(supervised)).await.expect("recorded");
+    assert_eq!(told(supervised).await.1, Some(wire_region(VILLAGE)));
+    let village_s = suite.report().await;
+    suite.centre().turns().record_accident(record(village_s)).await.expect("recorded");
+    assert_eq!(told(village_s).await.1, None, "its path leads to the village");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -15,7 +15,7 @@ use dafei_kernel::{
     roster::{RosterIndex, RosterPart},
 };
 
-pub use change::{Change, Changed, Refused, change};
+pub use change::{Change, Changed, OpenMatters, Refused, change};
 pub use import::{Import, import};
 pub use read::{Parsed, read};
 

@@ -1,5 +1,5 @@
-//! Rewards that nobody claims expire, and reservations run out, when their time comes (clause D4). A try that comes first sees the same: time
-//! decides, not this timer.
+//! Rewards that nobody claims expire, reservations run out, and withdrawn announcements free their tips, when their time comes (clauses D3, D4). A try
+//! that comes first sees the same: time decides, not this timer.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -28,7 +28,7 @@ use crate::{
 /// Announcements of one transaction.
 const BATCH: i64 = 256;
 
-/// Announcements and reservations that run out.
+/// Announcements and reservations that run out, and withdrawn ones that free their tips.
 pub struct RewardTimer {
     app: Arc<App>,
 }
@@ -43,22 +43,12 @@ impl Due for RewardTimer {
     async fn next_due(&self) -> sqlx::Result<Option<Instant>> {
         let mut conn = self.app.pool.acquire().await?;
         let (expiry, lapse) = (rewards::next_expiry(&mut conn).await?, claims::next_lapse(&mut conn).await?);
-        Ok(expiry.into_iter().chain(lapse).min())
+        let free = rewards::next_free(&mut conn).await?;
+        Ok(expiry.into_iter().chain(lapse).chain(free).min())
     }
 
-    /// One batch of what has run out.
     async fn round(&self, _: Instant) -> Result<Round, Fault> {
-        let mut tx = tx::begin_write(&self.app.pool).await.map_err(faults::database)?;
-        let now = self.app.clock.now();
-        let mut ids = rewards::due(&mut tx, now, BATCH).await.map_err(faults::database)?;
-        ids.extend(claims::lapsed(&mut tx, now, BATCH).await.map_err(faults::database)?);
-        ids.sort_unstable();
-        ids.dedup();
-        let known = heads::lock(&mut tx, &ids).await.map_err(faults::database)?;
-        let expired = end(&mut tx, &ids, now).await.map_err(faults::database)?;
-        publish(&self.app, &mut tx, &expired, known, now).await?;
-        tx::commit(tx).await.map_err(failed)?;
-        Ok(if ids.is_empty() { Round::Waits } else { Round::More })
+        end_due(&self.app).await
     }
 }
 
@@ -68,6 +58,27 @@ impl RewardTimer {
     pub fn new(app: Arc<App>) -> Self {
         Self { app }
     }
+}
+
+/// One batch of what has run out.
+pub(super) async fn end_due(app: &App) -> Result<Round, Fault> {
+    let mut tx = tx::begin_write(&app.pool).await.map_err(faults::database)?;
+    let now = app.clock.now();
+    let mut ids = rewards::due(&mut tx, now, BATCH).await.map_err(faults::database)?;
+    ids.extend(claims::lapsed(&mut tx, now, BATCH).await.map_err(faults::database)?);
+    let free = rewards::to_free(&mut tx, now, BATCH).await.map_err(faults::database)?;
+    ids.extend(&free);
+    if ids.is_empty() {
+        return Ok(Round::Waits);
+    }
+    ids.sort_unstable();
+    ids.dedup();
+    let known = heads::lock(&mut tx, &ids).await.map_err(faults::database)?;
+    let expired = end(&mut tx, &ids, now).await.map_err(faults::database)?;
+    rewards::free(&mut tx, &free).await.map_err(faults::database)?;
+    publish(app, &mut tx, &expired, known, now).await?;
+    tx::commit(tx).await.map_err(failed)?;
+    Ok(Round::More)
 }
 
 /// Ends reservations that ran out; says which announcements have expired.

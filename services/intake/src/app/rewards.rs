@@ -10,7 +10,7 @@ use dafei_intake_core::reward::{
 use dafei_kernel::{
     money::Fen,
     region::{Level, Region, RegionPath},
-    time::{Instant, civil_date, start_of_day},
+    time::{Instant, civil_date, format_local, start_of_day},
 };
 use dafei_messaging::requests::RequestKey;
 use dafei_runtime::{identity::Principal, status::Fault};
@@ -21,7 +21,10 @@ use dafei_shell::{
 };
 use uuid::Uuid;
 
-use super::reward_events::{self, Outgoing};
+use super::{
+    reward_events::{self, Outgoing},
+    reward_timer,
+};
 use crate::{
     app::App,
     store::{
@@ -45,12 +48,14 @@ pub(crate) struct Announce {
     pub(crate) until: Instant,
 }
 
-/// Announces the reward of a tip, once.
+/// Announces the reward of a tip: once, or anew when nobody can be paid any more by an announcement that was withdrawn.
 ///
 /// # Errors
-/// When the tip is none of the office's, was not found true, is not the first of its matter, has no code or has its announcement; when the amount
-/// or the text cannot be; or the database.
+/// When the tip is none of the office's, was not found true, is not the first of its matter, has no code, has its announcement or had one until
+/// lately; when the amount or the text cannot be; or the database.
 pub(crate) async fn announce(app: &App, ask: Announce) -> Result<api::AnnounceRewardResponse, Fault> {
+    // A tip whose wait is over is free, whether the timer has come or not.
+    reward_timer::end_due(app).await?;
     let mut once = match Once::begin(&app.pool, &*app.clock, ask.request.clone(), &ask.payload_hash).await? {
         Begun::Answered(first) => return Ok(first),
         Begun::New(once) => once,
@@ -60,6 +65,7 @@ pub(crate) async fn announce(app: &App, ask: Announce) -> Result<api::AnnounceRe
     let receipt = rewardable::receipt(once.conn(), ask.tip).await.map_err(faults::database)?.unwrap_or_default();
     let mut officer = Acting::<Officer>::take(once.conn()).await.map_err(faults::database)?;
     let reward = draft(app, &mut officer, &ask, &receipt, now).await?;
+    rewards::make_room(&mut officer, ask.tip).await.map_err(faults::database)?;
     if !rewards::insert(&mut officer, &reward).await.map_err(faults::database)? {
         return Err(announced_already(ask.tip));
     }
@@ -85,7 +91,7 @@ async fn draft(
     receipt: &str,
     now: Instant,
 ) -> Result<Reward, Fault> {
-    let tip = tip(app, officer, ask).await?;
+    let tip = tip(app, officer, ask, now).await?;
     publication::check_text(&ask.text, receipt).map_err(text_error)?;
     let roster = app.roster.current();
     let path = roster.path(&tip.recipient);
@@ -129,7 +135,7 @@ pub(crate) fn offices(path: &RegionPath) -> Vec<Region> {
     [Level::County, Level::City].into_iter().filter_map(|level| path.at(level).cloned()).collect()
 }
 
-async fn tip(app: &App, officer: &mut Acting<'_, Officer>, ask: &Announce) -> Result<Tip, Fault> {
+async fn tip(app: &App, officer: &mut Acting<'_, Officer>, ask: &Announce, now: Instant) -> Result<Tip, Fault> {
     let found = rewardable::tip(officer, ask.tip).await.map_err(faults::database)?;
     let (tip, standing) = found.ok_or_else(|| Fault::not_found("tip", ask.tip.to_string(), "没有这条举报"))?;
     if !scope::contains(&ask.officer, &app.roster.current(), &tip.recipient) {
@@ -139,6 +145,9 @@ async fn tip(app: &App, officer: &mut Acting<'_, Officer>, ask: &Announce) -> Re
         rewardable::Standing::Rewardable => Ok(tip),
         rewardable::Standing::NotRewardable => Err(not_rewardable(ask.tip)),
         rewardable::Standing::Announced => Err(announced_already(ask.tip)),
+        rewardable::Standing::Withdrawn(from) if from > now => Err(withdrawn_lately(from)),
+        // A reservation is left all the same, made for longer than was set at the withdrawal.
+        rewardable::Standing::Withdrawn(_) => Err(withdrawn_lately(claim::free_from(now, app.rewards.reservation))),
         rewardable::Standing::NotVerified => Err(Fault::precondition(
             "TIP_NOT_VERIFIED",
             format!("tip/{}", ask.tip),
@@ -159,6 +168,15 @@ fn not_rewardable(tip: Uuid) -> Fault {
 
 fn announced_already(tip: Uuid) -> Fault {
     Fault::precondition("ALREADY_ANNOUNCED", format!("tip/{tip}"), "the reward is announced", "该举报的奖励已经公告")
+}
+
+fn withdrawn_lately(from: Instant) -> Fault {
+    Fault::precondition(
+        "WITHDRAWN_LATELY",
+        format!("from/{from}"),
+        format!("the reward's announcement was withdrawn, and another one can follow from {from} on"),
+        format!("原公告撤回不久，{}起方可重新公告", format_local(from)),
+    )
 }
 
 fn text_error(tells: Tells) -> Fault {
@@ -189,7 +207,7 @@ pub(crate) struct Withdraw {
     pub(crate) reason: String,
 }
 
-/// Withdraws an announcement: no new claim is taken.
+/// Withdraws an announcement: no new claim is taken. Its tip may have another one once no claim of it can be left, whether there is one or not.
 ///
 /// # Errors
 /// When it is none of the office's, or not open; or the database.
@@ -211,7 +229,8 @@ pub(crate) async fn withdraw(app: &App, ask: Withdraw) -> Result<api::WithdrawAn
     })?;
     let mut officer = Acting::<Officer>::take(once.conn()).await.map_err(faults::database)?;
     let today = start_of_day(civil_date(now));
-    rewards::withdraw(&mut officer, current.id, &ask.reason, today).await.map_err(faults::database)?;
+    let free_at = claim::free_from(now, app.rewards.reservation);
+    rewards::withdraw(&mut officer, current.id, &ask.reason, (today, free_at)).await.map_err(faults::database)?;
     officer.leave().await.map_err(faults::database)?;
     let kept = find(&mut once, &ask.number).await?;
     once.finish(api::WithdrawAnnouncementResponse { reward: Some(wire::reward(&kept, now)) }).await

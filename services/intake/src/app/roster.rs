@@ -17,7 +17,7 @@ use dafei_shell::{
 };
 use prost::Message;
 
-use crate::app::App;
+use crate::{app::App, store::open_matters};
 pub(crate) use upload::Upload;
 
 /// Who asks for what.
@@ -89,7 +89,12 @@ pub(crate) async fn change<A: Message + Default>(
     };
     let wanted = wanted(&app.roster.current())?;
     let (before, from) = locked(app, &mut once).await?;
+    let gone = if let Change::RemoveRegion(region) = &wanted { Some(region.clone()) } else { None };
     let changed = roster::change(&before, wanted, app.roster_limits, once.now).map_err(refused)?;
+    if let Some(region) = &gone {
+        // Last, of a region that could go otherwise: who may not take it out learns nothing of its tips.
+        open_matters::of(once.conn(), region).await.map_err(faults::database)?.check().map_err(refused)?;
+    }
     let (after, touched) = (&changed.roster, &changed.touched);
     let draft = Draft { before: &before, after, touched, actor: &actor, field: "region" };
     let to = announce::write(app, &mut once, &draft).await?;

@@ -35,6 +35,8 @@ pub(crate) enum Standing {
     NotRewardable,
     /// It has its announcement.
     Announced,
+    /// Its announcement was withdrawn; from here on it may have another one.
+    Withdrawn(Instant),
     /// A reward can be announced.
     Rewardable,
 }
@@ -52,6 +54,7 @@ pub(crate) async fn tip(officer: &mut Acting<'_, Officer>, id: Uuid) -> sqlx::Re
     let row = sqlx::query!(
         r#"SELECT t.id, t.case_id, t.recipient_level, t.recipient_code, t.county, t.act, t.state,
                   t.announced, t.received_hour AS "received_hour: PgInstant",
+                  (SELECT w.free_at FROM reward_to_free w WHERE w.tip_id = t.id) AS "free_at: PgInstant",
                   EXISTS (SELECT 1 FROM tip_rewardable r WHERE r.id = t.id) AS "rewardable!"
            FROM tip t WHERE t.id = $1 FOR SHARE OF t"#,
         id
@@ -60,7 +63,7 @@ pub(crate) async fn tip(officer: &mut Acting<'_, Officer>, id: Uuid) -> sqlx::Re
     .await?;
     let Some(row) = row else { return Ok(None) };
     let standing = match (row.state, row.rewardable) {
-        _ if row.announced => Standing::Announced,
+        _ if row.announced => row.free_at.map_or(Standing::Announced, |at| Standing::Withdrawn(at.0)),
         (_, true) => Standing::Rewardable,
         (VERIFIED_TRUE, false) => Standing::NotRewardable,
         (_, false) => Standing::NotVerified,

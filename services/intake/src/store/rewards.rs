@@ -63,7 +63,8 @@ fn region(level: &str, code: &str) -> sqlx::Result<Region> {
 macro_rules! rewards {
     ($conn:expr, $where:literal $(, $argument:expr)*) => {{
         let rows = sqlx::query!(
-            r#"SELECT r.id, r.number, r.tip_id, r.path, r.unit_role, r.act, r.amount_fen, r.text, r.state,
+            r#"SELECT r.id, r.number, coalesce(r.tip_id, r.freed_tip) AS "tip_id!", r.path, r.unit_role, r.act,
+                      r.amount_fen, r.text, r.state,
                       r.announced_day AS "announced_day: PgInstant", r.claim_until AS "claim_until: PgInstant",
                       r.settled_day AS "settled_day: PgInstant", r.withdrawn_reason, r.bank_level, r.bank_code,
                       b.name AS bank, b.branches AS "branches: Json<Vec<Branch>>"
@@ -110,7 +111,15 @@ pub(crate) async fn next_number(officer: &mut Acting<'_, Officer>, series: &str)
     .await
 }
 
-/// Writes an announcement; false when its tip has one already.
+/// Takes a withdrawn announcement out of the way of the next one of its tip, which is free.
+pub(crate) async fn make_room(officer: &mut Acting<'_, Officer>, tip: Uuid) -> sqlx::Result<()> {
+    sqlx::query!("UPDATE reward SET tip_id = NULL WHERE tip_id = $1 AND freed_tip IS NOT NULL", tip)
+        .execute(officer.conn())
+        .await?;
+    Ok(())
+}
+
+/// Writes an announcement; false when its tip has one that counts.
 pub(crate) async fn insert(officer: &mut Acting<'_, Officer>, reward: &Reward) -> sqlx::Result<bool> {
     let at = |level| reward.path.at(level).map(|region| region.code().as_str());
     let done = sqlx::query!(
@@ -153,18 +162,19 @@ pub(crate) async fn get(conn: &mut PgConnection, ids: &[Uuid]) -> sqlx::Result<V
     rewards!(conn, "r.id = ANY($1)", ids)
 }
 
-/// Withdraws an announcement.
+/// Withdraws an announcement on a day; it keeps its tip until an instant.
 pub(crate) async fn withdraw(
     officer: &mut Acting<'_, Officer>,
     id: Uuid,
     reason: &str,
-    day: Instant,
+    (day, free_at): (Instant, Instant),
 ) -> sqlx::Result<()> {
     sqlx::query!(
-        "UPDATE reward SET state = 4, withdrawn_reason = $2, settled_day = $3 WHERE id = $1",
+        "UPDATE reward SET state = 4, withdrawn_reason = $2, settled_day = $3, free_at = $4 WHERE id = $1",
         id,
         reason,
-        PgInstant(day) as PgInstant
+        PgInstant(day) as PgInstant,
+        PgInstant(free_at) as PgInstant
     )
     .execute(officer.conn())
     .await?;
@@ -201,6 +211,57 @@ pub(crate) async fn due(conn: &mut PgConnection, now: Instant, limit: i64) -> sq
     )
     .fetch_all(conn)
     .await
+}
+
+/// When the next withdrawn announcement frees its tip: not before a reservation of it has run out, however long that is.
+pub(crate) async fn next_free(conn: &mut PgConnection) -> sqlx::Result<Option<Instant>> {
+    let next = sqlx::query_scalar!(
+        r#"SELECT min(greatest(w.free_at, c.until)) AS "next: PgInstant"
+           FROM reward_to_free w LEFT JOIN reward_claim c ON c.reward_id = w.id AND c.state = 1"#
+    )
+    .fetch_one(conn)
+    .await?;
+    Ok(next.map(Instant::from))
+}
+
+/// Withdrawn announcements that have kept their tips long enough, the oldest first.
+pub(crate) async fn to_free(conn: &mut PgConnection, now: Instant, limit: i64) -> sqlx::Result<Vec<Uuid>> {
+    sqlx::query_scalar!(
+        r#"SELECT w.id AS "id!" FROM reward_to_free w
+           WHERE w.free_at <= $1
+             AND NOT EXISTS (SELECT 1 FROM reward_claim c WHERE c.reward_id = w.id AND c.state = 1 AND c.until > $1)
+           ORDER BY w.free_at LIMIT $2"#,
+        PgInstant(now) as PgInstant,
+        limit
+    )
+    .fetch_all(conn)
+    .await
+}
+
+/// Frees the tips of withdrawn announcements whose heads are locked, where no reservation is left: as none is made of a withdrawn one, nobody is
+/// paid by it any more. The service's own to do: the office does not see whether there is one.
+pub(crate) async fn free(conn: &mut PgConnection, ids: &[Uuid]) -> sqlx::Result<()> {
+    if ids.is_empty() {
+        return Ok(());
+    }
+    let tips = sqlx::query_scalar!(
+        r#"UPDATE reward r SET freed_tip = r.tip_id
+           WHERE r.id = ANY($1) AND r.state = 4 AND r.freed_tip IS NULL
+             AND NOT EXISTS (SELECT 1 FROM reward_claim c WHERE c.reward_id = r.id AND c.state = 1)
+           RETURNING r.tip_id AS "tip!""#,
+        ids
+    )
+    .fetch_all(&mut *conn)
+    .await?;
+    // In the order of their ids, as every writer of tips.
+    sqlx::query!(
+        "WITH held AS (SELECT id FROM tip WHERE id = ANY($1) ORDER BY id FOR NO KEY UPDATE)
+         UPDATE tip t SET announced = false FROM held h WHERE t.id = h.id",
+        &tips
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
 }
 
 /// Which announcements to list: of a county or of all, in these states (all when empty), before the last of the page before.

@@ -133,7 +133,7 @@ async fn what_may_not_be_announced_is_refused_with_its_reason_and_nothing_is_wri
 }
 
 /// The tips whose reward can be announced.
-async fn waiting(world: &World) -> Vec<String> {
+pub(crate) async fn waiting(world: &World) -> Vec<String> {
     let message = api::ListAnnounceableTipsRequest { region: Some(wire(COUNTY)), ..Default::default() };
     let page = world.offices().list_announceable_tips(world.request(OFFICE, message)).await.expect("a page");
     page.into_inner().tips.into_iter().map(|tip| tip.tip_id).collect()

@@ -262,6 +262,15 @@ pub struct Deed {
 /// How often each was done.
 pub type Deeds = BTreeMap<Deed, i64>;
 
+/// A time during which a case was over, until it was taken up again. What is told of a day within it does not change by that.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rest {
+    /// When and how it had ended; nothing when that was told before this batch.
+    pub ended: Option<(Instant, Ended)>,
+    /// When it was taken up again.
+    pub reopened_at: Instant,
+}
+
 /// What became of a case in a batch.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct CaseChange {
@@ -269,6 +278,8 @@ pub struct CaseChange {
     pub opened: Option<Opened>,
     /// It ended, or is open again: then with no end.
     pub end: Option<Option<(Instant, Ended)>>,
+    /// The times during which it was over, of those that were ended in this batch.
+    pub rests: Vec<Rest>,
     /// Head of its chain after its last event, and the sequence of that.
     pub head: Option<(String, i64)>,
 }
@@ -349,7 +360,9 @@ impl Activity {
     /// A case is open again.
     pub fn reopened(&mut self, case: Uuid, at: Instant, place: &Place) {
         self.done(Act::Reopened, at, place, None, 1);
-        self.cases.entry(case).or_default().end = Some(None);
+        let change = self.cases.entry(case).or_default();
+        change.rests.push(Rest { ended: change.end.flatten(), reopened_at: at });
+        change.end = Some(None);
     }
 
     /// A case's chain is as far as this.
@@ -403,7 +416,7 @@ mod tests {
     use dafei_kernel::owner::{Owner, Post};
     use uuid::Uuid;
 
-    use super::{Activity, BreachEnd, Ended, Obligation, Opened, Place};
+    use super::{Activity, BreachEnd, Ended, Obligation, Opened, Place, Rest};
 
     fn at(text: &str) -> dafei_kernel::time::Instant {
         text.parse().expect("an instant")
@@ -487,8 +500,10 @@ mod tests {
         };
         activity.opened(case, opened);
         activity.ended(case, noon, &place(), Ended::Closed);
-        activity.reopened(case, noon, &place());
+        activity.reopened(case, at("2026-11-29T13:00:00+08:00"), &place());
         assert_eq!(activity.cases[&case].end, Some(None));
+        let rest = Rest { ended: Some((noon, Ended::Closed)), reopened_at: at("2026-11-29T13:00:00+08:00") };
+        assert_eq!(activity.cases[&case].rests, [rest]);
         assert_eq!((times(&activity, "case:opened"), times(&activity, "case:closed")), (1, 1));
     }
 }

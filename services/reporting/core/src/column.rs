@@ -11,7 +11,7 @@ pub enum Column {
     StoppedEnterprises,
     /// 4 行政处罚.
     Fines,
-    /// 5 采取刑事措施.
+    /// 5 采取刑事措施, at the case's lead. Each person is reported once, by whoever decided the measure: two measures add up.
     CriminalMeasures,
     /// 6 核实举报线索.
     VerifiedTips,

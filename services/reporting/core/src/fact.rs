@@ -82,7 +82,7 @@ pub fn facts_of(happening: &Happening) -> Result<Vec<Fact>, Uncountable> {
     if !(1..=MAX_AMOUNT).contains(&counted.amount) {
         return Err(Uncountable::Amount(counted.amount));
     }
-    let leaf = leaf_of(&happening.by, &happening.path)?;
+    let leaf = leaf_of(filer(happening), &happening.path)?;
     let (about, column) = (happening.about.to_string(), counted.column.number().to_string());
     Ok(vec![Fact {
         fact_id: ids::derived(&["fact", &about, &column, counted.kind, &counted.which]),
@@ -103,6 +103,14 @@ pub fn facts_of(happening: &Happening) -> Result<Vec<Fact>, Uncountable> {
         event_id: happening.event_id,
         sequence: happening.sequence,
     }])
+}
+
+/// Whose unit files a happening: who did it; persons under criminal measures of a case are its lead's (column 5).
+const fn filer(happening: &Happening) -> &Post {
+    match &happening.what {
+        What::Measure { measure: Measure::CriminalMeasure { .. }, lead: Some(lead), .. } => lead,
+        _ => &happening.by,
+    }
 }
 
 /// The leaf unit of who did something, where it happened.
@@ -144,7 +152,9 @@ fn counted(happening: &Happening) -> Option<Counted> {
         What::ActConfirmed { act } => Counted::act(act.code().to_owned()),
         What::ActFound { act, text, became_case: false } if text.is_empty() => Counted::act(act.code().to_owned()),
         What::ActFound { act, text, became_case: false } => Counted::act(format!("{} {text}", act.code())),
-        What::Measure { measure_id, measure, subject } => return measured(happening, measure_id, *measure, subject),
+        What::Measure { measure_id, measure, subject, lead: _ } => {
+            return measured(happening, measure_id, *measure, subject);
+        }
         What::TipVerified { .. } => Counted::once(Column::VerifiedTips, "verified", 1),
         What::RewardPaid { fen } => Counted::once(Column::RewardsPaid, "paid", *fen),
         What::NoticePosted { reward: true, copies } => {

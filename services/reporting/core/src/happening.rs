@@ -46,7 +46,7 @@ pub struct Happening {
     pub sequence: i64,
     /// Regions from the city down to where it happened, as administered when it was told.
     pub path: RegionPath,
-    /// Who did it: the filing unit is theirs.
+    /// Who did it: the filing unit is theirs, but for criminal measures of a case, which name its lead.
     pub by: Post,
     /// When it happened, which decides the month.
     pub at: Instant,
@@ -92,6 +92,8 @@ pub enum What {
         measure: Measure,
         /// Enterprise or den.
         subject: Subject,
+        /// The lead of the case's assignment; none for a measure of an inspection, and in events of before leads were told.
+        lead: Option<Post>,
     },
     /// 核实举报线索: the verification of a tip is concluded, once per tip.
     TipVerified {

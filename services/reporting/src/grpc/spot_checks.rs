@@ -4,12 +4,15 @@ mod draw;
 mod record;
 mod wire;
 
+use std::sync::Arc;
+
 use dafei_contracts::{
     convert,
     reporting::v1::{self as pb, spot_check_service_server::SpotCheckService},
 };
 use dafei_kernel::{
     clock::SharedClock,
+    ids::IdSource,
     region::{Level, RegionPath},
     role::Role,
     roster::RosterIndex,
@@ -45,6 +48,7 @@ pub struct SpotChecks {
     pool: PgPool,
     roster: RosterView,
     clock: SharedClock,
+    ids: Arc<dyn IdSource>,
 }
 
 /// What a caller sees of samples.
@@ -64,8 +68,8 @@ fn bounds(path: &RegionPath) -> Bounds {
 impl SpotChecks {
     /// Serves from `pool`.
     #[must_use]
-    pub const fn new(pool: PgPool, roster: RosterView, clock: SharedClock) -> Self {
-        Self { pool, roster, clock }
+    pub const fn new(pool: PgPool, roster: RosterView, clock: SharedClock, ids: Arc<dyn IdSource>) -> Self {
+        Self { pool, roster, clock, ids }
     }
 
     fn seen(caller: &Principal, roster: &RosterIndex) -> Result<Seen, Fault> {

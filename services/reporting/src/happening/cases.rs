@@ -31,7 +31,7 @@ pub(super) fn act_confirmed(told: Told<'_>, event: &pb::ActConfirmed) -> Result<
 
 pub(super) fn measure_recorded(told: Told<'_>, event: &pb::MeasureRecorded) -> Result<Option<Happening>, ConvertError> {
     let wire = event.measure.as_ref().required("measure")?;
-    let Some(what) = measure(wire, event.subject.as_ref())? else {
+    let Some(what) = measure(wire, event.subject.as_ref(), event.lead.as_ref())? else {
         return Ok(None);
     };
     let case = convert::uuid("case_id", &event.case_id)?;

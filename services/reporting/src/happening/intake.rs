@@ -34,7 +34,7 @@ pub(super) fn inspection_recorded(
     }
     for wire in &event.measures {
         let decided_at = convert::instant("measures.decided_at", wire.decided_at)?;
-        let what = measure(wire, event.subject.as_ref())?;
+        let what = measure(wire, event.subject.as_ref(), None)?;
         happenings.extend(what.map(|what| inspection.happening(decided_at, None, None, what)));
     }
     Ok(happenings)

@@ -1,8 +1,12 @@
 //! What is done and left undone, in the consumer's transaction: the same few statements for a batch of any size, each in the order of its keys.
 
+use std::collections::BTreeMap;
+
 use dafei_kernel::time::Instant;
 use dafei_messaging::pg::PgInstant;
-use dafei_reporting_core::activity::{Activity, BreachChange, CaseChange, Deed, Deeds, Notices, Obligation, Opened};
+use dafei_reporting_core::activity::{
+    Activity, BreachChange, CaseChange, Deed, Deeds, Notices, Obligation, Opened, Rest,
+};
 use sqlx::{PgConnection, types::Json};
 use uuid::Uuid;
 
@@ -18,6 +22,8 @@ pub async fn take_activity(conn: &mut PgConnection, activity: Activity) -> sqlx:
         .filter_map(|(id, change)| change.opened.as_ref().map(|opened| (id, opened, change)))
         .collect();
     open_cases(&mut *conn, &opened).await?;
+    // Before the ends in the lines change: a rest whose end was told earlier takes it from there.
+    keep_rests(&mut *conn, &activity.cases).await?;
     change_cases(&mut *conn, activity.cases.iter().filter(|(_, change)| change.opened.is_none()).collect()).await?;
     let breached: Vec<&Obligation> = activity.breaches.values().filter_map(|change| change.breached.as_ref()).collect();
     insert_breaches(&mut *conn, &breached).await?;
@@ -93,6 +99,29 @@ async fn open_cases(conn: &mut PgConnection, opened: &[(&Uuid, &Opened, &CaseCha
         &opened.iter().map(|(.., change)| end_of(change).1.to_owned()).collect::<Vec<_>>(),
         &opened.iter().map(|(.., change)| head_of(change).0).collect::<Vec<_>>(),
         &opened.iter().map(|(.., change)| head_of(change).1).collect::<Vec<_>>()
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+async fn keep_rests(conn: &mut PgConnection, cases: &BTreeMap<Uuid, CaseChange>) -> sqlx::Result<()> {
+    let rests: Vec<(Uuid, &Rest)> =
+        cases.iter().flat_map(|(id, change)| change.rests.iter().map(|rest| (*id, rest))).collect();
+    if rests.is_empty() {
+        return Ok(());
+    }
+    sqlx::query!(
+        "INSERT INTO case_rest (case_id, ended_at, how_ended, reopened_at)
+         SELECT n.case_id, COALESCE(n.ended_at, c.ended_at), CASE WHEN n.ended_at IS NULL THEN c.how_ended ELSE n.how_ended END, n.reopened_at
+         FROM UNNEST($1::uuid[], $2::timestamptz[], $3::text[], $4::timestamptz[]) AS n (case_id, ended_at, how_ended, reopened_at)
+         JOIN case_line c ON c.case_id = n.case_id
+         WHERE COALESCE(n.ended_at, c.ended_at) IS NOT NULL
+         ON CONFLICT (case_id, ended_at) DO NOTHING",
+        &rests.iter().map(|(id, _)| *id).collect::<Vec<_>>(),
+        &rests.iter().map(|(_, rest)| rest.ended.map(|(at, _)| PgInstant(at))).collect::<Vec<_>>() as &[Option<PgInstant>],
+        &rests.iter().map(|(_, rest)| rest.ended.map_or("", |(_, how)| how.code()).to_owned()).collect::<Vec<_>>(),
+        &rests.iter().map(|(_, rest)| PgInstant(rest.reopened_at)).collect::<Vec<_>>() as &[PgInstant]
     )
     .execute(conn)
     .await?;

@@ -215,7 +215,9 @@ pub async fn open_cases(
                             WHERE b.case_id = o.case_id AND b.day < $5::text::date AND b.how_ended <> 'annulled'
                               AND (b.ended_at IS NULL OR b.ended_at >= $3) ORDER BY b.clock) AS overdue
                FROM open o
-               WHERE ($2::text IS NULL OR o.township = $2))
+               WHERE ($2::text IS NULL OR o.township = $2)
+                 -- Over at that time, and taken up again since.
+                 AND NOT EXISTS (SELECT FROM case_rest r WHERE r.case_id = o.case_id AND r.ended_at < $3 AND r.reopened_at >= $3))
            SELECT case_id AS "case_id!", place AS "place!", sector AS "sector!", act AS "act!", act_text AS "act_text!",
                   opened_at AS "opened_at!: PgInstant", chain_head AS "chain_head!", sequence AS "sequence!", overdue AS "overdue!",
                   count(*) OVER () AS "open!", count(*) FILTER (WHERE overdue <> '{}') OVER () AS "overdue_cases!"

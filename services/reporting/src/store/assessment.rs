@@ -65,9 +65,12 @@ pub async fn counts(executor: impl PgExecutor<'_>, of: &Of, deeds: &[&str]) -> s
                  AND day >= ($3::text)::date AND day < ($4::text)::date AND how_ended <> 'annulled'
                UNION ALL
                SELECT CASE WHEN $1 THEN township ELSE county END,
-                      CASE WHEN ended_at < $7 AND how_ended NOT IN ('merged', 'withdrawn') THEN $9 ELSE $10 END, 1 FROM case_line
-               WHERE county = ANY($2) AND ($11::text[] IS NULL OR township = ANY($11))
-                 AND opened_at < $7 AND (ended_at IS NULL OR ended_at >= $6)
+                      -- As it stood at the quarter's end: over by its last end, or by an end from which it was taken up again later.
+                      CASE WHEN c.ended_at < $7 AND c.how_ended NOT IN ('merged', 'withdrawn') OR r.how_ended NOT IN ('merged', 'withdrawn')
+                           THEN $9 ELSE $10 END, 1
+               FROM case_line c LEFT JOIN case_rest r ON r.case_id = c.case_id AND r.ended_at < $7 AND r.reopened_at >= $7
+               WHERE c.county = ANY($2) AND ($11::text[] IS NULL OR c.township = ANY($11))
+                 AND c.opened_at < $7 AND (c.ended_at IS NULL OR c.ended_at >= $6) AND (r.ended_at IS NULL OR r.ended_at >= $6)
            ) AS done (unit, what, times)
            WHERE unit <> '' GROUP BY unit, what"#,
         of.by_township(),

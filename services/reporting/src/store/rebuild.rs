@@ -11,7 +11,7 @@ use sqlx::PgConnection;
 pub async fn clear(conn: &mut PgConnection) -> sqlx::Result<()> {
     sqlx::query!(
         "TRUNCATE fact, counted_key, cell, cell_total, unit, entry_fact, secretary_note, tip_note,
-                  deed, case_line, breach_line, village_notices, anchor_line, exposure, work_done, unit_stay"
+                  deed, case_line, case_rest, breach_line, village_notices, anchor_line, exposure, work_done, unit_stay"
     )
     .execute(conn)
     .await?;

@@ -179,6 +179,21 @@ pub async fn insert(
     Ok(true)
 }
 
+/// The sample that was drawn with the same seed of the same region and kind.
+///
+/// # Errors
+/// When PostgreSQL is away, or there is none.
+pub async fn of_seed(conn: &mut PgConnection, sample: &NewSample<'_>) -> sqlx::Result<Uuid> {
+    sqlx::query_scalar!(
+        "SELECT sample_id FROM spot_sample WHERE region = $1 AND kind = $2 AND seed = $3",
+        sample.region.to_string(),
+        sample.kind,
+        sample.seed
+    )
+    .fetch_one(conn)
+    .await
+}
+
 /// A sample by its id, or samples before a number, the latest first: those that lie in a region of these codes, and those that it lies in.
 ///
 /// # Errors

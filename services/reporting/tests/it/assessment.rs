@@ -203,6 +203,36 @@ async fn a_case_that_was_merged_or_withdrawn_was_received_and_is_not_closed() {
 }
 
 #[tokio::test]
+async fn a_case_taken_up_again_counts_as_it_stood_at_the_quarter_s_end() {
+    let world = World::start().await;
+    let later = "2027-02-01T00:00:00+08:00";
+    for (number, opened, ended) in [
+        (1, "2026-11-01T00:00:00+08:00", None),
+        (2, "2026-08-01T00:00:00+08:00", None),
+        (3, "2026-08-01T00:00:00+08:00", Some(later)),
+        (4, "2026-11-01T00:00:00+08:00", None),
+    ] {
+        world.case(number, "371302001", opened, ended).await;
+    }
+    // The first was over at the quarter's end, the second before it and throughout; the others were under way again.
+    world
+        .sql(
+            "INSERT INTO case_rest
+             SELECT case_id, ended::timestamptz, 'closed', again::timestamptz
+             FROM (VALUES (1, '2026-11-02T00:00:00+08:00', '2027-01-05T00:00:00+08:00'),
+                          (2, '2026-09-15T00:00:00+08:00', '2027-01-05T00:00:00+08:00'),
+                          (3, '2026-09-15T00:00:00+08:00', '2026-10-05T00:00:00+08:00'),
+                          (4, '2026-11-02T00:00:00+08:00', '2026-11-10T00:00:00+08:00')) AS rest (number, ended, again)
+             JOIN case_line ON sequence = number",
+        )
+        .await;
+    for (caller, of) in [(CENTRE, TOWNSHIP), (COUNTY_OFFICE, COUNTY)] {
+        let assessment = world.assessment(caller, of, QUARTER).await.expect("an assessment");
+        assert_eq!(figure(&assessment, "closure"), (1, 3, 333), "{of}");
+    }
+}
+
+#[tokio::test]
 async fn a_township_s_evaluation_counts_once_it_is_published() {
     let world = World::start().await;
     world.open(COUNTY_OFFICE, opening()).await.expect("opened");

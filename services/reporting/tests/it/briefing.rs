@@ -235,6 +235,27 @@ async fn heads_of_chains_that_move_after_the_week_make_no_other_draft() {
 }
 
 #[tokio::test]
+async fn a_case_that_is_taken_up_again_later_is_closed_in_the_week_in_which_it_was() {
+    let world = World::start().await;
+    let (case_id, tier) = (Case::open(2, "FS-1").id.to_string(), events::Tier::Township.into());
+    world.tell(&closed_case()).await;
+    let digest = world.briefing(CENTRE, UNIT, WEEK).await.expect("a draft").digest;
+    let mut case = Case::open(2, "FS-1");
+    case.tell(events::CaseClosed { case_id: case_id.clone(), tier, ..Default::default() });
+    case.tell(events::CaseReopened { case_id: case_id.clone(), tier, ..Default::default() });
+    let reopened = received(case.told.pop().expect("it was told"), "2026-11-20T09:00:00+08:00");
+    world.tell(&[reopened]).await;
+    let after = world.briefing(CENTRE, UNIT, WEEK).await.expect("a draft");
+    assert_eq!(after.digest, digest, "on the 15th it was closed");
+    let next = world.briefing(CENTRE, UNIT, "2026-W47").await.expect("a draft").content.expect("a content");
+    assert_eq!(next.open_cases.iter().map(|one| one.case_id.clone()).collect::<Vec<_>>(), [case_id]);
+    dafei_reporting::consumer::rebuild(&world.db.pool).await.expect("forgotten");
+    world.watermarks().await;
+    world.read_again().await;
+    assert_eq!(world.briefing(CENTRE, UNIT, WEEK).await.expect("a draft").digest, digest);
+}
+
+#[tokio::test]
 async fn principals_acknowledge_and_those_who_have_not_are_shown() {
     let world = World::start().await;
     world.tell(&[township_with_villages()]).await;

@@ -159,7 +159,8 @@ fn case(draw: &mut Draw, number: u32) -> Vec<Told> {
             // The same number may come twice: the same measure, told again.
             2..=4 => {
                 let id = format!("m{}", draw.below(3));
-                case.measure(by, &id, &when, draw.measure())
+                let lead = if draw.once_in(4) { None } else { Some(draw.by(place)) };
+                case.led_measure(by, lead, &id, &when, draw.measure())
             }
             5 => {
                 let verdict = if draw.once_in(2) { TipVerdict::True } else { TipVerdict::False };

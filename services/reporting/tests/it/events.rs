@@ -252,8 +252,13 @@ impl Case {
         self
     }
 
-    /// A measure.
-    pub(crate) fn measure(mut self, by: By, id: &str, when: &str, kind: Kind) -> Self {
+    /// A measure of the lead.
+    pub(crate) fn measure(self, by: By, id: &str, when: &str, kind: Kind) -> Self {
+        self.led_measure(by, Some(by), id, when, kind)
+    }
+
+    /// A measure in an assignment with this lead; none is told as events of before did.
+    pub(crate) fn led_measure(mut self, by: By, lead: Option<By>, id: &str, when: &str, kind: Kind) -> Self {
         self.tell(pb::MeasureRecorded {
             meta: None,
             case_id: self.id.to_string(),
@@ -268,6 +273,7 @@ impl Case {
             act: self.act.code().to_owned(),
             subject: Some(self.subject()),
             source: self.source.into(),
+            lead: lead.map(post),
         });
         self
     }

@@ -31,7 +31,7 @@ told AS (
     SELECT position, 'fine ' || about || (m ->> 'measureId'), post, m ->> 'decidedAt', e ->> 'sector', 4, (m #>> '{fine,amountFen}')::bigint, NULL, e
     FROM measure WHERE m ? 'fine'
     UNION ALL
-    SELECT position, 'criminal ' || about || (m ->> 'measureId'), post, m ->> 'decidedAt', e ->> 'sector', 5,
+    SELECT position, 'criminal ' || about || (m ->> 'measureId'), COALESCE(e -> 'lead', post), m ->> 'decidedAt', e ->> 'sector', 5,
            (m #>> '{criminalMeasure,persons}')::bigint, NULL, e
     FROM measure WHERE m ? 'criminalMeasure'
     UNION ALL

@@ -75,13 +75,13 @@ impl World {
         Ok(answer.drawn.expect("the drawn one"))
     }
 
-    async fn samples(&self, caller: Caller<'_>, of: &str) -> Vec<String> {
+    async fn samples(&self, caller: Caller<'_>, of: &str) -> Vec<Sample> {
         let mut request = ListSamplesRequest { region: Some(region(of)), page_size: 1, page_token: String::new() };
         let mut all = Vec::new();
         loop {
             let page = self.spot_checks().list_samples(self.request(caller, request.clone())).await;
             let page = page.expect("a page").into_inner();
-            all.extend(page.samples.into_iter().map(|sample| sample.sample_id));
+            all.extend(page.samples);
             if page.next_page_token.is_empty() {
                 return all;
             }
@@ -140,6 +140,17 @@ pub(crate) async fn villages() -> World {
         world.breach(number, "371302001002", None, ended).await;
     }
     world
+}
+
+#[tokio::test]
+async fn the_id_of_a_sample_does_not_follow_from_its_seed() {
+    let drawn = async || {
+        let world = villages().await;
+        world.draw(CITY_OFFICE, drawing(COUNTY, SampleKind::Village, LOTTERY, 2)).await.expect("drawn")
+    };
+    let (one, other) = (drawn().await, drawn().await);
+    assert_eq!(one.drawn, other.drawn, "the seed decides who is drawn");
+    assert_ne!(one.sample_id, other.sample_id);
 }
 
 fn members(list: &[Weighted]) -> Vec<Member> {
@@ -240,14 +251,18 @@ async fn below_the_city_nobody_knows_who_was_drawn_before_somebody_was_there() {
     let of_zone =
         world.draw(CITY_OFFICE, drawing("county:371371", SampleKind::Village, LOTTERY, 1)).await.expect("drawn");
     let of_county = world.draw(CITY_OFFICE, drawing(COUNTY, SampleKind::Village, LOTTERY, 1)).await.expect("drawn");
-    let ids = |samples: &[&Sample]| samples.iter().map(|sample| sample.sample_id.clone()).collect::<Vec<_>>();
-    assert_eq!(world.samples(CITY_OFFICE, CITY).await, ids(&[&of_county, &of_zone, &of_city]));
-    assert_eq!(world.samples(COUNTY_OFFICE, COUNTY).await, ids(&[&of_county, &of_city]));
+    let heads = |samples: [&Sample; 3]| samples.map(|sample| Sample { drawn: Vec::new(), ..sample.clone() });
+    assert_eq!(world.samples(CITY_OFFICE, CITY).await, heads([&of_county, &of_zone, &of_city]));
+    let listed = world.samples(COUNTY_OFFICE, COUNTY).await;
+    let ids: Vec<&str> = listed.iter().map(|sample| sample.sample_id.as_str()).collect();
+    assert_eq!(ids, [&of_county.sample_id, &of_city.sample_id]);
+    assert!(listed.iter().all(|sample| sample.seed.is_empty() && sample.population_sha256.is_empty()), "{listed:?}");
     let refused = world.sample(COUNTY_OFFICE, &of_zone).await.expect_err("another county's");
     assert_eq!(refused.code(), tonic::Code::NotFound);
 
     let early = world.sample(COUNTY_OFFICE, &of_city).await.expect("its head");
     assert_eq!((early.seed.as_str(), early.drawn.len(), early.population), ("", 0, 5));
+    assert_eq!(early.population_sha256, "", "a list that was guessed cannot be tried");
     assert!(world.population(COUNTY_OFFICE, &of_city).await.is_err());
     world.december(2, "09:00:00");
     let when = "2026-12-01T10:00:00+08:00";
@@ -255,13 +270,14 @@ async fn below_the_city_nobody_knows_who_was_drawn_before_somebody_was_there() {
     world.check(CITY_OFFICE, checking(&of_city, ours, CheckOutcome::InOrder, when)).await.expect("recorded");
     let later = world.sample(CENTRE, &of_city).await.expect("what was checked");
     assert_eq!(later.drawn.iter().map(|one| one.number).collect::<Vec<_>>(), [ours]);
-    assert_eq!(later.seed, "", "others are still to be visited");
+    assert_eq!((later.seed.as_str(), later.population_sha256.as_str()), ("", ""), "others are still to be visited");
     for drawn in of_city.drawn.iter().filter(|one| one.number != ours) {
         let request = checking(&of_city, drawn.number, CheckOutcome::InOrder, when);
         world.check(CITY_OFFICE, request).await.expect("recorded");
     }
     let all = world.sample(COUNTY_OFFICE, &of_city).await.expect("all of its own");
     assert_eq!((all.seed.as_str(), all.drawn.len()), (LOTTERY, 4));
+    assert_eq!(all.population_sha256, of_city.population_sha256);
     assert_eq!(world.population(COUNTY_OFFICE, &of_city).await.expect("its part").len(), 4);
     assert_eq!(world.population(CITY_OFFICE, &of_city).await.expect("all of it").len(), 5);
     let auditor = (Role::Auditor, CITY, None);

@@ -5,6 +5,7 @@ use dafei_contracts::reporting::v1::{
 };
 use dafei_kernel::role::Role;
 use tonic::Code;
+use tonic_types::StatusExt as _;
 
 use crate::{
     events::region,
@@ -43,12 +44,18 @@ async fn only_the_city_s_office_draws_and_records() {
 #[tokio::test]
 async fn a_seed_is_used_once_for_a_region_and_kind() {
     let world = villages().await;
-    world.draw(CITY_OFFICE, drawing(COUNTY, SampleKind::Village, LOTTERY, 2)).await.expect("drawn");
+    let first = drawing(COUNTY, SampleKind::Village, LOTTERY, 2);
+    let sample = world.draw(CITY_OFFICE, first.clone()).await.expect("drawn");
     let spaced = format!("  {LOTTERY} ");
     for (seed, size) in [(LOTTERY, 2), (LOTTERY, 3), (spaced.as_str(), 2)] {
         let refused = world.draw(CITY_OFFICE, drawing(COUNTY, SampleKind::Village, seed, size)).await;
-        is(&refused.expect_err("drawn already"), Code::FailedPrecondition, "", "SEED_USED");
+        let refused = refused.expect_err("drawn already");
+        is(&refused, Code::FailedPrecondition, "", "SEED_USED");
+        let details = refused.get_error_details();
+        let subject = &details.precondition_failure().expect("what is in the way").violations[0].subject;
+        assert_eq!(*subject, format!("sample/{}", sample.sample_id), "the sample that was drawn with it");
     }
+    assert_eq!(world.draw(CITY_OFFICE, first).await.expect("told again"), sample);
     world.draw(CITY_OFFICE, drawing(CITY, SampleKind::Village, LOTTERY, 2)).await.expect("another region");
     let refused = world.draw(CITY_OFFICE, drawing(COUNTY, SampleKind::Case, LOTTERY, 2)).await.expect_err("no case");
     is(&refused, Code::FailedPrecondition, "", "NOTHING_TO_DRAW");

@@ -39,7 +39,7 @@ async fn each_tier_files_what_it_did_and_the_tiers_above_are_sums() {
     let handed_up = Case::open(2, "HC-2")
         .confirmed(EMERGENCY, NOON)
         .measure(EMERGENCY, "m1", NOON, fine(12_345_678))
-        .measure(POLICE, "m2", NOON, criminal(3))
+        .led_measure(POLICE, Some(EMERGENCY), "m2", NOON, criminal(3))
         .measure(EMERGENCY, "m3", NOON, close());
     let of_the_office = Case::open(3, "MI-1").confirmed(OFFICE, NOON);
     let of_the_city = Case::open(4, "HC-2").confirmed(CITY_EMERGENCY, NOON);
@@ -56,9 +56,9 @@ async fn each_tier_files_what_it_did_and_the_tiers_above_are_sums() {
 
     let table = world.table(department("emergency-management"), NOVEMBER).await;
     assert_eq!(table.unit_name, "兰山区应急管理部门");
-    assert_eq!([total(&table, 2), total(&table, 4), total(&table, 5), total(&table, 7)], [1, 12_345_678, 0, 1]);
+    assert_eq!([total(&table, 2), total(&table, 4), total(&table, 5), total(&table, 7)], [1, 12_345_678, 3, 1]);
     assert_eq!(row(&table, "hazardous-chemicals").texts[3], "12.35");
-    assert_eq!(total(&world.table(department("public-security"), NOVEMBER).await, 5), 3);
+    assert_eq!(total(&world.table(department("public-security"), NOVEMBER).await, 5), 0, "the lead's");
 
     let table = world.table(county("371302"), NOVEMBER).await;
     assert_eq!(table.unit_name, "兰山区安委会办公室");
@@ -75,6 +75,31 @@ async fn each_tier_files_what_it_did_and_the_tiers_above_are_sums() {
     for column in 1..=12 {
         let rows: i64 = table.rows.iter().map(|row| value(row, column)).sum();
         assert_eq!(rows + value(table.without_sector.as_ref().expect("a note"), column), total(&table, column));
+    }
+}
+
+#[tokio::test]
+async fn persons_under_criminal_measures_count_at_the_lead_and_fines_at_who_decided_them() {
+    let world = World::start().await;
+    let led = Case::open(1, "HC-2")
+        .led_measure(POLICE, Some(EMERGENCY), "m1", NOON, criminal(3))
+        .led_measure(POLICE, Some(EMERGENCY), "m2", NOON, fine(700))
+        .measure(EMERGENCY, "m3", NOON, criminal(1));
+    // Of before leads were told.
+    let before = Case::open(2, "HC-2").led_measure(POLICE, None, "m1", NOON, criminal(2));
+    let of_township = Case::open(3, "FS-2").measure(POLICE_STATION, "m1", NOON, criminal(5));
+    for case in [led, before, of_township] {
+        world.tell(&case.told).await;
+    }
+    let expected = [
+        (department("emergency-management"), [0, 4]),
+        (department("public-security"), [700, 2]),
+        (township(), [0, 5]),
+        (county("371302"), [700, 11]),
+    ];
+    for (unit, figures) in expected {
+        let table = world.table(unit, NOVEMBER).await;
+        assert_eq!([4, 5].map(|column| total(&table, column)), figures, "{}", table.unit_name);
     }
 }
 

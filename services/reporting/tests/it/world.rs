@@ -16,6 +16,7 @@ use dafei_contracts::{
 use dafei_kernel::{
     agency::Agency,
     clock::{Clock as _, ControlledClock, SystemClock},
+    ids::SystemIds,
     region::Region,
     role::Role,
 };
@@ -78,7 +79,13 @@ impl World {
         let stop = CancellationToken::new();
         let minter = Minter::generate().expect("a key");
         let rules = Arc::new(Rules::built_in().expect("rules"));
-        let parts = Parts { pool: db.pool.clone(), roster: roster.clone(), clock: Arc::new(clock.clone()), rules };
+        let parts = Parts {
+            pool: db.pool.clone(),
+            roster: roster.clone(),
+            clock: Arc::new(clock.clone()),
+            ids: Arc::new(SystemIds),
+            rules,
+        };
         let rebuilds = Rebuilds::open(db.pool.clone(), Arc::new(clock.clone())).await.expect("no rebuild yet");
         let (channel, server) = listen(&parts, rebuilds, &minter).await;
         let intake = ConsumerLoop::new(

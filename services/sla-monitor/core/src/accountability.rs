@@ -18,7 +18,7 @@ use crate::Clock;
 
 pub use codes::{Conduct, Outcome, Part, State};
 pub use decide::decide;
-pub use entry::{Appeal, AppealDecision, Basis, Decision, Entry, Party, Statement, Verdict, Who};
+pub use entry::{Appeal, AppealDecision, Basis, Decision, Entry, Order, Party, Statement, Verdict, Who};
 pub use evolve::evolve;
 pub use office::{Decider, decider_of};
 pub use open::{Charge, Draft};
@@ -78,6 +78,8 @@ pub enum Command {
     },
     /// The breach was disproved.
     AnnulBasis,
+    /// The accident happened when others held the post, as a later record of it shows.
+    AnnulCharge,
 }
 
 /// A new outcome of a person.
@@ -114,7 +116,7 @@ pub enum Event {
         /// What it changes; empty when all stands.
         changes: Vec<Change>,
     },
-    /// Its breach was disproved before anyone decided.
+    /// Its breach was disproved, or others were found to have held the post, before anyone decided.
     Withdrawn {
         /// When.
         at: Instant,

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use dafei_kernel::{
     owner::Post,
     region::{Level, RegionPath},
+    role::Role,
     sector::Sector,
     time::Instant,
 };
@@ -267,6 +268,13 @@ impl What {
             | Self::CaseClosed
             | Self::StepGone { .. } => None,
         }
+    }
+
+    /// Whether it is the finding of a village's secretary himself, who then need not be told.
+    #[must_use]
+    pub fn is_found_by_the_secretary(&self) -> bool {
+        let Self::SuspicionRecorded { finder: Some(finder), .. } = self else { return false };
+        finder.role == Role::VillageSecretary
     }
 
     /// The lowest region that its region path must name, so that every owner of a clock it starts can be told.

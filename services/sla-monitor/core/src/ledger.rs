@@ -320,6 +320,10 @@ fn gone(rule: &Rule, facts: &CaseFacts, leg: &Leg<'_>) -> Option<End> {
 /// How the facts end a running: by the earliest stop that no cancellation came before. Between publishers a stop counts however the instants lie,
 /// but for one that came too late where the running had fallen away in time: nobody is late with what was no longer asked.
 fn ended(rule: &Rule, facts: &CaseFacts, leg: &Leg<'_>, late_from: Instant) -> Option<End> {
+    if rule.clock == Clock::V1 && leg.start.what.is_found_by_the_secretary() {
+        // 告知村支部书记 (clause C2): he who found it knows of it then, however late his device could send it.
+        return Some(End { kind: EndKind::Settled, at: leg.start.at });
+    }
     let reached = |kinds: &[FactKind]| -> Vec<&Fact> {
         facts.iter().filter(|fact| is_any(kinds, fact) && leg.reaches(fact) && leg.concerns(rule.legs, fact)).collect()
     };

@@ -59,6 +59,7 @@ pub(crate) fn of_event(delivered: &Delivered) -> Result<Option<Report>, FactErro
     let what = What::Evaluation { quarter: quarter.to_string(), ended_at: quarter.end(), mark: event.mark, low };
     Ok(Some(Report {
         event: delivered.event_id,
+        sequence: delivered.sequence,
         case_id: None,
         recorded_at: convert::instant("meta.received_at", meta.received_at)?,
         path: Event::from(event).region_path()?,

@@ -1,4 +1,5 @@
-//! Opens entries for breaches, for what cases have recorded and for evaluations, and withdraws or reopens those whose breach was disproved.
+//! Opens entries for breaches, for what cases have recorded and for evaluations, withdraws or reopens those whose breach was disproved, and brings
+//! those of an accident or order in line with its last record.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -20,7 +21,10 @@ use crate::{
     firing::Precedence,
     store::{
         NOTED,
-        accountability::{entries, queue},
+        accountability::{
+            entries::{self, Kept},
+            queue,
+        },
     },
 };
 
@@ -97,6 +101,7 @@ impl Ledger {
         Ok(rows)
     }
 
+    /// Opens the entries of reports, and brings those that their cases have already in line with them.
     async fn open_reported(
         &self,
         conn: &mut PgConnection,
@@ -111,9 +116,29 @@ impl Ledger {
         let sectors: HashMap<Uuid, Sector> =
             sectors.into_iter().filter_map(|(case, sector)| Some((case, sector.parse().ok()?))).collect();
         let sector_of = |case: Option<Uuid>| case.and_then(|case| sectors.get(&case).copied());
+        let mut entries_of: HashMap<Uuid, Vec<Kept>> = HashMap::new();
+        for kept in entries::lock_of_cases(conn, &cases).await.map_err(faults::database)? {
+            if let Some(case) = kept.entry.case_id {
+                entries_of.entry(case).or_default().push(kept);
+            }
+        }
         let roster = self.roster.current();
-        let drafts = reports.iter().flat_map(|report| report.drafts(sector_of(report.case_id), &roster)).collect();
-        self.open(conn, drafts, now).await
+        let (mut rows, mut drafts, mut amended) = (Vec::new(), Vec::new(), Vec::new());
+        for report in reports {
+            // A case has one report among these.
+            let of_case = report.case_id.and_then(|case| entries_of.remove(&case)).unwrap_or_default();
+            let settled = report.settle(report.drafts(sector_of(report.case_id), &roster), of_case);
+            drafts.extend(settled.opened);
+            amended.extend(settled.amended);
+            for kept in settled.withdrawn {
+                rows.push(self.change(conn, Some(kept), &Command::AnnulCharge, None, now).await?.1);
+            }
+        }
+        if !amended.is_empty() {
+            entries::update(conn, &amended).await.map_err(faults::database)?;
+        }
+        rows.extend(self.open(conn, drafts, now).await?);
+        Ok(rows)
     }
 
     async fn open(

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use dafei_contracts::{
+    events::v1 as ev,
     sla::v1::{
         AccountabilityEntry, GetVillageRulesRequest, ListEntriesRequest, OpenEntryRequest, OpenForBreachesRequest,
         ReplaceVillageRulesRequest, open_entry_request::Charged,
@@ -14,7 +15,10 @@ use tonic::{Code, Status};
 
 use crate::{
     accountability::{CENTRE, CITY_OFFICE, Caller, MEMBER, OFFICE, SECRETARY, charge, outcome, reason, request_id},
-    events::{COUNTY, Case, OTHER_COUNTY, OTHER_PATH, TOWNSHIP, VILLAGE, at, wire_post, wire_region},
+    events::{
+        CITY, COUNTY, Case, OTHER_COUNTY, OTHER_PATH, TOWNSHIP, Told, VILLAGE, at, stamp, wire_post, wire_region,
+    },
+    villages::township,
     world::{SOON, START, World, owner},
 };
 
@@ -72,6 +76,187 @@ async fn an_accident_charges_the_posts_of_township_and_county_as_held_on_that_da
     world.set("2026-11-27T00:00:00+08:00");
     let decided = world.decide(CITY_OFFICE, commander.unwrap(), &[outcome("direct", "刘指挥", "warning-talk")]).await;
     assert_eq!(decided.unwrap().decisions[0].persons[0].person, "刘指挥");
+}
+
+/// What is told of a case beyond what was told before.
+fn since(before: &Case, case: Case) -> Vec<Told> {
+    let mut told = case.told;
+    told.split_off(before.told.len())
+}
+
+/// The township's centre was another's until 18 November.
+fn centre_changed() -> Told {
+    let holder = |person: &str, from: &str, until: Option<&str>| ev::RosterHolder {
+        post: Some(wire_post("township-centre", TOWNSHIP, "")),
+        person: person.to_owned(),
+        valid_from: stamp(from),
+        valid_until: until.and_then(stamp),
+    };
+    let change = "2026-11-18T00:00:00+08:00";
+    let holders = vec![holder("钱主任", "2026-01-01T00:00:00+08:00", Some(change)), holder("赵主任", change, None)];
+    township(2, START, &[VILLAGE], holders)
+}
+
+/// The entries of accidents in the city.
+async fn of_accidents(world: &World) -> Vec<AccountabilityEntry> {
+    let mut entries = world.list(CITY_OFFICE, of_region(CITY)).await.unwrap();
+    entries.retain(|entry| charge(entry).source == "accident");
+    entries
+}
+
+/// The same as `whom state text`, in order.
+async fn entries(world: &World) -> Vec<String> {
+    let entries = of_accidents(world).await;
+    let mut said: Vec<String> = entries
+        .iter()
+        .map(|entry| format!("{} {} {}", owner(charge(entry).direct.as_ref()), entry.state, entry.text))
+        .collect();
+    said.sort();
+    said
+}
+
+/// All of it told to the consumers again.
+async fn told_again(world: &World, reports: i64) {
+    dafei_sla_monitor::consumers::rebuild(&world.db.pool).await.unwrap();
+    world.watermarks().await;
+    eventually(SOON, "what the case recorded is reported again", || async {
+        let waiting = sqlx::query_scalar::<_, i64>("SELECT count(*) FROM accountability_report");
+        (waiting.fetch_one(&world.db.pool).await.unwrap() == reports).then_some(())
+    })
+    .await;
+    world.open_entries().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_corrected_accident_charges_nobody_twice_and_what_is_undecided_follows_it() {
+    let world = World::start().await;
+    let first = Case::new(1).opened(START).accident(START, "2026-11-22T15:00:00+08:00");
+    world.tell(&first.told).await;
+    world.open_entries().await;
+    world.set("2026-11-27T00:00:00+08:00");
+    let office = of_accidents(&world).await;
+    let office = office.iter().find(|entry| owner(charge(entry).direct.as_ref()).contains("陈主任")).unwrap();
+    world.decide(CITY_OFFICE, office, &[outcome("direct", "陈主任", "warning-talk")]).await.unwrap();
+    // Two corrections that are read at once: the later one counts.
+    let corrected = first
+        .clone()
+        .accident_of("2026-11-26T09:00:00+08:00", "2026-11-22T15:30:00+08:00", 2, None)
+        .accident_of("2026-11-26T09:00:00+08:00", "2026-11-22T15:30:00+08:00", 3, None);
+    world.tell(&since(&first, corrected)).await;
+    world.open_entries().await;
+    let expected = [
+        "county-commander@county:371302  opened 死亡3人，受伤0人。爆炸",
+        "county-office@county:371302 陈主任 decided 死亡1人，受伤0人。爆炸",
+        "township-centre@township:371302001 赵主任 opened 死亡3人，受伤0人。爆炸",
+        "township-principal@township:371302001  opened 死亡3人，受伤0人。爆炸",
+    ];
+    assert_eq!(entries(&world).await, expected);
+    told_again(&world, 3).await;
+    assert_eq!(entries(&world).await, expected, "nothing goes back to what was known first");
+    for entry in of_accidents(&world).await {
+        let told = if entry.state == "decided" { 2 } else { 1 };
+        assert_eq!(world.events_of(&entry).await.len(), told, "one notice each");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn entries_that_were_opened_by_the_event_are_found_by_their_case_and_post() {
+    let world = World::start().await;
+    let first = Case::new(1).opened(START).accident(START, "2026-11-22T15:00:00+08:00");
+    world.tell(&first.told).await;
+    world.open_entries().await;
+    // As they were kept before sequences were noted, under ids of another making.
+    for statement in [
+        "ALTER TABLE accountability_person DROP CONSTRAINT accountability_person_entry_id_fkey",
+        "UPDATE accountability_person SET entry_id = md5(entry_id::text)::uuid",
+        "UPDATE accountability_entry SET id = md5(id::text)::uuid,
+             body = jsonb_set(body #- '{basis,sequence}', '{id}', to_jsonb(md5(id::text)::uuid::text))",
+    ] {
+        sqlx::query(statement).execute(&world.db.pool).await.unwrap();
+    }
+    told_again(&world, 1).await;
+    assert_eq!(entries(&world).await.len(), 4, "the same record again");
+    let corrected = first.clone().accident_of(START, "2026-11-22T15:00:00+08:00", 2, None);
+    world.tell(&since(&first, corrected)).await;
+    world.open_entries().await;
+    let entries = entries(&world).await;
+    assert_eq!(entries.len(), 4, "{entries:?}");
+    assert!(entries.iter().all(|entry| entry.contains("死亡2人")), "{entries:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_an_accident_happened_earlier_than_was_recorded_who_held_the_post_then_is_charged() {
+    let world = World::start().await;
+    world.tell(&[centre_changed()]).await;
+    let first = Case::new(1).opened(START).accident(START, "2026-11-19T15:00:00+08:00");
+    world.tell(&first.told).await;
+    world.open_entries().await;
+    let second = first.clone().accident_of(START, "2026-11-17T15:00:00+08:00", 1, None);
+    world.tell(&since(&first, second.clone())).await;
+    world.open_entries().await;
+    let centres = async || {
+        let mut entries = entries(&world).await;
+        let all = entries.len();
+        entries.retain(|entry| entry.starts_with("township-centre"));
+        assert_eq!(all - entries.len(), 3, "the others are charged as before");
+        entries
+    };
+    let (qian, zhao) = ("township-centre@township:371302001 钱主任", "township-centre@township:371302001 赵主任");
+    let text = "死亡1人，受伤0人。爆炸";
+    assert_eq!(centres().await, [format!("{zhao} withdrawn {text}"), format!("{qian} opened {text}")]);
+    told_again(&world, 2).await;
+    assert_eq!(centres().await.len(), 2);
+    // And it was as was recorded first, after all.
+    let third = second.clone().accident_of(START, "2026-11-19T15:00:00+08:00", 1, None);
+    world.tell(&since(&second, third)).await;
+    world.open_entries().await;
+    let expected =
+        [format!("{zhao} opened {text}"), format!("{zhao} withdrawn {text}"), format!("{qian} withdrawn {text}")];
+    assert_eq!(centres().await, expected);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_accident_of_a_case_opened_at_an_office_charges_the_posts_of_the_place_as_held_on_that_date() {
+    let world = World::start().await;
+    world.tell(&[centre_changed()]).await;
+    let happened = "2026-11-17T15:00:00+08:00";
+    let charged = async |case: Case| -> Vec<String> {
+        let id = case.id.to_string();
+        world.tell(&case.told).await;
+        world.open_entries().await;
+        let entries = of_accidents(&world).await;
+        let own = entries.iter().filter(|entry| charge(entry).case_id == id);
+        let mut own: Vec<String> = own.map(|entry| owner(charge(entry).direct.as_ref())).collect();
+        own.sort();
+        own
+    };
+    let county = ["county-commander@county:371302 ", "county-office@county:371302 陈主任"];
+    let all =
+        [county[0], county[1], "township-centre@township:371302001 钱主任", "township-principal@township:371302001 "];
+    let at_county = |number| Case::at_path(number, "city:371300/county:371302").opened(START);
+    assert_eq!(charged(at_county(1).accident_of(START, happened, 1, Some(TOWNSHIP))).await, all);
+    assert_eq!(charged(at_county(2).accident_of(START, happened, 1, Some(VILLAGE))).await, all);
+    assert_eq!(charged(at_county(3).accident_of(START, happened, 1, None)).await, county, "nobody knows the township");
+    let at_city = |number| Case::at_path(number, CITY).opened(START);
+    assert_eq!(charged(at_city(4).accident_of(START, happened, 1, Some(TOWNSHIP))).await, all);
+    assert_eq!(charged(at_city(5).accident_of(START, happened, 1, Some(COUNTY))).await, county);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_order_that_is_defied_again_opens_no_second_entry_and_another_order_does() {
+    let world = World::start().await;
+    let case = Case::new(1)
+        .opened(START)
+        .cut_off(START, types::ComplianceOutcome::Perfunctory)
+        .cut_off(START, types::ComplianceOutcome::Refused)
+        .cut_off_by("n", START, types::ComplianceOutcome::Refused);
+    world.tell(&case.told).await;
+    world.open_entries().await;
+    told_again(&world, 3).await;
+    let entries = world.list(OFFICE, of_region(COUNTY)).await.unwrap();
+    let mut said: Vec<_> = entries.iter().map(|entry| (charge(entry).outside.as_str(), entry.text.as_str())).collect();
+    said.sort_unstable();
+    assert_eq!(said, [("供电所", "停电指令7号：拒不履行。"); 2]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

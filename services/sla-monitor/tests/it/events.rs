@@ -154,12 +154,19 @@ impl Case {
         self.tell("intake", when, None, event)
     }
 
+    /// A path that ends at the county or the city is that of a case that was opened there.
+    fn tier(&self) -> ev::Tier {
+        match self.path.matches('/').count() {
+            0 => ev::Tier::City,
+            1 => ev::Tier::County,
+            _ => ev::Tier::Township,
+        }
+    }
+
     pub(crate) fn opened(self, when: &str) -> Self {
-        // A path that ends at the county is that of a case that was opened there.
-        let tier = if self.path.contains("township:") { ev::Tier::Township } else { ev::Tier::County };
         let event = ev::CaseOpened {
             case_id: self.case_id(),
-            tier: tier.into(),
+            tier: self.tier().into(),
             sector: "fireworks".to_owned(),
             reached_at: stamp(when),
             ..Default::default()
@@ -313,16 +320,22 @@ impl Case {
 
     /// An accident on the day before.
     pub(crate) fn accident(self, when: &str, happened: &str) -> Self {
+        self.accident_of(when, happened, 1, None)
+    }
+
+    /// An accident with so many deaths, where it was if the case's path does not say it.
+    pub(crate) fn accident_of(self, when: &str, happened: &str, deaths: u32, place: Option<&str>) -> Self {
         let accident = types::Accident {
             happened_at: stamp(happened),
-            deaths: 1,
+            deaths,
             description: "爆炸".to_owned(),
             ..Default::default()
         };
         let event = ev::AccidentRecorded {
             case_id: self.case_id(),
-            tier: ev::Tier::Township.into(),
+            tier: self.tier().into(),
             accident: Some(accident),
+            place: place.map(wire_region),
             ..Default::default()
         };
         self.tell("dispatch", when, None, event)
@@ -341,6 +354,11 @@ impl Case {
 
     /// What became of an order to cut off power.
     pub(crate) fn cut_off(self, when: &str, outcome: types::ComplianceOutcome) -> Self {
+        self.cut_off_by("m", when, outcome)
+    }
+
+    /// What became of an order to cut off power, which is this measure.
+    pub(crate) fn cut_off_by(self, measure_id: &str, when: &str, outcome: types::ComplianceOutcome) -> Self {
         let order = types::CutOff {
             utility: types::Utility::Power.into(),
             addressee: "供电所".to_owned(),
@@ -348,7 +366,7 @@ impl Case {
         };
         let measure = types::Measure { kind: Some(types::measure::Kind::CutOff(order)), ..types::Measure::default() };
         let compliance = types::Compliance {
-            measure_id: "m".to_owned(),
+            measure_id: measure_id.to_owned(),
             outcome: outcome.into(),
             established_at: stamp(when),
             note: String::new(),

@@ -111,13 +111,14 @@ pub fn posts(case: &Case, command: &Command) -> Vec<Post> {
         Command::Instruction { id, .. } => {
             case.instruction(*id).map(|instruction| instruction.post.clone()).into_iter().collect()
         }
-        // Not steps of a post: they come from intake's events, or with another's step.
+        // Not steps of a post: they come from intake's events, with another's step, or by the clock.
         Command::Open(_)
         | Command::Publish
         | Command::Withdraw
         | Command::Absorb { .. }
         | Command::HandOver { .. }
-        | Command::AttachTips(_) => Vec::new(),
+        | Command::AttachTips(_)
+        | Command::EndVerification => Vec::new(),
     }
 }
 

@@ -141,6 +141,8 @@ pub enum Command {
     },
     /// Tips of the same matter come from the cases that they had opened.
     AttachTips(Vec<Uuid>),
+    /// It can no longer be taken up again and its tips wait for a final result: they get their verdict by what is known.
+    EndVerification,
     /// A step of the agency that has an instruction, or of its delivery.
     Instruction {
         /// Which.

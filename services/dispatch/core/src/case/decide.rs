@@ -53,6 +53,7 @@ pub fn decide(case: Option<&Case>, command: &Command, context: &Context<'_>) -> 
         Command::DecideReopening { granted, reason } => ending::decide_reopening(case, *granted, reason, context),
         Command::HandOver { into } => Ok(tip::hand_over(case, *into, context.at)),
         Command::AttachTips(tips) => tip::attach(case, tips, context.at),
+        Command::EndVerification => Ok(tip::end_verification(case, context)),
         Command::Urge { by, instruction, text } => record::urge(case, (by, *instruction), text, context),
         Command::Supervise { by, text } => record::supervise(case, by, text, context),
         Command::RecordAccident(accident) => record::accident(case, accident, context),
@@ -110,11 +111,13 @@ fn accept_result(case: &Case, public_text: &str, context: &Context<'_>) -> Resul
     Err(Rejection::stage(reason, case.stage.kind()))
 }
 
-/// The outcome by a tier's result: it verifies the case's tips, and closes a case that no village waits for.
+/// The outcome by a tier's result: it verifies the case's tips as far as it decides, and closes a case that no village waits for.
 fn outcome(case: &Case, (tier, by): (Tier, Uuid), public_text: &str, context: &Context<'_>) -> Vec<Event> {
     let at = context.at;
     let mut events = vec![Event::OutcomeAvailable { tier, public_text: public_text.to_owned(), at }];
-    events.extend(tip::verify(case, case.verdict(), by, at));
+    if let Some(verdict) = case.finding(by) {
+        events.extend(tip::verify(case, verdict, by, at));
+    }
     if case.facts.village.is_none() {
         events.push(ending::closed(tier, Cause::NoVillage, "", at));
     }

@@ -285,13 +285,13 @@ pub enum Event {
         /// When.
         at: Instant,
     },
-    /// A tip was verified.
+    /// A tip was verified; a second time where an untrue one has proved true.
     TipVerified {
         /// Which.
         tip: Uuid,
         /// What became of it.
         verdict: Verdict,
-        /// The instruction whose result it was.
+        /// The lead's instruction on whose result it rests.
         instruction: Uuid,
         /// When.
         at: Instant,

@@ -9,7 +9,7 @@ use super::{
     instruction::{Answer, Decline, Extension, Given, Instruction, Response},
     record::Exposure,
     stage::{Stage, Tier},
-    tip::{Conclusion, Tip},
+    tip::{self, Conclusion, Tip, Verdict},
 };
 use dafei_kernel::{measure::WithoutException, time::Instant};
 use std::collections::{BTreeMap, BTreeSet};
@@ -26,6 +26,9 @@ pub fn evolve(case: Option<Case>, event: &Event) -> Option<Case> {
     }
     let stage = case.stage.kind();
     apply(&mut case, event);
+    if let Event::ResultSubmitted { .. } | Event::ActConfirmed { .. } = event {
+        conclude_later(&mut case);
+    }
     if case.stage.kind() != stage {
         case.since = Some(event.at());
     }
@@ -248,12 +251,14 @@ fn tips(case: &mut Case, event: &Event) {
     match event {
         Event::TipAttached { tip, .. } => case.tips.push(Tip { id: *tip, verdict: None }),
         Event::TipsHandedOver { .. } => case.tips.retain(|tip| tip.verdict.is_some()),
-        Event::TipVerified { tip: id, verdict, .. } => {
-            let verdict = Some(*verdict);
+        Event::TipVerified { tip: id, verdict, instruction, .. } => {
+            let (given, instruction) = (Some(*verdict), *instruction);
             match case.tips.iter_mut().find(|tip| tip.id == *id) {
-                Some(tip) => tip.verdict = verdict,
-                None => case.tips.push(Tip { id: *id, verdict }),
+                Some(tip) => tip.verdict = given,
+                None => case.tips.push(Tip { id: *id, verdict: given }),
             }
+            // Where no final result has come this alone says it, and in a history from when an interim one decided.
+            concluded(case, Conclusion { verdict: *verdict, instruction });
         }
         _ => {}
     }
@@ -321,6 +326,8 @@ fn reopen(case: &mut Case, tier: Tier) {
     case.reopening = None;
     case.closed_at = None;
     case.reopened += 1;
+    // What was found untrue is looked into again: the tips that come now wait for what that brings.
+    case.conclusion = case.conclusion.filter(|conclusion| conclusion.verdict == Verdict::True);
     case.stage = match tier {
         Tier::Township => Stage::AtCentre,
         Tier::County | Tier::City => Stage::AtOffice,
@@ -347,12 +354,29 @@ fn exempt(case: &mut Case, id: Uuid, exemptions: &[(WithoutException, String)]) 
     }
 }
 
-/// The result that waits for a decision is what the verification ends with; the first time counts.
+/// The result that waits for a decision is what the verification rests on, as far as it decides.
 fn conclude(case: &mut Case) {
-    if let (None, Stage::TownshipResult { instruction } | Stage::DepartmentResult { lead: instruction }) =
-        (case.conclusion, &case.stage)
-    {
-        case.conclusion = Some(Conclusion { verdict: case.verdict(), instruction: *instruction });
+    if let Stage::TownshipResult { instruction } | Stage::DepartmentResult { lead: instruction } = case.stage {
+        settle(case, instruction);
+    }
+}
+
+/// A result that comes after the verification may say what the one before it left open, or got wrong.
+fn conclude_later(case: &mut Case) {
+    if let Some(lead) = case.verifier() {
+        settle(case, lead);
+    }
+}
+
+fn settle(case: &mut Case, lead: Uuid) {
+    if let Some(verdict) = case.finding(lead) {
+        concluded(case, Conclusion { verdict, instruction: lead });
+    }
+}
+
+fn concluded(case: &mut Case, conclusion: Conclusion) {
+    if tip::adds(case.conclusion.map(|known| known.verdict), conclusion.verdict) {
+        case.conclusion = Some(conclusion);
     }
 }
 

@@ -1,4 +1,5 @@
-//! What is true of every case at every moment, written once: the property tests and the verification of stored cases use it.
+//! What is true of every case at every moment, and what once a command is done, written once: the property tests and the verification of stored
+//! cases use it.
 
 use std::collections::BTreeSet;
 
@@ -9,6 +10,7 @@ use super::{
     Case,
     instruction::Instruction,
     stage::{Stage, Tier},
+    tip::Verdict,
 };
 
 /// An invariant that does not hold, in words.
@@ -21,7 +23,7 @@ pub struct Broken {
     pub what: String,
 }
 
-/// Checks all invariants.
+/// Checks all that holds after each event.
 ///
 /// # Errors
 /// The first that does not hold.
@@ -33,9 +35,23 @@ pub fn check(case: &Case) -> Result<(), Broken> {
     }
     stage_has_its_instruction(case).map_err(broken)?;
     owners_are_single(case).map_err(broken)?;
-    tips_are_verified_once(case).map_err(broken)?;
+    tips_fit_the_verification(case).map_err(broken)?;
     records_fit_the_stage(case).map_err(broken)?;
     facts_have_a_source(case).map_err(broken)
+}
+
+/// Checks all that holds once the events of a command are all taken, and so of every case that is stored: beside [`check`] each tip has the verdict
+/// that the verification has come to. Between the events of one command some have it and some are about to get it.
+///
+/// # Errors
+/// The first that does not hold.
+pub fn check_at_rest(case: &Case) -> Result<(), Broken> {
+    check(case)?;
+    let Some(conclusion) = &case.conclusion else { return Ok(()) };
+    match case.tips.iter().find(|tip| tip.verdict != Some(conclusion.verdict)) {
+        Some(tip) => Err(Broken { case: case.facts.id, what: format!("tip {} has not the case's verdict", tip.id) }),
+        None => Ok(()),
+    }
 }
 
 /// Legs run from 1 without holes, each with one lead and every agency once.
@@ -144,9 +160,9 @@ fn owners_are_single(case: &Case) -> Result<(), String> {
     Ok(())
 }
 
-/// A tip stands in a case once and has its verdict once, which is the case's; none before a result, and all where the case has run its
-/// course. A case that ended in another has none left.
-fn tips_are_verified_once(case: &Case) -> Result<(), String> {
+/// A tip stands in a case once. None has a verdict before the lead's result, none is true where the case is not, and none untrue where nothing was
+/// concluded, but for those from before a reopening. A case that ended in another has none left.
+fn tips_fit_the_verification(case: &Case) -> Result<(), String> {
     let ids: BTreeSet<Uuid> = case.tips.iter().map(|tip| tip.id).collect();
     if ids.len() != case.tips.len() {
         return Err("a tip stands in the case twice".to_owned());
@@ -158,12 +174,13 @@ fn tips_are_verified_once(case: &Case) -> Result<(), String> {
         }
     }
     let verdict = case.conclusion.map(|conclusion| conclusion.verdict);
-    if let Some(tip) = case.tips.iter().find(|tip| tip.verdict.is_some() && tip.verdict != verdict) {
+    let stray = case.tips.iter().find(|tip| match tip.verdict {
+        None => false,
+        Some(Verdict::True) => verdict != Some(Verdict::True),
+        Some(Verdict::False) => verdict.is_none() && case.reopened == 0,
+    });
+    if let Some(tip) = stray {
         return Err(format!("tip {} has a verdict that the case has not", tip.id));
-    }
-    let closed = matches!(case.stage, Stage::Closed { .. });
-    if closed && verdict.is_some() && case.tips.iter().any(|tip| tip.verdict.is_none()) {
-        return Err("the verification is concluded, and a tip is without its verdict".to_owned());
     }
     if case.merged_into().is_some() && !case.tips.is_empty() {
         return Err("a case that ended in another has kept a tip".to_owned());

@@ -17,7 +17,8 @@ use super::{
     instruction::{Instruction, InstructionState, ResultKind},
     rejection::{Reason, Rejection},
     stage::{Stage, StageKind},
-    step, tip,
+    step,
+    tip::{self, Verdict},
 };
 
 /// How far ahead of the suite the establishing of a compliance may be dated.
@@ -44,8 +45,11 @@ pub(super) fn submit(
         at,
     });
     events.extend(facts);
+    let found = if confirmed { Some(Verdict::True) } else { tip::without_acts(report.kind) };
     if instruction.own && waits_for(case, instruction) {
-        events.extend(own_end(case, instruction, confirmed, at));
+        events.extend(own_end(case, instruction, found, at));
+    } else {
+        events.extend(tip::follow(case, instruction.id, found, at));
     }
     Ok(events)
 }
@@ -114,11 +118,12 @@ fn waits_for(case: &Case, instruction: &Instruction) -> bool {
 }
 
 /// What an agency found itself ends with its result (clause C19): the loop is its own.
-fn own_end(case: &Case, instruction: &Instruction, confirmed: bool, at: Instant) -> Vec<Event> {
+fn own_end(case: &Case, instruction: &Instruction, found: Option<Verdict>, at: Instant) -> Vec<Event> {
     let tier = case.tier();
-    let verdict = if confirmed { tip::Verdict::True } else { tip::Verdict::False };
     let mut events = vec![Event::OutcomeAvailable { tier, public_text: String::new(), at }];
-    events.extend(tip::verify(case, verdict, instruction.id, at));
+    if let Some(verdict) = found {
+        events.extend(tip::verify(case, verdict, instruction.id, at));
+    }
     events.push(Event::Closed { tier, cause: Cause::OwnFinding, reason: String::new(), at });
     events
 }
@@ -170,7 +175,7 @@ fn further_facts(
         let known =
             case.measures.get(&measure.id).or_else(|| taken.iter().copied().find(|known| known.id == measure.id));
         match known {
-            Some(known) if known == measure => {}
+            Some(known) if known == measure && is_own(case, instruction, &measure.id) => {}
             Some(_) => {
                 return Err(Rejection::field(Reason::MeasureIdReused, format!("{field}.measure_id")));
             }
@@ -181,6 +186,13 @@ fn further_facts(
         }
     }
     Ok(events)
+}
+
+/// Whether a measure of this id, if there is one, was recorded by the same post. Another's that looks the same is not the same measure: taken for it,
+/// it would be left out of the table.
+fn is_own(case: &Case, instruction: &Instruction, id: &str) -> bool {
+    let by = case.taken_by.get(id).and_then(|by| case.instruction(*by));
+    by.is_none_or(|by| by.post == instruction.post)
 }
 
 fn check_measure(measure: &Measure, field: &str, now: Instant) -> Result<(), Rejection> {

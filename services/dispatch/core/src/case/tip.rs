@@ -1,7 +1,8 @@
 //! The public tips of a case (群众举报, clauses C16 and D3): which it has, what came of them, and what happens when two are of one matter.
 //!
-//! A tip is verified once: when the result in which its case ends is accepted by the centre, or fed back by the office. What a later final
-//! result adds to the case changes no verdict that was given; a reward may have been announced on it by then.
+//! A tip is verified when the result that decides is accepted by the centre or fed back by the office, or when it comes after that: an act is
+//! confirmed, or the lead has found none in the end. What was done first (先期处置) decides nothing by itself. An untrue tip becomes true once a later
+//! result confirms an act; a true one stays so, since a reward may have been announced on it.
 
 use dafei_kernel::time::Instant;
 use serde::{Deserialize, Serialize};
@@ -9,8 +10,10 @@ use uuid::Uuid;
 
 use super::{
     Case,
+    command::Context,
     ending::closed,
     event::{Cause, Event},
+    instruction::ResultKind,
     rejection::{Reason, Rejection},
     stage::{Stage, Tier},
 };
@@ -34,7 +37,7 @@ pub struct Tip {
     pub verdict: Option<Verdict>,
 }
 
-/// The end of a case's verification; a tip that is attached afterwards gets the same verdict.
+/// What a case's verification has come to; a tip that is attached afterwards gets the same verdict.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Conclusion {
     /// What became of the matter.
@@ -85,30 +88,79 @@ impl Case {
         self.tips.iter().any(|tip| tip.id == id)
     }
 
-    pub(super) fn verdict(&self) -> Verdict {
-        if self.confirmed.is_empty() { Verdict::False } else { Verdict::True }
+    /// What the results say of the matter so far: true once an act is confirmed, untrue where this lead has found none in the end.
+    pub(super) fn finding(&self, lead: Uuid) -> Option<Verdict> {
+        if !self.confirmed.is_empty() {
+            return Some(Verdict::True);
+        }
+        without_acts(self.instruction(lead)?.result.as_ref()?.kind)
     }
+
+    /// The lead on whose result the verification rests, once that was accepted or fed back; none while the case is worked on. Nothing is verified
+    /// by a case that was withdrawn or ended in another, but what it had concluded before is set right all the same.
+    pub(super) fn verifier(&self) -> Option<Uuid> {
+        let over = match &self.stage {
+            Stage::OutcomeAvailable { .. }
+            | Stage::Closed { cause: Cause::Published | Cause::NoVillage | Cause::OwnFinding, .. } => true,
+            Stage::Closed { cause: Cause::Withdrawn | Cause::Merged { .. }, .. } => self.conclusion.is_some(),
+            Stage::AtCentre
+            | Stage::WithTownshipAgency { .. }
+            | Stage::Declined { .. }
+            | Stage::TownshipResult { .. }
+            | Stage::AtOffice
+            | Stage::WithDepartment { .. }
+            | Stage::DepartmentResult { .. } => false,
+        };
+        let lead = self.instructions.iter().rev().find(|instruction| instruction.lead)?;
+        (over && lead.result.is_some()).then_some(lead.id)
+    }
+
+    /// Since when it is closed and tips of it wait for their verdict: its result was an interim one, and no final one has followed. None while it
+    /// may be taken up again on a request, which brings another result.
+    #[must_use]
+    pub fn unverified_since(&self) -> Option<Instant> {
+        let waits = self.conclusion.is_none()
+            && self.reopening.is_none()
+            && self.verifier().is_some()
+            && self.tips.iter().any(|tip| tip.verdict.is_none());
+        self.closed_at.filter(|_| waits)
+    }
+}
+
+/// What a result of this kind says where no act is confirmed: an interim one leaves it open.
+pub(super) const fn without_acts(kind: ResultKind) -> Option<Verdict> {
+    match kind {
+        ResultKind::Interim => None,
+        ResultKind::Final | ResultKind::Unfounded => Some(Verdict::False),
+    }
+}
+
+/// Whether a verdict says more than what is known: the first one, or true after untrue.
+pub(super) fn adds(known: Option<Verdict>, verdict: Verdict) -> bool {
+    known.is_none_or(|known| (known, verdict) == (Verdict::False, Verdict::True))
 }
 
 /// What follows from a later tip being of the same matter as the first tip of another case; `own` is the later tip's case, none where the
 /// tip was never dispatch's.
 ///
 /// A case that was opened at the county office, because its tip may accuse the township, does not end in one that the township's centre
-/// has: the accused would decide on it. Nor does any case end in one that was closed without a verdict: the matter would be lost.
+/// has: the accused would decide on it. Nor does any case end in one that was closed without a verdict or as untrue: nobody would look into the fresh
+/// report.
 ///
 /// # Errors
 /// [`Reason::NoSuchTip`] when the case never had the tip.
 pub fn link(own: Option<&Case>, first: &Case, tip: Uuid) -> Result<Link, Rejection> {
-    let without_verdict = matches!(first.stage, Stage::Closed { .. }) && first.conclusion.is_none();
+    let found = first.conclusion.is_some_and(|conclusion| conclusion.verdict == Verdict::True);
+    let in_vain = matches!(first.stage, Stage::Closed { .. }) && !found;
     let Some(own) = own else {
-        return Ok(if without_verdict || first.has_tip(tip) { Link::Apart } else { Link::Join(vec![tip]) });
+        return Ok(if in_vain || first.has_tip(tip) { Link::Apart } else { Link::Join(vec![tip]) });
     };
     if own.facts.tip != Some(tip) {
         return Err(Rejection::absent(Reason::NoSuchTip));
     }
     let downwards = own.facts.start() != Tier::Township && first.facts.start() == Tier::Township;
     let tips = own.free_tips();
-    if own.facts.id == first.facts.id || downwards || without_verdict || tips.is_empty() {
+    if own.facts.id == first.facts.id || downwards || in_vain || tips.is_empty() {
         return Ok(Link::Apart);
     }
     Ok(Link::Join(tips))
@@ -144,8 +196,27 @@ pub(super) fn attach(case: &Case, tips: &[Uuid], at: Instant) -> Result<Vec<Even
     Ok(events)
 }
 
-/// The verdict on each tip of the case, by the result of this instruction.
+/// The verdict on each tip of the case to which it says more than is known, by the result of this instruction.
 pub(super) fn verify(case: &Case, verdict: Verdict, instruction: Uuid, at: Instant) -> Vec<Event> {
-    let waiting = case.tips.iter().filter(|tip| tip.verdict.is_none());
-    waiting.map(|tip| Event::TipVerified { tip: tip.id, verdict, instruction, at }).collect()
+    let told = case.tips.iter().filter(|tip| adds(tip.verdict, verdict));
+    told.map(|tip| Event::TipVerified { tip: tip.id, verdict, instruction, at }).collect()
+}
+
+/// What a result gives or sets right that comes after the verification. It counts at the lead's post, whoever confirmed the act; that there is none
+/// is for the lead alone to say.
+pub(super) fn follow(case: &Case, by: Uuid, found: Option<Verdict>, at: Instant) -> Vec<Event> {
+    let (Some(lead), Some(verdict)) = (case.verifier(), found) else { return Vec::new() };
+    let says = verdict == Verdict::True || by == lead;
+    let known = case.conclusion.map(|conclusion| conclusion.verdict);
+    if says && adds(known, verdict) { verify(case, verdict, lead, at) } else { Vec::new() }
+}
+
+/// The verdict on tips that no final result has come for: once the case can no longer be taken up again it is said by what is known, and set right
+/// should the final result come after all.
+pub(super) fn end_verification(case: &Case, context: &Context<'_>) -> Vec<Event> {
+    let (Some(since), Some(lead)) = (case.unverified_since(), case.verifier()) else { return Vec::new() };
+    if context.at.duration_since(since) < context.limits.reopen_within {
+        return Vec::new();
+    }
+    verify(case, case.finding(lead).unwrap_or(Verdict::False), lead, context.at)
 }

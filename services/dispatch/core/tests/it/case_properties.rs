@@ -1,8 +1,8 @@
 //! Random command sequences: the invariants hold after every event, and no case ends in a dead end.
 
 use dafei_dispatch_core::case::{
-    Case, Choice, Command, Event, Facts, Means, Measure, MeasureKind, ResultKind, ResultReport, StageKind, Step, Tier,
-    check, evolve,
+    Case, Cause, Choice, Command, Event, Facts, Limits, Means, Measure, MeasureKind, ResultKind, ResultReport, Stage,
+    StageKind, Step, Tier, Verdict, check_at_rest, evolve,
 };
 use dafei_kernel::{
     agency::Agency,
@@ -12,7 +12,7 @@ use dafei_kernel::{
 };
 use jiff::SignedDuration;
 use proptest::prelude::*;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use uuid::Uuid;
 
 use crate::agreement::same_clocks_run;
@@ -124,6 +124,7 @@ fn turn() -> impl Strategy<Value = Command> {
         1 => accessory.prop_map(|accessory| Command::RecordAccessory(Box::new(accessory))),
         1 => Just(Command::Expose { text: "某窝点被取缔".to_owned() }),
         1 => Just(Command::RetractExposure),
+        1 => Just(Command::EndVerification),
     ]
 }
 
@@ -255,7 +256,8 @@ proptest! {
             }
         }
         facts_count_once(&run)?;
-        tips_are_verified_once(&run)?;
+        tips_are_verified(&run)?;
+        only_a_last_word_makes_a_tip_untrue(&run)?;
         notices_are_counted(&run)?;
         open_steps_fit_the_case(&run)?;
         history_leads_to_the_same_case(&run)?;
@@ -267,7 +269,9 @@ proptest! {
             run.must(next);
         }
         prop_assert_eq!(run.case().stage.kind(), StageKind::Closed, "no stage is a dead end");
-        tips_are_verified_once(&run)?;
+        tips_are_verified(&run)?;
+        only_a_last_word_makes_a_tip_untrue(&run)?;
+        no_tip_waits_for_ever(&mut run)?;
     }
 }
 
@@ -350,21 +354,23 @@ fn facts_count_once(run: &Run) -> Result<(), TestCaseError> {
     Ok(())
 }
 
-/// Whatever happened: no tip has two verdicts, none one before a result, none one that the case does not have; and a case that ran its
-/// course leaves none without.
-fn tips_are_verified_once(run: &Run) -> Result<(), TestCaseError> {
-    let (mut known, mut verified, mut results) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
+/// Whatever happened: no tip has a verdict before a result, none two but true after untrue, none is true without an act; and where the
+/// verification has come to something no tip is without it.
+fn tips_are_verified(run: &Run) -> Result<(), TestCaseError> {
+    let (mut known, mut results) = (BTreeSet::new(), BTreeSet::new());
+    let mut verified: BTreeMap<Uuid, Verdict> = BTreeMap::new();
     for event in &run.events {
         match event {
             Event::Opened(facts) => known.extend(facts.tip),
-            Event::TipAttached { tip, .. } => prop_assert!(known.insert(*tip) || !verified.contains(tip)),
+            Event::TipAttached { tip, .. } => prop_assert!(known.insert(*tip) || !verified.contains_key(tip)),
             Event::ResultSubmitted { instruction, .. } => {
                 results.insert(*instruction);
             }
             Event::TipVerified { tip, verdict, instruction, .. } => {
-                prop_assert!(verified.insert(*tip), "{} twice", tip);
+                let before = verified.insert(*tip, *verdict);
+                let once = before.is_none() || (before, *verdict) == (Some(Verdict::False), Verdict::True);
+                prop_assert!(once, "{} was {:?} and is {:?}", tip, before, verdict);
                 prop_assert!(results.contains(instruction), "no result yet");
-                prop_assert_eq!(Some(*verdict), run.case().conclusion.map(|conclusion| conclusion.verdict));
                 known.insert(*tip);
             }
             _ => {}
@@ -372,10 +378,47 @@ fn tips_are_verified_once(run: &Run) -> Result<(), TestCaseError> {
     }
     let kept: BTreeSet<Uuid> = run.case().tips.iter().map(|tip| tip.id).collect();
     prop_assert!(kept.is_subset(&known));
+    for tip in &run.case().tips {
+        prop_assert_eq!(tip.verdict.as_ref(), verified.get(&tip.id), "as it was told");
+        prop_assert!(tip.verdict != Some(Verdict::True) || !run.case().confirmed.is_empty(), "true without an act");
+    }
     if run.case().stage.kind() == StageKind::Closed && run.case().conclusion.is_some() {
-        prop_assert_eq!(verified, kept);
+        prop_assert_eq!(verified.into_keys().collect::<BTreeSet<_>>(), kept);
     }
     Ok(())
+}
+
+/// An interim result makes no tip untrue.
+fn only_a_last_word_makes_a_tip_untrue(run: &Run) -> Result<(), TestCaseError> {
+    let mut kinds: BTreeMap<Uuid, ResultKind> = BTreeMap::new();
+    for event in &run.events {
+        match event {
+            Event::ResultSubmitted { instruction, kind, .. } => {
+                kinds.insert(*instruction, *kind);
+            }
+            Event::TipVerified { verdict: Verdict::False, instruction, .. } => {
+                prop_assert_ne!(kinds.get(instruction), Some(&ResultKind::Interim));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// Where a case has run its course, its tips have their verdict at the latest when it can no longer be taken up again.
+fn no_tip_waits_for_ever(run: &mut Run) -> Result<(), TestCaseError> {
+    if run.case().reopening.is_some() {
+        run.must(Command::DecideReopening { granted: false, reason: "不予受理".to_owned() });
+    }
+    run.now += Limits::default().reopen_within;
+    run.must(Command::EndVerification);
+    let ran_its_course = matches!(
+        run.case().stage,
+        Stage::Closed { cause: Cause::Published | Cause::NoVillage | Cause::OwnFinding, .. }
+    );
+    let waiting = run.case().tips.iter().filter(|tip| tip.verdict.is_none()).count();
+    prop_assert!(!ran_its_course || waiting == 0, "{} tips wait", waiting);
+    tips_are_verified(run)
 }
 
 fn history_leads_to_the_same_case(run: &Run) -> Result<(), TestCaseError> {
@@ -384,6 +427,6 @@ fn history_leads_to_the_same_case(run: &Run) -> Result<(), TestCaseError> {
     let text = serde_json::to_string(run.case()).expect("a case is JSON");
     let read: Case = serde_json::from_str(&text).expect("and reads back");
     prop_assert_eq!(&read, run.case());
-    prop_assert!(check(&read).is_ok());
+    prop_assert!(check_at_rest(&read).is_ok());
     Ok(())
 }

@@ -8,7 +8,7 @@ use dafei_kernel::{agency::Agency, owner::Post, region::Level, role::Role};
 use jiff::SignedDuration;
 use uuid::Uuid;
 
-use crate::fixture::{Run, act, assign, den, enterprise, facts, fine, instruct, region, result, start};
+use crate::fixture::{Run, act, assign, den, enterprise, facts, fine, found_facts, instruct, region, result, start};
 
 fn reason<T: std::fmt::Debug>(result: Result<T, Rejection>) -> Reason {
     result.expect_err("refused").reason
@@ -167,6 +167,36 @@ fn the_leads_return_starts_a_new_leg_and_a_co_handlers_ends_only_its_own() {
     assert_eq!(run.case().legs, 2);
 }
 
+fn lead_of(run: &Run, id: Uuid) -> Option<Uuid> {
+    let case = run.case();
+    case.instruction(id).and_then(|one| case.lead_of(one)).map(|one| one.id)
+}
+
+#[test]
+fn the_lead_is_that_of_the_assignment_and_where_it_returned_it_the_next_one() {
+    let mut run = Run::assigned();
+    let (lead, co_handler) = (run.lead(), run.co_handler());
+    assert_eq!([lead, co_handler].map(|id| lead_of(&run, id)), [Some(lead), Some(lead)]);
+    run.step(co_handler, Step::SubmitResult(result(ResultKind::Interim))).expect("a co-handler's result");
+    run.step(lead, decline("职责分工规定第3条")).expect("returned");
+    assert_eq!(lead_of(&run, co_handler), None, "nobody leads it");
+    run.must(assign());
+    assert_ne!(run.lead(), lead);
+    assert_eq!(lead_of(&run, co_handler), Some(run.lead()));
+}
+
+#[test]
+fn a_township_s_agency_leads_what_it_was_instructed_and_an_agency_what_it_found_itself() {
+    let mut run = Run::opened(den(), true);
+    run.must(instruct(Agency::PublicSecurity));
+    let agency = run.lead();
+    run.step(agency, Step::SubmitResult(result(ResultKind::Interim))).expect("a result");
+    assert_eq!(lead_of(&run, agency), Some(agency));
+    let mut found = Run::new();
+    found.must(Command::Open(Box::new(found_facts(Tier::County))));
+    assert_eq!(lead_of(&found, found.lead()), Some(found.lead()));
+}
+
 #[test]
 fn another_lead_than_proposed_needs_a_reason_and_brings_its_own_co_handlers() {
     let mut run = Run::opened(den(), true);
@@ -268,8 +298,13 @@ fn a_measure_is_checked_field_by_field_and_its_id_is_its_own() {
         (Reason::MeasureIdReused, "field measures[1].measure_id".to_owned())
     );
     assert!(run.case().measures.is_empty(), "nothing changed");
-    run.step(lead, with(vec![ok.clone(), ok])).expect("the same twice is one");
+    run.step(lead, with(vec![ok.clone(), ok.clone()])).expect("the same twice is one");
     assert_eq!(run.case().measures.len(), 1);
+    let co_handler = run.co_handler();
+    let rejection = run.step(co_handler, with(vec![ok])).expect_err("another's measure under the same id");
+    assert_eq!(rejection.reason, Reason::MeasureIdReused);
+    run.step(co_handler, with(vec![fine("协办1", 1)])).expect("its own id");
+    assert_eq!(run.case().measures.len(), 2);
 }
 
 #[test]

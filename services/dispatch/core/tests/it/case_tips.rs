@@ -1,13 +1,13 @@
 //! Cases that public tips open, at the centre or at the office, and what becomes of the tips.
 
 use dafei_dispatch_core::case::{
-    Case, Cause, Command, Event, Facts, InstructionState, Link, Reason, ResultKind, Stage, StageKind, Step, Tier,
-    Verdict, link, may_tell,
+    Case, Cause, Command, Event, Facts, InstructionState, Limits, Link, Reason, ResultKind, Stage, StageKind, Step,
+    Tier, Verdict, check_at_rest, evolve, link, may_tell,
 };
 use dafei_kernel::{agency::Agency, owner::Post, region::Level, role::Role};
 use uuid::Uuid;
 
-use crate::fixture::{Run, agency_post, assign, den, facts, instruct, office, region, result, tip};
+use crate::fixture::{Run, act, agency_post, assign, den, facts, fine, instruct, office, region, result, tip};
 
 const NOTHING: Vec<Event> = Vec::new();
 
@@ -20,14 +20,14 @@ fn feed_back() -> Command {
 }
 
 /// A lead's result, with or without a confirmed act.
-fn submit(run: &mut Run, kind: ResultKind, confirms: bool) {
+fn submit(run: &mut Run, kind: ResultKind, confirms: bool) -> Vec<Event> {
     let mut report = result(kind);
     if !confirms {
         report.confirmed_acts.clear();
         report.measures.clear();
     }
     let lead = run.lead();
-    run.step(lead, Step::SubmitResult(report)).expect("a result");
+    run.step(lead, Step::SubmitResult(report)).expect("a result")
 }
 
 /// The verdicts among these events, with the instruction that each rests on.
@@ -39,12 +39,30 @@ fn verdicts(events: &[Event]) -> Vec<(Uuid, Verdict, Uuid)> {
     events.iter().filter_map(verdict).collect()
 }
 
-/// As far as the township agency's result waits at the centre.
+/// As far as the township agency's result waits at the centre: an interim one with an act, or a final one without.
 fn township_result(number: u128, confirms: bool) -> Run {
     let mut run = Run::of_tip(number, Tier::Township);
     run.must(instruct(Agency::PublicSecurity));
-    submit(&mut run, ResultKind::Interim, confirms);
+    submit(&mut run, if confirms { ResultKind::Interim } else { ResultKind::Final }, confirms);
     run
+}
+
+/// Closed at the office on an interim result without an act: sealed, and the samples are with the laboratory.
+fn sealed(number: u128) -> Run {
+    let mut run = Run::of_tip(number, Tier::County);
+    run.must(assign());
+    submit(&mut run, ResultKind::Interim, false);
+    assert_eq!(verdicts(&run.must(feed_back())), [], "what was done first says nothing of the tip");
+    assert_eq!(run.case().stage.kind(), StageKind::Closed);
+    run
+}
+
+fn ask_reopening() -> Command {
+    Command::RequestReopening { by: office(Tier::County), reason: "又有举报".to_owned() }
+}
+
+fn decide_reopening(granted: bool) -> Command {
+    Command::DecideReopening { granted, reason: "经研究".to_owned() }
 }
 
 #[test]
@@ -106,15 +124,157 @@ fn a_case_that_no_tip_opened_verifies_none() {
 }
 
 #[test]
-fn a_verdict_is_given_once_whatever_the_final_result_adds() {
+fn after_an_interim_result_without_an_act_the_leads_last_word_verifies_the_tip() {
+    for (kind, confirms, verdict) in [
+        (ResultKind::Final, true, Verdict::True),
+        (ResultKind::Final, false, Verdict::False),
+        (ResultKind::Unfounded, false, Verdict::False),
+    ] {
+        let mut run = sealed(1);
+        let by = run.lead();
+        assert_eq!(verdicts(&submit(&mut run, ResultKind::Interim, false)), [], "still no act, {kind:?}");
+        assert_eq!(verdicts(&submit(&mut run, kind, confirms)), [(tip(1), verdict, by)], "{kind:?}");
+        let late = run.must(Command::AttachTips(vec![tip(2)]));
+        assert_eq!(verdicts(&late), [(tip(2), verdict, by)], "one matter, one verdict");
+    }
+}
+
+#[test]
+fn an_interim_result_that_confirms_an_act_later_verifies_the_tip_as_well() {
+    let mut run = sealed(1);
+    let by = run.lead();
+    assert_eq!(verdicts(&submit(&mut run, ResultKind::Interim, true)), [(tip(1), Verdict::True, by)]);
+    assert_eq!(verdicts(&submit(&mut run, ResultKind::Final, false)), [], "it stays true");
+}
+
+#[test]
+fn a_tip_that_no_final_result_comes_for_gets_its_verdict_when_its_case_can_no_longer_be_taken_up_again() {
+    let mut run = sealed(1);
+    let by = run.lead();
+    assert_eq!(run.go(&Command::EndVerification), Ok(NOTHING), "the final result may come yet");
+    assert_eq!(run.case().unverified_since(), run.case().closed_at);
+    run.now += Limits::default().reopen_within;
+    assert_eq!(verdicts(&run.must(Command::EndVerification)), [(tip(1), Verdict::False, by)]);
+    assert_eq!(run.case().unverified_since(), None);
+    assert_eq!(run.go(&Command::EndVerification), Ok(NOTHING));
+    let further = submit(&mut run, ResultKind::Final, true);
+    assert_eq!(verdicts(&further), [(tip(1), Verdict::True, by)], "it came after all");
+}
+
+#[test]
+fn no_tip_gets_a_verdict_for_want_of_a_final_result_while_its_case_may_be_taken_up_again() {
+    let mut run = sealed(1);
+    run.must(ask_reopening());
+    run.now += Limits::default().reopen_within;
+    assert_eq!(run.go(&Command::EndVerification), Ok(NOTHING), "the request waits");
+    let mut refused = sealed(2);
+    refused.must(ask_reopening());
+    refused.must(decide_reopening(false));
+    refused.now += Limits::default().reopen_within;
+    assert_eq!(verdicts(&refused.must(Command::EndVerification)).len(), 1);
+    run.must(decide_reopening(true));
+    assert_eq!(run.go(&Command::EndVerification), Ok(NOTHING), "it is worked on");
+}
+
+#[test]
+fn an_untrue_tip_becomes_true_once_when_a_later_result_confirms_an_act_and_stays_true() {
     let mut run = township_result(1, false);
-    run.must(accept_result());
-    submit(&mut run, ResultKind::Final, true);
-    assert_eq!(run.case().confirmed.len(), 1);
-    assert_eq!(verdicts(&run.events).len(), 1);
-    assert_eq!(run.case().tips[0].verdict, Some(Verdict::False));
+    let by = run.lead();
+    assert_eq!(verdicts(&run.must(accept_result())), [(tip(1), Verdict::False, by)]);
     let late = run.must(Command::AttachTips(vec![tip(2)]));
-    assert_eq!(verdicts(&late)[0].1, Verdict::False, "one matter, one verdict");
+    assert_eq!(verdicts(&late), [(tip(2), Verdict::False, by)], "one matter, one verdict");
+    let further = submit(&mut run, ResultKind::Final, true);
+    assert_eq!(verdicts(&further), [(tip(1), Verdict::True, by), (tip(2), Verdict::True, by)]);
+    assert_eq!(verdicts(&run.must(Command::AttachTips(vec![tip(3)]))), [(tip(3), Verdict::True, by)]);
+    let mut more = result(ResultKind::Final);
+    more.confirmed_acts = vec![act("FW-1")];
+    more.measures = vec![fine("罚2", 200)];
+    assert_eq!(verdicts(&run.step(by, Step::SubmitResult(more)).expect("further facts")), [], "told once");
+    run.must(ask_reopening());
+    run.must(decide_reopening(true));
+    assert_eq!(verdicts(&run.must(Command::AttachTips(vec![tip(4)]))), [(tip(4), Verdict::True, by)]);
+    run.must(instruct(Agency::PublicSecurity));
+    submit(&mut run, ResultKind::Final, false);
+    assert_eq!(verdicts(&run.must(accept_result())), [], "a reward may have been announced");
+}
+
+#[test]
+fn what_a_co_handler_confirms_after_the_closing_makes_the_tip_true_at_the_leads_post() {
+    let mut run = Run::of_tip(1, Tier::County);
+    run.must(assign());
+    let (lead, co_handler) = (run.lead(), run.co_handler());
+    submit(&mut run, ResultKind::Unfounded, false);
+    assert_eq!(verdicts(&run.must(feed_back())), [(tip(1), Verdict::False, lead)]);
+    let further = run.step(co_handler, Step::SubmitResult(result(ResultKind::Interim))).expect("a later fact");
+    assert_eq!(verdicts(&further), [(tip(1), Verdict::True, lead)]);
+}
+
+#[test]
+fn that_nothing_was_found_is_for_the_lead_to_say() {
+    let mut run = sealed(1);
+    let (lead, co_handler) = (run.lead(), run.co_handler());
+    let unfounded = run.step(co_handler, Step::SubmitResult(result(ResultKind::Unfounded))).expect("a co-handler's");
+    assert_eq!(verdicts(&unfounded), []);
+    assert_eq!(verdicts(&submit(&mut run, ResultKind::Final, true)), [(tip(1), Verdict::True, lead)]);
+}
+
+#[test]
+fn the_tips_of_a_villages_case_wait_for_the_final_result_also_before_it_is_published() {
+    let mut run = Run::assigned();
+    run.must(Command::Absorb { case: Uuid::from_u128(9), tips: vec![tip(1)] });
+    submit(&mut run, ResultKind::Interim, false);
+    assert_eq!(verdicts(&run.must(feed_back())), []);
+    assert_eq!(run.case().stage.kind(), StageKind::OutcomeAvailable);
+    assert_eq!(run.go(&Command::AttachTips(vec![tip(2)])).map(|events| verdicts(&events)), Ok(Vec::new()));
+    let lead = run.lead();
+    let last_word = submit(&mut run, ResultKind::Final, true);
+    assert_eq!(verdicts(&last_word), [(tip(1), Verdict::True, lead), (tip(2), Verdict::True, lead)]);
+    assert_eq!(verdicts(&run.must(Command::Publish)), []);
+}
+
+#[test]
+fn a_tip_that_joins_a_case_taken_up_again_waits_for_its_new_result_which_sets_the_first_verdict_right() {
+    for confirms in [true, false] {
+        let mut first = township_result(1, false);
+        first.must(accept_result());
+        first.must(ask_reopening());
+        first.must(decide_reopening(true));
+        assert_eq!(first.case().conclusion, None);
+        assert_eq!(first.case().tips[0].verdict, Some(Verdict::False), "as it was told");
+        let linked = Run::of_tip(2, Tier::Township);
+        assert_eq!(link(linked.case.as_ref(), first.case(), tip(2)), Ok(Link::Join(vec![tip(2)])));
+        let joined = first.must(Command::AttachTips(vec![tip(2)]));
+        let merged = first.must(Command::Absorb { case: Uuid::from_u128(3), tips: vec![tip(3)] });
+        assert_eq!(verdicts(&[joined, merged].concat()), [], "the old result says nothing of them");
+        first.must(instruct(Agency::PublicSecurity));
+        submit(&mut first, ResultKind::Final, confirms);
+        let (by, verdict) = (first.lead(), if confirms { Verdict::True } else { Verdict::False });
+        let told: Vec<_> = if confirms { vec![tip(1), tip(2), tip(3)] } else { vec![tip(2), tip(3)] };
+        let told: Vec<_> = told.into_iter().map(|tip| (tip, verdict, by)).collect();
+        assert_eq!(verdicts(&first.must(accept_result())), told);
+    }
+}
+
+#[test]
+fn a_tip_does_not_join_a_closed_case_that_has_found_nothing() {
+    let mut untrue = township_result(1, false);
+    untrue.must(accept_result());
+    let fresh = Run::of_tip(3, Tier::Township);
+    for first in [&untrue, &sealed(2)] {
+        assert_eq!(link(fresh.case.as_ref(), first.case(), tip(3)), Ok(Link::Apart), "nobody would look into it");
+        assert_eq!(link(None, first.case(), tip(9)), Ok(Link::Apart));
+    }
+}
+
+#[test]
+fn a_history_from_when_an_interim_result_made_a_tip_untrue_reads_as_it_was_told() {
+    let mut run = sealed(1);
+    let told = Event::TipVerified { tip: tip(1), verdict: Verdict::False, instruction: run.lead(), at: run.now };
+    run.events.insert(run.events.len() - 1, told);
+    let case = run.events.iter().fold(None, evolve).expect("a case");
+    assert_eq!(check_at_rest(&case), Ok(()));
+    let concluded = case.conclusion.map(|conclusion| conclusion.verdict);
+    assert_eq!((case.tips[0].verdict, concluded), (Some(Verdict::False), Some(Verdict::False)));
 }
 
 #[test]

@@ -6,7 +6,7 @@ use dafei_dispatch_core::{
     authority::Authority,
     case::{
         Case, Command, Context, Event, Facts, Finder, Limits, Means, Measure, MeasureKind, Rejection, ResultKind,
-        ResultReport, Source, Step, Tier, check, decide, evolve,
+        ResultReport, Source, Step, Tier, check, check_at_rest, decide, evolve,
     },
     routing::Table,
 };
@@ -187,7 +187,7 @@ impl Run {
         run
     }
 
-    /// Decides and evolves; the invariants hold after each event.
+    /// Decides and evolves; the invariants hold after each event, and those of a case at rest after the last.
     pub(crate) fn go(&mut self, command: &Command) -> Result<Vec<Event>, Rejection> {
         self.now += SignedDuration::from_mins(1);
         self.go_at(command, self.now)
@@ -210,6 +210,9 @@ impl Run {
             let case = self.case.as_ref().expect("an event leaves a case");
             check(case).expect("the invariants hold");
             assert_eq!(case.sequence - before, i64::from(case.publishes(event)), "a hole at {event:?}");
+        }
+        if let Some(case) = &self.case {
+            check_at_rest(case).expect("the case is at rest");
         }
         self.events.extend(events.iter().cloned());
         Ok(events)

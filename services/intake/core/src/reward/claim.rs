@@ -7,6 +7,10 @@ use dafei_kernel::time::Instant;
 use jiff::SignedDuration;
 use uuid::Uuid;
 
+/// How much longer than a reservation a withdrawn announcement keeps its tip: a confirmation that came in time may have waited for a lock, and
+/// replicas' clocks differ.
+const MARGIN: SignedDuration = SignedDuration::from_mins(1);
+
 /// A teller's hold on an announcement.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reservation {
@@ -183,6 +187,14 @@ impl Claim {
             Standing::Available | Standing::Reserved(_) => Ok(()),
         }
     }
+}
+
+/// From when on the tip of an announcement that is withdrawn at an instant may have another one: every reservation of this span has run out, and
+/// none is paid late. It is the same where there is none, so that the office cannot learn of one.
+#[must_use]
+pub fn free_from(withdrawn: Instant, span: SignedDuration) -> Instant {
+    let out = withdrawn.checked_add(span).and_then(|out| out.checked_add(MARGIN));
+    out.unwrap_or(Instant::MAX)
 }
 
 /// Decides a command at an instant. No events: it is already so.

@@ -17,7 +17,7 @@ use super::{Limits, rows::named_after, tenure};
 pub enum Change {
     /// Adds a region, or changes its name, parent, work area or households.
     PutRegion(RegionEntry),
-    /// Takes an empty region out, with the record of who held its posts.
+    /// Takes an empty region out, with the record of who held its posts. Whether anything of it is open is for [`OpenMatters::check`].
     RemoveRegion(Region),
     /// Makes a work area be exactly these villages of its township; it is added when it is new.
     PutWorkArea {
@@ -66,6 +66,44 @@ pub struct Refused {
     pub description: String,
     /// For clerks.
     pub description_zh: String,
+}
+
+/// What is open at a region that is to be taken out. Without the region it could never end: no photo of its result is taken, no reward of its tips
+/// is announced.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct OpenMatters {
+    /// A village's reports that have not ended; those that wait for the outcome of a township or a county.
+    pub reports: i64,
+    /// Tips that a township's centre or a county's office handles, and true ones whose reward is still to be announced.
+    pub tips: i64,
+}
+
+impl OpenMatters {
+    /// How far each is counted: whoever is refused need not know more.
+    pub const MOST: i64 = 100;
+
+    /// Whether the region may go.
+    ///
+    /// # Errors
+    /// `OPEN_MATTERS` on the region, with how many there are.
+    pub fn check(self) -> Result<(), Refused> {
+        let (mut en, mut zh) = (Vec::new(), Vec::new());
+        for (count, name, name_zh) in [(self.reports, "reports", "线索"), (self.tips, "tips", "举报")] {
+            if count >= Self::MOST {
+                en.push(format!("{name} at least {count}"));
+                zh.push(format!("至少{count}条{name_zh}"));
+            } else if count > 0 {
+                en.push(format!("{name} {count}"));
+                zh.push(format!("{count}条{name_zh}"));
+            }
+        }
+        if en.is_empty() {
+            return Ok(());
+        }
+        let en = format!("not at an end: {}", en.join(", "));
+        let zh = format!("还有{}没有办结，不能删除", zh.join("、"));
+        Err(Refused::state("region", "OPEN_MATTERS", en, zh))
+    }
 }
 
 impl Refused {

@@ -45,6 +45,8 @@ pub enum Reason {
     CaseMerged,
     /// A crime is suspected: it goes up, and nothing else (clause C3).
     SuspectedCrime,
+    /// Persuasion was not heeded: it goes up, and nothing else (clause C4).
+    PersuasionRefused,
     /// Persuasion was heeded: it is to be reopened first.
     ReopenFirst,
     /// Persuasion has settled nothing: there is nothing to reopen.
@@ -71,7 +73,7 @@ pub enum Reason {
 
 impl Reason {
     /// All reasons.
-    pub const ALL: [Self; 30] = [
+    pub const ALL: [Self; 31] = [
         Self::NoSuchCase,
         Self::AlreadyRecorded,
         Self::CaseClosed,
@@ -91,6 +93,7 @@ impl Reason {
         Self::DirectReasonRequired,
         Self::CaseMerged,
         Self::SuspectedCrime,
+        Self::PersuasionRefused,
         Self::ReopenFirst,
         Self::NotSettled,
         Self::ReopenWindowPassed,
@@ -127,6 +130,7 @@ impl Reason {
             Self::DirectReasonRequired => "DIRECT_REASON_REQUIRED",
             Self::CaseMerged => "CASE_MERGED",
             Self::SuspectedCrime => "SUSPECTED_CRIME",
+            Self::PersuasionRefused => "PERSUASION_REFUSED",
             Self::ReopenFirst => "REOPEN_FIRST",
             Self::NotSettled => "NOT_SETTLED",
             Self::ReopenWindowPassed => "REOPEN_WINDOW_PASSED",
@@ -164,6 +168,7 @@ impl Reason {
             Self::DirectReasonRequired => "直接上报选择其他原因的，须写明理由",
             Self::CaseMerged => "线索已并入另一条线索",
             Self::SuspectedCrime => "涉嫌犯罪的线索必须上报乡镇",
+            Self::PersuasionRefused => "教育劝导不听的线索必须上报乡镇，不能撤回",
             Self::ReopenFirst => "已听劝的线索请先重新启动",
             Self::NotSettled => "线索没有经劝导了结，不需要重新启动",
             Self::ReopenWindowPassed => "已超过重新启动的期限，请登记新线索",
@@ -202,6 +207,7 @@ impl Reason {
             | Self::OutcomeNotAvailable
             | Self::CaseMerged
             | Self::SuspectedCrime
+            | Self::PersuasionRefused
             | Self::ReopenFirst
             | Self::NotSettled
             | Self::ReopenWindowPassed

@@ -131,10 +131,15 @@ fn revisit(kind: StateKind) -> Result<(), Reason> {
     if kind == StateKind::Heeded { Ok(()) } else { Err(Reason::NotHeeded) }
 }
 
-/// A suspected crime is not the village's to dismiss.
+/// A suspected crime is not the village's to dismiss, nor is what was not heeded: that goes up (教育劝导不听的, clause C4), and who has it there may
+/// withdraw or merge it.
 fn withdraw(suspicion: &Suspicion) -> Result<(), Reason> {
-    before_going_up(suspicion.state.kind())?;
-    if suspicion.suspected_crime { Err(Reason::SuspectedCrime) } else { Ok(()) }
+    let kind = suspicion.state.kind();
+    before_going_up(kind)?;
+    if suspicion.suspected_crime {
+        return Err(Reason::SuspectedCrime);
+    }
+    if kind == StateKind::Refused { Err(Reason::PersuasionRefused) } else { Ok(()) }
 }
 
 fn publish(kind: StateKind) -> Result<(), Reason> {
@@ -213,9 +218,10 @@ fn merge(suspicion: &Suspicion, into: Uuid, context: &Context<'_>) -> Result<(),
         return Err(Reason::HasMergedReports);
     }
     // What goes up by its act alone may still be withdrawn; a suspected crime may not.
-    let held = if suspicion.suspected_crime { target.suspected_crime } else { context.rules.must_go_up(target) };
+    let goes_up = |one: &Suspicion| context.rules.must_go_up(one) || one.state.kind() == StateKind::Refused;
+    let held = if suspicion.suspected_crime { target.suspected_crime } else { goes_up(target) };
     let target_goes_up = target.state.gone_up().is_some() || held;
-    if context.rules.must_go_up(suspicion) && !target_goes_up { Err(Reason::MergeLosesDuty) } else { Ok(()) }
+    if goes_up(suspicion) && !target_goes_up { Err(Reason::MergeLosesDuty) } else { Ok(()) }
 }
 
 /// The same outcome twice is one; a corrected text replaces the first until the result is published.

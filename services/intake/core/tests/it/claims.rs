@@ -1,6 +1,6 @@
 //! Claims of rewards: any interleaving of tellers, the office and the clock pays at most once, and only who knows the code.
 
-use dafei_intake_core::reward::claim::{Claim, Command, Event, Refusal, Standing, decide, evolve};
+use dafei_intake_core::reward::claim::{Claim, Command, Event, Refusal, Standing, decide, evolve, free_from};
 use dafei_kernel::time::Instant;
 use jiff::SignedDuration;
 use proptest::prelude::*;
@@ -125,6 +125,23 @@ fn a_withdrawal_ends_new_claims_and_spares_the_one_at_the_counter() {
     assert!(matches!(run.after(600).good(&Command::Tick)[..], [Event::Lapsed { .. }]), "it never expires");
 }
 
+#[test]
+fn once_the_tip_of_a_withdrawn_announcement_is_free_nobody_is_paid_by_it() {
+    for seen in [false, true] {
+        let mut run = Run::new();
+        run.good(&reserve(1, 1, true));
+        run.good(&Command::Withdraw);
+        run.now = free_from(run.now, SPAN);
+        assert!(run.now > start() + SPAN, "and not at the last moment of a reservation");
+        if seen {
+            assert!(matches!(run.good(&Command::Tick)[..], [Event::Lapsed { .. }]));
+        }
+        assert_eq!(run.take(&confirm(1, 1, "S-1")), Err(Refusal::Lapsed));
+        assert_eq!(run.take(&reserve(2, 1, true)), Err(Refusal::Withdrawn));
+    }
+    assert_eq!(free_from(Instant::MAX, SPAN), Instant::MAX);
+}
+
 /// A command, or minutes that pass.
 #[derive(Debug, Clone)]
 enum Act {
@@ -198,6 +215,13 @@ proptest! {
             }
             prop_assert!(payments <= 1);
             prop_assert_eq!(payments == 1, matches!(run.claim.standing, Standing::Paid { .. }), "paid is the end");
+        }
+        if let Some(at) = withdrawn_at.filter(|_| payments == 0) {
+            run.now = run.now.max(free_from(at, SPAN));
+            for (id, teller) in made {
+                let late = run.take(&Command::Confirm { id, teller, serial: "S-4".to_owned() });
+                prop_assert!(late.is_err(), "its tip is free for another announcement");
+            }
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use dafei_intake_core::roster::{Change, Changed, Limits, Refused, change};
+use dafei_intake_core::roster::{Change, Changed, Limits, OpenMatters, Refused, change};
 use dafei_kernel::{
     credit_code::CreditCode,
     industry::Industry,
@@ -143,6 +143,20 @@ fn only_what_is_empty_and_held_by_nobody_is_removed() {
     assert!(changed.roster.get(&region(VILLAGE)).is_none() && changed.roster.holders(&region(VILLAGE)).is_empty());
     let township = carry_out(&changed.roster, remove(OTHER_TOWNSHIP)).expect("taken");
     assert_eq!(touched(&township), [OTHER_TOWNSHIP]);
+}
+
+#[test]
+fn what_is_open_keeps_its_region_in_and_is_told_by_its_number() {
+    let told = |reports, tips| {
+        let refused = OpenMatters { reports, tips }.check().expect_err("open");
+        assert_eq!((refused.field, refused.reason, refused.by_state), ("region", "OPEN_MATTERS", true));
+        [refused.description, refused.description_zh]
+    };
+    assert_eq!(told(3, 0), ["not at an end: reports 3", "还有3条线索没有办结，不能删除"]);
+    assert_eq!(told(0, 99), ["not at an end: tips 99", "还有99条举报没有办结，不能删除"]);
+    let many = ["not at an end: reports 1, tips at least 100", "还有1条线索、至少100条举报没有办结，不能删除"];
+    assert_eq!(told(1, OpenMatters::MOST), many);
+    assert_eq!(OpenMatters::default().check(), Ok(()));
 }
 
 #[test]

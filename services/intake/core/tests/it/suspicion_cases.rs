@@ -138,6 +138,22 @@ fn what_always_goes_up_is_not_kept_down_by_a_merge() {
 }
 
 #[test]
+fn what_was_not_heeded_is_kept_down_neither_by_a_merge_nor_by_a_withdrawal() {
+    let mut refused = in_state(Refused);
+    assert_eq!(refused.give(&withdraw()).expect_err("it goes up").reason, Reason::PersuasionRefused);
+    for kept_down in [vec![], vec![Command::Notify], vec![Command::Notify, persuade(Outcome::Heeded)]] {
+        refused.target = Some(target(kept_down));
+        assert_eq!(refused.give(&merge()).expect_err("kept down").reason, Reason::MergeLosesDuty);
+    }
+    for goes_up in [vec![Command::Notify, persuade(Outcome::Refused)], vec![suspect_crime()], vec![direct()]] {
+        let mut refused = in_state(Refused);
+        refused.target = Some(target(goes_up));
+        refused.must(merge());
+    }
+    refused.must(by_secretary());
+}
+
+#[test]
 fn a_suspected_crime_is_not_merged_into_what_may_be_withdrawn() {
     let mut listed = Run::default();
     listed.must(Command::Record(Box::new(Finding { id: TARGET, ..finding("FW-1", den()) })));

@@ -30,8 +30,8 @@ fn expect(command: &Command, row: Row) {
 }
 
 use Reason::{
-    AlreadyNotified, AlreadyPersuaded, AlreadyReportedUp, CaseClosed, CaseMerged, CaseWithdrawn, NotHeeded,
-    NotNotified, NotReportedUp, NotSettled, OutcomeNotAvailable, ReopenFirst, RevisitDue,
+    AlreadyNotified, AlreadyPersuaded, AlreadyReportedUp, CaseClosed, CaseMerged, CaseWithdrawn, MergeLosesDuty,
+    NotHeeded, NotNotified, NotReportedUp, NotSettled, OutcomeNotAvailable, PersuasionRefused, ReopenFirst, RevisitDue,
 };
 use StateKind::{
     ClosedAtVillage, Heeded, Merged, Notified, OutcomeAvailable, Published, Recorded, Refused, ReportedUp, Withdrawn,
@@ -145,7 +145,7 @@ fn a_suspicion_is_withdrawn_only_before_it_goes_up() {
             Ok(Withdrawn),
             Ok(Withdrawn),
             Ok(Withdrawn),
-            Ok(Withdrawn),
+            Err(PersuasionRefused),
             Err(AlreadyReportedUp),
             Err(AlreadyReportedUp),
             Err(CaseClosed),
@@ -164,7 +164,8 @@ fn a_suspicion_is_merged_only_before_it_goes_up() {
             Ok(Merged),
             Ok(Merged),
             Ok(Merged),
-            Ok(Merged),
+            // Into one that may still be settled in the village.
+            Err(MergeLosesDuty),
             Err(AlreadyReportedUp),
             Err(AlreadyReportedUp),
             Err(CaseClosed),

@@ -32,7 +32,8 @@ pub(crate) fn happening() -> impl Strategy<Value = Happening> {
     let what = prop_oneof![
         3 => (0..ACTS.len()).prop_map(|act| Drawn::Act(act, None)),
         2 => (0..ACTS.len(), any::<bool>()).prop_map(|(act, became_case)| Drawn::Act(act, Some(became_case))),
-        5 => (0..3_u32, measure(), any::<bool>()).prop_map(|(id, measure, of)| Drawn::Measure(id, measure, of)),
+        5 => (0..3_u32, measure(), any::<bool>(), proptest::option::of(0..7_usize))
+            .prop_map(|(id, measure, of, lead)| Drawn::Measure(id, measure, of, lead)),
         3 => any::<(bool, bool)>().prop_map(|(enforcement, of)| Drawn::Inspected(enforcement, of)),
         3 => prop_oneof![
             any::<bool>().prop_map(|valid| What::TipVerified { verdict: if valid { Verdict::True } else { Verdict::False } }),
@@ -64,9 +65,12 @@ pub(crate) fn happening() -> impl Strategy<Value = Happening> {
                         What::ActFound { act: named(act), text, became_case }
                     }
                     Drawn::Inspected(enforcement, of) => What::Inspected { enforcement, subject: subject(of, day) },
-                    Drawn::Measure(measure_id, measure, of) => {
-                        What::Measure { measure_id: measure_id.to_string(), measure, subject: subject(of, day) }
-                    }
+                    Drawn::Measure(measure_id, measure, of, lead) => What::Measure {
+                        measure_id: measure_id.to_string(),
+                        measure,
+                        subject: subject(of, day),
+                        lead: lead.map(|role| post(role, county, township)),
+                    },
                 },
             }
         },
@@ -78,7 +82,8 @@ pub(crate) fn happening() -> impl Strategy<Value = Happening> {
 pub(crate) enum Drawn {
     /// An act of a case, or one that an inspection found and that may have become a case.
     Act(usize, Option<bool>),
-    Measure(u32, Measure, bool),
+    /// Its id, what it is, whether of an enterprise, and the lead, if one is told.
+    Measure(u32, Measure, bool, Option<usize>),
     Inspected(bool, bool),
     Plain(What),
 }

@@ -29,6 +29,10 @@ fn at(path: &str, role: usize, county: &str, township: &str, what: What) -> Happ
     }
 }
 
+fn measured(id: &str, measure: Measure, enterprise: bool) -> What {
+    What::Measure { measure_id: id.to_owned(), measure, subject: subject(enterprise, 0), lead: None }
+}
+
 fn confirmed() -> What {
     What::ActConfirmed { act: "FW-1".parse().expect("an act") }
 }
@@ -68,16 +72,31 @@ fn who_does_not_lie_on_the_case_s_path_or_files_nothing_is_refused_and_not_dropp
 #[test]
 fn an_amount_that_no_fine_can_have_is_refused() {
     for fen in [0, -1, i64::MAX] {
-        let what =
-            What::Measure { measure_id: "m".to_owned(), measure: Measure::Fine { fen }, subject: subject(false, 0) };
+        let what = measured("m", Measure::Fine { fen }, false);
         assert!(facts_of(&at(VILLAGE, 0, "371371", "371311004", what)).is_err(), "{fen}");
     }
 }
 
 #[test]
+fn criminal_measures_are_the_lead_s_where_it_is_told_and_all_other_measures_are_whose_they_are() {
+    let unit = |measure, enterprise, led_by: Option<usize>| {
+        let lead = led_by.map(|role| post(role, "371371", "371311004"));
+        let what = What::Measure { measure_id: "m".to_owned(), measure, subject: subject(enterprise, 0), lead };
+        let facts = facts_of(&at(VILLAGE, 3, "371371", "371311004", what)).expect("countable");
+        facts[0].leaf.unit().to_string()
+    };
+    let (own, of_lead) = ("county-department 371371 public-security", "county-department 371371 emergency-management");
+    assert_eq!(unit(Measure::CriminalMeasure { persons: 3 }, false, Some(2)), of_lead);
+    assert_eq!(unit(Measure::CriminalMeasure { persons: 3 }, false, None), own);
+    assert_eq!(unit(Measure::Fine { fen: 100 }, false, Some(2)), own);
+    assert_eq!(unit(Measure::StopProduction, true, Some(2)), own);
+    assert_eq!(unit(Measure::CloseDown, false, Some(2)), own);
+}
+
+#[test]
 fn the_form_counts_stopped_enterprises_and_closed_dens_only() {
     let column = |measure, enterprise| {
-        let what = What::Measure { measure_id: "m".to_owned(), measure, subject: subject(enterprise, 0) };
+        let what = measured("m", measure, enterprise);
         facts_of(&at(VILLAGE, 0, "371371", "371311004", what)).expect("countable").first().map(|fact| fact.column)
     };
     assert_eq!(column(Measure::StopProduction, true), Some(Column::StoppedEnterprises));
@@ -89,9 +108,7 @@ fn the_form_counts_stopped_enterprises_and_closed_dens_only() {
 #[test]
 fn an_enterprise_stopped_twice_by_one_unit_in_a_month_counts_once_and_by_two_units_twice() {
     let stop = |id: &str, case, role, sequence| {
-        let what =
-            What::Measure { measure_id: id.to_owned(), measure: Measure::StopProduction, subject: subject(true, 0) };
-        let mut happening = at(VILLAGE, role, "371371", "371311004", what);
+        let mut happening = at(VILLAGE, role, "371371", "371311004", measured(id, Measure::StopProduction, true));
         (happening.about, happening.sequence) = (Uuid::from_u128(case), sequence);
         happening
     };

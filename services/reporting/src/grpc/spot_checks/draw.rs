@@ -3,7 +3,6 @@
 use dafei_contracts::{convert, events::v1 as events, reporting::v1 as pb};
 use dafei_kernel::{
     act::Act,
-    ids,
     region::{Level, Region, RegionPath},
     roster::RosterIndex,
 };
@@ -71,7 +70,8 @@ impl SpotChecks {
             .filter_map(|place| population.get(place).map(|member| (place, name(&roster, member))))
             .collect();
         let by = scope::post(caller);
-        let sample_id = ids::derived(&["sample", &region.to_string(), kind.code(), &seed]);
+        // Seeds could be tried against an id that follows from them, by all who see the sample before its end.
+        let sample_id = self.ids.random();
         let city = path.at(Level::City).map(|city| city.code().to_string()).unwrap_or_default();
         let sample = NewSample {
             sample_id,
@@ -86,8 +86,7 @@ impl SpotChecks {
             sha256: &sha256,
         };
         if !store::insert(once.conn(), &sample, &population, &drawn).await.map_err(faults::database)? {
-            let (english, zh) = ("the seed was used for this region and kind", "该范围已用此种子抽取过，不能重复抽取");
-            return Err(Fault::precondition("SEED_USED", format!("sample/{sample_id}"), english, zh));
+            return Err(seed_used(once.conn(), &sample).await?);
         }
         let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
         let event = events::SpotCheckDrawn {
@@ -111,6 +110,13 @@ impl SpotChecks {
         let sample = pb::Sample { drawn: wire::drawn(rows, &[])?, ..wire::sample(&kept, true)? };
         once.finish(pb::DrawSampleResponse { sample: Some(sample) }).await
     }
+}
+
+/// The refusal of a seed that was used, which names the sample that was drawn with it.
+async fn seed_used(conn: &mut PgConnection, sample: &NewSample<'_>) -> Result<Fault, Fault> {
+    let drawn = store::of_seed(conn, sample).await.map_err(faults::database)?;
+    let (english, zh) = ("the seed was used for this region and kind", "该范围已用此种子抽取过，不能重复抽取");
+    Ok(Fault::precondition("SEED_USED", format!("sample/{drawn}"), english, zh))
 }
 
 /// The villages of a region by the roster of now, each with its weight.

@@ -13,17 +13,19 @@ const fn kind(kind: Kind) -> pb::SampleKind {
     }
 }
 
-/// A sample without what was drawn. Before all of it is checked the seed is shown only to those who know who was drawn anyway.
+/// A sample without what was drawn. Before all of it is checked the seed and the hash of the list are shown only to those who know who was drawn
+/// anyway: the hash would tell of a guessed list whether it is the right one.
 pub(super) fn sample(row: &Sample, beforehand: bool) -> Result<pb::Sample, Fault> {
     let of = Kind::from_code(&row.kind).ok_or_else(|| Fault::internal(format!("no kind: {}", row.kind)))?;
+    let shown = |text: &str| if beforehand || row.unchecked == 0 { text.to_owned() } else { String::new() };
     Ok(pb::Sample {
         sample_id: row.sample_id.to_string(),
         region: Some((&row.region).into()),
         kind: kind(of).into(),
-        seed: if beforehand || row.unchecked == 0 { row.seed.clone() } else { String::new() },
+        seed: shown(&row.seed),
         drawn_at: Some(row.drawn_at.into()),
         population: u32::try_from(row.population).unwrap_or_default(),
-        population_sha256: row.population_sha256.clone(),
+        population_sha256: shown(&row.population_sha256),
         drawn: Vec::new(),
     })
 }

@@ -104,7 +104,7 @@ codes! {
         Appealed = "appealed", "申诉中";
         /// All appeals are decided.
         AppealDecided = "appeal-decided", "申诉已决定";
-        /// The breach was disproved before anyone decided.
+        /// The breach was disproved, or others were found to have held the post, before anyone decided.
         Withdrawn = "withdrawn", "已撤回";
     }
 }

@@ -10,8 +10,8 @@ use dafei_kernel::{
 use jiff::ToSpan as _;
 
 use super::{
-    APPEAL_DAYS, Appeal, AppealDecision, Change, Command, Context, Decider, Decision, Entry, Event, Outcome, PERSONS,
-    Part, Party, Reason, Rejection, State, Statement, Verdict, Who, decider_of, open::open,
+    APPEAL_DAYS, Appeal, AppealDecision, Basis, Change, Command, Context, Decider, Decision, Entry, Event, Outcome,
+    PERSONS, Part, Party, Reason, Rejection, State, Statement, Verdict, Who, decider_of, open::open,
 };
 
 /// The event that the command makes, or why not.
@@ -32,6 +32,7 @@ pub fn decide(entry: Option<&Entry>, command: &Command, context: &Context<'_>) -
         Command::Appeal { by, text } => appeal(entry, by, text, context.now),
         Command::DecideAppeal { by, grounds, changes } => decide_appeal(entry, by, grounds, changes, context.now),
         Command::AnnulBasis => annul(entry, context.now),
+        Command::AnnulCharge => annul_charge(entry, context.now),
     }
 }
 
@@ -226,4 +227,13 @@ fn annul(entry: &Entry, now: Instant) -> Result<Event, Rejection> {
         return Err(Rejection::state(Reason::NothingToAnnul, entry.state));
     }
     Ok(if entry.decisions.is_empty() { Event::Withdrawn { at: now } } else { Event::Reopened { at: now } })
+}
+
+/// Others held the post: as long as nobody decided, those who are charged are charged no longer. What was decided is for an appeal to correct.
+fn annul_charge(entry: &Entry, now: Instant) -> Result<Event, Rejection> {
+    undecided(entry)?;
+    if !matches!(entry.basis, Basis::Accident { .. }) {
+        return Err(Rejection::state(Reason::NothingToAnnul, entry.state));
+    }
+    Ok(Event::Withdrawn { at: now })
 }

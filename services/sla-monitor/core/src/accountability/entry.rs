@@ -39,7 +39,7 @@ pub struct Entry {
     pub statement_until: Instant,
     /// Where it stands.
     pub state: State,
-    /// When its breach was disproved.
+    /// When its breach was disproved, or when a later record of its accident showed that others held the post.
     pub basis_annulled_at: Option<Instant>,
     /// All decisions, oldest first; the last counts.
     pub decisions: Vec<Decision>,
@@ -74,6 +74,9 @@ pub enum Basis {
         reported_by: Option<Post>,
         /// The event of the case that told it.
         event: Option<Uuid>,
+        /// The order of the case that was defied; none of other conduct, and of what was opened before orders were told apart.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        order: Option<Order>,
     },
     /// 生产安全事故或较大影响 (clause E5).
     Accident {
@@ -83,6 +86,9 @@ pub enum Basis {
         happened_at: Instant,
         /// The event of the case that told it.
         event: Uuid,
+        /// Sequence of that event in its case; 0 where it was not noted yet.
+        #[serde(default)]
+        sequence: i64,
     },
     /// A result of the quarterly evaluation that is below the mark (clause E1).
     Evaluation {
@@ -97,6 +103,15 @@ pub enum Basis {
         /// The event that published it.
         event: Uuid,
     },
+}
+
+/// An order of a case, as far as it was told what became of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Order {
+    /// Its measure, as its case names it.
+    pub measure: String,
+    /// Sequence, in the case, of the event that told it last.
+    pub sequence: i64,
 }
 
 impl Basis {
@@ -117,6 +132,25 @@ impl Basis {
         match self {
             Self::Breach { obligation, .. } => Some(*obligation),
             Self::Conduct { .. } | Self::Accident { .. } | Self::Evaluation { .. } => None,
+        }
+    }
+
+    /// The event that told it; none of a breach, and of conduct that an office reported.
+    #[must_use]
+    pub const fn event(&self) -> Option<Uuid> {
+        match self {
+            Self::Breach { .. } => None,
+            Self::Conduct { event, .. } => *event,
+            Self::Accident { event, .. } | Self::Evaluation { event, .. } => Some(*event),
+        }
+    }
+
+    /// Sequence of that event in its case, of what a case may record again as it is known later; else 0.
+    #[must_use]
+    pub const fn sequence(&self) -> i64 {
+        match self {
+            Self::Accident { sequence, .. } | Self::Conduct { order: Some(Order { sequence, .. }), .. } => *sequence,
+            Self::Breach { .. } | Self::Conduct { .. } | Self::Evaluation { .. } => 0,
         }
     }
 
@@ -282,6 +316,12 @@ impl Entry {
     #[must_use]
     pub fn charges(&self, post: &Post) -> bool {
         self.parties.iter().any(|party| party.who.post() == Some(post))
+    }
+
+    /// Whether it stands and nothing was decided on it yet.
+    #[must_use]
+    pub const fn is_undecided(&self) -> bool {
+        matches!(self.state, State::Opened | State::Stated)
     }
 
     /// Whether one charged was heard or has let the time for it pass.

@@ -48,6 +48,25 @@ pub enum Charge {
     },
 }
 
+impl Entry {
+    /// Whether it charges the post, or the one outside the roster, that a draft is to charge; whoever held the post.
+    #[must_use]
+    pub fn is_of(&self, charge: &Charge) -> bool {
+        match (self.party(Part::Direct).map(|party| &party.who), charge) {
+            (Some(Who::Post(owner)), Charge::Post { direct, .. }) => owner.post == direct.post,
+            (Some(Who::Outside { name: own }), Charge::Outside { name }) => own == name,
+            _ => false,
+        }
+    }
+
+    /// Whether it charges the very persons that a draft is to charge.
+    #[must_use]
+    pub fn charges_as(&self, charge: &Charge) -> bool {
+        let same = parties(charge);
+        self.parties.iter().map(|party| &party.who).eq(same.iter().map(|party| &party.who))
+    }
+}
+
 pub(super) fn open(draft: &Draft, context: &Context<'_>) -> Result<Event, Rejection> {
     let (path, decider) = placed(draft, context)?;
     let village = match &draft.charge {

@@ -48,8 +48,8 @@ reasons! {
     AboveCity = "DECIDED_ABOVE_CITY", "由市级以上决定，本系统不作决定";
     /// A decision stands.
     AlreadyDecided = "ALREADY_DECIDED", "已经作出决定";
-    /// The breach was disproved.
-    Withdrawn = "ENTRY_WITHDRAWN", "超期认定已撤销，问责记录已撤回";
+    /// The breach was disproved, or others held the post.
+    Withdrawn = "ENTRY_WITHDRAWN", "问责依据已撤销或更正，问责记录已撤回";
     /// He has stated his case.
     AlreadyStated = "ALREADY_STATED", "已经提交过陈述申辩";
     /// He has said nothing yet, and the period runs.
@@ -90,7 +90,7 @@ reasons! {
     NotDecidedOn = "NOT_DECIDED_ON", "原决定没有这名人员";
     /// Nobody is worse off for having appealed.
     Graver = "GRAVER_THAN_DECIDED", "申诉不得加重处理";
-    /// It rests on no breach, or that was disproved before.
+    /// It rests on nothing that is disproved or corrected, or that was done before.
     NothingToAnnul = "NOTHING_TO_ANNUL", "没有可撤销的超期认定";
     /// An outcome stands twice.
     OutcomeTwice = "DUPLICATE_OUTCOME", "处理种类重复";

@@ -303,6 +303,55 @@ fn a_disproved_breach_withdraws_what_nobody_decided_and_reopens_what_was_decided
     assert_eq!(decided.entry().counted_at(), Some(instant(SILENT)));
 }
 
+/// An accident, as the case told it under this sequence.
+fn accident(owner: Owner, happened_at: &str, sequence: i64) -> Draft {
+    let basis = Basis::Accident {
+        text: "死亡1人，受伤0人。爆炸".to_owned(),
+        happened_at: instant(happened_at),
+        event: Uuid::from_u128(5),
+        sequence,
+    };
+    Draft { basis, charge: Charge::Post { direct: owner, loop_owner: None }, ..draft(member(), secretary()) }
+}
+
+#[test]
+fn an_entry_of_one_who_did_not_hold_the_post_then_is_withdrawn_unless_it_was_decided() {
+    let mut ledger = Ledger { entry: None, now: instant(OPENED), village: VillageRules::default() };
+    ledger.tell(Command::Open(Box::new(accident(centre(), OPENED, 2)))).unwrap();
+    let mut decided = Ledger { entry: ledger.entry.clone(), now: instant(SILENT), village: VillageRules::default() };
+    assert_eq!(ledger.tell(Command::AnnulCharge).unwrap().state, State::Withdrawn);
+    assert_eq!(ledger.tell(Command::AnnulCharge).unwrap_err(), Reason::Withdrawn);
+    decided.decide(&office(), &[verdict(Part::Direct, "赵主任", Outcome::WarningTalk)]).unwrap();
+    assert_eq!(decided.tell(Command::AnnulCharge).unwrap_err(), Reason::AlreadyDecided);
+    let mut breach = Ledger::opened(centre(), centre());
+    assert_eq!(breach.tell(Command::AnnulCharge).unwrap_err(), Reason::NothingToAnnul, "a breach is disproved");
+}
+
+#[test]
+fn an_entry_is_of_a_post_whoever_held_it_and_charges_the_same_persons_in_any_order() {
+    let mut ledger = Ledger { entry: None, now: instant(OPENED), village: VillageRules::default() };
+    let entry = ledger.tell(Command::Open(Box::new(accident(agency(), OPENED, 2)))).unwrap();
+    let charge = |persons: &[&str]| Charge::Post {
+        direct: owner("township-agency@township:371302001/fire-rescue", persons),
+        loop_owner: None,
+    };
+    assert!(entry.is_of(&charge(&[])) && !entry.charges_as(&charge(&[])));
+    assert!(entry.charges_as(&charge(&["吴副站长", "周站长", "吴副站长"])));
+    let other = Charge::Post { direct: centre(), loop_owner: None };
+    assert!(!entry.is_of(&other) && !entry.is_of(&Charge::Outside { name: "周站长".to_owned() }));
+    assert_eq!((entry.basis.event(), entry.basis.sequence()), (Some(Uuid::from_u128(5)), 2));
+}
+
+#[test]
+fn an_entry_of_a_time_that_noted_no_order_and_no_sequence_is_still_read() {
+    let mut ledger = Ledger { entry: None, now: instant(OPENED), village: VillageRules::default() };
+    let entry = ledger.tell(Command::Open(Box::new(accident(centre(), OPENED, 2)))).unwrap();
+    let mut kept = serde_json::to_value(entry).unwrap();
+    kept["basis"].as_object_mut().unwrap().remove("sequence");
+    let read: Entry = serde_json::from_value(kept).unwrap();
+    assert_eq!((read.basis.sequence(), read.basis.event()), (0, entry.basis.event()));
+}
+
 #[test]
 fn one_outside_the_roster_is_decided_on_by_the_county_s_office_which_takes_down_what_he_says() {
     let mut ledger = Ledger { entry: None, now: instant(OPENED), village: VillageRules::default() };
@@ -312,6 +361,7 @@ fn one_outside_the_roster_is_decided_on_by_the_county_s_office_which_takes_down_
         happened_at: instant(OPENED),
         reported_by: None,
         event: Some(Uuid::from_u128(3)),
+        order: None,
     };
     let name = "供电所".to_owned();
     let outside = Draft { basis: conduct, charge: Charge::Outside { name }, ..draft(member(), secretary()) };
@@ -440,7 +490,7 @@ fn check_decider(before: &Entry, command: &Command, now: Instant) -> Result<(), 
             prop_assert!(rank(by) > rank(&last.by), "the appeal is decided above");
         }
         Command::State { by, .. } | Command::Appeal { by, .. } => prop_assert!(before.charges(by)),
-        Command::Open(_) | Command::AnnulBasis => {}
+        Command::Open(_) | Command::AnnulBasis | Command::AnnulCharge => {}
     }
     Ok(())
 }

@@ -104,6 +104,19 @@ fn heeded_persuasion_settles_v2_and_v3_and_starts_the_re_visit() {
 }
 
 #[test]
+fn a_secretary_who_finds_a_den_himself_is_told_with_the_finding_however_late_it_is_sent() {
+    let finder = Some(post("village-secretary@village:371302001001"));
+    let found = What::SuspicionRecorded { finder, finder_person: None, sector: None, skewed: false };
+    // At 90 minutes his device has a signal again.
+    let story = Story::default().tell(0, found).tell(90, What::SecretaryNotified);
+    let ledger = story.ledger();
+    let [v1] = of(&ledger, Clock::V1)[..] else { panic!("one V1") };
+    assert_eq!(v1.end, settled(minutes(0)));
+    let [v3] = of(&ledger, Clock::V3)[..] else { panic!("one V3") };
+    assert_eq!(v3.deadline.timing().started_at, minutes(90), "his own hours run from the reception");
+}
+
+#[test]
 fn an_enterprises_report_in_the_instant_of_the_finding_settles_v1() {
     let ledger = Story::default().found(0).tell(0, What::ReportedUp).opened(0).ledger();
     assert_eq!(of(&ledger, Clock::V1)[0].end, settled(minutes(0)));

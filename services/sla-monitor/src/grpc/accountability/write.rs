@@ -106,7 +106,7 @@ impl Accountability {
         let reported_by = Some(scope::post(caller));
         Ok(Draft {
             id: Uuid::nil(),
-            basis: Basis::Conduct { kind, text: account, happened_at, reported_by, event: None },
+            basis: Basis::Conduct { kind, text: account, happened_at, reported_by, event: None, order: None },
             charge,
             path,
             case_id,

@@ -131,6 +131,18 @@ pub(crate) async fn lock(conn: &mut PgConnection, ids: &[Uuid]) -> sqlx::Result<
     Ok(rows.into_iter().map(|row| Kept { entry: row.body.0, chain_head: row.chain_head }).collect())
 }
 
+/// What cases recorded of people, or offices reported of them, as entries; locked in the order of their ids.
+pub(crate) async fn lock_of_cases(conn: &mut PgConnection, cases: &[Uuid]) -> sqlx::Result<Vec<Kept>> {
+    let rows = sqlx::query!(
+        r#"SELECT body AS "body: Json<Entry>", chain_head FROM accountability_entry
+           WHERE source IN ('accident', 'conduct') AND body ->> 'case_id' = ANY($1) ORDER BY id FOR NO KEY UPDATE"#,
+        &cases.iter().map(Uuid::to_string).collect::<Vec<_>>()
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(rows.into_iter().map(|row| Kept { entry: row.body.0, chain_head: row.chain_head }).collect())
+}
+
 /// An entry.
 pub(crate) async fn get(conn: &mut PgConnection, id: Uuid) -> sqlx::Result<Option<Entry>> {
     let row = sqlx::query_scalar!(r#"SELECT body AS "body: Json<Entry>" FROM accountability_entry WHERE id = $1"#, id)

@@ -81,11 +81,16 @@ pub(crate) async fn take(conn: &mut PgConnection, now: Instant, limit: i64) -> s
     .await
 }
 
-/// Takes reports out that nobody else is at.
+/// Takes reports out that nobody else is at. Of several reports of one case only the first is to be had: whoever takes the next one sees what
+/// became of it.
 pub(crate) async fn take_reports(conn: &mut PgConnection, now: Instant, limit: i64) -> sqlx::Result<Vec<Report>> {
     let rows = sqlx::query_scalar!(
         r#"DELETE FROM accountability_report WHERE event_id = ANY(ARRAY(
-               SELECT event_id FROM accountability_report WHERE due <= $1 ORDER BY due, event_id LIMIT $2 FOR UPDATE SKIP LOCKED))
+               SELECT r.event_id FROM accountability_report r
+               WHERE r.due <= $1 AND NOT EXISTS (
+                   SELECT FROM accountability_report e
+                   WHERE e.body ->> 'case_id' = r.body ->> 'case_id' AND e.position < r.position)
+               ORDER BY r.due, r.event_id LIMIT $2 FOR UPDATE SKIP LOCKED))
            RETURNING body AS "body: Json<Report>""#,
         PgInstant(now) as PgInstant,
         limit
