@@ -59,7 +59,9 @@ fn a_county_case_goes_through_the_office_and_the_lead_moves_it() {
     let names: Vec<_> = run.case().instructions.iter().filter_map(|one| one.post.agency).collect();
     assert_eq!(names, [Agency::EmergencyManagement, Agency::MarketRegulation, Agency::PublicSecurity]);
     let (lead, co_handler) = (run.lead(), run.co_handler());
-    run.step(co_handler, Step::SubmitResult(result(ResultKind::Final))).expect("a co-handler's result");
+    let mut own = result(ResultKind::Final);
+    own.measures = vec![fine("协办1", 100)];
+    run.step(co_handler, Step::SubmitResult(own)).expect("a co-handler's result");
     assert_eq!(run.case().stage.kind(), StageKind::WithDepartment, "a co-handler does not move the case");
     assert_eq!(reason(run.go(&feed_back())), Reason::NoResultYet);
     run.step(lead, Step::Respond { plan: "今日到场".to_owned() }).expect("a response");

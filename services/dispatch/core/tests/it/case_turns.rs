@@ -28,6 +28,13 @@ fn submit() -> Step {
     Step::SubmitResult(result(ResultKind::Final))
 }
 
+/// With its measure under an id of its own.
+fn submit_as(id: &str) -> Step {
+    let mut report = result(ResultKind::Final);
+    id.clone_into(&mut report.measures[0].id);
+    Step::SubmitResult(report)
+}
+
 fn ask(working_days: u32) -> Step {
     Step::RequestExtension { working_days, reason: "等待鉴定".to_owned(), overdue: false }
 }
@@ -355,7 +362,7 @@ fn at_every_stage_the_clocks_run_that_the_rules_start() {
         }
     }
     assert_eq!(clocks(&run), ["K2", "K3", "K2", "K3", "K2", "K3"], "the lead's and each co-handler's own");
-    run.step(run.co_handler(), submit()).expect("a co-handler's result");
+    run.step(run.co_handler(), submit_as("协办1")).expect("a co-handler's result");
     run.step(run.lead(), Step::Respond { plan: "到场".to_owned() }).expect("responded");
     assert_eq!(clocks(&run), ["K3", "K2", "K3"]);
     run.step(run.lead(), submit()).expect("a result");
