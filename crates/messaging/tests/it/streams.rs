@@ -33,6 +33,8 @@ async fn an_outsider_fills_its_own_share_of_a_stream_and_no_more() {
     let nats = TestNats::start().await;
     let js = nats.jetstream().await;
     ensure_streams(&js, &[StreamSpec::untrusted("U", ["u.>"])]).await.expect("made");
+    let made = js.get_stream("U").await.expect("the stream").cached_info().config.clone();
+    assert_eq!((made.max_messages_per_subject, made.discard_new_per_subject), (500_000, true));
     let few = StreamSpec { max_messages_per_subject: 2, ..StreamSpec::untrusted("U", ["u.>"]) };
     ensure_streams(&js, &[few]).await.expect("brought in line");
     let publish = |subject: &'static str| {
@@ -41,7 +43,8 @@ async fn an_outsider_fills_its_own_share_of_a_stream_and_no_more() {
     };
     publish("u.a").await.expect("the first");
     publish("u.a").await.expect("the second");
-    publish("u.a").await.expect_err("its share is full");
+    let refused = publish("u.a").await.expect_err("its share is full").to_string();
+    assert!(refused.contains("maximum messages per subject exceeded"), "as docs/integration.md has it: {refused}");
     publish("u.b").await.expect("another's is not");
 }
 
