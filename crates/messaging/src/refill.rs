@@ -105,7 +105,7 @@ async fn refill_one(
         Found::Empty { created } => created,
         Found::Filled { expired } => return Ok(Refilled { stream: spec.name.to_owned(), events: None, expired }),
     };
-    let began = store::StreamState { created, last_sequence: 0, refilling: true };
+    let began = store::StreamState { created, last_sequence: 0, refilling: true, pad_to: 0 };
     store::set_state(&mut connection, spec.name, &began).await?;
     // One snapshot for the log and the outbox: what is committed later stays in the outbox and goes out by the relay, behind all this.
     let mut reading = sessions::long(pool).await?;

@@ -26,6 +26,11 @@ pub(crate) fn relay(service: Service, relay: &RelayHandle) {
     metrics::gauge_callback("dafei.outbox.pending", "{event}", "Events not yet published", &labels, pending);
     let wiped = active(|status| status.wiped.len() as f64);
     metrics::gauge_callback("dafei.streams.wiped", "{stream}", "Streams that wait for a refill", &labels, wiped);
+    let handle = relay.clone();
+    let help = "Events that this replica has published again since its start because NATS had lost them";
+    metrics::gauge_callback("dafei.streams.regained", "{event}", help, &labels, move || {
+        Some(handle.status().regained as f64)
+    });
 }
 
 fn of_the_active(status: &RelayStatus, read: fn(&RelayStatus) -> f64) -> Option<f64> {

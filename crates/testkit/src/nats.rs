@@ -6,6 +6,7 @@
 use std::{
     fmt::Write as _,
     io::{BufRead, BufReader},
+    path::Path,
     process::{Child, Command, Stdio},
     time::Duration,
 };
@@ -152,6 +153,30 @@ impl TestNats {
         self.launch().await;
     }
 
+    /// Restarts the server and keeps what it stores until then, for [`TestNats::go_back_to`].
+    ///
+    /// # Panics
+    /// When it does not start, or its files cannot be copied.
+    pub async fn keep_copy(&mut self) -> TempDir {
+        self.kill();
+        let copy = TempDir::new().expect("a temporary directory");
+        copy_all(&self.store(), copy.path());
+        self.launch().await;
+        copy
+    }
+
+    /// Kills the server, loses what it stored since a copy was kept, and starts it again on the same port: its streams are the same as ever,
+    /// without their ends.
+    ///
+    /// # Panics
+    /// When it does not start, or its files cannot be copied.
+    pub async fn go_back_to(&mut self, copy: &TempDir) {
+        self.kill();
+        std::fs::remove_dir_all(self.store()).expect("the store can be removed");
+        copy_all(copy.path(), &self.store());
+        self.launch().await;
+    }
+
     fn store(&self) -> std::path::PathBuf {
         self.dir.path().join("store")
     }
@@ -189,6 +214,18 @@ impl TestNats {
         eventually(START, "the NATS server says that it listens", async || file.exists().then_some(())).await;
         let url = self.url();
         eventually(START, "the NATS server is ready", || ready(&url)).await;
+    }
+}
+
+fn copy_all(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).expect("a directory");
+    for entry in std::fs::read_dir(from).expect("the files of the store") {
+        let (entry, name) = entry.map(|entry| (entry.path(), entry.file_name())).expect("a file of the store");
+        if entry.is_dir() {
+            copy_all(&entry, &to.join(name));
+        } else {
+            std::fs::copy(&entry, to.join(name)).expect("a copy");
+        }
     }
 }
 

@@ -53,8 +53,8 @@ FROM (SELECT n, md5(n::text || 'case') AS mark, n % 2 = 0 AND n > total * 0.96 A
 ANALYZE bench_lot, bench_model, bench_village;
 
 -- Nothing of what was played stays: neither the models nor where this suite's streams stood, as the next run has streams of its own.
-TRUNCATE case_file, instruction, desk, light, feedback, request, event_log, outbox, relay_state, consumer_position, consumer_mark, parked_event,
-         dead_letter, anchor, anchor_bucket, case_leaf, tip_link, agency_system;
+TRUNCATE case_file, instruction, desk, light, feedback, request, event_log, outbox, relay_sent, relay_state, consumer_position, consumer_mark,
+         parked_event, dead_letter, anchor, anchor_bucket, case_leaf, tip_link, agency_system;
 SELECT event_log_ensure_partitions(now() - interval '26 months', 28);
 
 -- Indexes that no constraint needs are built after the load.

@@ -16,10 +16,10 @@ use tokio::time::sleep;
 
 use super::{
     Batch, ConsumerConfig, Mode, Parts,
-    feed::{FeedError, nats},
+    feed::{FeedError, nats, same},
     item::read,
 };
-use crate::{headers, relay};
+use crate::headers;
 
 /// The pause before a stream that had nothing new is asked again.
 const IDLE: Duration = Duration::from_millis(100);
@@ -139,8 +139,9 @@ impl BySequence {
     async fn look(&mut self, least: u64) -> Result<u64, FeedError> {
         let state = &self.stream.info().await.map_err(nats)?.state;
         let (first, last) = (state.first_sequence, state.last_sequence);
-        if relay::created(&self.stream).map_err(nats)? != self.created || last < least {
-            return Err(nats("the stream is another than before"));
+        same(&self.stream, self.created)?;
+        if last < least {
+            return Err(FeedError::Short { taken: least, last });
         }
         self.known_last = last;
         Ok(first)

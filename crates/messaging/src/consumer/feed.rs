@@ -37,6 +37,9 @@ pub(super) enum FeedError {
     /// Messages are missing before one that came, and the stream has them.
     #[error("messages of the stream from {expected} on did not come, but {found} did")]
     Gap { expected: u64, found: u64 },
+    /// The stream ends before what came of it.
+    #[error("the stream ends at {last}, and messages to {taken} came of it")]
+    Short { taken: u64, last: u64 },
     /// Messages are in the stream and do not come.
     #[error("messages of the stream from {expected} to {last} do not come")]
     Owed { expected: u64, last: u64 },
@@ -131,8 +134,8 @@ impl Feed {
     }
 
     /// A subscription outlives a short break of the connection, and what was on its way is lost then without a word: the server offers nothing
-    /// twice. So what is in the stream at two looks, and has not come between them, will not come. True when the stream begins behind what was
-    /// to come next, which is passed over.
+    /// twice. So what is in the stream at two looks, and has not come between them, will not come. One that ends before what came of it lost its
+    /// end. True when the stream begins behind what was to come next, which is passed over.
     async fn look(&mut self) -> Result<bool, FeedError> {
         let state = &self.stream.info().await.map_err(nats)?.state;
         let (first, last, expected) = (state.first_sequence, state.last_sequence, self.next);
@@ -142,6 +145,9 @@ impl Feed {
             missing(expected, first);
             (self.next, self.owed) = (first, None);
             return Ok(true);
+        }
+        if last + 1 < expected {
+            return Err(FeedError::Short { taken: expected - 1, last });
         }
         if last < expected {
             self.owed = None;
@@ -191,7 +197,7 @@ fn missing(from: u64, to: u64) {
 }
 
 /// The stream, as it was last asked for, is the one that was made at `created`.
-fn same(stream: &Stream, created: Moment) -> Result<(), FeedError> {
+pub(super) fn same(stream: &Stream, created: Moment) -> Result<(), FeedError> {
     let is = relay::created(stream).map_err(nats)?;
     if is == created { Ok(()) } else { Err(nats("the stream is another than before")) }
 }

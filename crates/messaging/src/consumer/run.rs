@@ -37,15 +37,12 @@ pub(super) enum SessionError {
     Feed(#[from] FeedError),
     #[error("the consumer's position has moved")]
     Stale,
-    #[error("the stream is said to end at {last}, before the consumer's position {position}")]
-    Backwards { last: u64, position: u64 },
 }
 
 pub(super) async fn run<H: Handler>(consumer: &ConsumerLoop<H>, shutdown: &CancellationToken) {
     let mut backoff = Backoff::up_to(SESSION_PAUSE);
-    let mut backwards_since = None;
     while !shutdown.is_cancelled() {
-        let ended = session(consumer, shutdown, &mut backoff, &mut backwards_since).await;
+        let ended = session(consumer, shutdown, &mut backoff).await;
         consumer.status.send_modify(|status| {
             // How much has come since is not known; that it has all been taken must not be said.
             if status.active && ended.is_err() {
@@ -76,7 +73,6 @@ async fn session<H: Handler>(
     consumer: &ConsumerLoop<H>,
     shutdown: &CancellationToken,
     backoff: &mut Backoff,
-    backwards_since: &mut Option<Instant>,
 ) -> Result<(), SessionError> {
     let name = consumer.handler.name();
     let key = consumer.config.key(name);
@@ -90,15 +86,9 @@ async fn session<H: Handler>(
     let opened = tokio::select! {
         biased;
         () = shutdown.cancelled() => return Ok(()),
-        opened = open(consumer, key, backwards_since.map(|since| since.elapsed())) => opened,
+        opened = open(consumer, key) => opened?,
     };
-    match &opened {
-        Ok(_) => *backwards_since = None,
-        Err(SessionError::Backwards { .. }) => *backwards_since = backwards_since.or_else(|| Some(Instant::now())),
-        // The stream was not heard.
-        Err(_) => {}
-    }
-    let Opened { applier, position, mut parked, mut feed } = opened?;
+    let Opened { applier, position, mut parked, mut feed } = opened;
     tracing::info!(consumer = %applier.key, after = position.last_sequence, "consumer active");
     consumer.status.send_modify(|status| {
         status.active = true;
@@ -163,11 +153,7 @@ struct Opened<H> {
     feed: Source,
 }
 
-async fn open<H: Handler>(
-    consumer: &ConsumerLoop<H>,
-    key: String,
-    backwards_for: Option<Duration>,
-) -> Result<Opened<H>, SessionError> {
+async fn open<H: Handler>(consumer: &ConsumerLoop<H>, key: String) -> Result<Opened<H>, SessionError> {
     let config = &consumer.config;
     let (stream, created) = feed::stream(&consumer.js, &config.stream).await?;
     let applier = Applier {
@@ -180,7 +166,7 @@ async fn open<H: Handler>(
     };
     let mut connection = Loan::of(&consumer.pool).await?;
     let last = stream.cached_info().state.last_sequence;
-    let begun = begin(&mut connection, &applier, created, last, backwards_for);
+    let begun = begin(&mut connection, &applier, created, last);
     let position = silence::answer(config.answer, begun).await?;
     let parked = silence::answer(config.answer, store::parked_keys(&mut connection, &applier.key)).await?;
     connection.give_back();

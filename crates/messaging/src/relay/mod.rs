@@ -5,12 +5,16 @@
 //!   stream's expected last sequence) refuses one of them.
 //! - A batch is published, then its outbox rows are deleted and the fence is moved in one statement. After an unknown outcome the stream
 //!   is read behind the stored fence and what is there is removed from the outbox: nothing is published twice.
-//! - A stream that went backwards, vanished or was made anew was wiped: nothing more goes into it until [`crate::refill`] filled it. One that
-//!   has events behind the stored fence which the log does not have is treated alike: the database lost history, and would number anew.
+//! - A stream that ends before what was published to it lost its end. What stood there is known (`sent.rs`), goes into the outbox again, and is
+//!   published behind all numbers that anybody can have read (`regain.rs`).
+//! - A stream that vanished, was made anew or lost more than is known was wiped: nothing more goes into it until [`crate::refill`] filled it. One
+//!   that has events behind the stored fence which the log does not have is treated alike: the database lost history, and would number anew.
 
 mod floor;
 mod published;
 mod reconcile;
+mod regain;
+mod sent;
 mod session;
 pub(crate) mod store;
 mod watermark;
@@ -107,6 +111,8 @@ pub struct RelayStatus {
     pub through: Option<Instant>,
     /// Streams that were wiped, or hold what the log does not have, and wait to be refilled.
     pub wiped: Vec<String>,
+    /// Events that were published again since the start, because NATS had lost the end of their stream.
+    pub regained: u64,
     /// The last error, until the next success.
     pub last_error: Option<String>,
 }

@@ -129,15 +129,15 @@ impl Asked {
             return Ok(false);
         }
         let mut connection = Loan::of(&self.pool).await?;
-        let unknown = silence::answer(within, store::any_unknown(&mut connection, spec.name, &events)).await?;
+        let positions = silence::answer(within, store::positions(&mut connection, spec.name, &events)).await?;
         connection.give_back();
-        Ok(unknown)
+        Ok(positions.iter().any(Option::is_none))
     }
 }
 
 /// The last watermark of a service in its stream, by the stream's leader: another replica of it may be behind.
 async fn watermark(stream: &Stream, service: &str) -> Result<Option<Instant>, LookError> {
-    match stream.get_last_raw_message_by_subject(&format!("{SUBJECT_PREFIX}{service}")).await {
+    match stream.get_last_raw_message_by_subject(&super::watermark::subject(service)).await {
         Ok(message) => {
             let said: WatermarkMessage = serde_json::from_slice(&message.payload).map_err(nats)?;
             Ok(Some(said.through))

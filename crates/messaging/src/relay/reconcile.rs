@@ -8,7 +8,7 @@ use futures::{StreamExt, TryStreamExt};
 use sqlx::PgConnection;
 
 use super::{
-    RelayError,
+    RelayError, sent,
     store::{self, PublishedEvent, StreamState},
 };
 use crate::{
@@ -23,13 +23,27 @@ const CHUNK: u64 = 1_000;
 /// How a stream stands to the database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Standing {
-    /// It may be published to, behind this fence.
-    Open(u64),
-    /// It is gone, went backwards, was made anew, or is being refilled.
+    /// It may be published to, behind this fence, when it has reached the number `pad_to`.
+    Open { fence: u64, pad_to: u64 },
+    /// It is the same as ever and ends before what was published to it: NATS lost what it had acknowledged, or a server that has not heard
+    /// yet that it is no longer the stream's leader has answered.
+    Short(Short),
+    /// It is gone, was made anew, or is being refilled.
     Wiped,
     /// It holds events that the log does not have: the database lost history, by a restore or by a standby that was behind. What is written now
     /// gets the numbers of the lost events; whoever took those would pass over it.
     Foreign,
+}
+
+/// A stream that ends before what was published to it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Short {
+    /// When it was made.
+    pub(super) created: Instant,
+    /// Its last message.
+    pub(super) last: u64,
+    /// The last message that it had.
+    pub(super) filled: u64,
 }
 
 /// What the stream may be used for. One that never was is made; what it turns out to have already is taken out of the outbox. Each answer of
@@ -62,19 +76,23 @@ pub(super) async fn reconcile(
     let created = created(&stream).map_err(RelayError::Nats)?;
     let last = stream.cached_info().state.last_sequence;
     if is_wiped(known.as_ref(), Some((created, last))) {
-        return Ok(Standing::Wiped);
+        let same = known.as_ref().is_some_and(|state| state.created == created);
+        return Ok(if same { Standing::Short(Short { created, last, filled }) } else { Standing::Wiped });
     }
-    if last > filled {
-        let first = stream.cached_info().state.first_sequence.max(filled + 1);
-        if !remove_published(connection, &stream, spec.name, first..=last, within).await? {
-            return Ok(Standing::Foreign);
-        }
-    }
-    let state = StreamState { created, last_sequence: last, refilling: false };
+    // Of one that was made anew before anything was published to it, nothing is known.
+    let pad_to = known.as_ref().filter(|state| state.created == created).map_or(0, |state| state.pad_to);
+    let first = stream.cached_info().state.first_sequence.max(filled + 1);
+    // What has expired was seen or will not be: it is passed over.
+    let fence = if last > filled { first - 1 } else { last };
+    let state = StreamState { created, last_sequence: fence, refilling: false, pad_to };
     if known.as_ref() != Some(&state) {
         silence::answer(within, store::set_state(connection, spec.name, &state)).await?;
     }
-    Ok(Standing::Open(last))
+    if last > fence && !take_over(connection, &stream, spec.name, first..=last, within).await? {
+        return Ok(Standing::Foreign);
+    }
+    silence::answer(within, sent::forget(connection, spec.name, created, last)).await?;
+    Ok(Standing::Open { fence: last, pad_to })
 }
 
 /// Whether a stream, of which `found` says when it was made and where it ends, lacks what the database knows to be in it: it is gone, was made
@@ -99,9 +117,9 @@ async fn bring_replicas_in_line(js: &Context, spec: &StreamSpec, found: usize) {
     }
 }
 
-/// Reads these messages and takes their events out of the outbox. False as soon as one is found that the log does not have; what
-/// was taken out before is in the log, and so in the refill that must follow.
-async fn remove_published(
+/// Reads these messages and settles them: their events are taken out of the outbox, and the fence is moved. False as soon as one is found that
+/// the log does not have; what was settled before is in the log, and so in the refill that must follow.
+async fn take_over(
     connection: &mut PgConnection,
     stream: &Stream,
     name: &str,
@@ -109,7 +127,7 @@ async fn remove_published(
     within: Duration,
 ) -> Result<bool, RelayError> {
     let (first, last) = messages.into_inner();
-    let mut removed = 0;
+    let mut events = 0;
     let mut from = first;
     while from <= last {
         let to = last.min(from + CHUNK - 1);
@@ -121,22 +139,41 @@ async fn remove_published(
             .buffered(CONCURRENCY)
             .try_collect()
             .await?;
-        let events: Vec<PublishedEvent> = found.into_iter().flatten().collect();
+        let known: Vec<PublishedEvent> = found.iter().flatten().copied().collect();
         // After the reading: what is published was committed before, so the log has it by now.
-        if silence::answer(within, store::any_unknown(connection, name, &events)).await? {
+        let logged = silence::answer(within, store::positions(connection, name, &known)).await?;
+        let Some(mut logged) = logged.into_iter().collect::<Option<Vec<i64>>>().map(Vec::into_iter) else {
             return Ok(false);
-        }
-        removed += silence::answer(within, store::remove_published(connection, name, &events)).await?;
+        };
+        let positions: Vec<i64> =
+            found.iter().map(|event| event.and_then(|_| logged.next()).unwrap_or_default()).collect();
+        settle(connection, name, &positions, (from - 1, to), within).await?;
+        events += known.len();
         from = to + 1;
     }
     tracing::info!(
         stream = name,
         first,
         last,
-        removed,
+        events,
         "the stream was ahead of the database; nothing is published twice"
     );
     Ok(true)
+}
+
+/// What stands at `positions` was published to a stream, which ended at `from` before and at `to` after it ([`store::settle`]).
+pub(super) async fn settle(
+    connection: &mut PgConnection,
+    stream: &str,
+    positions: &[i64],
+    (from, to): (u64, u64),
+    within: Duration,
+) -> Result<(), RelayError> {
+    if silence::answer(within, store::settle(connection, stream, positions, from, to)).await? {
+        Ok(())
+    } else {
+        Err(nats("another relay has moved the fence"))
+    }
 }
 
 /// The event that a message carries, by its id; a watermark has none. An id that no relay of this suite would give is no event either.
@@ -160,6 +197,6 @@ pub(crate) fn instant(nanos: i128) -> Result<Instant, String> {
     Instant::from_microsecond(micros).map_err(|error| error.to_string())
 }
 
-fn nats(error: impl std::fmt::Display) -> RelayError {
+pub(super) fn nats(error: impl std::fmt::Display) -> RelayError {
     RelayError::Nats(error.to_string())
 }

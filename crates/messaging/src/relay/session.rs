@@ -9,7 +9,8 @@ use tracing::Span;
 
 use super::{
     Relay, RelayError, age,
-    reconcile::{Standing, reconcile},
+    reconcile::{Short, Standing, reconcile, settle},
+    regain::{self, Regained},
     store,
     watermark::Watermark,
 };
@@ -24,6 +25,8 @@ use crate::{
 
 /// How long to wait for transactions that hold the watermark back.
 const WATERMARK_PAUSE: Duration = Duration::from_millis(5);
+/// Why nothing is published to a stream that has what the log does not have.
+const FOREIGN: &str = "it holds events that the database does not have any more";
 /// How often a wiped stream is looked at.
 const WIPED_PAUSE: Duration = Duration::from_secs(1);
 
@@ -40,6 +43,17 @@ async fn late(shutdown: &CancellationToken) {
 pub(super) struct Cursor<'a> {
     pub(super) spec: &'a StreamSpec,
     pub(super) fence: Option<u64>,
+    /// Since when it has been found too short, always at the same length.
+    short: Option<(Short, std::time::Instant)>,
+}
+
+/// What a look at a stream has found.
+enum Found {
+    Open(u64),
+    /// Nothing may be published to it, for this reason.
+    Closed(&'static str),
+    /// It is too short, and looked at again before that is believed.
+    Doubted,
 }
 
 pub(super) struct Session<'a> {
@@ -54,7 +68,7 @@ pub(super) struct Session<'a> {
 
 impl<'a> Session<'a> {
     pub(super) fn new(relay: &'a Relay, connection: PgConnection) -> Self {
-        let cursors = relay.config.streams.iter().map(|spec| Cursor { spec, fence: None }).collect();
+        let cursors = relay.config.streams.iter().map(|spec| Cursor { spec, fence: None, short: None }).collect();
         let reconciled_at = std::time::Instant::now();
         Self { relay, connection, cursors, watermark: Watermark::new(relay), reconcile: true, reconciled_at }
     }
@@ -124,25 +138,23 @@ impl<'a> Session<'a> {
         let known = self.relay.status.borrow().wiped.clone();
         let mut wiped = Vec::new();
         let mut moved = false;
-        let within = self.relay.config.answer;
-        for cursor in &mut self.cursors {
-            let standing = reconcile(&mut self.connection, &self.relay.js, cursor.spec, within).await?;
-            let (fence, why) = match standing {
-                Standing::Open(fence) => (Some(fence), ""),
-                Standing::Wiped => (None, "it was wiped"),
-                Standing::Foreign => (None, "it holds events that the database does not have any more"),
-            };
+        for index in 0..self.cursors.len() {
+            let found = self.look_at(index).await?;
+            let (cursor, fence) =
+                (&mut self.cursors[index], if let Found::Open(fence) = found { Some(fence) } else { None });
             moved |= fence != cursor.fence;
             cursor.fence = fence;
-            if fence.is_none() {
-                let stream = cursor.spec.name;
-                if !known.iter().any(|name| name == stream) {
-                    tracing::error!(
-                        stream,
-                        why,
-                        "nothing is published to the stream until it is refilled from the event log"
-                    );
-                }
+            let stream = cursor.spec.name;
+            if let Found::Closed(why) = found
+                && !known.iter().any(|name| name == stream)
+            {
+                tracing::error!(
+                    stream,
+                    why,
+                    "nothing is published to the stream until it is refilled from the event log"
+                );
+            }
+            if let Found::Closed(_) = found {
                 wiped.push(stream.to_owned());
             }
         }
@@ -153,6 +165,50 @@ impl<'a> Session<'a> {
         self.reconcile = false;
         self.reconciled_at = std::time::Instant::now();
         Ok(())
+    }
+
+    /// How a stream stands. One that lost its end is given it back when it was found so twice: what answers first after a failure may not have
+    /// heard yet of all that it has.
+    async fn look_at(&mut self, index: usize) -> Result<Found, RelayError> {
+        let (relay, cursor) = (self.relay, &mut self.cursors[index]);
+        let spec = cursor.spec;
+        let connection = &mut self.connection;
+        let standing = reconcile(connection, &relay.js, spec, relay.config.answer).await?;
+        let doubted = cursor.short.take();
+        match standing {
+            Standing::Open { fence, pad_to } => {
+                Ok(Found::Open(regain::pad(connection, relay, spec, fence, pad_to).await?))
+            }
+            Standing::Wiped => Ok(Found::Closed("it was wiped")),
+            Standing::Foreign => Ok(Found::Closed(FOREIGN)),
+            Standing::Short(short) => {
+                let since = doubted.filter(|(before, _)| *before == short).map(|(_, since)| since);
+                cursor.short = Some((short, since.unwrap_or_else(std::time::Instant::now)));
+                if since.is_none_or(|since| since.elapsed() < relay.config.check_interval.min(WIPED_PAUSE)) {
+                    return Ok(Found::Doubted);
+                }
+                let Short { last, filled, .. } = short;
+                match regain::regain(connection, relay, spec, short).await? {
+                    Regained::Boxed(events) => {
+                        tracing::error!(
+                            stream = spec.name,
+                            last,
+                            filled,
+                            events,
+                            "NATS lost the end of the stream, which it had acknowledged; the events are published again from the log"
+                        );
+                        relay.status.send_modify(|status| status.regained += events);
+                        cursor.short = None;
+                        let pad_to = filled + MAX_BATCH as u64;
+                        Ok(Found::Open(regain::pad(connection, relay, spec, last, pad_to).await?))
+                    }
+                    Regained::Unknown => {
+                        Ok(Found::Closed("it lost its end, and what stood there is not known any more"))
+                    }
+                    Regained::Foreign => Ok(Found::Closed(FOREIGN)),
+                }
+            }
+        }
     }
 
     /// Publishes what waits, at most a batch per stream; true when no open stream has more.
@@ -212,10 +268,7 @@ impl<'a> Session<'a> {
     /// What stands at `positions` was published to a stream, which ended at `from` before and at `to` after it.
     async fn settle(&mut self, index: usize, positions: &[i64], from: u64, to: u64) -> Result<(), RelayError> {
         let cursor = &mut self.cursors[index];
-        let settled = store::settle(&mut self.connection, cursor.spec.name, positions, from, to);
-        if !silence::answer(self.relay.config.answer, settled).await? {
-            return Err(RelayError::Nats("another relay has moved the fence".to_owned()));
-        }
+        settle(&mut self.connection, cursor.spec.name, positions, (from, to), self.relay.config.answer).await?;
         cursor.fence = Some(to);
         Ok(())
     }

@@ -15,6 +15,8 @@ pub(crate) struct StreamState {
     pub(crate) created: Instant,
     pub(crate) last_sequence: u64,
     pub(crate) refilling: bool,
+    /// Nothing is published before the stream has reached this number.
+    pub(crate) pad_to: u64,
 }
 
 /// What waits for each of `streams`, at most as many as `limits` says for each, in the order of the log.
@@ -55,8 +57,9 @@ pub(super) async fn pending(
     Ok(events.collect())
 }
 
-/// Takes what was published out of the outbox and moves the fence, in one statement. False when the fence is no longer `from`: another
-/// relay has been here, or a refill has begun, which may yet remove the stream.
+/// Takes what was published out of the outbox, moves the fence and keeps what was published where ([`super::sent`]), in one statement.
+/// `positions` are those of the messages from `from` on, in their order, 0 for what is no event; none at all when there is no event among them.
+/// False when the fence is no longer `from`: another relay has been here, or a refill has begun, which may yet remove the stream.
 pub(super) async fn settle(
     connection: &mut PgConnection,
     stream: &str,
@@ -66,9 +69,14 @@ pub(super) async fn settle(
 ) -> sqlx::Result<bool> {
     let done = sqlx::query!(
         "WITH moved AS (
-            UPDATE relay_state SET last_sequence = $4 WHERE stream = $1 AND last_sequence = $3 AND NOT refilling RETURNING stream
+            UPDATE relay_state SET last_sequence = $4 WHERE stream = $1 AND last_sequence = $3 AND NOT refilling
+            RETURNING stream, stream_created
         ), taken AS (
             DELETE FROM outbox o USING moved WHERE o.stream = moved.stream AND o.position = ANY($2)
+        ), kept AS (
+            INSERT INTO relay_sent (stream, stream_created, after, through, positions)
+            SELECT stream, stream_created, $3, $4, $2 FROM moved
+            ON CONFLICT (stream, stream_created, after) DO UPDATE SET through = excluded.through, positions = excluded.positions
         )
         SELECT 1 AS one FROM moved",
         stream,
@@ -83,7 +91,7 @@ pub(super) async fn settle(
 
 pub(crate) async fn state(connection: &mut PgConnection, stream: &str) -> sqlx::Result<Option<StreamState>> {
     let row = sqlx::query!(
-        r#"SELECT stream_created AS "created: PgInstant", last_sequence, refilling FROM relay_state WHERE stream = $1"#,
+        r#"SELECT stream_created AS "created: PgInstant", last_sequence, refilling, pad_to FROM relay_state WHERE stream = $1"#,
         stream
     )
     .fetch_optional(connection)
@@ -92,18 +100,21 @@ pub(crate) async fn state(connection: &mut PgConnection, stream: &str) -> sqlx::
         created: row.created.0,
         last_sequence: row.last_sequence.cast_unsigned(),
         refilling: row.refilling,
+        pad_to: row.pad_to.cast_unsigned(),
     }))
 }
 
 pub(crate) async fn set_state(connection: &mut PgConnection, stream: &str, state: &StreamState) -> sqlx::Result<()> {
     sqlx::query!(
-        "INSERT INTO relay_state (stream, stream_created, last_sequence, refilling) VALUES ($1, $2, $3, $4)
+        "INSERT INTO relay_state (stream, stream_created, last_sequence, refilling, pad_to) VALUES ($1, $2, $3, $4, $5)
          ON CONFLICT (stream) DO UPDATE
-         SET stream_created = excluded.stream_created, last_sequence = excluded.last_sequence, refilling = excluded.refilling",
+         SET stream_created = excluded.stream_created, last_sequence = excluded.last_sequence, refilling = excluded.refilling,
+             pad_to = excluded.pad_to",
         stream,
         PgInstant(state.created) as PgInstant,
         state.last_sequence.cast_signed(),
-        state.refilling
+        state.refilling,
+        state.pad_to.cast_signed()
     )
     .execute(connection)
     .await?;
@@ -136,66 +147,34 @@ pub(super) struct PublishedEvent {
     pub(super) sequence: i64,
 }
 
-/// Whether one of `events` is not in the log: its number was never given, or was given to another event since.
-pub(super) async fn any_unknown(
+/// Where each of `events` stands in the log, in their order; none for one that is not in it: its number was never given, or was given to
+/// another event since.
+pub(super) async fn positions(
     connection: &mut PgConnection,
     stream: &str,
     events: &[PublishedEvent],
-) -> sqlx::Result<bool> {
+) -> sqlx::Result<Vec<Option<i64>>> {
     let event_ids: Vec<Uuid> = events.iter().map(|event| event.event_id).collect();
     let aggregate_ids: Vec<Uuid> = events.iter().map(|event| event.aggregate_id).collect();
     let sequences: Vec<i64> = events.iter().map(|event| event.sequence).collect();
     sqlx::query_scalar!(
-        // LATERAL with a limit: the index is probed for each event, and the log is never read whole.
-        r#"SELECT EXISTS (
-               SELECT 1 FROM UNNEST($2::uuid[], $3::uuid[], $4::bigint[]) AS found (event_id, aggregate_id, sequence)
-               LEFT JOIN LATERAL (
-                   SELECT true AS logged FROM event_log e
-                   WHERE e.aggregate_id = found.aggregate_id AND e.sequence = found.sequence AND e.event_id = found.event_id
-                       AND e.stream = $1
-                   LIMIT 1
-               ) known ON true
-               WHERE known.logged IS NULL
-           ) AS "unknown!""#,
+        // LATERAL with a limit: the index is probed for each event, and the log, which has no index by the event's id, is never read whole.
+        r#"SELECT logged.position AS "position?"
+           FROM UNNEST($2::uuid[], $3::uuid[], $4::bigint[]) WITH ORDINALITY AS found (event_id, aggregate_id, sequence, ordinal)
+           LEFT JOIN LATERAL (
+               SELECT e.position FROM event_log e
+               WHERE e.aggregate_id = found.aggregate_id AND e.sequence = found.sequence AND e.event_id = found.event_id
+                   AND e.stream = $1
+               LIMIT 1
+           ) logged ON true
+           ORDER BY found.ordinal"#,
         stream,
         &event_ids,
         &aggregate_ids,
         &sequences
     )
-    .fetch_one(connection)
+    .fetch_all(connection)
     .await
-}
-
-/// Takes events that the stream turned out to have already out of the outbox; says how many there were.
-pub(super) async fn remove_published(
-    connection: &mut PgConnection,
-    stream: &str,
-    events: &[PublishedEvent],
-) -> sqlx::Result<u64> {
-    let event_ids: Vec<Uuid> = events.iter().map(|event| event.event_id).collect();
-    let aggregate_ids: Vec<Uuid> = events.iter().map(|event| event.aggregate_id).collect();
-    let sequences: Vec<i64> = events.iter().map(|event| event.sequence).collect();
-    let done = sqlx::query!(
-        // As above: the log has no index by the event's id, and with a long outbox it would be read whole.
-        "DELETE FROM outbox o USING (
-             SELECT logged.position
-             FROM UNNEST($2::uuid[], $3::uuid[], $4::bigint[]) AS found (event_id, aggregate_id, sequence)
-             CROSS JOIN LATERAL (
-                 SELECT e.position FROM event_log e
-                 WHERE e.aggregate_id = found.aggregate_id AND e.sequence = found.sequence
-                     AND e.event_id = found.event_id AND e.stream = $1
-                 LIMIT 1
-             ) logged
-         ) done
-         WHERE o.stream = $1 AND o.position = done.position",
-        stream,
-        &event_ids,
-        &aggregate_ids,
-        &sequences
-    )
-    .execute(connection)
-    .await?;
-    Ok(done.rows_affected())
 }
 
 /// The ids of the transactions of this database that may still write.

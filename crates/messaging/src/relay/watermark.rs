@@ -29,6 +29,20 @@ pub(crate) struct WatermarkMessage {
     pub(crate) through: Instant,
 }
 
+/// The subject of a service's watermarks.
+pub(super) fn subject(service: &str) -> String {
+    format!("{SUBJECT_PREFIX}{service}")
+}
+
+/// The watermark of a service.
+pub(super) fn message(service: &str, through: Instant) -> Outgoing {
+    // An instant is always JSON.
+    let payload = serde_json::to_vec(&WatermarkMessage { through }).unwrap_or_default();
+    let mut headers = HeaderMap::new();
+    headers.insert("content-type", "application/json");
+    Outgoing { subject: subject(service), headers, payload: Bytes::from(payload) }
+}
+
 /// An instant that may become the watermark.
 struct Candidate {
     through: Instant,
@@ -137,13 +151,7 @@ impl<'a> Watermark<'a> {
     /// The watermark to publish, after the outbox was seen empty.
     pub(super) fn ready(&self) -> Option<(Instant, Outgoing)> {
         let candidate = self.candidate.as_ref().filter(|candidate| candidate.open.is_empty())?;
-        let through = candidate.through;
-        // An instant is always JSON.
-        let payload = serde_json::to_vec(&WatermarkMessage { through }).unwrap_or_default();
-        let subject = format!("{SUBJECT_PREFIX}{}", self.relay.config.service);
-        let mut headers = HeaderMap::new();
-        headers.insert("content-type", "application/json");
-        Some((through, Outgoing { subject, headers, payload: Bytes::from(payload) }))
+        Some((candidate.through, message(&self.relay.config.service, candidate.through)))
     }
 
     /// It was published.

@@ -11,6 +11,7 @@ mod outsiders;
 mod published;
 mod queue;
 mod rebuild;
+mod regained;
 mod relay;
 mod replicas;
 mod sessions;

@@ -25,7 +25,8 @@ use crate::{
 
 const TIPS: usize = 1_000;
 /// Tables that change by themselves: how far the bus is, and what was put for a photo that was never kept.
-const VOLATILE: [&str; 5] = ["consumer_position", "evidence_unfinished", "outbox", "relay_state", "consumer_mark"];
+const VOLATILE: [&str; 6] =
+    ["consumer_position", "evidence_unfinished", "outbox", "relay_sent", "relay_state", "consumer_mark"];
 
 impl World {
     /// Every row of every table, as text; bytes as hexadecimal digits.

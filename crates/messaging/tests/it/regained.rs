@@ -1,0 +1,297 @@
+//! A NATS that lost the end of a stream, which it had acknowledged: what was lost is published again, once, and nobody passes over it.
+
+use dafei_messaging::{
+    consumer::ConsumerConfig,
+    relay::{Published, RelayConfig},
+    streams::StreamSpec,
+};
+use dafei_testkit::eventually;
+
+use crate::support::{
+    Bus, PATIENCE, Recorder, STREAM, Until, config, event_id, headers, is_watermark, spec, start_of_tests,
+};
+
+/// What nobody may have read is fewer than this.
+const BATCH: u64 = 1_000;
+
+async fn last(bus: &Bus) -> u64 {
+    bus.js.get_stream(STREAM).await.expect("the stream").cached_info().state.last_sequence
+}
+
+/// As a stream is left that a relay has filled with these events in one batch, and of which NATS kept only so many.
+async fn lose_part_of_a_batch(bus: &Bus, events: &[(u128, i64)], kept: usize) {
+    bus.make_stream().await;
+    bus.write(events).await;
+    sqlx::raw_sql("DELETE FROM outbox").execute(&bus.db.pool).await.expect("all was published");
+    believe_filled(bus, events.len() as u64, 0).await;
+    sqlx::query(
+        "INSERT INTO relay_sent (stream, stream_created, after, through, positions)
+         SELECT r.stream, r.stream_created, 0, r.last_sequence, array_agg(e.position ORDER BY e.position)
+         FROM relay_state r JOIN event_log e USING (stream) GROUP BY r.stream",
+    )
+    .execute(&bus.db.pool)
+    .await
+    .expect("and it is known what it was");
+    for (aggregate, sequence) in &events[..kept] {
+        let mut headers = headers(*aggregate, *sequence);
+        headers.insert("Nats-Msg-Id", event_id(*aggregate, *sequence).to_string());
+        bus.publish_headers(headers, format!("{aggregate}/{sequence}")).await;
+    }
+}
+
+/// The database believes that the stream, as it was made, was filled up to a number, and wants it filled up before anything is published.
+async fn believe_filled(bus: &Bus, last: u64, pad_to: u64) {
+    let stream = bus.js.get_stream(STREAM).await.expect("the stream");
+    let created = stream.cached_info().created.unix_timestamp_nanos() / 1_000;
+    sqlx::query(
+        "INSERT INTO relay_state (stream, stream_created, last_sequence, pad_to)
+         VALUES ($1, 'epoch'::timestamptz + $2::bigint * interval '1 microsecond', $3, $4)",
+    )
+    .bind(STREAM)
+    .bind(i64::try_from(created).expect("an instant"))
+    .bind(last.cast_signed())
+    .bind(pad_to.cast_signed())
+    .execute(&bus.db.pool)
+    .await
+    .expect("the fence");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_that_lost_its_end_gets_it_back_by_itself_and_no_consumer_passes_over_it() {
+    let mut bus = Bus::that_fails().await;
+    let relay = bus.relay();
+    let (ahead, behind) = (Recorder::named("ahead"), Recorder::named("behind"));
+    let consumer = bus.consume(&ahead);
+    for sequence in 1..=5 {
+        bus.write(&[(1, sequence)]).await;
+    }
+    let late = bus.consume(&behind);
+    late.handle.watch().until(|status| status.last_sequence >= 5).await;
+    late.stop().await;
+    bus.effects_of(10).await;
+    let copy = bus.nats.keep_copy().await;
+    for sequence in 6..=10 {
+        bus.write(&[(1, sequence)]).await;
+        bus.drained().await;
+    }
+    bus.write(&[(2, 1), (2, 2)]).await;
+    bus.effects_of(17).await;
+    bus.drained().await;
+    let had = last(&bus).await;
+
+    bus.nats.go_back_to(&copy).await;
+    bus.write(&[(1, 11)]).await;
+    let status = relay.handle.watch().until(|status| status.regained > 0).await;
+    assert_eq!(status.regained, 7);
+    bus.effects_of(18).await;
+    let late = bus.consume(&behind);
+    bus.effects_of(26).await;
+    bus.drained().await;
+
+    let expected: Vec<(u128, i64)> = (1..=10).map(|n| (1, n)).chain([(2, 1), (2, 2), (1, 11)]).collect();
+    assert_eq!(bus.stored().await, expected, "each once, in their order");
+    let numbered: Vec<u64> =
+        bus.messages().await.iter().filter(|message| !is_watermark(message)).map(|message| message.sequence).collect();
+    assert!(numbered[5] > had + BATCH, "behind all that can have been read: {numbered:?}, the stream had {had}");
+    for recorder in [&ahead, &behind] {
+        assert_eq!(*recorder.committed.lock().expect("a lock"), expected, "each took effect once");
+    }
+    assert_eq!(relay.handle.status().wiped, [""; 0]);
+    assert_eq!(relay.handle.published(PATIENCE).await.wiped, [""; 0]);
+    for running in [consumer, late] {
+        running.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_watermark_of_the_lost_end_is_said_again_only_behind_what_was_lost() {
+    let mut bus = Bus::that_fails().await;
+    let relay = bus.relay();
+    bus.write(&[(1, 1)]).await;
+    bus.drained().await;
+    let through = relay.handle.watch().until(|status| status.through.is_some()).await.through.expect("an instant");
+    let copy = bus.nats.keep_copy().await;
+    bus.write(&[(1, 2)]).await;
+    bus.clock.set(start_of_tests() + std::time::Duration::from_secs(60));
+    relay.handle.prod();
+    relay.handle.watch().until(|status| status.through > Some(through)).await;
+    bus.nats.go_back_to(&copy).await;
+    relay.handle.watch().until(|status| status.regained == 1).await;
+    let Published { through: told, wiped, .. } = eventually(PATIENCE, "a later watermark is there", async || {
+        let published = relay.handle.published(PATIENCE).await;
+        (published.through > Some(through)).then_some(published)
+    })
+    .await;
+    assert_eq!((told, wiped), (Some(start_of_tests() + std::time::Duration::from_secs(60)), vec![]));
+    let messages = bus.messages().await;
+    let lost = messages.iter().position(|message| message.payload.as_ref() == b"1/2").expect("it is back");
+    let said: Vec<bool> = messages[..lost]
+        .iter()
+        .filter(|message| is_watermark(message))
+        .map(|message| String::from_utf8_lossy(&message.payload).contains(&through.to_string()))
+        .collect();
+    assert!(said.iter().all(|same| *same) && said.len() as u64 > BATCH, "{} watermarks before it", said.len());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_a_batch_of_which_a_part_was_lost_only_that_part_is_published_again() {
+    let bus = Bus::start().await;
+    lose_part_of_a_batch(&bus, &[(1, 1), (1, 2), (2, 1), (1, 3)], 2).await;
+    bus.write(&[(2, 2)]).await;
+    let relay = bus.relay();
+    relay.handle.watch().until(|status| status.regained == 2).await;
+    bus.drained().await;
+    assert_eq!(bus.stored().await, [(1, 1), (1, 2), (2, 1), (1, 3), (2, 2)]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_that_lost_all_that_was_ever_in_it_gets_it_back() {
+    let bus = Bus::start().await;
+    lose_part_of_a_batch(&bus, &[(1, 1), (1, 2)], 0).await;
+    let relay = bus.relay();
+    relay.handle.watch().until(|status| status.regained == 2).await;
+    bus.drained().await;
+    assert_eq!(bus.stored().await, [(1, 1), (1, 2)]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_lost_a_second_time_is_published_again_as_well() {
+    let mut bus = Bus::that_fails().await;
+    let relay = bus.relay();
+    bus.write(&[(1, 1)]).await;
+    bus.drained().await;
+    let copy = bus.nats.keep_copy().await;
+    bus.write(&[(1, 2), (1, 3)]).await;
+    bus.drained().await;
+    bus.nats.go_back_to(&copy).await;
+    relay.handle.watch().until(|status| status.regained == 2).await;
+    bus.drained().await;
+    bus.write(&[(1, 4)]).await;
+    bus.drained().await;
+    bus.nats.go_back_to(&copy).await;
+    relay.handle.watch().until(|status| status.regained == 5).await;
+    bus.drained().await;
+    assert_eq!(bus.stored().await, [(1, 1), (1, 2), (1, 3), (1, 4)]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_that_lost_more_than_is_known_waits_for_a_refill() {
+    let mut bus = Bus::that_fails().await;
+    let relay = bus.relay();
+    bus.write(&[(1, 1)]).await;
+    bus.drained().await;
+    let copy = bus.nats.keep_copy().await;
+    bus.write(&[(1, 2), (1, 3)]).await;
+    bus.drained().await;
+    // As by a relay of an older version, which did not keep it.
+    sqlx::raw_sql("DELETE FROM relay_sent WHERE cardinality(positions) > 0").execute(&bus.db.pool).await.expect("gone");
+    bus.nats.go_back_to(&copy).await;
+    bus.write(&[(1, 4)]).await;
+    let status = relay.handle.watch().until(|status| status.wiped == [STREAM] && status.pending == 1).await;
+    assert_eq!(status.regained, 0);
+    assert_eq!(bus.stored().await, [(1, 1)]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_short_stream_with_an_event_that_the_log_does_not_have_is_left_alone() {
+    let bus = Bus::start().await;
+    lose_part_of_a_batch(&bus, &[(1, 1), (1, 2), (1, 3)], 1).await;
+    let mut headers = headers(7, 1);
+    headers.insert("Nats-Msg-Id", event_id(7, 1).to_string());
+    bus.publish_headers(headers, "7/1".to_owned()).await;
+    let relay = bus.relay();
+    relay.handle.watch().until(|status| status.wiped == [STREAM]).await;
+    assert_eq!(bus.stored().await, [(1, 1), (7, 1)]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_relay_that_ended_before_the_stream_was_filled_up_fills_it_up_before_it_publishes() {
+    let bus = Bus::start().await;
+    bus.make_stream().await;
+    believe_filled(&bus, 0, 2_300).await;
+    bus.write(&[(1, 1)]).await;
+    let _relay = bus.relay();
+    bus.drained().await;
+    let messages = bus.messages().await;
+    let first = messages.iter().find(|message| !is_watermark(message)).expect("the event");
+    assert_eq!(first.sequence, 2_301);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_without_watermarks_is_filled_up_by_messages_that_nobody_asks_for() {
+    let bus = Bus::start().await;
+    let bare = StreamSpec { subjects: vec!["t.intake.>".to_owned()], ..spec() };
+    dafei_messaging::streams::ensure_streams(&bus.js, std::slice::from_ref(&bare)).await.expect("the stream is made");
+    believe_filled(&bus, 0, 10).await;
+    bus.write(&[(1, 1)]).await;
+    let _relay = bus.relay_with(RelayConfig { streams: vec![bare], watermark_stream: None, ..config() });
+    bus.drained().await;
+    let subjects: Vec<String> = bus.messages().await.iter().map(|message| message.subject.to_string()).collect();
+    let expected: Vec<&str> = std::iter::repeat_n("t.intake.padding", 10).chain(["t.intake.1"]).collect();
+    assert_eq!(subjects, expected);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_of_outsiders_that_lost_its_end_is_read_on_behind_what_is_left_of_it() {
+    let mut bus = Bus::that_fails().await;
+    bus.make_stream().await;
+    let recorder = Recorder::new();
+    let consumer = bus.consume_with(&recorder, ConsumerConfig::raw(STREAM));
+    for number in 1..=3 {
+        bus.publish(1, number).await;
+    }
+    bus.effects_of(3).await;
+    let copy = bus.nats.keep_copy().await;
+    consumer.handle.watch().until(|status| status.active && status.last_sequence == 3).await;
+    for number in 4..=5 {
+        published_again(&bus, 1, number).await;
+    }
+    bus.effects_of(5).await;
+    bus.nats.go_back_to(&copy).await;
+    consumer.handle.watch().until(|status| status.active && status.last_sequence == 3).await;
+    published_again(&bus, 1, 6).await;
+    bus.effects_of(6).await;
+    let payloads: Vec<String> = sqlx::query_scalar("SELECT payload FROM effect ORDER BY place")
+        .fetch_all(&bus.db.pool)
+        .await
+        .expect("payloads");
+    assert_eq!(payloads, ["1/1", "1/2", "1/3", "1/4", "1/5", "1/6"]);
+}
+
+/// Publishes when the client is back.
+async fn published_again(bus: &Bus, aggregate: u128, sequence: i64) {
+    eventually(PATIENCE, "the server takes it", async || {
+        let payload = format!("{aggregate}/{sequence}");
+        let sent =
+            bus.js.publish_with_headers("t.intake.x", headers(aggregate, sequence), payload.into()).await.ok()?;
+        sent.await.ok()
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_published_long_ago_is_not_kept() {
+    let bus = Bus::start().await;
+    bus.make_stream().await;
+    believe_filled(&bus, 0, 0).await;
+    sqlx::raw_sql(
+        "INSERT INTO relay_sent (stream, stream_created, after, through, positions)
+         SELECT stream, stream_created - interval '1 day', 7, 8, '{}' FROM relay_state;
+         INSERT INTO relay_sent (stream, stream_created, after, through, positions)
+         SELECT stream, stream_created, after, after + 1, '{}' FROM relay_state, generate_series(0, 5) AS after;
+         UPDATE relay_state SET pad_to = 100003",
+    )
+    .execute(&bus.db.pool)
+    .await
+    .expect("kept from before");
+    let _relay = bus.relay();
+    let left = eventually(PATIENCE, "the first are forgotten", async || {
+        let left: Vec<i64> = sqlx::query_scalar("SELECT after FROM relay_sent ORDER BY after LIMIT 1")
+            .fetch_all(&bus.db.pool)
+            .await
+            .ok()?;
+        (left != [0]).then_some(left)
+    })
+    .await;
+    assert!(left[0] > 0, "{left:?}");
+}
