@@ -116,6 +116,32 @@ def _bus_wiped(stage: Stage, _: random.Random) -> None:
     await_that("the refill", lambda: stage.ask("refill").returncode == 0, 60.0)
 
 
+def _bus_goes_back(stage: Stage, _: random.Random) -> None:
+    """As when servers come back that lack what they had acknowledged. Their files are copied while nobody writes them."""
+    stores = {name: cluster.store(stage.home, name) for name in cluster.names(stage.home)}
+    copies = {name: store.with_name(f"{store.name}-before") for name, store in stores.items()}
+    for name in stores:
+        _kill(stage, name)
+    for name, store in stores.items():
+        shutil.rmtree(copies[name], ignore_errors=True)
+        shutil.copytree(store, copies[name])
+    cluster.start_again(stage.home)
+    stage.lasts(SILENT_FOR)
+    for name in stores:
+        _kill(stage, name)
+    for name, store in stores.items():
+        shutil.rmtree(store)
+        copies[name].rename(store)
+    before = _noticed(stage)
+    cluster.start_again(stage.home)
+    await_that("a relay notices that its stream lost its end", lambda: _noticed(stage) > before, 60.0)
+
+
+def _noticed(stage: Stage) -> int:
+    logs = (processes.log_path(stage.home, name) for name in replicas.ALL)
+    return sum(log.read_text(errors="replace").count("NATS lost the end of the stream") for log in logs if log.exists())
+
+
 def _slow(stage: Stage, _: random.Random) -> None:
     links = stage.proxy.of("postgres", "nats")
     for link in links:
@@ -224,6 +250,7 @@ def faults() -> "list[Fault]":
     found += [Fault(f"stop-{name}", f"SIGSTOP of a replica of {name} for 30 s", _stopped(name)) for name in SERVICES]
     found += [
         Fault("wipe-nats", "all three NATS servers killed, their directories removed, `dafei refill`", _bus_wiped),
+        Fault("rewind-nats", "all three NATS servers killed and brought back as they were 10 s of writing before: their streams lost their ends", _bus_goes_back),
         Fault("slow-links", "50 ms more on each way between services and servers, for 10 s", _slow),
     ]
     found += [
