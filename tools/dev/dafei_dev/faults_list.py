@@ -25,6 +25,8 @@ ALONE_FOR = 5.0
 # Until the clients of a server that has vanished have noticed (docs/operations.md, bounds of calls).
 NOTICED_AFTER = 25.0
 SILENT_FOR = 10.0
+# How many messages the bus loses at the least when it goes back; watermarks are some of them.
+REWOUND = 200
 # Of whose villages the load's cases are (tools/src/faults/load.rs).
 COUNTY = "371312"
 # The points of crates/messaging/src/crash.rs that a load comes to, and the services that do.
@@ -120,21 +122,22 @@ def _bus_goes_back(stage: Stage, _: random.Random) -> None:
     """As when servers come back that lack what they had acknowledged. Their files are copied while nobody writes them."""
     stores = {name: cluster.store(stage.home, name) for name in cluster.names(stage.home)}
     copies = {name: store.with_name(f"{store.name}-before") for name, store in stores.items()}
+    before = cluster.written(stage.home)
     for name in stores:
         _kill(stage, name)
     for name, store in stores.items():
         shutil.rmtree(copies[name], ignore_errors=True)
         shutil.copytree(store, copies[name])
     cluster.start_again(stage.home)
-    stage.lasts(SILENT_FOR)
+    await_that("the bus is written to again", lambda: cluster.written(stage.home) > before + REWOUND, 60.0)
     for name in stores:
         _kill(stage, name)
     for name, store in stores.items():
         shutil.rmtree(store)
         copies[name].rename(store)
-    before = _noticed(stage)
+    noticed = _noticed(stage)
     cluster.start_again(stage.home)
-    await_that("a relay notices that its stream lost its end", lambda: _noticed(stage) > before, 60.0)
+    await_that("a relay notices that its stream lost its end", lambda: _noticed(stage) > noticed, 60.0)
 
 
 def _noticed(stage: Stage) -> int:
@@ -250,7 +253,7 @@ def faults() -> "list[Fault]":
     found += [Fault(f"stop-{name}", f"SIGSTOP of a replica of {name} for 30 s", _stopped(name)) for name in SERVICES]
     found += [
         Fault("wipe-nats", "all three NATS servers killed, their directories removed, `dafei refill`", _bus_wiped),
-        Fault("rewind-nats", "all three NATS servers killed and brought back as they were 10 s of writing before: their streams lost their ends", _bus_goes_back),
+        Fault("rewind-nats", f"all three NATS servers killed and brought back as they were {REWOUND} messages before: their streams lost their ends", _bus_goes_back),
         Fault("slow-links", "50 ms more on each way between services and servers, for 10 s", _slow),
     ]
     found += [
