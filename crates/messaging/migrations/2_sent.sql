@@ -9,6 +9,8 @@ CREATE TABLE relay_sent (
     PRIMARY KEY (stream, stream_created, after)
 ) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000, autovacuum_analyze_scale_factor = 0, autovacuum_analyze_threshold = 50000);
 
--- The number that a stream must have reached before anything is published to it again, after it lost its end: nobody who read the old end
--- passes over what stands in its place.
-ALTER TABLE relay_state ADD COLUMN pad_to bigint NOT NULL DEFAULT 0;
+-- A stream that lost its end ends at `pad_from` and is filled up to `pad_to` before anything is published to it again: nobody who read the old
+-- end passes over what stands in its place. Until then `last_sequence` is the old end. Both are 0 otherwise.
+ALTER TABLE relay_state
+    ADD COLUMN pad_from bigint NOT NULL DEFAULT 0,
+    ADD COLUMN pad_to   bigint NOT NULL DEFAULT 0;

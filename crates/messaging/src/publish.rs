@@ -38,7 +38,10 @@ pub(crate) enum PublishFailure {
     /// The stream's last sequence is another: somebody else has published.
     #[error("the stream's last sequence is not {expected}: {reason}")]
     Fenced { expected: u64, reason: String },
-    /// Anything else.
+    /// Nothing was heard of it: it may be stored, or may have been and be lost.
+    #[error("{0}")]
+    Unheard(String),
+    /// Anything else: it was refused.
     #[error("{0}")]
     Other(String),
 }
@@ -76,6 +79,7 @@ pub(crate) async fn publish(js: &Context, fence: u64, messages: Vec<Outgoing>) -
         let reason = error.source().map_or_else(|| error.to_string(), |source| format!("{error}: {source}"));
         match error.kind() {
             PublishErrorKind::WrongLastSequence => PublishFailure::Fenced { expected: fence, reason },
+            PublishErrorKind::TimedOut | PublishErrorKind::BrokenPipe => PublishFailure::Unheard(reason),
             _ => PublishFailure::Other(reason),
         }
     };

@@ -105,8 +105,9 @@ async fn refill_one(
         Found::Empty { created } => created,
         Found::Filled { expired } => return Ok(Refilled { stream: spec.name.to_owned(), events: None, expired }),
     };
-    let began = store::StreamState { created, last_sequence: 0, refilling: true, pad_to: 0 };
+    let began = store::StreamState { created, last_sequence: 0, refilling: true, padding: None };
     store::set_state(&mut connection, spec.name, &began).await?;
+    sqlx::query!("DELETE FROM relay_sent WHERE stream = $1", spec.name).execute(&mut *connection).await?;
     // One snapshot for the log and the outbox: what is committed later stays in the outbox and goes out by the relay, behind all this.
     let mut reading = sessions::long(pool).await?;
     let mut snapshot = reading.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?;
@@ -153,13 +154,14 @@ async fn empty_stream(connection: &mut PgConnection, js: &Context, spec: &Stream
     let mut attempt = 1;
     loop {
         let (created, expired, messages) = as_it_is(js, spec).await?;
-        if messages == 0 {
-            return Ok(Found::Empty { created });
-        }
         // After the stream: what the relay has published meanwhile, it may not have put down yet, and then another look is needed.
         let known = store::state(connection, spec.name).await?.filter(|state| state.created == created);
         match known {
-            Some(state) if state.refilling => {
+            None | Some(store::StreamState { last_sequence: 0, .. }) if messages == 0 => {
+                return Ok(Found::Empty { created });
+            }
+            // One that lost all it had is made anew as well: who has read it begins with another one from its start.
+            Some(state) if state.refilling || messages == 0 => {
                 js.delete_stream(spec.name).await.map_err(nats)?;
                 make_again(js, spec).await?;
                 let (created, ..) = as_it_is(js, spec).await?;

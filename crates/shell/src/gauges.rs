@@ -1,6 +1,8 @@
 //! What dashboards and alerts read of every service: who works, and how far it is behind. A replica that stands by knows neither age nor lag and
 //! says none: an old figure of it would be taken for the service's. What could not take effect stands in the database, where all read the same.
 
+use std::time::Duration;
+
 use dafei_messaging::{
     consumer::ConsumerHandle,
     relay::{RelayHandle, RelayStatus},
@@ -27,14 +29,19 @@ pub(crate) fn relay(service: Service, relay: &RelayHandle) {
     let wiped = active(|status| status.wiped.len() as f64);
     metrics::gauge_callback("dafei.streams.wiped", "{stream}", "Streams that wait for a refill", &labels, wiped);
     let handle = relay.clone();
-    let help = "Events that this replica has published again since its start because NATS had lost them";
-    metrics::gauge_callback("dafei.streams.regained", "{event}", help, &labels, move || {
-        Some(handle.status().regained as f64)
+    let help = "Messages that NATS had acknowledged and lost, as this replica noticed within the last hour; it published them again";
+    metrics::gauge_callback("dafei.streams.lost_messages", "{message}", help, &labels, move || {
+        Some(lost_lately(&handle.status()))
     });
 }
 
 fn of_the_active(status: &RelayStatus, read: fn(&RelayStatus) -> f64) -> Option<f64> {
     status.active.then(|| read(status))
+}
+
+/// None is lost any more after an hour, so that an alert ends; the log has it.
+fn lost_lately(status: &RelayStatus) -> f64 {
+    if status.lost_at.is_some_and(|at| at.elapsed() < Duration::from_hours(1)) { status.lost as f64 } else { 0.0 }
 }
 
 pub(crate) fn consumer(service: Service, key: &str, consumer: &ConsumerHandle, untaken: &Untaken) {
@@ -61,7 +68,9 @@ pub(crate) fn consumer(service: Service, key: &str, consumer: &ConsumerHandle, u
 
 #[cfg(test)]
 mod tests {
-    use super::{RelayStatus, of_the_active};
+    use std::time::{Duration, Instant};
+
+    use super::{RelayStatus, lost_lately, of_the_active};
 
     #[test]
     fn a_replica_that_stands_by_says_nothing_of_the_outbox() {
@@ -70,5 +79,14 @@ mod tests {
         assert_eq!(of_the_active(&status, pending), None, "an old figure");
         status.active = true;
         assert_eq!(of_the_active(&status, pending), Some(7.0));
+    }
+
+    #[test]
+    fn what_nats_lost_is_told_for_an_hour() {
+        let mut status = RelayStatus { lost: 3, lost_at: Some(Instant::now()), ..RelayStatus::default() };
+        assert_eq!(lost_lately(&status), 3.0);
+        status.lost_at = Instant::now().checked_sub(Duration::from_secs(3_601));
+        assert_eq!(lost_lately(&status), 0.0);
+        assert_eq!(lost_lately(&RelayStatus::default()), 0.0);
     }
 }

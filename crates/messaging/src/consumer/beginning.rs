@@ -1,50 +1,79 @@
 //! Where a session begins to read.
 
+use std::time::Duration;
+
 use dafei_kernel::time::Instant;
 use sqlx::{Connection, PgConnection};
 
 use super::{Handler, apply::Applier, run::SessionError, store};
 
-/// The position in a stream made at `created` that now ends at `last`. What is read again does no harm: the marks know what was seen.
+/// The position in a stream made at `created` that now ends at `last`, as it has said for `since`. What is read again of the suite's own events
+/// does no harm: the marks know what was seen.
 pub(super) async fn begin<H: Handler>(
     connection: &mut PgConnection,
     applier: &Applier<H>,
     created: Instant,
     last: u64,
+    since: Duration,
 ) -> Result<store::Position, SessionError> {
     let stream = &applier.config.stream;
     let mut tx = connection.begin().await?;
     store::ensure_position(&mut tx, &applier.key, stream).await?;
     let position = store::lock_position(&mut tx, &applier.key, stream).await?.ok_or(SessionError::Stale)?;
-    let from = where_to_begin(&position, created, last);
-    if position.created == Some(created) && position.last_sequence == from {
-        return Ok(position);
-    }
-    if position.created == Some(created) {
-        tracing::warn!(
-            consumer = %applier.key, last, position = position.last_sequence,
-            "the stream lost its end, or a server has yet to hear of it; reading on from what it says it has"
-        );
-    } else if position.last_sequence > 0 {
-        tracing::warn!(consumer = %applier.key, "the stream was wiped; reading it from its start");
-    }
+    let from = match where_to_begin(&position, created, last, since >= applier.config.doubt) {
+        Beginning::Position => return Ok(position),
+        Beginning::Later => return Err(SessionError::Short { last, position: position.last_sequence }),
+        Beginning::End => {
+            tracing::error!(
+                consumer = %applier.key, last, position = position.last_sequence,
+                "the stream lost its end; reading on behind what is left of it"
+            );
+            last
+        }
+        Beginning::Start => {
+            if position.last_sequence > 0 {
+                tracing::warn!(consumer = %applier.key, "the stream was wiped; reading it from its start");
+            }
+            0
+        }
+    };
     store::set_position(&mut tx, &applier.key, stream, created, from).await?;
     tx.commit().await?;
     Ok(store::Position { created: Some(created), last_sequence: from, ..position })
 }
 
-/// Behind which message a stream is read: behind the position, and one that was made anew from its start. One that is the same and ends before the
-/// position lost its end, as when it was restored from an older copy: it is read on from where it ends, for what comes may get the numbers of
-/// what was lost. Where a server only has not heard yet of all that the stream has, some messages are judged again.
-fn where_to_begin(position: &store::Position, created: Instant, last: u64) -> u64 {
-    if position.created == Some(created) { position.last_sequence.min(last) } else { 0 }
+/// Where a stream is read from.
+#[derive(Debug, PartialEq, Eq)]
+enum Beginning {
+    /// Behind the position.
+    Position,
+    /// Its start.
+    Start,
+    /// Its end.
+    End,
+    /// What is said of the stream is not believed yet.
+    Later,
+}
+
+/// A stream that was made anew is read from its start. One that ends before the position and is the same is asked again: by one late answer outsiders'
+/// messages would be judged anew. When that is believed it is read on from where it ends, for what comes may get the numbers of what was lost.
+fn where_to_begin(position: &store::Position, created: Instant, last: u64, believed: bool) -> Beginning {
+    if position.created != Some(created) {
+        Beginning::Start
+    } else if position.last_sequence <= last {
+        Beginning::Position
+    } else if believed {
+        Beginning::End
+    } else {
+        Beginning::Later
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
 
-    use super::{Instant, store::Position, where_to_begin};
+    use super::{Beginning, Instant, store::Position, where_to_begin};
 
     const MADE: Instant = Instant::UNIX_EPOCH;
 
@@ -54,16 +83,17 @@ mod tests {
 
     #[test]
     fn a_stream_is_read_on_from_the_position_and_one_that_was_made_anew_from_its_start() {
-        assert_eq!(where_to_begin(&read(10), MADE, 10), 10);
-        assert_eq!(where_to_begin(&read(10), MADE, 11), 10);
+        assert_eq!(where_to_begin(&read(10), MADE, 10, false), Beginning::Position);
+        assert_eq!(where_to_begin(&read(10), MADE, 11, true), Beginning::Position);
         let anew = MADE + Duration::from_secs(1);
-        assert_eq!(where_to_begin(&read(10), anew, 20), 0);
-        assert_eq!(where_to_begin(&Position { created: None, ..read(0) }, MADE, 20), 0);
+        assert_eq!(where_to_begin(&read(10), anew, 20, false), Beginning::Start);
+        assert_eq!(where_to_begin(&Position { created: None, ..read(0) }, MADE, 20, false), Beginning::Start);
     }
 
     #[test]
-    fn a_stream_that_ends_before_the_position_is_read_on_from_its_end() {
-        assert_eq!(where_to_begin(&read(10), MADE, 9), 9);
-        assert_eq!(where_to_begin(&read(10), MADE, 0), 0);
+    fn a_stream_that_ends_before_the_position_is_read_on_from_its_end_when_that_is_believed() {
+        assert_eq!(where_to_begin(&read(10), MADE, 9, false), Beginning::Later);
+        assert_eq!(where_to_begin(&read(10), MADE, 9, true), Beginning::End);
+        assert_eq!(where_to_begin(&read(10), MADE, 0, true), Beginning::End);
     }
 }

@@ -133,8 +133,8 @@ pub trait Handler: Send + Sync + 'static {
 pub enum Mode {
     /// Events of one of the suite's services: headers decoded, marks kept, watermarks told.
     Ordered,
-    /// Messages of outsiders, as they are: no marks; a message comes once per stream, but its sender may have sent it twice. Of its
-    /// headers only a part is there, as a text.
+    /// Messages of outsiders, as they are: no marks; a message comes once per stream, and again where the stream lost its end, and its sender may
+    /// have sent it twice. Of its headers only a part is there, as a text.
     Raw,
 }
 
@@ -157,9 +157,14 @@ pub struct ConsumerConfig {
     pub max_pause: Duration,
     /// After how long without a message it is asked whether the stream has one.
     pub look: Duration,
+    /// For how long a stream has to say that it ends before the position, always at the same place, until that is believed.
+    pub doubt: Duration,
     /// How long the database's answer is waited for, at first; a batch that gets none is done again on another connection.
     pub answer: Duration,
 }
+
+/// A server that was the stream's leader and hears nothing of the others steps down after ten seconds; until then it may name an earlier end.
+const DOUBT: Duration = Duration::from_secs(12);
 
 /// Under load a transaction's fixed cost is shared by more; who waits for what a consumer does notices no more than this.
 const GATHER: Duration = Duration::from_millis(10);
@@ -179,6 +184,7 @@ impl ConsumerConfig {
             max_attempts: 12,
             max_pause: Duration::from_secs(30),
             look: Duration::from_secs(5),
+            doubt: DOUBT,
             answer: silence::ANSWER,
         }
     }

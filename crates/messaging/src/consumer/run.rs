@@ -37,12 +37,15 @@ pub(super) enum SessionError {
     Feed(#[from] FeedError),
     #[error("the consumer's position has moved")]
     Stale,
+    #[error("the stream is said to end at {last}, before the consumer's position {position}")]
+    Short { last: u64, position: u64 },
 }
 
 pub(super) async fn run<H: Handler>(consumer: &ConsumerLoop<H>, shutdown: &CancellationToken) {
     let mut backoff = Backoff::up_to(SESSION_PAUSE);
+    let mut doubt = None;
     while !shutdown.is_cancelled() {
-        let ended = session(consumer, shutdown, &mut backoff).await;
+        let ended = session(consumer, shutdown, &mut backoff, &mut doubt).await;
         consumer.status.send_modify(|status| {
             // How much has come since is not known; that it has all been taken must not be said.
             if status.active && ended.is_err() {
@@ -67,12 +70,20 @@ fn report<H: Handler>(consumer: &ConsumerLoop<H>, error: &str) {
     consumer.status.send_modify(|status| status.last_error = Some(error.to_owned()));
 }
 
+/// A stream that was said to end at `last`, before the position, and since when.
+#[derive(Debug, Clone, Copy)]
+struct Doubt {
+    last: u64,
+    since: Instant,
+}
+
 /// Takes the lock, finds the position, and works on batches until something ends it. What comes before the first batch may be dropped
 /// anywhere: a transaction is undone, a lock is given back, and the server forgets what it delivered by.
 async fn session<H: Handler>(
     consumer: &ConsumerLoop<H>,
     shutdown: &CancellationToken,
     backoff: &mut Backoff,
+    doubt: &mut Option<Doubt>,
 ) -> Result<(), SessionError> {
     let name = consumer.handler.name();
     let key = consumer.config.key(name);
@@ -86,9 +97,18 @@ async fn session<H: Handler>(
     let opened = tokio::select! {
         biased;
         () = shutdown.cancelled() => return Ok(()),
-        opened = open(consumer, key) => opened?,
+        opened = open(consumer, key, *doubt) => opened,
     };
-    let Opened { applier, position, mut parked, mut feed } = opened;
+    match &opened {
+        Ok(_) => *doubt = None,
+        Err(SessionError::Short { last, .. }) => {
+            let same = doubt.filter(|doubt| doubt.last == *last);
+            *doubt = same.or_else(|| Some(Doubt { last: *last, since: Instant::now() }));
+        }
+        // The stream was not heard.
+        Err(_) => {}
+    }
+    let Opened { applier, position, mut parked, mut feed } = opened?;
     tracing::info!(consumer = %applier.key, after = position.last_sequence, "consumer active");
     consumer.status.send_modify(|status| {
         status.active = true;
@@ -153,7 +173,11 @@ struct Opened<H> {
     feed: Source,
 }
 
-async fn open<H: Handler>(consumer: &ConsumerLoop<H>, key: String) -> Result<Opened<H>, SessionError> {
+async fn open<H: Handler>(
+    consumer: &ConsumerLoop<H>,
+    key: String,
+    doubt: Option<Doubt>,
+) -> Result<Opened<H>, SessionError> {
     let config = &consumer.config;
     let (stream, created) = feed::stream(&consumer.js, &config.stream).await?;
     let applier = Applier {
@@ -166,7 +190,8 @@ async fn open<H: Handler>(consumer: &ConsumerLoop<H>, key: String) -> Result<Ope
     };
     let mut connection = Loan::of(&consumer.pool).await?;
     let last = stream.cached_info().state.last_sequence;
-    let begun = begin(&mut connection, &applier, created, last);
+    let since = doubt.filter(|doubt| doubt.last == last).map(|doubt| doubt.since.elapsed()).unwrap_or_default();
+    let begun = begin(&mut connection, &applier, created, last, since);
     let position = silence::answer(config.answer, begun).await?;
     let parked = silence::answer(config.answer, store::parked_keys(&mut connection, &applier.key)).await?;
     connection.give_back();

@@ -109,9 +109,13 @@ pub struct RelayStatus {
     pub published: u64,
     /// The last watermark: every commit recorded strictly before it is in the stream before it.
     pub through: Option<Instant>,
-    /// Streams that were wiped, or hold what the log does not have, and wait to be refilled.
+    /// Streams that were wiped, lost more than is known, or hold what the log does not have, and wait to be refilled.
     pub wiped: Vec<String>,
-    /// Events that were published again since the start, because NATS had lost the end of their stream.
+    /// Messages since the start that NATS had acknowledged and lost, watermarks among them; a server that had yet to hear of some may have said so.
+    pub lost: u64,
+    /// When that was noticed last.
+    pub lost_at: Option<std::time::Instant>,
+    /// The events among them, which were published again.
     pub regained: u64,
     /// The last error, until the next success.
     pub last_error: Option<String>,

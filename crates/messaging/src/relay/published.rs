@@ -14,7 +14,7 @@ use tokio::time::timeout;
 
 use super::{
     RelayConfig, SUBJECT_PREFIX, WatermarkMessage,
-    reconcile::{created, event_of, is_wiped},
+    reconcile::{created, event_of, is_lacking},
     store::{self, StreamState},
 };
 use crate::{
@@ -28,7 +28,7 @@ pub struct Published {
     /// By the last watermark in the stream: every commit recorded strictly before it is in the stream before it. None when there is none, when its
     /// stream waits to be refilled, or when that is not known.
     pub through: Option<Instant>,
-    /// Streams that were wiped, or hold what the log does not have, and wait to be refilled.
+    /// Streams that were wiped, or hold what the log does not have, and wait to be refilled; for some seconds also one that lost its end.
     pub wiped: Vec<String>,
     /// Streams of which the bus or the database has not said in time how they are.
     pub unknown: Vec<String>,
@@ -82,14 +82,14 @@ impl Asked {
         let stream = match self.js.get_stream(spec.name).await {
             Ok(stream) => stream,
             Err(error) if is_missing(&error) => {
-                return Ok(Found { wiped: is_wiped(known.as_ref(), None), through: None });
+                return Ok(Found { wiped: is_lacking(known.as_ref(), None), through: None });
             }
             Err(error) => return Err(nats(error)),
         };
         let made = created(&stream).map_err(LookError::Nats)?;
         let last = stream.cached_info().state.last_sequence;
         let filled = known.as_ref().map_or(0, |state| state.last_sequence);
-        let wiped = is_wiped(known.as_ref(), Some((made, last)))
+        let wiped = is_lacking(known.as_ref(), Some((made, last)))
             || (last > filled && self.is_foreign(spec, &stream, filled, within).await?);
         let through = if wiped || self.config.watermark_stream != Some(spec.name) {
             None

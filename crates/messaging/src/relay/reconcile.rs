@@ -9,7 +9,7 @@ use sqlx::PgConnection;
 
 use super::{
     RelayError, sent,
-    store::{self, PublishedEvent, StreamState},
+    store::{self, Padding, PublishedEvent, StreamState},
 };
 use crate::{
     headers, silence,
@@ -23,8 +23,10 @@ const CHUNK: u64 = 1_000;
 /// How a stream stands to the database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Standing {
-    /// It may be published to, behind this fence, when it has reached the number `pad_to`.
-    Open { fence: u64, pad_to: u64 },
+    /// It may be published to, behind this fence.
+    Open(u64),
+    /// It lost its end, and is to be filled up from its message `last` on.
+    Unpadded { last: u64, padding: Padding },
     /// It is the same as ever and ends before what was published to it: NATS lost what it had acknowledged, or a server that has not heard
     /// yet that it is no longer the stream's leader has answered.
     Short(Short),
@@ -42,7 +44,7 @@ pub(super) struct Short {
     pub(super) created: Instant,
     /// Its last message.
     pub(super) last: u64,
-    /// The last message that it had.
+    /// The last message that it had; of one that is being filled up, the last that was left.
     pub(super) filled: u64,
 }
 
@@ -65,7 +67,7 @@ pub(super) async fn reconcile(
             stream
         }
         Err(error) if is_missing(&error) => {
-            if is_wiped(known.as_ref(), None) {
+            if is_lacking(known.as_ref(), None) {
                 return Ok(Standing::Wiped);
             }
             ensure_streams(js, std::slice::from_ref(spec)).await.map_err(nats)?;
@@ -75,16 +77,18 @@ pub(super) async fn reconcile(
     };
     let created = created(&stream).map_err(RelayError::Nats)?;
     let last = stream.cached_info().state.last_sequence;
-    if is_wiped(known.as_ref(), Some((created, last))) {
+    if let Some(padding) = known.as_ref().filter(|state| state.created == created).and_then(|state| state.padding) {
+        let short = Short { created, last, filled: padding.from };
+        return Ok(if last < padding.from { Standing::Short(short) } else { Standing::Unpadded { last, padding } });
+    }
+    if is_lacking(known.as_ref(), Some((created, last))) {
         let same = known.as_ref().is_some_and(|state| state.created == created);
         return Ok(if same { Standing::Short(Short { created, last, filled }) } else { Standing::Wiped });
     }
-    // Of one that was made anew before anything was published to it, nothing is known.
-    let pad_to = known.as_ref().filter(|state| state.created == created).map_or(0, |state| state.pad_to);
     let first = stream.cached_info().state.first_sequence.max(filled + 1);
     // What has expired was seen or will not be: it is passed over.
     let fence = if last > filled { first - 1 } else { last };
-    let state = StreamState { created, last_sequence: fence, refilling: false, pad_to };
+    let state = StreamState { created, last_sequence: fence, refilling: false, padding: None };
     if known.as_ref() != Some(&state) {
         silence::answer(within, store::set_state(connection, spec.name, &state)).await?;
     }
@@ -92,12 +96,12 @@ pub(super) async fn reconcile(
         return Ok(Standing::Foreign);
     }
     silence::answer(within, sent::forget(connection, spec.name, created, last)).await?;
-    Ok(Standing::Open { fence: last, pad_to })
+    Ok(Standing::Open(last))
 }
 
 /// Whether a stream, of which `found` says when it was made and where it ends, lacks what the database knows to be in it: it is gone, was made
-/// anew, went backwards, or is being filled again.
-pub(super) fn is_wiped(known: Option<&StreamState>, found: Option<(Instant, u64)>) -> bool {
+/// anew, lost its end, or is being filled again.
+pub(super) fn is_lacking(known: Option<&StreamState>, found: Option<(Instant, u64)>) -> bool {
     let Some(known) = known else { return false };
     let lacks = match found {
         None => true,

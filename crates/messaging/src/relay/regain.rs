@@ -14,9 +14,9 @@ use sqlx::PgConnection;
 
 use super::{
     Relay, RelayError,
-    reconcile::{Short, event_of, nats, settle},
-    sent::{self, Loss},
-    store,
+    reconcile::{Short, event_of, nats},
+    sent::{self, Loss, PutBack},
+    store::{self, Padding},
     watermark::{self, WatermarkMessage},
 };
 use crate::{
@@ -24,6 +24,9 @@ use crate::{
     silence,
     streams::StreamSpec,
 };
+
+/// So many messages may have been read without having been settled.
+const UNSETTLED: u64 = MAX_BATCH as u64;
 
 /// What became of a stream that lost its end.
 #[derive(Debug, PartialEq, Eq)]
@@ -36,7 +39,7 @@ pub(super) enum Regained {
     Foreign,
 }
 
-/// Puts what the stream lost back into the outbox.
+/// Puts what the stream lost back into the outbox, and has it filled up.
 pub(super) async fn regain(
     connection: &mut PgConnection,
     relay: &Relay,
@@ -45,6 +48,8 @@ pub(super) async fn regain(
 ) -> Result<Regained, RelayError> {
     let Short { created, last, filled } = short;
     let within = relay.config.answer;
+    let sent = silence::answer(within, sent::from(connection, spec.name, created, last)).await?;
+    let Some(positions) = sent::lost(&sent, last, filled) else { return Ok(Regained::Unknown) };
     let stream = relay.js.get_stream(spec.name).await.map_err(nats)?;
     if last >= stream.cached_info().state.first_sequence.max(1) {
         let message = match stream.get_raw_message(last).await {
@@ -53,42 +58,64 @@ pub(super) async fn regain(
             Err(error) => return Err(nats(error)),
         };
         let event: Vec<_> = event_of(&message.headers).into_iter().collect();
-        let positions = silence::answer(within, store::positions(connection, spec.name, &event)).await?;
-        if positions.iter().any(Option::is_none) {
-            return Ok(Regained::Foreign);
+        let found = match silence::answer(within, store::positions(connection, spec.name, &event)).await?[..] {
+            [] => 0,
+            [Some(position)] => position,
+            _ => return Ok(Regained::Foreign),
+        };
+        if sent::position(&sent, last).is_some_and(|known| known != found) {
+            return Ok(Regained::Unknown);
         }
     }
-    let sent = silence::answer(within, sent::behind(connection, spec.name, created, last)).await?;
-    let Some(positions) = sent::lost(&sent, last, filled) else { return Ok(Regained::Unknown) };
-    // What was published last may have been read without having been settled.
-    let pad_to = filled + MAX_BATCH as u64;
-    let loss = Loss { stream: spec.name, created, last, filled, pad_to, positions: &positions };
-    let put_back = silence::answer(within, sent::put_back(connection, &loss)).await?;
-    Ok(if put_back { Regained::Boxed(positions.len() as u64) } else { Regained::Unknown })
+    let loss = Loss { stream: spec.name, created, last, filled, positions: &positions };
+    match silence::answer(within, sent::put_back(connection, &loss, UNSETTLED)).await? {
+        PutBack::Done => Ok(Regained::Boxed(positions.len() as u64)),
+        PutBack::Lacking => Ok(Regained::Unknown),
+        PutBack::Moved => Err(nats("another relay has been here")),
+    }
 }
 
-/// Fills a stream that ends at `fence` up to the number `pad_to`.
+/// Fills up a stream that ends at `last`.
 pub(super) async fn pad(
     connection: &mut PgConnection,
     relay: &Relay,
     spec: &StreamSpec,
-    mut fence: u64,
-    pad_to: u64,
-) -> Result<u64, RelayError> {
-    let stream = relay.js.get_stream(spec.name).await.map_err(nats)?;
-    let filler = filler(relay, spec, &stream).await?;
-    while fence < pad_to {
-        let count = usize::try_from(pad_to - fence).unwrap_or(MAX_BATCH).min(MAX_BATCH);
-        let to = publish::publish(&relay.js, fence, vec![filler.clone(); count]).await.map_err(nats)?;
-        settle(connection, spec.name, &[], (fence, to), relay.config.answer).await?;
-        fence = to;
+    last: u64,
+    padding: Padding,
+) -> Result<(), RelayError> {
+    // A batch that was on its way behind the old end must never find a stream that ends there.
+    fill(relay, spec, last, padding.to, padding.to.saturating_sub(UNSETTLED)).await?;
+    let within = relay.config.answer;
+    if silence::answer(within, sent::padded(connection, spec.name, padding)).await? {
+        Ok(())
+    } else {
+        Err(nats("another relay has been here"))
     }
-    Ok(fence)
+}
+
+/// Fills a stream that ends at `fence` up to the number `to`; no batch ends at `spared`.
+pub(super) async fn fill(
+    relay: &Relay,
+    spec: &StreamSpec,
+    mut fence: u64,
+    to: u64,
+    spared: u64,
+) -> Result<(), RelayError> {
+    if fence >= to {
+        return Ok(());
+    }
+    let filler = filler(relay, spec, fence).await?;
+    while fence < to {
+        let most = usize::try_from(to - fence).unwrap_or(MAX_BATCH).min(MAX_BATCH);
+        let count = if fence + most as u64 == spared { most - 1 } else { most };
+        fence = publish::publish(&relay.js, fence, vec![filler.clone(); count]).await.map_err(nats)?;
+    }
+    Ok(())
 }
 
 /// In a stream with watermarks, the last one that is left in it: it was true there, so it is true behind it. In another one a message that nobody
 /// asks for.
-async fn filler(relay: &Relay, spec: &StreamSpec, stream: &Stream) -> Result<Outgoing, RelayError> {
+async fn filler(relay: &Relay, spec: &StreamSpec, fence: u64) -> Result<Outgoing, RelayError> {
     let service = &relay.config.service;
     if relay.config.watermark_stream != Some(spec.name) {
         let any = spec.subjects.iter().find_map(|subject| subject.strip_suffix('>'));
@@ -96,12 +123,18 @@ async fn filler(relay: &Relay, spec: &StreamSpec, stream: &Stream) -> Result<Out
             any.map(|prefix| format!("{prefix}padding")).ok_or_else(|| nats("no subject to fill it up by"))?;
         return Ok(Outgoing { subject, headers: HeaderMap::new(), payload: Bytes::new() });
     }
-    let subject = watermark::subject(service);
-    let through = match stream.get_last_raw_message_by_subject(&subject).await {
-        Ok(message) => serde_json::from_slice::<WatermarkMessage>(&message.payload).map_err(nats)?.through,
+    let stream = relay.js.get_stream(spec.name).await.map_err(nats)?;
+    Ok(watermark::message(service, last_watermark(&stream, service, fence).await?))
+}
+
+/// What the last watermark before `fence` says.
+async fn last_watermark(stream: &Stream, service: &str, fence: u64) -> Result<Instant, RelayError> {
+    match stream.get_last_raw_message_by_subject(&watermark::subject(service)).await {
+        // By a server that has not heard of the loss: what it says of the lost end would not be true behind what is left.
+        Ok(message) if message.sequence > fence => Err(nats("the stream is longer than it was said to be")),
+        Ok(message) => Ok(serde_json::from_slice::<WatermarkMessage>(&message.payload).map_err(nats)?.through),
         // Nothing was committed before the beginning of time.
-        Err(error) if error.kind() == LastRawMessageErrorKind::NoMessageFound => Instant::UNIX_EPOCH,
-        Err(error) => return Err(nats(error)),
-    };
-    Ok(watermark::message(service, through))
+        Err(error) if error.kind() == LastRawMessageErrorKind::NoMessageFound => Ok(Instant::UNIX_EPOCH),
+        Err(error) => Err(nats(error)),
+    }
 }

@@ -3,11 +3,12 @@
 use dafei_kernel::time::Instant;
 use sqlx::{Connection, PgConnection};
 
+use super::store::Padding;
 use crate::pg::PgInstant;
 
 /// Of how many messages it is kept. What a server loses of what it acknowledged is what it was about to write when its disk failed, or what a
 /// copy of the stream lacks that was not known to be behind: far less.
-pub(super) const KEPT: u64 = 100_000;
+pub(super) const KEPT: u64 = 50_000;
 
 /// Messages of a stream that follow each other.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,8 +26,8 @@ pub(super) struct Sent {
 pub(super) fn lost(sent: &[Sent], last: u64, filled: u64) -> Option<Vec<i64>> {
     let mut positions = Vec::new();
     let mut known = last;
-    for sent in sent {
-        if sent.after > known || sent.through <= known {
+    for sent in sent.iter().filter(|sent| sent.through > last) {
+        if sent.after > known || (known != last && sent.after != known) {
             return None;
         }
         let there = usize::try_from(known - sent.after).ok()?;
@@ -36,15 +37,22 @@ pub(super) fn lost(sent: &[Sent], last: u64, filled: u64) -> Option<Vec<i64>> {
     (known == filled).then_some(positions)
 }
 
-/// What is kept of the messages behind `last`, in their order.
-pub(super) async fn behind(
+/// What the message `at` is: its position in the log, 0 when it is no event. None when that is not known.
+pub(super) fn position(sent: &[Sent], at: u64) -> Option<i64> {
+    let sent = sent.iter().find(|sent| sent.after < at && at <= sent.through)?;
+    let index = usize::try_from(at - sent.after - 1).ok()?;
+    Some(sent.positions.get(index).copied().unwrap_or_default())
+}
+
+/// What is kept of the message `last` and those behind it, in their order.
+pub(super) async fn from(
     connection: &mut PgConnection,
     stream: &str,
     created: Instant,
     last: u64,
 ) -> sqlx::Result<Vec<Sent>> {
     let rows = sqlx::query!(
-        "SELECT after, through, positions FROM relay_sent WHERE stream = $1 AND stream_created = $2 AND through > $3 ORDER BY after",
+        "SELECT after, through, positions FROM relay_sent WHERE stream = $1 AND stream_created = $2 AND through >= $3 ORDER BY after",
         stream,
         PgInstant(created) as PgInstant,
         last.cast_signed()
@@ -65,28 +73,42 @@ pub(super) struct Loss<'a> {
     pub(super) stream: &'a str,
     pub(super) created: Instant,
     pub(super) last: u64,
+    /// The last message that it had; of one that is being filled up, the last that was left.
     pub(super) filled: u64,
-    /// The number that the stream must reach before anything is published.
-    pub(super) pad_to: u64,
     /// What it lost.
     pub(super) positions: &'a [i64],
 }
 
-/// Puts what was lost back into the outbox and the fence to the end of the stream, all or nothing. False when the log does not have it all, or
-/// another one has been here.
-pub(super) async fn put_back(connection: &mut PgConnection, loss: &Loss<'_>) -> sqlx::Result<bool> {
+/// What became of that.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum PutBack {
+    /// It is in the outbox.
+    Done,
+    /// The log does not have it all.
+    Lacking,
+    /// Another relay has been here.
+    Moved,
+}
+
+/// Puts what was lost back into the outbox, and has the stream filled up by so many messages `beyond` its old end; all or nothing. One that is being
+/// filled up already is filled up to the same number as before.
+pub(super) async fn put_back(connection: &mut PgConnection, loss: &Loss<'_>, beyond: u64) -> sqlx::Result<PutBack> {
     let mut tx = connection.begin().await?;
     let moved = sqlx::query!(
-        "UPDATE relay_state SET last_sequence = $4, pad_to = GREATEST(pad_to, $5)
-         WHERE stream = $1 AND stream_created = $2 AND last_sequence = $3 AND NOT refilling",
+        "UPDATE relay_state SET pad_from = $4, pad_to = CASE WHEN pad_to > 0 THEN pad_to ELSE last_sequence + $5 END
+         WHERE stream = $1 AND stream_created = $2 AND NOT refilling
+             AND CASE WHEN pad_to > 0 THEN pad_from ELSE last_sequence END = $3",
         loss.stream,
         PgInstant(loss.created) as PgInstant,
         loss.filled.cast_signed(),
         loss.last.cast_signed(),
-        loss.pad_to.cast_signed()
+        beyond.cast_signed()
     )
     .execute(&mut *tx)
     .await?;
+    if moved.rows_affected() == 0 {
+        return Ok(PutBack::Moved);
+    }
     let boxed = sqlx::query!(
         "INSERT INTO outbox (stream, position, recorded_at)
          SELECT stream, position, recorded_at FROM event_log WHERE stream = $1 AND position = ANY($2)",
@@ -95,8 +117,8 @@ pub(super) async fn put_back(connection: &mut PgConnection, loss: &Loss<'_>) -> 
     )
     .execute(&mut *tx)
     .await?;
-    if moved.rows_affected() == 0 || boxed.rows_affected() != loss.positions.len() as u64 {
-        return Ok(false);
+    if boxed.rows_affected() != loss.positions.len() as u64 {
+        return Ok(PutBack::Lacking);
     }
     sqlx::query!(
         "UPDATE relay_sent SET through = $3, positions = positions[1:$3 - after]
@@ -116,7 +138,26 @@ pub(super) async fn put_back(connection: &mut PgConnection, loss: &Loss<'_>) -> 
     .execute(&mut *tx)
     .await?;
     tx.commit().await?;
-    Ok(true)
+    Ok(PutBack::Done)
+}
+
+/// The stream is filled up. False when another relay has been here.
+pub(super) async fn padded(connection: &mut PgConnection, stream: &str, padding: Padding) -> sqlx::Result<bool> {
+    let done = sqlx::query!(
+        "WITH moved AS (
+             UPDATE relay_state SET last_sequence = GREATEST(last_sequence, $3), pad_from = 0, pad_to = 0
+             WHERE stream = $1 AND pad_from = $2 AND pad_to = $3 AND NOT refilling RETURNING stream, stream_created
+         )
+         INSERT INTO relay_sent (stream, stream_created, after, through, positions)
+         SELECT stream, stream_created, $2, $3, '{}' FROM moved
+         ON CONFLICT (stream, stream_created, after) DO UPDATE SET through = excluded.through, positions = excluded.positions",
+        stream,
+        padding.from.cast_signed(),
+        padding.to.cast_signed()
+    )
+    .execute(connection)
+    .await?;
+    Ok(done.rows_affected() > 0)
 }
 
 /// Forgets what is kept of the messages before the last [`KEPT`] of a stream that ends at `last`, and of a stream of this name that was made
@@ -140,7 +181,7 @@ pub(super) async fn forget(
 
 #[cfg(test)]
 mod tests {
-    use super::{Sent, lost};
+    use super::{Sent, lost, position};
 
     fn sent(after: u64, through: u64, positions: &[i64]) -> Sent {
         Sent { after, through, positions: positions.to_vec() }
@@ -171,8 +212,14 @@ mod tests {
         assert_eq!(lost(&[sent(0, 2, &[11, 12]), sent(3, 6, &[13, 0, 15])], 0, 6), None, "one between is not known");
         assert_eq!(lost(&three(), 0, 7), None, "the last is not known");
         assert_eq!(lost(&three(), 0, 5), None, "more is known than was published");
-        assert_eq!(lost(&[sent(0, 4, &[]), sent(2, 6, &[])], 5, 6), None, "what is known twice");
+        assert_eq!(lost(&[sent(0, 4, &[]), sent(2, 6, &[])], 3, 6), None, "one is known twice");
         assert_eq!(lost(&[], 3, 6), None);
+    }
+
+    #[test]
+    fn what_a_message_is_is_known_by_its_number() {
+        let known: Vec<Option<i64>> = (0..=7).map(|at| position(&three(), at)).collect();
+        assert_eq!(known, [None, Some(11), Some(12), Some(0), Some(13), Some(0), Some(15), None]);
     }
 
     #[test]

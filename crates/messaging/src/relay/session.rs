@@ -18,7 +18,7 @@ use crate::{
     backoff::Backoff,
     crash,
     log::LoggedEvent,
-    publish::{self, MAX_BATCH, Outgoing},
+    publish::{self, MAX_BATCH, Outgoing, PublishFailure},
     silence,
     streams::StreamSpec,
 };
@@ -43,8 +43,19 @@ async fn late(shutdown: &CancellationToken) {
 pub(super) struct Cursor<'a> {
     pub(super) spec: &'a StreamSpec,
     pub(super) fence: Option<u64>,
-    /// Since when it has been found too short, always at the same length.
-    short: Option<(Short, std::time::Instant)>,
+    /// Up to which number it may have been published to without its having been settled.
+    unsure: Option<u64>,
+    /// What was thought of it when it was found too short.
+    doubt: Option<Doubt>,
+}
+
+/// A stream that was found too short, always at the same length.
+#[derive(Clone, Copy)]
+struct Doubt {
+    short: Short,
+    since: std::time::Instant,
+    /// That it cannot be given back what it lost, and why.
+    hopeless: Option<&'static str>,
 }
 
 /// What a look at a stream has found.
@@ -68,7 +79,8 @@ pub(super) struct Session<'a> {
 
 impl<'a> Session<'a> {
     pub(super) fn new(relay: &'a Relay, connection: PgConnection) -> Self {
-        let cursors = relay.config.streams.iter().map(|spec| Cursor { spec, fence: None, short: None }).collect();
+        let cursors =
+            relay.config.streams.iter().map(|spec| Cursor { spec, fence: None, unsure: None, doubt: None }).collect();
         let reconciled_at = std::time::Instant::now();
         Self { relay, connection, cursors, watermark: Watermark::new(relay), reconcile: true, reconciled_at }
     }
@@ -140,8 +152,8 @@ impl<'a> Session<'a> {
         let mut moved = false;
         for index in 0..self.cursors.len() {
             let found = self.look_at(index).await?;
-            let (cursor, fence) =
-                (&mut self.cursors[index], if let Found::Open(fence) = found { Some(fence) } else { None });
+            let cursor = &mut self.cursors[index];
+            let fence = if let Found::Open(fence) = found { Some(fence) } else { None };
             moved |= fence != cursor.fence;
             cursor.fence = fence;
             let stream = cursor.spec.name;
@@ -167,48 +179,78 @@ impl<'a> Session<'a> {
         Ok(())
     }
 
-    /// How a stream stands. One that lost its end is given it back when it was found so twice: what answers first after a failure may not have
-    /// heard yet of all that it has.
+    /// How a stream stands; what it lacks is seen to.
     async fn look_at(&mut self, index: usize) -> Result<Found, RelayError> {
-        let (relay, cursor) = (self.relay, &mut self.cursors[index]);
-        let spec = cursor.spec;
-        let connection = &mut self.connection;
-        let standing = reconcile(connection, &relay.js, spec, relay.config.answer).await?;
-        let doubted = cursor.short.take();
-        match standing {
-            Standing::Open { fence, pad_to } => {
-                Ok(Found::Open(regain::pad(connection, relay, spec, fence, pad_to).await?))
-            }
-            Standing::Wiped => Ok(Found::Closed("it was wiped")),
-            Standing::Foreign => Ok(Found::Closed(FOREIGN)),
-            Standing::Short(short) => {
-                let since = doubted.filter(|(before, _)| *before == short).map(|(_, since)| since);
-                cursor.short = Some((short, since.unwrap_or_else(std::time::Instant::now)));
-                if since.is_none_or(|since| since.elapsed() < relay.config.check_interval.min(WIPED_PAUSE)) {
-                    return Ok(Found::Doubted);
+        let within = self.relay.config.answer;
+        loop {
+            let (relay, cursor) = (self.relay, &mut self.cursors[index]);
+            let standing = reconcile(&mut self.connection, &relay.js, cursor.spec, within).await?;
+            let doubt = cursor.doubt.take();
+            match standing {
+                Standing::Open(fence) => return self.open(index, fence).await.map(Found::Open),
+                Standing::Wiped => return Ok(Found::Closed("it was wiped")),
+                Standing::Foreign => return Ok(Found::Closed(FOREIGN)),
+                Standing::Unpadded { last, padding } => {
+                    regain::pad(&mut self.connection, relay, cursor.spec, last, padding).await?;
                 }
-                let Short { last, filled, .. } = short;
-                match regain::regain(connection, relay, spec, short).await? {
-                    Regained::Boxed(events) => {
-                        tracing::error!(
-                            stream = spec.name,
-                            last,
-                            filled,
-                            events,
-                            "NATS lost the end of the stream, which it had acknowledged; the events are published again from the log"
-                        );
-                        relay.status.send_modify(|status| status.regained += events);
-                        cursor.short = None;
-                        let pad_to = filled + MAX_BATCH as u64;
-                        Ok(Found::Open(regain::pad(connection, relay, spec, last, pad_to).await?))
+                Standing::Short(short) => {
+                    let fresh = Doubt { short, since: std::time::Instant::now(), hopeless: None };
+                    let doubt = doubt.filter(|doubt| doubt.short == short).unwrap_or(fresh);
+                    cursor.doubt = Some(doubt);
+                    if let Some(found) = self.regain(index, doubt).await? {
+                        return Ok(found);
                     }
-                    Regained::Unknown => {
-                        Ok(Found::Closed("it lost its end, and what stood there is not known any more"))
-                    }
-                    Regained::Foreign => Ok(Found::Closed(FOREIGN)),
                 }
             }
         }
+    }
+
+    /// Behind which number a stream is published to that ends at `fence`. Where a batch was published and nothing was heard of it, it may have been
+    /// read, and lost since: what is published now must not take its numbers, for it need not be the same.
+    async fn open(&mut self, index: usize, fence: u64) -> Result<u64, RelayError> {
+        let cursor = &mut self.cursors[index];
+        let end = cursor.unsure.unwrap_or(fence);
+        if fence < end {
+            regain::fill(self.relay, cursor.spec, fence, end, fence).await?;
+            self.settle(index, &[], fence, end).await?;
+        }
+        self.cursors[index].unsure = None;
+        Ok(fence.max(end))
+    }
+
+    /// Gives a stream that lost its end what it lost, when it was found so twice: what answers first after a failure may not have heard yet of all that
+    /// it has. None when it is to be looked at anew.
+    async fn regain(&mut self, index: usize, doubt: Doubt) -> Result<Option<Found>, RelayError> {
+        let (relay, cursor) = (self.relay, &mut self.cursors[index]);
+        let Doubt { short, since, hopeless } = doubt;
+        if let Some(why) = hopeless {
+            return Ok(Some(Found::Closed(why)));
+        }
+        if since.elapsed() < relay.config.check_interval.min(WIPED_PAUSE) {
+            return Ok(Some(Found::Doubted));
+        }
+        let Short { last, filled, .. } = short;
+        let why = match regain::regain(&mut self.connection, relay, cursor.spec, short).await? {
+            Regained::Boxed(events) => {
+                tracing::error!(
+                    stream = cursor.spec.name,
+                    last,
+                    filled,
+                    events,
+                    "NATS lost the end of the stream, which it had acknowledged; the events are published again from the log"
+                );
+                relay.status.send_modify(|status| {
+                    status.regained += events;
+                    status.lost += filled - last;
+                    status.lost_at = Some(std::time::Instant::now());
+                });
+                return Ok(None);
+            }
+            Regained::Unknown => "it lost its end, and what stood there is not known any more",
+            Regained::Foreign => FOREIGN,
+        };
+        cursor.doubt = Some(Doubt { hopeless: Some(why), ..doubt });
+        Ok(Some(Found::Closed(why)))
     }
 
     /// Publishes what waits, at most a batch per stream; true when no open stream has more.
@@ -247,6 +289,12 @@ impl<'a> Session<'a> {
         if count > 0 {
             crash::here("relay.after-publish");
         }
+        for (cursor, sent) in self.cursors.iter_mut().zip(&sent) {
+            if let Some((from, chunk, outcome)) = sent {
+                let stored = matches!(outcome, Ok(_) | Err(PublishFailure::Unheard(_)));
+                cursor.unsure = stored.then_some(from + chunk.len() as u64);
+            }
+        }
         let mut drained = true;
         let mut published = 0;
         for (index, outcome) in sent.into_iter().enumerate() {
@@ -269,7 +317,7 @@ impl<'a> Session<'a> {
     async fn settle(&mut self, index: usize, positions: &[i64], from: u64, to: u64) -> Result<(), RelayError> {
         let cursor = &mut self.cursors[index];
         settle(&mut self.connection, cursor.spec.name, positions, (from, to), self.relay.config.answer).await?;
-        cursor.fence = Some(to);
+        (cursor.fence, cursor.unsure) = (Some(to), None);
         Ok(())
     }
 
@@ -297,9 +345,10 @@ impl<'a> Session<'a> {
         };
         let Some(fence) = self.cursors[index].fence else { return Ok(()) };
         let Some((through, message)) = self.watermark.ready() else { return Ok(()) };
-        let to = publish::publish(&self.relay.js, fence, vec![message])
-            .await
-            .map_err(|failure| RelayError::Nats(failure.to_string()))?;
+        let sent = publish::publish(&self.relay.js, fence, vec![message]).await;
+        let stored = matches!(sent, Ok(_) | Err(PublishFailure::Unheard(_)));
+        self.cursors[index].unsure = stored.then_some(fence + 1);
+        let to = sent.map_err(|failure| RelayError::Nats(failure.to_string()))?;
         self.settle(index, &[], fence, to).await?;
         self.watermark.done(through);
         self.relay.status.send_modify(|status| status.through = Some(through));

@@ -15,8 +15,17 @@ pub(crate) struct StreamState {
     pub(crate) created: Instant,
     pub(crate) last_sequence: u64,
     pub(crate) refilling: bool,
-    /// Nothing is published before the stream has reached this number.
-    pub(crate) pad_to: u64,
+    /// What is filled up before anything is published.
+    pub(crate) padding: Option<Padding>,
+}
+
+/// A stream that lost its end is filled up behind what is left of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Padding {
+    /// The last message that is left.
+    pub(crate) from: u64,
+    /// The number that it has to reach.
+    pub(crate) to: u64,
 }
 
 /// What waits for each of `streams`, at most as many as `limits` says for each, in the order of the log.
@@ -91,7 +100,7 @@ pub(super) async fn settle(
 
 pub(crate) async fn state(connection: &mut PgConnection, stream: &str) -> sqlx::Result<Option<StreamState>> {
     let row = sqlx::query!(
-        r#"SELECT stream_created AS "created: PgInstant", last_sequence, refilling, pad_to FROM relay_state WHERE stream = $1"#,
+        r#"SELECT stream_created AS "created: PgInstant", last_sequence, refilling, pad_from, pad_to FROM relay_state WHERE stream = $1"#,
         stream
     )
     .fetch_optional(connection)
@@ -100,21 +109,22 @@ pub(crate) async fn state(connection: &mut PgConnection, stream: &str) -> sqlx::
         created: row.created.0,
         last_sequence: row.last_sequence.cast_unsigned(),
         refilling: row.refilling,
-        pad_to: row.pad_to.cast_unsigned(),
+        padding: (row.pad_to > 0)
+            .then(|| Padding { from: row.pad_from.cast_unsigned(), to: row.pad_to.cast_unsigned() }),
     }))
 }
 
+/// Sets how far a stream was filled; nothing is to be filled up before.
 pub(crate) async fn set_state(connection: &mut PgConnection, stream: &str, state: &StreamState) -> sqlx::Result<()> {
     sqlx::query!(
-        "INSERT INTO relay_state (stream, stream_created, last_sequence, refilling, pad_to) VALUES ($1, $2, $3, $4, $5)
+        "INSERT INTO relay_state (stream, stream_created, last_sequence, refilling) VALUES ($1, $2, $3, $4)
          ON CONFLICT (stream) DO UPDATE
          SET stream_created = excluded.stream_created, last_sequence = excluded.last_sequence, refilling = excluded.refilling,
-             pad_to = excluded.pad_to",
+             pad_from = 0, pad_to = 0",
         stream,
         PgInstant(state.created) as PgInstant,
         state.last_sequence.cast_signed(),
-        state.refilling,
-        state.pad_to.cast_signed()
+        state.refilling
     )
     .execute(connection)
     .await?;

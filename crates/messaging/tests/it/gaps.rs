@@ -1,9 +1,12 @@
 //! Messages that do not come: what the stream still has is read again, what it no longer has is passed over, and a stream that is said to be
 //! shorter than it was is not believed at once.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU32, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Duration,
 };
 
 use async_nats::{HeaderMap, jetstream};
@@ -99,12 +102,12 @@ async fn a_message_that_the_stream_no_longer_has_is_passed_over_by_its_word() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_stream_that_is_said_to_end_before_the_position_is_read_on_from_there_and_no_message_is_passed_over() {
+async fn a_stream_that_ends_before_the_position_is_read_on_from_there_and_no_message_is_passed_over() {
     let bus = Bus::start().await;
     bus.make_stream().await;
     let send = async || bus.publish_headers(HeaderMap::new(), "x".to_owned()).await;
     // Raw messages have no marks: what is read again has its effect again.
-    let raw = || ConsumerConfig::raw(STREAM);
+    let raw = || ConsumerConfig { doubt: Duration::from_secs(1), ..ConsumerConfig::raw(STREAM) };
     let consumer = bus.consume_with(&Recorder::new(), raw());
     send().await;
     consumer.handle.watch().until(|status| status.last_sequence == 1).await;
@@ -119,4 +122,26 @@ async fn a_stream_that_is_said_to_end_before_the_position_is_read_on_from_there_
     }
     consumer.handle.watch().until(|status| status.last_sequence == 4).await;
     assert_eq!(bus.effects().await.len(), 4, "the first is not read again, and none of the others is left out");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_that_is_said_once_to_end_before_the_position_has_nothing_judged_again() {
+    let bus = Bus::start().await;
+    bus.make_stream().await;
+    let send = async || bus.publish_headers(HeaderMap::new(), "x".to_owned()).await;
+    let never = ConsumerConfig { doubt: Duration::from_secs(3_600), ..ConsumerConfig::raw(STREAM) };
+    let consumer = bus.consume_with(&Recorder::new(), never.clone());
+    send().await;
+    consumer.handle.watch().until(|status| status.last_sequence == 1).await;
+    consumer.stop().await;
+    // As it looks to a consumer that asks a server which was the stream's leader and lags behind.
+    let ahead = "UPDATE consumer_position SET last_sequence = 3";
+    sqlx::query(ahead).execute(&bus.db.pool).await.expect("ahead");
+    let consumer = bus.consume_with(&Recorder::new(), never);
+    consumer.handle.watch().until(|status| status.last_error.is_some()).await;
+    for _ in 2..=4 {
+        send().await;
+    }
+    consumer.handle.watch().until(|status| status.last_sequence == 4).await;
+    assert_eq!(bus.effects().await.len(), 2, "it goes on behind its position");
 }

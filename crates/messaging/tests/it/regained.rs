@@ -1,11 +1,16 @@
 //! A NATS that lost the end of a stream, which it had acknowledged: what was lost is published again, once, and nobody passes over it.
 
+use std::time::Duration;
+
+use async_nats::{HeaderMap, jetstream};
 use dafei_messaging::{
     consumer::ConsumerConfig,
+    refill::refill,
     relay::{Published, RelayConfig},
     streams::StreamSpec,
 };
 use dafei_testkit::eventually;
+use futures::StreamExt as _;
 
 use crate::support::{
     Bus, PATIENCE, Recorder, STREAM, Until, config, event_id, headers, is_watermark, spec, start_of_tests,
@@ -23,7 +28,7 @@ async fn lose_part_of_a_batch(bus: &Bus, events: &[(u128, i64)], kept: usize) {
     bus.make_stream().await;
     bus.write(events).await;
     sqlx::raw_sql("DELETE FROM outbox").execute(&bus.db.pool).await.expect("all was published");
-    believe_filled(bus, events.len() as u64, 0).await;
+    believe_filled(bus, events.len() as u64, (0, 0)).await;
     sqlx::query(
         "INSERT INTO relay_sent (stream, stream_created, after, through, positions)
          SELECT r.stream, r.stream_created, 0, r.last_sequence, array_agg(e.position ORDER BY e.position)
@@ -40,16 +45,17 @@ async fn lose_part_of_a_batch(bus: &Bus, events: &[(u128, i64)], kept: usize) {
 }
 
 /// The database believes that the stream, as it was made, was filled up to a number, and wants it filled up before anything is published.
-async fn believe_filled(bus: &Bus, last: u64, pad_to: u64) {
+async fn believe_filled(bus: &Bus, last: u64, (pad_from, pad_to): (u64, u64)) {
     let stream = bus.js.get_stream(STREAM).await.expect("the stream");
     let created = stream.cached_info().created.unix_timestamp_nanos() / 1_000;
     sqlx::query(
-        "INSERT INTO relay_state (stream, stream_created, last_sequence, pad_to)
-         VALUES ($1, 'epoch'::timestamptz + $2::bigint * interval '1 microsecond', $3, $4)",
+        "INSERT INTO relay_state (stream, stream_created, last_sequence, pad_from, pad_to)
+         VALUES ($1, 'epoch'::timestamptz + $2::bigint * interval '1 microsecond', $3, $4, $5)",
     )
     .bind(STREAM)
     .bind(i64::try_from(created).expect("an instant"))
     .bind(last.cast_signed())
+    .bind(pad_from.cast_signed())
     .bind(pad_to.cast_signed())
     .execute(&bus.db.pool)
     .await
@@ -112,7 +118,7 @@ async fn a_watermark_of_the_lost_end_is_said_again_only_behind_what_was_lost() {
     let through = relay.handle.watch().until(|status| status.through.is_some()).await.through.expect("an instant");
     let copy = bus.nats.keep_copy().await;
     bus.write(&[(1, 2)]).await;
-    bus.clock.set(start_of_tests() + std::time::Duration::from_secs(60));
+    bus.clock.set(start_of_tests() + Duration::from_secs(60));
     relay.handle.prod();
     relay.handle.watch().until(|status| status.through > Some(through)).await;
     bus.nats.go_back_to(&copy).await;
@@ -122,7 +128,7 @@ async fn a_watermark_of_the_lost_end_is_said_again_only_behind_what_was_lost() {
         (published.through > Some(through)).then_some(published)
     })
     .await;
-    assert_eq!((told, wiped), (Some(start_of_tests() + std::time::Duration::from_secs(60)), vec![]));
+    assert_eq!((told, wiped), (Some(start_of_tests() + Duration::from_secs(60)), vec![]));
     let messages = bus.messages().await;
     let lost = messages.iter().position(|message| message.payload.as_ref() == b"1/2").expect("it is back");
     let said: Vec<bool> = messages[..lost]
@@ -208,13 +214,111 @@ async fn a_short_stream_with_an_event_that_the_log_does_not_have_is_left_alone()
 async fn a_relay_that_ended_before_the_stream_was_filled_up_fills_it_up_before_it_publishes() {
     let bus = Bus::start().await;
     bus.make_stream().await;
-    believe_filled(&bus, 0, 2_300).await;
+    believe_filled(&bus, 1_300, (0, 2_300)).await;
+    // So far the other one had come.
+    for _ in 0..7 {
+        bus.publish_headers(HeaderMap::new(), String::new()).await;
+    }
     bus.write(&[(1, 1)]).await;
-    let _relay = bus.relay();
+    let relay = bus.relay();
     bus.drained().await;
     let messages = bus.messages().await;
-    let first = messages.iter().find(|message| !is_watermark(message)).expect("the event");
+    let first = messages.iter().find(|message| message.payload.as_ref() == b"1/1").expect("the event");
     assert_eq!(first.sequence, 2_301);
+    relay.stop().await;
+    let left: (i64, i64) =
+        sqlx::query_as("SELECT pad_from, pad_to FROM relay_state").fetch_one(&bus.db.pool).await.expect("the state");
+    assert_eq!(left, (0, 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_lost_while_a_stream_is_filled_up_is_published_again_behind_the_same_number() {
+    let bus = Bus::start().await;
+    let events = [(1, 1), (1, 2), (2, 1), (1, 3)];
+    lose_part_of_a_batch(&bus, &events, 1).await;
+    // The last of them was found to be lost, and then two more went.
+    sqlx::raw_sql(
+        "UPDATE relay_state SET last_sequence = 3500, pad_from = 3, pad_to = 4500;
+         UPDATE relay_sent SET through = 3, positions = positions[1:3];
+         INSERT INTO outbox (stream, position, recorded_at)
+         SELECT stream, position, recorded_at FROM event_log ORDER BY position DESC LIMIT 1",
+    )
+    .execute(&bus.db.pool)
+    .await
+    .expect("the state while it is filled up");
+    let relay = bus.relay();
+    let status = relay.handle.watch().until(|status| status.regained > 0).await;
+    assert_eq!((status.regained, status.lost), (2, 2));
+    bus.drained().await;
+    assert_eq!(bus.stored().await, events);
+    let messages = bus.messages().await;
+    let second = messages.iter().find(|message| message.payload.as_ref() == b"1/2").expect("it is back");
+    assert_eq!(second.sequence, 4_501);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_batch_of_which_nothing_was_heard_does_not_lend_its_numbers_to_others() {
+    let bus = Bus::that_fails().await;
+    let relay = bus.relay();
+    bus.write(&[(1, 1)]).await;
+    bus.drained().await;
+    relay.handle.watch().until(|status| status.through.is_some()).await;
+    // What is published goes to somebody who never answers, and not into the stream.
+    let stream = bus.js.get_stream(STREAM).await.expect("the stream").cached_info().config.clone();
+    let deaf = jetstream::stream::Config { subjects: vec!["dafei.v1.watermark.intake".to_owned()], ..stream.clone() };
+    bus.js.update_stream(&deaf).await.expect("deaf to events");
+    let mut silent = bus.js.client().subscribe("t.intake.>").await.expect("somebody");
+    bus.write(&[(1, 2), (1, 3), (2, 1)]).await;
+    silent.next().await.expect("the batch is on its way");
+    let had = fence(&bus).await;
+    relay.handle.watch().until(|status| status.last_error.is_some()).await;
+    bus.js.update_stream(&stream).await.expect("as before");
+    silent.unsubscribe().await.expect("gone");
+    bus.drained().await;
+    let messages = bus.messages().await;
+    let next = messages.iter().find(|message| message.payload.as_ref() == b"1/2").expect("the batch");
+    assert!(next.sequence > had + 3, "{} follows {had}", next.sequence);
+    assert_eq!(bus.stored().await, [(1, 1), (1, 2), (1, 3), (2, 1)]);
+}
+
+/// Up to where the database knows the stream to be filled.
+async fn fence(bus: &Bus) -> u64 {
+    let fence: i64 =
+        sqlx::query_scalar("SELECT last_sequence FROM relay_state").fetch_one(&bus.db.pool).await.expect("the fence");
+    fence.cast_unsigned()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_empty_stream_that_had_something_is_made_anew_by_a_refill() {
+    let bus = Bus::start().await;
+    lose_part_of_a_batch(&bus, &[(1, 1), (1, 2)], 0).await;
+    let before = bus.js.get_stream(STREAM).await.expect("the stream").cached_info().created;
+    sqlx::raw_sql("UPDATE relay_sent SET through = 1, positions = positions[1:1]")
+        .execute(&bus.db.pool)
+        .await
+        .expect("not all is known");
+    let relay = bus.relay();
+    relay.handle.watch().until(|status| status.wiped == [STREAM]).await;
+    let done = refill(&bus.db.pool, &bus.js, &[spec()]).await.expect("refilled");
+    assert_eq!(done[0].events, Some(2));
+    assert_ne!(bus.js.get_stream(STREAM).await.expect("the stream").cached_info().created, before);
+    relay.handle.watch().until(|status| status.wiped.is_empty()).await;
+    bus.write(&[(1, 3)]).await;
+    bus.drained().await;
+    assert_eq!(bus.stored().await, [(1, 1), (1, 2), (1, 3)]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_short_stream_whose_last_message_is_another_than_was_published_there_is_left_alone() {
+    let bus = Bus::start().await;
+    lose_part_of_a_batch(&bus, &[(1, 1), (1, 2), (1, 3)], 2).await;
+    sqlx::raw_sql("UPDATE relay_sent SET positions = positions[2:2] || positions[1:1] || positions[3:3]")
+        .execute(&bus.db.pool)
+        .await
+        .expect("in another order");
+    let relay = bus.relay();
+    relay.handle.watch().until(|status| status.wiped == [STREAM]).await;
+    assert_eq!(bus.stored().await, [(1, 1), (1, 2)]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -222,7 +326,7 @@ async fn a_stream_without_watermarks_is_filled_up_by_messages_that_nobody_asks_f
     let bus = Bus::start().await;
     let bare = StreamSpec { subjects: vec!["t.intake.>".to_owned()], ..spec() };
     dafei_messaging::streams::ensure_streams(&bus.js, std::slice::from_ref(&bare)).await.expect("the stream is made");
-    believe_filled(&bus, 0, 10).await;
+    believe_filled(&bus, 5, (0, 10)).await;
     bus.write(&[(1, 1)]).await;
     let _relay = bus.relay_with(RelayConfig { streams: vec![bare], watermark_stream: None, ..config() });
     bus.drained().await;
@@ -236,7 +340,8 @@ async fn a_stream_of_outsiders_that_lost_its_end_is_read_on_behind_what_is_left_
     let mut bus = Bus::that_fails().await;
     bus.make_stream().await;
     let recorder = Recorder::new();
-    let consumer = bus.consume_with(&recorder, ConsumerConfig::raw(STREAM));
+    let consumer =
+        bus.consume_with(&recorder, ConsumerConfig { doubt: Duration::from_secs(1), ..ConsumerConfig::raw(STREAM) });
     for number in 1..=3 {
         bus.publish(1, number).await;
     }
@@ -273,25 +378,24 @@ async fn published_again(bus: &Bus, aggregate: u128, sequence: i64) {
 async fn what_was_published_long_ago_is_not_kept() {
     let bus = Bus::start().await;
     bus.make_stream().await;
-    believe_filled(&bus, 0, 0).await;
+    believe_filled(&bus, 0, (6, 50_003)).await;
     sqlx::raw_sql(
         "INSERT INTO relay_sent (stream, stream_created, after, through, positions)
-         SELECT stream, stream_created - interval '1 day', 7, 8, '{}' FROM relay_state;
+         SELECT stream, stream_created - interval '1 day', 60000, 60001, '{}' FROM relay_state;
          INSERT INTO relay_sent (stream, stream_created, after, through, positions)
-         SELECT stream, stream_created, after, after + 1, '{}' FROM relay_state, generate_series(0, 5) AS after;
-         UPDATE relay_state SET pad_to = 100003",
+         SELECT stream, stream_created, after, after + 1, '{}' FROM relay_state, generate_series(0, 5) AS after",
     )
     .execute(&bus.db.pool)
     .await
     .expect("kept from before");
+    for _ in 0..6 {
+        bus.publish_headers(HeaderMap::new(), String::new()).await;
+    }
     let _relay = bus.relay();
-    let left = eventually(PATIENCE, "the first are forgotten", async || {
-        let left: Vec<i64> = sqlx::query_scalar("SELECT after FROM relay_sent ORDER BY after LIMIT 1")
-            .fetch_all(&bus.db.pool)
-            .await
-            .ok()?;
-        (left != [0]).then_some(left)
+    eventually(PATIENCE, "the first are forgotten, and what is of an earlier stream", async || {
+        let asked = "SELECT after FROM relay_sent WHERE after <= 6 OR after = 60000 ORDER BY after";
+        let left: Vec<i64> = sqlx::query_scalar(asked).fetch_all(&bus.db.pool).await.ok()?;
+        (left.first().is_some_and(|first| (3..=6).contains(first)) && !left.contains(&60_000)).then_some(())
     })
     .await;
-    assert!(left[0] > 0, "{left:?}");
 }
