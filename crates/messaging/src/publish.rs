@@ -7,7 +7,7 @@ use async_nats::{
     header::{
         NATS_BATCH_COMMIT, NATS_BATCH_COMMIT_FINAL, NATS_BATCH_ID, NATS_BATCH_SEQUENCE, NATS_EXPECTED_LAST_SEQUENCE,
     },
-    jetstream::{Context, context::PublishErrorKind, message::PublishMessage},
+    jetstream::{self, Context, ErrorCode, context::PublishErrorKind, message::PublishMessage},
 };
 use bytes::Bytes;
 
@@ -80,6 +80,8 @@ pub(crate) async fn publish(js: &Context, fence: u64, messages: Vec<Outgoing>) -
         match error.kind() {
             PublishErrorKind::WrongLastSequence => PublishFailure::Fenced { expected: fence, reason },
             PublishErrorKind::TimedOut | PublishErrorKind::BrokenPipe => PublishFailure::Unheard(reason),
+            // The leader could not write it; the others may have.
+            _ if is_unstored(&error) => PublishFailure::Unheard(reason),
             _ => PublishFailure::Other(reason),
         }
     };
@@ -91,6 +93,11 @@ pub(crate) async fn publish(js: &Context, fence: u64, messages: Vec<Outgoing>) -
         return Err(PublishFailure::Other(format!("{count} messages after {fence} ended at {}", ack.sequence)));
     }
     Ok(ack.sequence)
+}
+
+fn is_unstored(error: &async_nats::jetstream::context::PublishError) -> bool {
+    let source = error.source().and_then(|source| source.downcast_ref::<jetstream::Error>());
+    source.is_some_and(|error| error.error_code() == ErrorCode::STREAM_STORE_FAILED)
 }
 
 /// Cuts events into batches that a server takes.

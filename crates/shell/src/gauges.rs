@@ -29,7 +29,7 @@ pub(crate) fn relay(service: Service, relay: &RelayHandle) {
     let wiped = active(|status| status.wiped.len() as f64);
     metrics::gauge_callback("dafei.streams.wiped", "{stream}", "Streams that wait for a refill", &labels, wiped);
     let handle = relay.clone();
-    let help = "Messages that NATS had acknowledged and lost, as this replica noticed within the last hour; it published them again";
+    let help = "Messages that NATS had acknowledged and lost, as this replica noticed since its start, until an hour after the last; it published them again";
     metrics::gauge_callback("dafei.streams.lost_messages", "{message}", help, &labels, move || {
         Some(lost_lately(&handle.status()))
     });

@@ -157,7 +157,7 @@ pub struct ConsumerConfig {
     pub max_pause: Duration,
     /// After how long without a message it is asked whether the stream has one.
     pub look: Duration,
-    /// For how long a stream has to say that it ends before the position, always at the same place, until that is believed.
+    /// For how long a stream has to say that it ends before the position until that is believed.
     pub doubt: Duration,
     /// How long the database's answer is waited for, at first; a batch that gets none is done again on another connection.
     pub answer: Duration,
@@ -183,7 +183,7 @@ impl ConsumerConfig {
             gather_least: Duration::ZERO,
             max_attempts: 12,
             max_pause: Duration::from_secs(30),
-            look: Duration::from_secs(5),
+            look: Duration::from_secs(2),
             doubt: DOUBT,
             answer: silence::ANSWER,
         }

@@ -70,11 +70,12 @@ fn report<H: Handler>(consumer: &ConsumerLoop<H>, error: &str) {
     consumer.status.send_modify(|status| status.last_error = Some(error.to_owned()));
 }
 
-/// A stream that was said to end at `last`, before the position, and since when.
+/// A stream that has been said to end before the position.
 #[derive(Debug, Clone, Copy)]
-struct Doubt {
-    last: u64,
-    since: Instant,
+pub(super) struct Doubt {
+    /// The earliest end that was named: what came behind it since is new.
+    pub(super) least: u64,
+    pub(super) since: Instant,
 }
 
 /// Takes the lock, finds the position, and works on batches until something ends it. What comes before the first batch may be dropped
@@ -102,10 +103,11 @@ async fn session<H: Handler>(
     match &opened {
         Ok(_) => *doubt = None,
         Err(SessionError::Short { last, .. }) => {
-            let same = doubt.filter(|doubt| doubt.last == *last);
-            *doubt = same.or_else(|| Some(Doubt { last: *last, since: Instant::now() }));
+            let (least, since) = doubt.map_or((*last, Instant::now()), |doubt| (doubt.least.min(*last), doubt.since));
+            *doubt = Some(Doubt { least, since });
         }
-        // The stream was not heard.
+        // The stream was not heard: what it said before may have been said by another server.
+        Err(SessionError::Feed(_)) => *doubt = None,
         Err(_) => {}
     }
     let Opened { applier, position, mut parked, mut feed } = opened?;
@@ -190,8 +192,7 @@ async fn open<H: Handler>(
     };
     let mut connection = Loan::of(&consumer.pool).await?;
     let last = stream.cached_info().state.last_sequence;
-    let since = doubt.filter(|doubt| doubt.last == last).map(|doubt| doubt.since.elapsed()).unwrap_or_default();
-    let begun = begin(&mut connection, &applier, created, last, since);
+    let begun = begin(&mut connection, &applier, created, last, doubt);
     let position = silence::answer(config.answer, begun).await?;
     let parked = silence::answer(config.answer, store::parked_keys(&mut connection, &applier.key)).await?;
     connection.give_back();

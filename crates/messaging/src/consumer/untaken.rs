@@ -21,6 +21,14 @@ pub enum UntakenError {
     /// The server or the way to it.
     #[error("NATS: {0}")]
     Nats(String),
+    /// The stream ends before what was taken of it: what of it is taken is not known until the consumer has noticed.
+    #[error("the stream ends at {last}, and {taken} messages of it were taken")]
+    Short {
+        /// The consumer's position.
+        taken: u64,
+        /// The end of the stream.
+        last: u64,
+    },
 }
 
 /// A stream as it was at a moment, and how far it had been taken into effect.
@@ -88,6 +96,18 @@ pub async fn untaken(
     let mut connection = Loan::of(pool).await?;
     let position = silence::answer(within, store::position(&mut connection, consumer, stream)).await?;
     connection.give_back();
+    let taken = position
+        .as_ref()
+        .filter(|position| position.created == Some(created))
+        .map_or(0, |position| position.last_sequence);
+    if taken > last {
+        // Usually it came and was taken since the stream was asked. Else the stream lost its end, and what comes there is not taken yet.
+        let again = js.get_stream(stream).await.map_err(|error| UntakenError::Nats(error.to_string()))?;
+        let last = again.cached_info().state.last_sequence;
+        if taken > last {
+            return Err(UntakenError::Short { taken, last });
+        }
+    }
     Ok(Extent { created, last, left: behind(created, last, position.as_ref()) })
 }
 

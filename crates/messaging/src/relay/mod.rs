@@ -25,7 +25,7 @@ pub use reconcile::created;
 pub(crate) use reconcile::instant;
 pub(crate) use watermark::{SUBJECT_PREFIX, WatermarkMessage};
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use async_nats::jetstream::Context;
 use dafei_kernel::{clock::SharedClock, time::Instant};
@@ -129,6 +129,29 @@ pub struct Relay {
     config: RelayConfig,
     status: watch::Sender<RelayStatus>,
     prod: Arc<Prod>,
+    unheard: Unheard,
+}
+
+/// Up to which numbers of each stream, made at an instant, was published without its having been settled: it outlives a session with the database.
+#[derive(Debug, Default)]
+struct Unheard(std::sync::Mutex<HashMap<&'static str, (Instant, u64)>>);
+
+impl Unheard {
+    fn set(&self, stream: &'static str, created: Instant, end: u64) {
+        self.lock().insert(stream, (created, end));
+    }
+
+    fn clear(&self, stream: &str) {
+        self.lock().remove(stream);
+    }
+
+    fn of(&self, stream: &str, made: Instant) -> Option<u64> {
+        self.lock().get(stream).filter(|(created, _)| *created == made).map(|(_, end)| *end)
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<&'static str, (Instant, u64)>> {
+        self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
 }
 
 /// What wakes a relay.
@@ -208,7 +231,15 @@ impl Relay {
     /// A relay over these servers.
     #[must_use]
     pub fn new(pool: PgPool, js: Context, clock: SharedClock, config: RelayConfig) -> Self {
-        Self { pool, js, clock, config, status: watch::Sender::new(RelayStatus::default()), prod: Arc::default() }
+        Self {
+            pool,
+            js,
+            clock,
+            config,
+            status: watch::Sender::new(RelayStatus::default()),
+            prod: Arc::default(),
+            unheard: Unheard::default(),
+        }
     }
 
     /// To prod it and to see how it fares.

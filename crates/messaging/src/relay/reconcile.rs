@@ -18,13 +18,13 @@ use crate::{
 
 /// Messages read at the same time, and events looked up and removed by one statement.
 const CONCURRENCY: usize = 32;
-const CHUNK: u64 = 1_000;
+pub(super) const CHUNK: u64 = 1_000;
 
 /// How a stream stands to the database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Standing {
-    /// It may be published to, behind this fence.
-    Open(u64),
+    /// It may be published to, behind this fence. It was made at that instant.
+    Open { fence: u64, created: Instant },
     /// It lost its end, and is to be filled up from its message `last` on.
     Unpadded { last: u64, padding: Padding },
     /// It is the same as ever and ends before what was published to it: NATS lost what it had acknowledged, or a server that has not heard
@@ -96,7 +96,7 @@ pub(super) async fn reconcile(
         return Ok(Standing::Foreign);
     }
     silence::answer(within, sent::forget(connection, spec.name, created, last)).await?;
-    Ok(Standing::Open(last))
+    Ok(Standing::Open { fence: last, created })
 }
 
 /// Whether a stream, of which `found` says when it was made and where it ends, lacks what the database knows to be in it: it is gone, was made
@@ -135,24 +135,11 @@ async fn take_over(
     let mut from = first;
     while from <= last {
         let to = last.min(from + CHUNK - 1);
-        let found: Vec<Option<PublishedEvent>> = futures::stream::iter(from..=to)
-            .map(|sequence| async move {
-                let message = stream.get_raw_message(sequence).await.map_err(nats)?;
-                Ok::<_, RelayError>(event_of(&message.headers))
-            })
-            .buffered(CONCURRENCY)
-            .try_collect()
-            .await?;
-        let known: Vec<PublishedEvent> = found.iter().flatten().copied().collect();
-        // After the reading: what is published was committed before, so the log has it by now.
-        let logged = silence::answer(within, store::positions(connection, name, &known)).await?;
-        let Some(mut logged) = logged.into_iter().collect::<Option<Vec<i64>>>().map(Vec::into_iter) else {
+        let Some(positions) = positions_of(connection, stream, name, from..=to, within).await? else {
             return Ok(false);
         };
-        let positions: Vec<i64> =
-            found.iter().map(|event| event.and_then(|_| logged.next()).unwrap_or_default()).collect();
         settle(connection, name, &positions, (from - 1, to), within).await?;
-        events += known.len();
+        events += positions.iter().filter(|position| **position > 0).count();
         from = to + 1;
     }
     tracing::info!(
@@ -163,6 +150,31 @@ async fn take_over(
         "the stream was ahead of the database; nothing is published twice"
     );
     Ok(true)
+}
+
+/// Reads these messages and says where their events stand in the log, 0 for one that is no event. None when one is found that the log does not have.
+pub(super) async fn positions_of(
+    connection: &mut PgConnection,
+    stream: &Stream,
+    name: &str,
+    messages: RangeInclusive<u64>,
+    within: Duration,
+) -> Result<Option<Vec<i64>>, RelayError> {
+    let found: Vec<Option<PublishedEvent>> = futures::stream::iter(messages)
+        .map(|sequence| async move {
+            let message = stream.get_raw_message(sequence).await.map_err(nats)?;
+            Ok::<_, RelayError>(event_of(&message.headers))
+        })
+        .buffered(CONCURRENCY)
+        .try_collect()
+        .await?;
+    let known: Vec<PublishedEvent> = found.iter().flatten().copied().collect();
+    // After the reading: what is published was committed before, so the log has it by now.
+    let logged = silence::answer(within, store::positions(connection, name, &known)).await?;
+    let Some(mut logged) = logged.into_iter().collect::<Option<Vec<i64>>>().map(Vec::into_iter) else {
+        return Ok(None);
+    };
+    Ok(Some(found.iter().map(|event| event.and_then(|_| logged.next()).unwrap_or_default()).collect()))
 }
 
 /// What stands at `positions` was published to a stream, which ended at `from` before and at `to` after it ([`store::settle`]).

@@ -14,7 +14,7 @@ use sqlx::PgConnection;
 
 use super::{
     Relay, RelayError,
-    reconcile::{Short, event_of, nats},
+    reconcile::{CHUNK, Short, event_of, nats, positions_of},
     sent::{self, Loss, PutBack},
     store::{self, Padding},
     watermark::{self, WatermarkMessage},
@@ -26,7 +26,7 @@ use crate::{
 };
 
 /// So many messages may have been read without having been settled.
-const UNSETTLED: u64 = MAX_BATCH as u64;
+pub(super) const UNSETTLED: u64 = MAX_BATCH as u64;
 
 /// What became of a stream that lost its end.
 #[derive(Debug, PartialEq, Eq)]
@@ -75,22 +75,33 @@ pub(super) async fn regain(
     }
 }
 
-/// Fills up a stream that ends at `last`.
+/// Fills up a stream that ends at `last`. False when there is something in it that the log does not have.
 pub(super) async fn pad(
     connection: &mut PgConnection,
     relay: &Relay,
     spec: &StreamSpec,
     last: u64,
-    padding: Padding,
-) -> Result<(), RelayError> {
+    mut padding: Padding,
+) -> Result<bool, RelayError> {
+    let within = relay.config.answer;
+    let moved = || nats("another relay has been here");
+    if last > padding.from {
+        // Filling of a relay that ended; or what was thought to be lost, by a server that had not heard of it or has been replaced by one that has it.
+        let stream = relay.js.get_stream(spec.name).await.map_err(nats)?;
+        let end = last.min(padding.to);
+        while padding.from < end {
+            let to = end.min(padding.from + CHUNK);
+            let stand = positions_of(connection, &stream, spec.name, padding.from + 1..=to, within).await?;
+            let Some(positions) = stand else { return Ok(false) };
+            if !silence::answer(within, sent::taken_over(connection, spec.name, padding, to, &positions)).await? {
+                return Err(moved());
+            }
+            padding.from = to;
+        }
+    }
     // A batch that was on its way behind the old end must never find a stream that ends there.
     fill(relay, spec, last, padding.to, padding.to.saturating_sub(UNSETTLED)).await?;
-    let within = relay.config.answer;
-    if silence::answer(within, sent::padded(connection, spec.name, padding)).await? {
-        Ok(())
-    } else {
-        Err(nats("another relay has been here"))
-    }
+    if silence::answer(within, sent::padded(connection, spec.name, padding)).await? { Ok(true) } else { Err(moved()) }
 }
 
 /// Fills a stream that ends at `fence` up to the number `to`; no batch ends at `spared`.

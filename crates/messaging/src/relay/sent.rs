@@ -141,23 +141,55 @@ pub(super) async fn put_back(connection: &mut PgConnection, loss: &Loss<'_>, bey
     Ok(PutBack::Done)
 }
 
+/// Of a stream that is being filled up the messages behind `padding.from` up to `to` are there: their events are taken out of the outbox again. False
+/// when another relay has been here.
+pub(super) async fn taken_over(
+    connection: &mut PgConnection,
+    stream: &str,
+    padding: Padding,
+    to: u64,
+    positions: &[i64],
+) -> sqlx::Result<bool> {
+    let done = sqlx::query!(
+        "WITH moved AS (
+             UPDATE relay_state SET pad_from = $4 WHERE stream = $1 AND pad_from = $2 AND pad_to = $3 AND NOT refilling
+             RETURNING stream, stream_created
+         ), taken AS (
+             DELETE FROM outbox o USING moved WHERE o.stream = moved.stream AND o.position = ANY($5)
+         )
+         INSERT INTO relay_sent (stream, stream_created, after, through, positions)
+         SELECT stream, stream_created, $2, $4, $5 FROM moved
+         ON CONFLICT (stream, stream_created, after) DO UPDATE SET through = excluded.through, positions = excluded.positions",
+        stream,
+        padding.from.cast_signed(),
+        padding.to.cast_signed(),
+        to.cast_signed(),
+        positions
+    )
+    .execute(connection)
+    .await?;
+    Ok(done.rows_affected() > 0)
+}
+
 /// The stream is filled up. False when another relay has been here.
 pub(super) async fn padded(connection: &mut PgConnection, stream: &str, padding: Padding) -> sqlx::Result<bool> {
     let done = sqlx::query!(
         "WITH moved AS (
              UPDATE relay_state SET last_sequence = GREATEST(last_sequence, $3), pad_from = 0, pad_to = 0
              WHERE stream = $1 AND pad_from = $2 AND pad_to = $3 AND NOT refilling RETURNING stream, stream_created
+         ), kept AS (
+             INSERT INTO relay_sent (stream, stream_created, after, through, positions)
+             SELECT stream, stream_created, $2, $3, '{}' FROM moved WHERE $2 < $3
+             ON CONFLICT (stream, stream_created, after) DO UPDATE SET through = excluded.through, positions = excluded.positions
          )
-         INSERT INTO relay_sent (stream, stream_created, after, through, positions)
-         SELECT stream, stream_created, $2, $3, '{}' FROM moved
-         ON CONFLICT (stream, stream_created, after) DO UPDATE SET through = excluded.through, positions = excluded.positions",
+         SELECT 1 AS one FROM moved",
         stream,
         padding.from.cast_signed(),
         padding.to.cast_signed()
     )
-    .execute(connection)
+    .fetch_optional(connection)
     .await?;
-    Ok(done.rows_affected() > 0)
+    Ok(done.is_some())
 }
 
 /// Forgets what is kept of the messages before the last [`KEPT`] of a stream that ends at `last`, and of a stream of this name that was made
@@ -169,7 +201,7 @@ pub(super) async fn forget(
     last: u64,
 ) -> sqlx::Result<()> {
     sqlx::query!(
-        "DELETE FROM relay_sent WHERE stream = $1 AND (stream_created, after) < ($2, $3)",
+        "DELETE FROM relay_sent WHERE stream = $1 AND (stream_created, after) < ($2, $3) AND (stream_created < $2 OR through <= $3)",
         stream,
         PgInstant(created) as PgInstant,
         last.saturating_sub(KEPT).cast_signed()

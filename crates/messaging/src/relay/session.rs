@@ -2,6 +2,7 @@
 
 use std::{sync::atomic::Ordering, time::Duration};
 
+use dafei_kernel::time::Instant;
 use futures::future::join_all;
 use sqlx::PgConnection;
 use tokio_util::sync::CancellationToken;
@@ -11,7 +12,7 @@ use super::{
     Relay, RelayError, age,
     reconcile::{Short, Standing, reconcile, settle},
     regain::{self, Regained},
-    store,
+    store::{self, Padding},
     watermark::Watermark,
 };
 use crate::{
@@ -43,8 +44,8 @@ async fn late(shutdown: &CancellationToken) {
 pub(super) struct Cursor<'a> {
     pub(super) spec: &'a StreamSpec,
     pub(super) fence: Option<u64>,
-    /// Up to which number it may have been published to without its having been settled.
-    unsure: Option<u64>,
+    /// When the stream was made.
+    created: Instant,
     /// What was thought of it when it was found too short.
     doubt: Option<Doubt>,
 }
@@ -79,8 +80,12 @@ pub(super) struct Session<'a> {
 
 impl<'a> Session<'a> {
     pub(super) fn new(relay: &'a Relay, connection: PgConnection) -> Self {
-        let cursors =
-            relay.config.streams.iter().map(|spec| Cursor { spec, fence: None, unsure: None, doubt: None }).collect();
+        let cursors = relay
+            .config
+            .streams
+            .iter()
+            .map(|spec| Cursor { spec, fence: None, created: Instant::UNIX_EPOCH, doubt: None })
+            .collect();
         let reconciled_at = std::time::Instant::now();
         Self { relay, connection, cursors, watermark: Watermark::new(relay), reconcile: true, reconciled_at }
     }
@@ -187,11 +192,24 @@ impl<'a> Session<'a> {
             let standing = reconcile(&mut self.connection, &relay.js, cursor.spec, within).await?;
             let doubt = cursor.doubt.take();
             match standing {
-                Standing::Open(fence) => return self.open(index, fence).await.map(Found::Open),
+                Standing::Open { fence, created } => {
+                    cursor.created = created;
+                    return self.open(index, fence).await.map(Found::Open);
+                }
                 Standing::Wiped => return Ok(Found::Closed("it was wiped")),
                 Standing::Foreign => return Ok(Found::Closed(FOREIGN)),
                 Standing::Unpadded { last, padding } => {
-                    regain::pad(&mut self.connection, relay, cursor.spec, last, padding).await?;
+                    let Padding { from, to } = padding;
+                    tracing::warn!(
+                        stream = cursor.spec.name,
+                        last,
+                        from,
+                        to,
+                        "the stream, which lost its end, is filled up"
+                    );
+                    if !regain::pad(&mut self.connection, relay, cursor.spec, last, padding).await? {
+                        return Ok(Found::Closed(FOREIGN));
+                    }
                 }
                 Standing::Short(short) => {
                     let fresh = Doubt { short, since: std::time::Instant::now(), hopeless: None };
@@ -208,14 +226,16 @@ impl<'a> Session<'a> {
     /// Behind which number a stream is published to that ends at `fence`. Where a batch was published and nothing was heard of it, it may have been
     /// read, and lost since: what is published now must not take its numbers, for it need not be the same.
     async fn open(&mut self, index: usize, fence: u64) -> Result<u64, RelayError> {
-        let cursor = &mut self.cursors[index];
-        let end = cursor.unsure.unwrap_or(fence);
+        let cursor = &self.cursors[index];
+        // Of another stream of this name, or of a loss that was seen to already, it says nothing.
+        let unheard = self.relay.unheard.of(cursor.spec.name, cursor.created);
+        let end = unheard.filter(|end| *end <= fence + regain::UNSETTLED).unwrap_or(fence).max(fence);
         if fence < end {
             regain::fill(self.relay, cursor.spec, fence, end, fence).await?;
             self.settle(index, &[], fence, end).await?;
         }
-        self.cursors[index].unsure = None;
-        Ok(fence.max(end))
+        self.relay.unheard.clear(self.cursors[index].spec.name);
+        Ok(end)
     }
 
     /// Gives a stream that lost its end what it lost, when it was found so twice: what answers first after a failure may not have heard yet of all that
@@ -289,10 +309,9 @@ impl<'a> Session<'a> {
         if count > 0 {
             crash::here("relay.after-publish");
         }
-        for (cursor, sent) in self.cursors.iter_mut().zip(&sent) {
-            if let Some((from, chunk, outcome)) = sent {
-                let stored = matches!(outcome, Ok(_) | Err(PublishFailure::Unheard(_)));
-                cursor.unsure = stored.then_some(from + chunk.len() as u64);
+        for (cursor, sent) in self.cursors.iter().zip(&sent) {
+            if let Some((from, chunk, Ok(_) | Err(PublishFailure::Unheard(_)))) = sent {
+                self.relay.unheard.set(cursor.spec.name, cursor.created, from + chunk.len() as u64);
             }
         }
         let mut drained = true;
@@ -317,11 +336,12 @@ impl<'a> Session<'a> {
     async fn settle(&mut self, index: usize, positions: &[i64], from: u64, to: u64) -> Result<(), RelayError> {
         let cursor = &mut self.cursors[index];
         settle(&mut self.connection, cursor.spec.name, positions, (from, to), self.relay.config.answer).await?;
-        (cursor.fence, cursor.unsure) = (Some(to), None);
+        cursor.fence = Some(to);
+        self.relay.unheard.clear(cursor.spec.name);
         Ok(())
     }
 
-    fn report(&self, published: u64, pending: u64, oldest: Option<dafei_kernel::time::Instant>) {
+    fn report(&self, published: u64, pending: u64, oldest: Option<Instant>) {
         let waiting_since = oldest.filter(|_| pending > 0);
         let outbox_age = waiting_since.map_or(Duration::ZERO, |oldest| age(self.relay.clock.now(), oldest));
         self.relay.status.send_if_modified(|status| {
@@ -346,8 +366,10 @@ impl<'a> Session<'a> {
         let Some(fence) = self.cursors[index].fence else { return Ok(()) };
         let Some((through, message)) = self.watermark.ready() else { return Ok(()) };
         let sent = publish::publish(&self.relay.js, fence, vec![message]).await;
-        let stored = matches!(sent, Ok(_) | Err(PublishFailure::Unheard(_)));
-        self.cursors[index].unsure = stored.then_some(fence + 1);
+        if let Ok(_) | Err(PublishFailure::Unheard(_)) = sent {
+            let cursor = &self.cursors[index];
+            self.relay.unheard.set(cursor.spec.name, cursor.created, fence + 1);
+        }
         let to = sent.map_err(|failure| RelayError::Nats(failure.to_string()))?;
         self.settle(index, &[], fence, to).await?;
         self.watermark.done(through);

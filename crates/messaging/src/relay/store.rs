@@ -78,7 +78,7 @@ pub(super) async fn settle(
 ) -> sqlx::Result<bool> {
     let done = sqlx::query!(
         "WITH moved AS (
-            UPDATE relay_state SET last_sequence = $4 WHERE stream = $1 AND last_sequence = $3 AND NOT refilling
+            UPDATE relay_state SET last_sequence = $4 WHERE stream = $1 AND last_sequence = $3 AND pad_to = 0 AND NOT refilling
             RETURNING stream, stream_created
         ), taken AS (
             DELETE FROM outbox o USING moved WHERE o.stream = moved.stream AND o.position = ANY($2)
