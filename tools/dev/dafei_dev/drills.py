@@ -178,8 +178,8 @@ def upgrade() -> None:
     proxy = Proxy(doors)
     try:
         suite.start(home, "system", roster=check.few_villages(home))
-        replicas.aim(home, doors)
         replicas.start_second(home)
+        replicas.aim(home, doors)
         stage.begin_load()
         line("    " + "; ".join(stage.tell("faults", "next-schema").splitlines()))
         _more(stage, "on the next version's tables")

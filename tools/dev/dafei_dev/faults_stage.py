@@ -154,6 +154,7 @@ class Stage(Loaded):
             suite.start(self.home, "system", roster=check.few_villages(self.home))
             self._aimed()
             replicas.start_second(self.home)
+            self._aimed()
             suite.tool(self.home, "faults", "quiet", "--within", "300s", quiet=True)
         except BaseException:
             self.close()

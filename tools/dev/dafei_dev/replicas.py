@@ -45,6 +45,8 @@ def start_second(home: Home) -> None:
     first."""
     suite.tool(home, "faults", "quiet", "--within", "300s", quiet=True)
     for service in SERVICES:
+        # Somebody may have taken it since it was chosen.
+        home.port(second(service))
         start(home, second(service))
 
 
