@@ -14,7 +14,7 @@ use sqlx::{Connection, PgConnection, PgPool};
 use crate::{
     log,
     publish::{self, Outgoing},
-    relay::{created, store},
+    relay::{created, sent, store},
     sessions,
     streams::{StreamError, StreamSpec, ensure_streams},
 };
@@ -107,7 +107,7 @@ async fn refill_one(
     };
     let began = store::StreamState { created, last_sequence: 0, refilling: true, padding: None };
     store::set_state(&mut connection, spec.name, &began).await?;
-    sqlx::query!("DELETE FROM relay_sent WHERE stream = $1", spec.name).execute(&mut *connection).await?;
+    sent::forget_all(&mut connection, spec.name).await?;
     // One snapshot for the log and the outbox: what is committed later stays in the outbox and goes out by the relay, behind all this.
     let mut reading = sessions::long(pool).await?;
     let mut snapshot = reading.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?;

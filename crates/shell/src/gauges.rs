@@ -9,7 +9,7 @@ use dafei_messaging::{
 };
 use dafei_runtime::{config::Service, telemetry::metrics};
 
-use crate::upkeep::Untaken;
+use crate::{copies::CopiesBehind, upkeep::Untaken};
 
 pub(crate) fn relay(service: Service, relay: &RelayHandle) {
     let labels = [("service", service.name())];
@@ -32,6 +32,15 @@ pub(crate) fn relay(service: Service, relay: &RelayHandle) {
     let help = "Messages that NATS had acknowledged and lost, as this replica noticed since its start, until an hour after the last; it published them again";
     metrics::gauge_callback("dafei.streams.lost_messages", "{message}", help, &labels, move || {
         Some(lost_lately(&handle.status()))
+    });
+}
+
+pub(crate) fn copies(service: Service, copies: &CopiesBehind) {
+    let labels = [("service", service.name())];
+    let copies = copies.clone();
+    let help = "Copies of the service's streams that a NATS server does not have whole";
+    metrics::gauge_callback("dafei.streams.copies_behind", "{copy}", help, &labels, move || {
+        copies.count().map(|count| count as f64)
     });
 }
 

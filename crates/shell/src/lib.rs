@@ -1,6 +1,7 @@
 //! What the shells of the four services share: start-up and wiring, the roster's projection, scope checks, faults, page tokens,
 //! operations. One way of doing each thing.
 
+mod copies;
 pub mod faults;
 mod gauges;
 pub mod once;

@@ -30,6 +30,7 @@ use sqlx::{PgPool, migrate::Migrator};
 use tonic::service::Routes;
 
 use crate::{
+    copies::CopiesBehind,
     gauges,
     ops::{ConsumerPart, Ops, Progress},
     roster::{self, RosterView},
@@ -261,6 +262,7 @@ impl Started {
             gauges::consumer(self.common.service, part.key(), &part.handle, &untaken);
         }
         self.keep_up(untaken);
+        self.watch_copies();
         let servers = (self.pool.clone(), self.js.clone());
         let ops = Ops::new(&self.common, servers, self.clock.clone(), self.mode_clock.clone()).with_parts(
             relay,
@@ -323,6 +325,19 @@ impl Started {
                 };
                 let _ = tokio::time::timeout(pause, token.cancelled()).await;
             }
+            Ok::<(), sqlx::Error>(())
+        });
+    }
+
+    /// Whether NATS has all copies of what this service publishes or keeps.
+    fn watch_copies(&mut self) {
+        let published = published_by(self.common.service, self.common.nats.replicas);
+        let names = published.iter().chain(&self.kept).map(|spec| spec.name).collect();
+        let copies = CopiesBehind::default();
+        gauges::copies(self.common.service, &copies);
+        let (js, token) = (self.js.clone(), self.lifecycle.token(Stage::Relay));
+        self.lifecycle.spawn_stage(Stage::Relay, "copies", async move {
+            copies.watch(js, names, token).await;
             Ok::<(), sqlx::Error>(())
         });
     }

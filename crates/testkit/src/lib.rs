@@ -8,7 +8,7 @@ mod port;
 mod wait;
 
 pub use db::TestDb;
-pub use nats::{TestNats, TestNatsOptions};
+pub use nats::{TestCluster, TestNats, TestNatsOptions};
 pub use network::TestWay;
 pub use port::ReservedPort;
 pub use wait::eventually;

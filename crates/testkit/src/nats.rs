@@ -13,7 +13,7 @@ use std::{
 
 use tempfile::TempDir;
 use tokio::{
-    io::{AsyncBufReadExt, AsyncWriteExt},
+    io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
 };
 
@@ -80,6 +80,15 @@ impl TestNats {
     #[must_use]
     pub fn monitoring_url(&self) -> String {
         format!("http://127.0.0.1:{}", self.ports[1].number())
+    }
+
+    /// What a monitoring page says, without white space; none while the server does not answer.
+    pub async fn monitoring_page(&self, path: &str) -> Option<String> {
+        let mut server = TcpStream::connect(self.monitoring_url().trim_start_matches("http://")).await.ok()?;
+        server.write_all(format!("GET {path} HTTP/1.0\r\n\r\n").as_bytes()).await.ok()?;
+        let mut page = String::new();
+        server.read_to_string(&mut page).await.ok()?;
+        Some(page.split_whitespace().collect())
     }
 
     /// A connection that reconnects quickly and for ever.
@@ -214,6 +223,35 @@ impl TestNats {
         eventually(START, "the NATS server says that it listens", async || file.exists().then_some(())).await;
         let url = self.url();
         eventually(START, "the NATS server is ready", || ready(&url)).await;
+    }
+}
+
+/// Three servers with JetStream that are one cluster, as long as this value exists.
+#[derive(Debug)]
+pub struct TestCluster {
+    /// The servers: `n1`, `n2` and `n3`.
+    pub servers: [TestNats; 3],
+    /// Of the links between them.
+    _routes: [ReservedPort; 3],
+}
+
+impl TestCluster {
+    /// A cluster. Its servers listen; that they have elected somebody is for the test to wait for.
+    ///
+    /// # Panics
+    /// As [`TestNats::start`].
+    pub async fn start() -> Self {
+        let routes = [ReservedPort::new(), ReservedPort::new(), ReservedPort::new()];
+        let all: Vec<String> = routes.iter().map(|route| format!("\"nats://127.0.0.1:{}\"", route.number())).collect();
+        let server = async |number: usize| {
+            let (name, route, all) = (format!("n{}", number + 1), routes[number].number(), all.join(", "));
+            let extra = format!(
+                "server_name: {name}\ncluster {{ name: test, listen: \"127.0.0.1:{route}\", routes: [ {all} ], no_advertise: true }}\n"
+            );
+            TestNats::with(TestNatsOptions { extra, ..TestNatsOptions::default() }).await
+        };
+        let servers = [server(0).await, server(1).await, server(2).await];
+        Self { servers, _routes: routes }
     }
 }
 

@@ -14,7 +14,7 @@ mod floor;
 mod published;
 mod reconcile;
 mod regain;
-mod sent;
+pub(crate) mod sent;
 mod session;
 pub(crate) mod store;
 mod watermark;

@@ -211,6 +211,12 @@ pub(super) async fn forget(
     Ok(())
 }
 
+/// Forgets all that is kept of a stream's messages: it is made anew.
+pub(crate) async fn forget_all(connection: &mut PgConnection, stream: &str) -> sqlx::Result<()> {
+    sqlx::query!("DELETE FROM relay_sent WHERE stream = $1", stream).execute(connection).await?;
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::{Sent, lost, position};

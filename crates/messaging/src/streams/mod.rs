@@ -1,5 +1,6 @@
 //! The streams of the bus, made and compared with what the suite relies on.
 
+mod copies;
 mod server;
 
 use std::time::Duration;
@@ -13,6 +14,7 @@ use dafei_kernel::time::Instant;
 
 use crate::relay::created;
 
+pub use copies::{Copies, CopyBehind};
 pub use server::{ServerError, check_server};
 
 /// How a stream has to be.

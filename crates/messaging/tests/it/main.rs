@@ -2,6 +2,7 @@
 
 mod batch;
 mod consumer;
+mod copies;
 mod dead_letters;
 mod floor;
 mod gaps;

@@ -61,6 +61,13 @@ async fn tips(conn: &mut PgConnection, region: &Region) -> sqlx::Result<i64> {
                UNION ALL
                (SELECT 1 FROM reward w JOIN tip t ON t.id = w.tip_id
                 WHERE w.state = 4 AND t.recipient_code = $1 AND t.state = 4 AND t.announced LIMIT $2)
+               UNION ALL
+               (SELECT 1 FROM reward w JOIN tip o ON o.id = w.tip_id JOIN tip t ON t.id = (o.body ->> 'first_tip_id')::uuid
+                WHERE w.state = 4 AND w.freed_tip IS NULL AND t.recipient_code = $1 AND t.state = 4 AND NOT t.announced LIMIT $2)
+               UNION ALL
+               (SELECT 1 FROM reward w JOIN tip o ON o.id = w.tip_id
+                    JOIN tip t ON t.body -> 'verdict' ->> 'case' = o.body -> 'verdict' ->> 'case'
+                WHERE w.state = 4 AND w.freed_tip IS NULL AND t.recipient_code = $1 AND t.state = 4 AND NOT t.announced LIMIT $2)
                LIMIT $2
            ) AS found"#,
         region.code().as_str(),

@@ -1,6 +1,7 @@
 //! What is published of rewards, and what may be announced (clauses D1, D3).
 
 use dafei_contracts::{events::v1 as ev, intake::v1 as api};
+use dafei_testkit::eventually;
 use jiff::SignedDuration;
 use tonic::Code;
 
@@ -11,7 +12,7 @@ use crate::{
     },
     tip_desk::CENTRE,
     tips::tip,
-    world::{CITY, World, fields, kinds, new_id, refused, wire},
+    world::{CITY, SOON, World, fields, kinds, new_id, refused, wire},
 };
 
 async fn standards(world: &World, region: &str) -> api::GetRewardStandardResponse {
@@ -156,6 +157,35 @@ async fn a_linked_tip_is_rewarded_where_the_first_was_refuted_and_one_alone_of_s
     }
     world.announce(OFFICE, announcement(&linked[0])).await.expect("the first that was true");
     assert!(waiting(&world).await.is_empty(), "the matter has its reward");
+}
+
+#[tokio::test]
+async fn a_first_tip_that_turns_out_to_be_true_gets_no_second_reward_of_its_matter() {
+    let world = World::with_rewards().await;
+    let case = new_id();
+    let first = world.tip(GivenTip { state: FALSE, case: Some(&case), ..TIP }).await;
+    let later = world.tip(GivenTip { first: Some(&first), ..TIP }).await;
+    let rewarded = number(&world.announce(OFFICE, announcement(&later)).await.expect("the first was refuted"));
+    sqlx::query("UPDATE tip SET state = $2 WHERE id = $1::uuid")
+        .bind(&first)
+        .bind(TIP.state)
+        .execute(&world.db.pool)
+        .await
+        .expect("it turned out to be true");
+    // An older one that was verified with it.
+    let beside = world.tip(GivenTip { case: Some(&case), ..TIP }).await;
+    assert!(waiting(&world).await.is_empty(), "the matter has its reward");
+    for tip in [&first, &beside] {
+        assert_eq!(refused(world.announce(OFFICE, announcement(tip)).await).1, "TIP_NOT_REWARDABLE");
+    }
+    // It comes in its place should the other one be taken back, once nobody can be paid by that.
+    world.withdraw_reward(&rewarded).await.expect("withdrawn");
+    assert_eq!(refused(world.announce(OFFICE, announcement(&first)).await).1, "TIP_NOT_REWARDABLE");
+    world.pass(SignedDuration::from_mins(31));
+    let oldest = eventually(SOON, "the timer", async || waiting(&world).await.pop()).await;
+    assert!([&first, &beside].contains(&&oldest), "the first of the matter");
+    world.announce(OFFICE, announcement(&oldest)).await.expect("it has its turn");
+    assert!(waiting(&world).await.is_empty());
 }
 
 #[tokio::test]

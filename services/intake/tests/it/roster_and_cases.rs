@@ -8,7 +8,7 @@ use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 
 use crate::{
-    counter::{COUNTY, FALSE, GivenTip, OFFICE, RECEIVED, TIP, WAITING, announcement},
+    counter::{COUNTY, FALSE, GivenTip, OFFICE, RECEIVED, TIP, WAITING, announcement, number},
     village::{HEEDED, NOT_DIRECT, REFUSED},
     village_steps::CENTRE,
     world::{
@@ -216,10 +216,36 @@ async fn a_township_stays_while_its_tips_are_open_or_a_true_one_may_still_be_rew
 #[tokio::test]
 async fn a_township_stays_while_another_announcement_may_follow_one_that_was_withdrawn() {
     let world = World::with_rewards().await;
-    let number = world.announced().await;
+    let withdrawn = world.announced().await;
     for place in [VILLAGE, OTHER_VILLAGE, WORK_AREA] {
         take_out(&world, place).await.expect("it is empty");
     }
-    world.withdraw_reward(&number).await.expect("withdrawn");
+    world.withdraw_reward(&withdrawn).await.expect("withdrawn");
     assert_eq!(open_at(&world, TOWNSHIP).await, "not at an end: tips 1");
+}
+
+#[tokio::test]
+async fn a_township_stays_while_its_true_tip_waits_for_what_was_withdrawn_elsewhere() {
+    let world = World::with_rewards().await;
+    for place in [VILLAGE, OTHER_VILLAGE, WORK_AREA] {
+        take_out(&world, place).await.expect("it is empty");
+    }
+    let (case, other) = (new_id(), new_id());
+    // Of the one matter by a link, of the other by a case.
+    let first = world.tip(GivenTip { state: FALSE, ..TIP }).await;
+    let later = world.tip(GivenTip { recipient: COUNTY, first: Some(&first), case: Some(&other), ..TIP }).await;
+    let beside = world.tip(GivenTip { recipient: COUNTY, case: Some(&case), ..TIP }).await;
+    for tip in [&later, &beside] {
+        let reward = world.announce(OFFICE, announcement(tip)).await.expect("announced");
+        world.withdraw_reward(&number(&reward)).await.expect("withdrawn");
+    }
+    sqlx::query("UPDATE tip SET state = $2 WHERE id = $1::uuid")
+        .bind(&first)
+        .bind(TIP.state)
+        .execute(&world.db.pool)
+        .await
+        .expect("it turned out to be true");
+    assert_eq!(open_at(&world, TOWNSHIP).await, "not at an end: tips 1");
+    world.tip(GivenTip { case: Some(&case), ..TIP }).await;
+    assert_eq!(open_at(&world, TOWNSHIP).await, "not at an end: tips 2");
 }

@@ -53,6 +53,22 @@ pub struct Fact {
     pub sequence: i64,
 }
 
+impl Fact {
+    /// Takes in the same fact, told again. It counts where and when it was first told; but a tip that was found untrue and then true is true, of the
+    /// month in which it was verified (其中属实 is a part of column 6). A true one stays true.
+    pub fn hear_again(&mut self, again: &Self) {
+        if again.is_true_tip() {
+            self.verdict = again.verdict;
+        }
+    }
+
+    /// Whether it is a verified tip that was found true.
+    #[must_use]
+    pub fn is_true_tip(&self) -> bool {
+        self.verdict == Some(Verdict::True)
+    }
+}
+
 /// A happening that cannot be counted anywhere: a fault of the event, never dropped silently.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Uncountable {

@@ -1,6 +1,6 @@
 //! Rows of the shadow in PostgreSQL's binary COPY format: several times as fast as parameters, which are read one by one.
 
-use dafei_reporting_core::{Fact, Month, Secretary, happening::Verdict};
+use dafei_reporting_core::{Fact, Month, Secretary};
 use uuid::Uuid;
 
 use super::month;
@@ -37,10 +37,9 @@ impl FactRows {
     /// A fact of a unit, told by the event at a position of the raw log.
     pub fn fact(&mut self, fact: &Fact, unit: Uuid, position: i64) {
         self.row(fact.fact_id, None, position, unit, fact);
-        if fact.verdict == Some(Verdict::True) {
-            // A row of its own: facts are told apart by their ids.
-            let id = Uuid::from_u128(!fact.fact_id.as_u128());
-            self.note(Told { id, entry: None, told: position }, unit, fact.month, column(fact));
+        if fact.is_true_tip() {
+            // Of the same id: it counts where the fact does, whose place the first word on it has decided.
+            self.note(Told { id: fact.fact_id, entry: None, told: position }, unit, fact.month, column(fact));
         }
     }
 

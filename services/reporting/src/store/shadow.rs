@@ -8,7 +8,7 @@ use futures::StreamExt;
 use sqlx::{PgConnection, PgPool, postgres::PgCopyIn};
 use uuid::Uuid;
 
-use super::copy::{HEADER, TRAILER};
+use super::copy::{HEADER, NOTE, TRAILER};
 
 /// The key of the session lock that a running rebuild holds, in the space of two-part keys: the migrations' and the consumers' locks have
 /// one-part keys.
@@ -158,8 +158,11 @@ pub async fn compare(writer: &mut PgConnection, rebuild_id: Uuid, examples: i64)
     sqlx::raw_sql("SET work_mem = '64MB'; ANALYZE shadow_fact, shadow_served").execute(&mut *writer).await?;
     sqlx::query_scalar!(
         r#"WITH first AS MATERIALIZED (
-               SELECT DISTINCT ON (fact_id) unit_id, month, sector, col, amount, distinct_key
-               FROM shadow_fact WHERE entry_id IS NULL ORDER BY fact_id, told
+               SELECT DISTINCT ON (fact_id) fact_id, unit_id, month, sector, col, amount, distinct_key
+               FROM shadow_fact WHERE entry_id IS NULL AND col < $3 ORDER BY fact_id, told
+           ), true_tip AS (
+               SELECT unit_id, month, (first.col + $3)::smallint AS col
+               FROM first JOIN (SELECT DISTINCT fact_id FROM shadow_fact WHERE entry_id IS NULL AND col >= $3) noted USING (fact_id)
            ), standing AS (
                SELECT unit_id, month, sector, col, amount
                FROM (SELECT *, max(told) OVER (PARTITION BY entry_id) AS last FROM shadow_fact WHERE entry_id IS NOT NULL) word
@@ -169,6 +172,8 @@ pub async fn compare(writer: &mut PgConnection, rebuild_id: Uuid, examples: i64)
                UNION ALL
                SELECT unit_id, month, sector, col, 1 FROM first WHERE distinct_key IS NOT NULL
                GROUP BY unit_id, month, sector, col, distinct_key
+               UNION ALL
+               SELECT unit_id, month, '', col, 1 FROM true_tip
                UNION ALL
                SELECT unit_id, month, sector, col, amount FROM standing
            ), shadow AS (
@@ -186,7 +191,8 @@ pub async fn compare(writer: &mut PgConnection, rebuild_id: Uuid, examples: i64)
            )
            SELECT count(*) AS "count!" FROM differing"#,
         rebuild_id,
-        examples
+        examples,
+        NOTE
     )
     .fetch_one(writer)
     .await

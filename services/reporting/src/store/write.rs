@@ -1,6 +1,6 @@
 //! Facts and the cells they add to, in the consumer's transaction: the same few statements for a batch of any size.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashSet, btree_map::Entry};
 
 use dafei_messaging::pg::PgInstant;
 use dafei_reporting_core::{Cell, Fact, Increments, LeafUnit, Replacement, Secretary, happening::Verdict};
@@ -12,15 +12,20 @@ use super::{accountability, code, month, unit_id};
 /// A distinct key in its cell.
 type Key = (Uuid, i32, String, i16, String);
 
-/// Takes facts: those that are known change nothing; of two with the same id the one told first is kept, which is the one that comes
-/// first, since each aggregate's events come in order.
+/// Takes facts: of those with the same id the one told first is kept, which is the one that comes first, since each aggregate's events come in order;
+/// what is known changes nothing but the verdict of a tip that turned out to be true ([`Fact::hear_again`]).
 ///
 /// # Errors
 /// When PostgreSQL refuses or is away.
 pub async fn take(conn: &mut PgConnection, facts: Vec<Fact>) -> sqlx::Result<()> {
     let mut batch: BTreeMap<Uuid, Fact> = BTreeMap::new();
     for fact in facts {
-        batch.entry(fact.fact_id).or_insert(fact);
+        match batch.entry(fact.fact_id) {
+            Entry::Vacant(first) => {
+                first.insert(fact);
+            }
+            Entry::Occupied(mut first) => first.get_mut().hear_again(&fact),
+        }
     }
     if batch.is_empty() {
         return Ok(());
@@ -28,8 +33,11 @@ pub async fn take(conn: &mut PgConnection, facts: Vec<Fact>) -> sqlx::Result<()>
     let facts: Vec<Fact> = batch.into_values().collect();
     insert_units(conn, facts.iter().map(|fact| &fact.leaf)).await?;
     let fresh = insert_facts(conn, &facts).await?;
-    let fresh: Vec<&Fact> = facts.iter().filter(|fact| fresh.contains(&fact.fact_id)).collect();
-    note_true_tips(conn, &fresh).await?;
+    let (fresh, known): (Vec<&Fact>, Vec<&Fact>) = facts.iter().partition(|fact| fresh.contains(&fact.fact_id));
+    let mut true_tips = turned_true(conn, &known).await?;
+    true_tips
+        .extend(fresh.iter().filter(|fact| fact.is_true_tip()).map(|fact| (unit_id(&fact.leaf), month(fact.month))));
+    note_true_tips(conn, true_tips).await?;
     let mut new_keys = insert_keys(conn, &fresh).await?;
     let mut increments = Increments::default();
     for fact in fresh {
@@ -74,11 +82,27 @@ pub async fn replace(conn: &mut PgConnection, told: Vec<Replacement>) -> sqlx::R
     add_to_cells(conn, changes).await
 }
 
+/// Puts down that tips which had counted as untrue are true; says in which units and months they count.
+async fn turned_true(conn: &mut PgConnection, known: &[&Fact]) -> sqlx::Result<Vec<(Uuid, i32)>> {
+    let ids: Vec<Uuid> = known.iter().filter(|fact| fact.is_true_tip()).map(|fact| fact.fact_id).collect();
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let rows = sqlx::query!(
+        "UPDATE fact SET verdict = $2 WHERE fact_id = ANY($1) AND verdict <> $2 RETURNING unit_id, month",
+        &ids,
+        Verdict::True.code(),
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(rows.into_iter().map(|row| (row.unit_id, row.month)).collect())
+}
+
 /// Adds to the note 其中属实, in the order of its places.
-async fn note_true_tips(conn: &mut PgConnection, fresh: &[&Fact]) -> sqlx::Result<()> {
+async fn note_true_tips(conn: &mut PgConnection, tips: Vec<(Uuid, i32)>) -> sqlx::Result<()> {
     let mut notes: BTreeMap<(Uuid, i32), i64> = BTreeMap::new();
-    for fact in fresh.iter().filter(|fact| fact.verdict == Some(Verdict::True)) {
-        *notes.entry((unit_id(&fact.leaf), month(fact.month))).or_default() += 1;
+    for place in tips {
+        *notes.entry(place).or_default() += 1;
     }
     if notes.is_empty() {
         return Ok(());

@@ -63,12 +63,14 @@ person AS (
     FROM word CROSS JOIN jsonb_array_elements(e -> 'persons') AS person
 ),
 counted AS (
-    SELECT DISTINCT ON (thing) post, at, sector, col, amount, once, e FROM told ORDER BY thing, position
+    SELECT DISTINCT ON (thing) thing, post, at, sector, col, amount, once, e FROM told ORDER BY thing, position
 ),
 counted_or_noted AS (
-    SELECT * FROM counted
+    SELECT post, at, sector, col, amount, once, e FROM counted
     UNION ALL
-    SELECT post, at, '', 106, 1, NULL, e FROM counted WHERE col = 6 AND e ->> 'verdict' = 'TIP_VERDICT_TRUE'
+    -- A tip counts where it was first told of, as true as soon as it was ever found so.
+    SELECT post, at, '', 106, 1, NULL, e FROM counted
+    WHERE col = 6 AND thing IN (SELECT thing FROM told WHERE col = 6 AND e ->> 'verdict' = 'TIP_VERDICT_TRUE')
     UNION ALL
     SELECT post, at, sector, col, 1, NULL, e FROM person WHERE cadre AND col IS NOT NULL
     UNION ALL

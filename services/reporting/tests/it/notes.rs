@@ -2,18 +2,19 @@
 
 use dafei_contracts::{
     events::v1::TipVerdict,
-    reporting::v1::{Draft, ExportMonthlyTableRequest, FilingUnit, TableFormat},
+    reporting::v1::{Draft, ExportMonthlyTableRequest, FilingUnit, ListCellFactsRequest, RebuildState, TableFormat},
 };
 use dafei_kernel::ids;
 use tonic::Code;
 
 use crate::{
     accountability::{Entry, Person},
-    events::{Case, OFFICE, POLICE_STATION, SECRETARY},
+    events::{Case, EMERGENCY, OFFICE, POLICE_STATION, SECRETARY},
     export::{asked, export},
     filing::{CENTRE, COUNTY_OFFICE, city, correction, county, township},
     filing_refused::is,
-    world::{CITY_OFFICE, Caller, World},
+    rebuild::rebuilt,
+    world::{CITY_OFFICE, Caller, World, total},
 };
 
 const NOON: &str = "2026-11-12T12:00:00+08:00";
@@ -88,4 +89,40 @@ async fn no_correction_leaves_fewer_verified_tips_than_true_ones() {
         assert_eq!(drafted(&world, caller, unit).await, (2, 1), "a refusal leaves nothing behind");
     }
     world.correct(CENTRE, correction(township(), "fireworks", 6, -1, "重复")).await.expect("the true one is left");
+}
+
+#[tokio::test]
+async fn a_tip_that_turns_out_to_be_true_is_noted_in_the_month_and_unit_in_which_it_was_verified() {
+    let world = World::start().await;
+    let december = "2026-12-01T09:00:00+08:00";
+    world.december(2, "09:00:00");
+    // The one at once, in one batch of messages; the other when the first word on it has long been counted.
+    let at_once = Case::open(1, "FW-1").verified(POLICE_STATION, tip(1), TipVerdict::False, NOON);
+    world.tell(&at_once.verified(EMERGENCY, tip(1), TipVerdict::True, december).told).await;
+    let later = Case::open(2, "FW-1").verified(POLICE_STATION, tip(2), TipVerdict::False, NOON);
+    let first_word = later.told.len();
+    world.tell(&later.told).await;
+    let noted = async |unit, month| {
+        let table = world.table(unit, month).await;
+        (total(&table, 6), table.verified_true)
+    };
+    assert_eq!(noted(township(), "2026-11").await, (2, 1));
+    let later = later.verified(EMERGENCY, tip(2), TipVerdict::True, december);
+    world.tell(&later.told[first_word..]).await;
+    // Told once more, it is the same.
+    let later = later.verified(EMERGENCY, tip(2), TipVerdict::True, december);
+    world.tell(&later.told[first_word + 1..]).await;
+    assert_eq!(noted(township(), "2026-11").await, (2, 2));
+    assert_eq!(noted(city(), "2026-11").await, (2, 2));
+    assert_eq!(noted(city(), "2026-12").await, (0, 0), "nothing was verified for the first time");
+    let request = ListCellFactsRequest {
+        unit: Some(township()),
+        month: "2026-11".to_owned(),
+        column: 6,
+        ..ListCellFactsRequest::default()
+    };
+    let facts = world.facts(request).await.expect("facts").facts;
+    assert!(facts.len() == 2 && facts.iter().all(|fact| fact.verdict == "true"), "{facts:?}");
+    let rebuild = rebuilt(&world, 1).await;
+    assert_eq!(rebuild.state(), RebuildState::Equal, "{rebuild:?}");
 }

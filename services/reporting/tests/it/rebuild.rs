@@ -51,7 +51,8 @@ async fn ended(world: &World, rebuild: &Rebuild) -> Rebuild {
     ended
 }
 
-async fn rebuilt(world: &World, request_id: u128) -> Rebuild {
+/// Rebuilds, and waits for the end.
+pub(crate) async fn rebuilt(world: &World, request_id: u128) -> Rebuild {
     let rebuild = begin(world, CITY_OFFICE, request_id).await.expect("begun");
     ended(world, &rebuild).await
 }
