@@ -21,7 +21,7 @@ class AgencySystem:
 
     async def connect(self) -> None:
         known = self.credentials
-        self.nats = await nats.connect(known["url"], user=known["user"], password=known["password"])
+        self.nats = await nats.connect(known["url"].split(","), user=known["user"], password=known["password"])
         # The queue is another account's: its JetStream API is reached under a prefix of its own.
         jetstream = self.nats.jetstream(prefix=known["api_prefix"])
         self.queue = await jetstream.pull_subscribe_bind(known["durable"], stream=known["stream"])
@@ -56,6 +56,8 @@ class AgencySystem:
         return content["feedbackId"]
 
     async def work_off(self, instruction: dict) -> "list[str]":
+        # Ours, and unique within the case: others number their measures as well, and work may come a second time.
+        measure_id = f"{self.credentials['agency']}-{instruction['instructionId'][-12:]}-close"
         print(f"instruction {instruction['instructionId']} for case {instruction['caseId']}: {instruction['actName']}")
         return [
             await self.feed_back(instruction, "accepted", {"by": "duty desk"}),
@@ -64,7 +66,7 @@ class AgencySystem:
                 "kind": "RESULT_KIND_FINAL",
                 "text": "窝点已取缔",
                 "confirmedActs": [instruction["act"]],
-                "measures": [{"measureId": "close-1", "decidedAt": instruction["issuedAt"], "closeDown": {"note": "拆除设备"}}],
+                "measures": [{"measureId": measure_id, "decidedAt": instruction["issuedAt"], "closeDown": {"note": "拆除设备"}}],
                 "exemptions": [
                     {"measure": "WITHOUT_EXCEPTION_MAXIMUM_FINE", "reason": "另案处罚"},
                     {"measure": "WITHOUT_EXCEPTION_STOP_PRODUCTION", "reason": "无生产可停"},
@@ -87,7 +89,7 @@ async def main() -> None:
         payload = json.loads(message.data)
         if kind == "instruction":
             waiting.update(await system.work_off(payload))
-        elif kind == "receipt" and payload["feedbackId"] in waiting:
+        elif kind == "receipt" and payload.get("feedbackId") in waiting:
             print(f"receipt {payload['feedbackId']}: {payload['status']} {payload.get('caseId', '')} {payload.get('message', '')}")
             waiting.discard(payload["feedbackId"])
             if payload["status"] == "RECEIPT_STATUS_REJECTED":

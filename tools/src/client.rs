@@ -17,7 +17,7 @@ use tonic::{
     Request, Status,
     metadata::{Ascii, MetadataValue},
     service::{Interceptor, interceptor::InterceptedService},
-    transport::Channel,
+    transport::{Certificate, Channel, ClientTlsConfig, Identity},
 };
 
 /// Private key of the tokens, in the directory of keys.
@@ -101,7 +101,7 @@ impl Service {
 /// Settings that every service has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ServiceKey {
-    /// Where its gRPC is, `http://host:port`.
+    /// Where its gRPC is, `http://host:port` or `https://host:port`.
     Addr,
     /// Its database.
     DatabaseUrl,
@@ -148,16 +148,35 @@ impl Suite {
     }
 }
 
-/// A lazy channel to one address.
+/// A lazy channel to one address; one with `https` by the authority of `DAFEI_PEER_CA`, and with the certificate of `DAFEI_TLS_CERT` and
+/// `DAFEI_TLS_KEY` for a service that asks for one.
 ///
 /// # Errors
-/// When it is no address.
+/// When it is no address, or a certificate that is needed is not there or cannot be read.
 pub fn connect(address: &str) -> Result<Channel> {
     // The server ends a call by itself after its own time; an answer that takes longer than that was lost on its way.
     let served = env::var("DAFEI_GRPC_TIMEOUT_SECONDS").ok().and_then(|text| text.parse().ok()).unwrap_or(SERVED);
     let answer = Duration::from_secs(served) + MARGIN;
     let endpoint = client::endpoint(address, answer).with_context(|| format!("{address:?} is no address"))?;
+    let endpoint = if address.starts_with("https:") {
+        endpoint.tls_config(certificates()?).with_context(|| format!("the certificates for {address}"))?
+    } else {
+        endpoint
+    };
     Ok(endpoint.connect_lazy())
+}
+
+/// Whom this tool believes, and what it shows.
+fn certificates() -> Result<ClientTlsConfig> {
+    let read = |name: &str| {
+        let file = setting(name)?;
+        std::fs::read(&file).with_context(|| format!("{name} {file}"))
+    };
+    let tls = ClientTlsConfig::new().ca_certificate(Certificate::from_pem(read("DAFEI_PEER_CA")?));
+    if env::var_os("DAFEI_TLS_CERT").is_none() {
+        return Ok(tls);
+    }
+    Ok(tls.identity(Identity::from_pem(read("DAFEI_TLS_CERT")?, read("DAFEI_TLS_KEY")?)))
 }
 
 /// A channel that carries a token.

@@ -8,4 +8,5 @@ mod exercise;
 mod fake_roster;
 mod fakes;
 mod refill;
+mod tls;
 mod tokens;

@@ -117,6 +117,31 @@ async fn the_watermark_goes_on_while_outsiders_write_again_and_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_watermark_waits_while_a_stream_of_outsiders_ends_before_what_was_taken_of_it() {
+    let bus = Bus::start().await;
+    ensure_streams(&bus.js, &[outside_stream()]).await.expect("the stream is made");
+    send(&bus).await;
+    let consumer = consume(&bus, &Recorder::new());
+    consumer.handle.watch().until(|status| status.last_sequence == 1).await;
+    consumer.stop().await;
+    let relay = relay(&bus);
+    relay.handle.watch().until(|status| status.through == Some(start_of_tests())).await;
+    // As after a second message that was taken, and that NATS then lost.
+    sqlx::query("UPDATE consumer_position SET last_sequence = 2 WHERE stream = $1")
+        .bind(OUTSIDE)
+        .execute(&bus.db.pool)
+        .await
+        .expect("a position");
+    let later = advance(&bus, &relay, 60);
+    looked(&bus, &relay).await;
+    let through = relay.handle.status().through;
+    assert_eq!(through, Some(start_of_tests()), "what comes now is not taken until the consumer has noticed");
+    send(&bus).await;
+    relay.handle.prod();
+    relay.handle.watch().until(|status| status.through == Some(later)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn nobody_has_taken_anything_of_a_stream_that_was_made_anew() {
     let bus = Bus::start().await;
     ensure_streams(&bus.js, &[outside_stream()]).await.expect("the stream is made");

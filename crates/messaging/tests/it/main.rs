@@ -6,6 +6,7 @@ mod copies;
 mod dead_letters;
 mod floor;
 mod gaps;
+mod late_answers;
 mod log;
 mod outages;
 mod outsiders;
