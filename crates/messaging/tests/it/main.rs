@@ -10,6 +10,7 @@ mod late_answers;
 mod log;
 mod outages;
 mod outsiders;
+mod padding;
 mod published;
 mod queue;
 mod rebuild;
