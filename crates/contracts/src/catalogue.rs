@@ -219,7 +219,7 @@ catalogue! {
     SecretaryNotified: Intake, Village, "secretary-notified", "V1 -, V2 +, V3 +";
     PersuasionRecorded: Intake, Village, "persuasion-recorded", "V2 -; heeded: V3 -, V4 +";
     RevisitRecorded: Intake, Village, "revisit-recorded", "V4 -; goes on: V3 +";
-    ReportedUp: Intake, Village, "reported-up", "V1 -, V2 -, V3 -";
+    ReportedUp: Intake, Village, "reported-up", "V1 -, V2 -, V3 -, V4 cancelled";
     ReportWithdrawn: Intake, Village, "report-withdrawn", "cancels V1 to V4";
     ResultPublished: Intake, Village, "result-published", "P1 -";
     SuspicionReopened: Intake, Village, "suspicion-reopened", "V3 + (new leg), V4 cancelled";
@@ -238,7 +238,7 @@ catalogue! {
     CaseOpened: Dispatch, ByTier, "case-opened", "T1 + (township), K1 + (county)";
     AgencyInstructed: Dispatch, Township, "agency-instructed", "T1 -, T3 -";
     InstructionDelivered: Dispatch, ByTier, "instruction-delivered", "T2 +; K2 +, K3 +";
-    ResultSubmitted: Dispatch, ByTier, "result-submitted", "T2 -; K3 -, K4 + (lead)";
+    ResultSubmitted: Dispatch, ByTier, "result-submitted", "T2 -; K2 -, K3 -, K4 + (lead)";
     ActConfirmed: Dispatch, ByTier, "act-confirmed", "";
     MeasureRecorded: Dispatch, ByTier, "measure-recorded", "";
     AuthorityDeclined: Dispatch, Township, "authority-declined", "T2 cancelled, T3 +";

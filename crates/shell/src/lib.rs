@@ -7,6 +7,7 @@ mod gauges;
 pub mod once;
 pub mod ops;
 pub mod paging;
+pub mod probe;
 pub mod publish;
 pub mod roster;
 pub mod scope;

@@ -33,6 +33,7 @@ use crate::{
     copies::CopiesBehind,
     gauges,
     ops::{ConsumerPart, Ops, Progress},
+    probe::Probe,
     roster::{self, RosterView},
     timer::{Due, Timer},
     traced::{self, Traced},
@@ -276,11 +277,10 @@ impl Started {
             }
         }
         self.follow_roster();
-        // A connection of its own: one that waited for the pool would take a replica with much to do for one without a database.
-        let probe = sessions::pool(1).connect_lazy_with(self.pool.connect_options().as_ref().clone());
+        let probe = Probe::of(&self.pool);
         self.lifecycle.readiness_probe(Duration::from_secs(2), move || {
             let probe = probe.clone();
-            async move { sqlx::query("SELECT 1").execute(&probe).await.is_ok() }
+            async move { probe.answers().await }
         });
         let routes = ops.add_to(routes);
         let bound = self.lifecycle.bind().await?;

@@ -153,7 +153,7 @@ pub const KNOWN_KEYS: &[Key] = &[
     Key::new(
         "DAFEI_GRPC_IN_FLIGHT",
         Default("2048"),
-        "Calls in flight per replica, 1 to 65536; more are refused at once with RESOURCE_EXHAUSTED and RetryInfo. Health and OpsService are not.",
+        "Calls in flight per replica, 1 to 65536; more are refused at once with RESOURCE_EXHAUSTED and RetryInfo. Health and OpsService are not. A quarter of them at most is without a token.",
     ),
     Key::new(
         "DAFEI_GRPC_TIMEOUT_SECONDS",

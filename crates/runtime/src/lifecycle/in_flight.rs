@@ -5,6 +5,9 @@
 //! A call keeps its place until its response has been sent, so that downloads to slow clients count. Streams that follow events are open for
 //! hours and have a limit of their own; they give their place back when they begin. Health is never refused: a replica that has much to do
 //! must not be taken for a dead one, or its load falls on the others. Nor are the operators, who look for what is wrong.
+//!
+//! Whom nobody knows can leave a response unread for as long as he likes. So calls without a token take a part of the places at the most, and
+//! reflection, whose streams end when the client ends them, has some of its own: neither keeps anybody out who has a token.
 
 use std::{
     future::Future,
@@ -33,6 +36,11 @@ use crate::{
 
 /// Services that are never refused.
 const ALWAYS: [&str; 2] = ["/grpc.health.v1.Health/", "/dafei.ops.v1.OpsService/"];
+/// Reflection, and how many of its streams there may be: a client asks once what there is.
+const REFLECTION: [&str; 2] = ["/grpc.reflection.v1.ServerReflection/", "/grpc.reflection.v1alpha.ServerReflection/"];
+const REFLECTIONS: usize = 16;
+/// The part of the places that calls without a token may take: one in so many.
+const OPEN_PART: usize = 4;
 /// When to come back: by then the calls that fill the limit are answered. What a client gets is spread, as every such delay.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
@@ -40,7 +48,12 @@ const RETRY_AFTER: Duration = Duration::from_secs(1);
 #[derive(Clone, Debug)]
 pub(super) struct InFlightLayer {
     places: Arc<Semaphore>,
+    /// Of those, the ones that calls without a token may take.
+    open_places: Arc<Semaphore>,
+    reflections: Arc<Semaphore>,
     always: Paths,
+    reflection: Paths,
+    open: Paths,
     watches: Paths,
     silent: Paths,
     shed: Counter<u64>,
@@ -48,8 +61,9 @@ pub(super) struct InFlightLayer {
 }
 
 impl InFlightLayer {
-    /// A limit for the whole process. `watches` give their place back when their response begins; `silent` paths are not counted.
-    pub(super) fn new(service: config::Service, limit: usize, watches: Paths, silent: Paths) -> Self {
+    /// A limit for the whole process. `open` paths need no token; `watches` give their place back when their response begins; `silent` paths are
+    /// not counted.
+    pub(super) fn new(service: config::Service, limit: usize, open: Paths, watches: Paths, silent: Paths) -> Self {
         let places = Arc::new(Semaphore::new(limit));
         let free = Arc::clone(&places);
         let labels = [("service", service.name())];
@@ -58,7 +72,11 @@ impl InFlightLayer {
         });
         Self {
             places,
+            open_places: Arc::new(Semaphore::new((limit / OPEN_PART).max(1))),
+            reflections: Arc::new(Semaphore::new(REFLECTIONS)),
             always: Paths::new(ALWAYS),
+            reflection: Paths::new(REFLECTION),
+            open,
             watches,
             silent,
             shed: metrics::counter("dafei.calls.shed", "Calls refused because too many were in flight"),
@@ -68,22 +86,38 @@ impl InFlightLayer {
 
     /// The place of a call, or none when it is refused.
     fn admit(&self, path: &str) -> Option<Place> {
-        if self.always.contains(path) {
-            return Some(Place { permit: None, until_sent: false });
+        let needed = if self.always.contains(path) {
+            return Some(Place { permits: [None, None], until_sent: false });
+        } else if self.reflection.contains(path) {
+            [Some(&self.reflections), None]
+        } else if self.open.contains(path) {
+            [Some(&self.open_places), Some(&self.places)]
+        } else {
+            [None, Some(&self.places)]
+        };
+        let mut permits = [None, None];
+        for (permit, places) in permits.iter_mut().zip(needed) {
+            let Some(places) = places else { continue };
+            let Ok(taken) = Arc::clone(places).try_acquire_owned() else {
+                if !self.silent.contains(path) {
+                    self.shed.add(1, std::slice::from_ref(&self.service));
+                }
+                return None;
+            };
+            *permit = Some(taken);
         }
-        let permit = Arc::clone(&self.places).try_acquire_owned().ok();
-        if permit.is_none() && !self.silent.contains(path) {
-            self.shed.add(1, std::slice::from_ref(&self.service));
-        }
-        permit.map(|permit| Place { permit: Some(permit), until_sent: !self.watches.contains(path) })
+        Some(Place { permits, until_sent: !self.watches.contains(path) })
     }
 }
 
-/// What a call in flight takes: until its response begins, or until it is sent. Without a permit it takes none.
+/// What a call in flight takes: until its response begins, or until it is sent.
 struct Place {
-    permit: Option<OwnedSemaphorePermit>,
+    permits: Permits,
     until_sent: bool,
 }
+
+/// Of places of a kind, and of all; none where a call needs none.
+type Permits = [Option<OwnedSemaphorePermit>; 2];
 
 impl<S> Layer<S> for InFlightLayer {
     type Service = InFlight<S>;
@@ -122,9 +156,10 @@ where
         let answer = self.inner.call(request);
         Box::pin(async move {
             let response = answer.await?;
-            Ok(match place.permit {
-                Some(permit) if place.until_sent => response.map(|inner| Body::new(Kept { inner, _place: permit })),
-                Some(_) | None => response,
+            Ok(if place.until_sent {
+                response.map(|inner| Body::new(Kept { inner, _places: place.permits }))
+            } else {
+                response
             })
         })
     }
@@ -133,7 +168,7 @@ where
 /// A response's body that keeps its call's place until it is sent or nobody wants it any more.
 struct Kept {
     inner: Body,
-    _place: OwnedSemaphorePermit,
+    _places: Permits,
 }
 
 impl HttpBody for Kept {

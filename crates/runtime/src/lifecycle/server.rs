@@ -117,7 +117,8 @@ impl GrpcServer {
             server = server.tls_config(tls_config(tls).await?).map_err(ServeError::Tls)?;
         }
         // Behind the door: who has no good token takes nobody's place.
-        let in_flight = InFlightLayer::new(parts.service, parts.limits.in_flight, self.watches, self.silent.clone());
+        let (open, silent) = (self.public.clone(), self.silent.clone());
+        let in_flight = InFlightLayer::new(parts.service, parts.limits.in_flight, open, self.watches, silent);
         let router = server
             .layer(GrpcLayer::new(self.silent))
             .layer(DeadlineLayer { longest: parts.limits.timeout })

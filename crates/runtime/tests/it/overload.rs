@@ -14,7 +14,8 @@ use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
 use tonic_types::StatusExt as _;
 
 use crate::support::{
-    AUDIENCE, ISSUER, Probe, Served, call, eventually, good, reason, serve, settings, stream_of, who, within,
+    AUDIENCE, ISSUER, Probe, Served, call, eventually, good, reason, reflection, serve, settings, stream_of, who,
+    within,
 };
 
 struct Limited {
@@ -143,4 +144,42 @@ async fn who_waits_longer_than_a_call_may_take_is_told_that_its_time_ran_out() {
     let channel = limited.served.channel().await;
     let held = limited.held(&channel).await;
     assert_eq!(within(held).await.unwrap().unwrap_err().code(), Code::DeadlineExceeded);
+}
+
+#[tokio::test]
+async fn calls_without_a_token_take_a_quarter_of_the_places_and_keep_nobody_out_who_has_one() {
+    let limited = Limited::by("DAFEI_GRPC_IN_FLIGHT", "8").await;
+    let channel = limited.served.channel().await;
+    // Whoever they are, they leave what they are sent unread.
+    let unread = [stream_of(&channel, "Listen", "").await.unwrap(), stream_of(&channel, "Listen", "").await.unwrap()];
+    let refused = stream_of(&channel, "Listen", "").await.unwrap_err();
+    assert_eq!((refused.code(), reason(&refused).as_str()), (Code::ResourceExhausted, "OVERLOADED"));
+    assert_eq!(who(&channel, &limited.token).await.unwrap(), "office-1");
+    drop(unread);
+    eventually(|| async { stream_of(&channel, "Listen", "").await.is_ok() }).await;
+}
+
+#[tokio::test]
+async fn calls_without_a_token_are_among_those_that_the_process_bears() {
+    let limited = Limited::by("DAFEI_GRPC_IN_FLIGHT", "4").await;
+    let channel = limited.served.channel().await;
+    let mut held = Vec::new();
+    for _ in 0..4 {
+        held.push(stream_of(&channel, "Download", &limited.token).await.unwrap());
+    }
+    assert_eq!(stream_of(&channel, "Listen", "").await.unwrap_err().code(), Code::ResourceExhausted);
+}
+
+#[tokio::test]
+async fn streams_of_reflection_are_bounded_and_take_no_place_of_a_call() {
+    let limited = Limited::by("DAFEI_GRPC_IN_FLIGHT", "1").await;
+    let channel = limited.served.channel().await;
+    let mut open = Vec::new();
+    for _ in 0..16 {
+        open.push(within(reflection(&channel)).await.unwrap());
+    }
+    assert_eq!(within(reflection(&channel)).await.unwrap_err().code(), Code::ResourceExhausted);
+    assert_eq!(who(&channel, &limited.token).await.unwrap(), "office-1");
+    drop(open);
+    eventually(|| async { reflection(&channel).await.is_ok() }).await;
 }

@@ -30,7 +30,10 @@ use futures::{
     StreamExt as _,
     stream::{self, BoxStream},
 };
-use tokio::{sync::Semaphore, task::JoinHandle};
+use tokio::{
+    sync::{Semaphore, mpsc},
+    task::JoinHandle,
+};
 use tokio_util::sync::CancellationToken;
 use tonic::{
     Request, Response, Status, Streaming,
@@ -53,8 +56,8 @@ pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
 type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
 /// Methods: `Who` (the subject), `Trace` (the traceparent), `Hold` (answers when let), `Whisper` (public and silent; the
-/// traceparent), `Open` (public; the subject), `Download` and `Watch` (a stream of one message that ends when let; of the
-/// two, `Watch` follows events).
+/// traceparent), `Open` (public; the subject), `Download`, `Listen` and `Watch` (a stream of one message that ends when let; of the
+/// three, `Listen` is public and `Watch` follows events).
 #[derive(Clone, Default)]
 pub(crate) struct Probe {
     pub(crate) held: Arc<Held>,
@@ -86,7 +89,7 @@ impl Service<http::Request<Body>> for Probe {
 
     fn call(&mut self, request: http::Request<Body>) -> Self::Future {
         let method = request.uri().path().rsplit('/').next().unwrap_or_default().to_owned();
-        let streams = matches!(method.as_str(), "Download" | "Watch");
+        let streams = matches!(method.as_str(), "Download" | "Listen" | "Watch");
         let answer = Answer { method, held: Arc::clone(&self.held) };
         Box::pin(async move {
             let mut grpc = Grpc::new(ProstCodec::<Text, Text>::default());
@@ -146,6 +149,16 @@ pub(crate) async fn stream_of(channel: &Channel, method: &str, token: &str) -> R
     let mut messages = answer.into_inner();
     assert_eq!(messages.message().await?.unwrap().service, "first");
     Ok(messages)
+}
+
+/// A stream of reflection, on which nothing is asked; it ends with what is returned.
+pub(crate) async fn reflection(channel: &Channel) -> Result<(Streaming<Text>, mpsc::Sender<Text>), Status> {
+    let mut client = Client::new(channel.clone());
+    client.ready().await.map_err(|error| Status::unavailable(error.to_string()))?;
+    let path = "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo".parse().unwrap();
+    let (asks, mut asked) = mpsc::channel(1);
+    let asked = Request::new(stream::poll_fn(move |context| asked.poll_recv(context)));
+    Ok((client.streaming(asked, path, ProstCodec::<Text, Text>::default()).await?.into_inner(), asks))
 }
 
 /// A call of the probe.
@@ -229,7 +242,7 @@ pub(crate) async fn serve(life: Lifecycle, probe: Probe, verifier: Arc<Verifier>
     let (address, trigger) = (bound.local_addr(), life.trigger());
     let server = GrpcServer {
         verifier,
-        public: Paths::new(["/test.Probe/Whisper", "/test.Probe/Open"]),
+        public: Paths::new(["/test.Probe/Whisper", "/test.Probe/Open", "/test.Probe/Listen"]),
         silent: Paths::new(["/test.Probe/Whisper"]),
         watches: Paths::new(["/test.Probe/Watch"]),
         descriptors: tonic_health::pb::FILE_DESCRIPTOR_SET,

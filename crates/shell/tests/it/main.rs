@@ -3,6 +3,7 @@
 
 mod database;
 mod once;
+mod probe;
 mod roster_notices;
 mod upkeep;
 

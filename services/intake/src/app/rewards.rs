@@ -61,6 +61,8 @@ pub(crate) async fn announce(app: &App, ask: Announce) -> Result<api::AnnounceRe
         Begun::New(once) => once,
     };
     let now = once.now;
+    // What one announcement decides, another must not decide at the same time: they may be of one matter.
+    rewardable::one_at_a_time(once.conn()).await.map_err(faults::database)?;
     // Read by the service itself, and told to nobody.
     let receipt = rewardable::receipt(once.conn(), ask.tip).await.map_err(faults::database)?.unwrap_or_default();
     let mut officer = Acting::<Officer>::take(once.conn()).await.map_err(faults::database)?;
@@ -142,6 +144,12 @@ async fn tip(app: &App, officer: &mut Acting<'_, Officer>, ask: &Announce, now: 
         return Err(scope::out_of_scope());
     }
     match standing {
+        // The list of what can be announced looks one step far; here it is looked to the end.
+        rewardable::Standing::Rewardable
+            if rewardable::is_matter_rewarded(officer, ask.tip).await.map_err(faults::database)? =>
+        {
+            Err(not_rewardable(ask.tip))
+        }
         rewardable::Standing::Rewardable => Ok(tip),
         rewardable::Standing::NotRewardable => Err(not_rewardable(ask.tip)),
         rewardable::Standing::Announced => Err(announced_already(ask.tip)),

@@ -79,6 +79,37 @@ pub(crate) async fn tip(officer: &mut Acting<'_, Officer>, id: Uuid) -> sqlx::Re
     Ok(Some((tip, standing)))
 }
 
+/// Keeps all other announcements out until the end of the transaction.
+pub(crate) async fn one_at_a_time(conn: &mut PgConnection) -> sqlx::Result<()> {
+    sqlx::query!("SELECT pg_advisory_xact_lock(hashtext('dafei.intake.rewards'))").execute(conn).await?;
+    Ok(())
+}
+
+/// Whether another tip of the same matter has its announcement: one that is linked to it or to which it is linked, one that was found true in the same
+/// case, and so on from each of these.
+pub(crate) async fn is_matter_rewarded(officer: &mut Acting<'_, Officer>, tip: Uuid) -> sqlx::Result<bool> {
+    sqlx::query_scalar!(
+        r#"WITH RECURSIVE matter (id) AS (
+               SELECT $1::uuid
+               UNION
+               SELECT o.id
+               FROM matter m JOIN tip t ON t.id = m.id
+               CROSS JOIN LATERAL (
+                   SELECT l.id FROM tip l WHERE l.body ? 'first_tip_id' AND l.body ->> 'first_tip_id' = t.id::text
+                   UNION ALL
+                   SELECT (t.body ->> 'first_tip_id')::uuid WHERE t.body ? 'first_tip_id'
+                   UNION ALL
+                   SELECT c.id FROM tip c
+                   WHERE t.state = 4 AND c.state = 4 AND c.body -> 'verdict' ->> 'case' = t.body -> 'verdict' ->> 'case'
+               ) o
+           )
+           SELECT EXISTS (SELECT 1 FROM matter JOIN tip USING (id) WHERE announced AND id <> $1) AS "rewarded!""#,
+        tip
+    )
+    .fetch_one(officer.conn())
+    .await
+}
+
 /// The number of a tip's receipt: for the service's own check of an announcement's text, never for the office.
 pub(crate) async fn receipt(conn: &mut PgConnection, tip: Uuid) -> sqlx::Result<Option<String>> {
     sqlx::query_scalar!("SELECT receipt FROM tip_secret WHERE tip_id = $1", tip).fetch_optional(conn).await

@@ -260,6 +260,14 @@ pub(crate) async fn take_due(conn: &mut PgConnection, now: Instant, limit: i64) 
     .await
 }
 
+/// The next turns of releases, one for each of so many tips.
+pub(crate) async fn turns(conn: &mut PgConnection, tips: usize) -> sqlx::Result<Vec<i64>> {
+    let tips = i64::try_from(tips).unwrap_or(i64::MAX);
+    sqlx::query_scalar!(r#"SELECT nextval('tip_turn') AS "turn!" FROM generate_series(1, $1::bigint)"#, tips)
+        .fetch_all(conn)
+        .await
+}
+
 /// When the next tip is due.
 pub(crate) async fn next_due(conn: &mut PgConnection) -> sqlx::Result<Option<Instant>> {
     let at =

@@ -233,6 +233,61 @@ async fn a_later_tip_of_the_same_hour_and_case_keeps_no_first_one_back() {
 }
 
 #[tokio::test]
+async fn of_one_hour_the_tip_that_was_released_first_is_rewarded_and_no_copy_of_it() {
+    let world = World::with_rewards().await;
+    let given = async || {
+        world.submit(tip(), &[]).await.expect("taken");
+        world.release().await;
+        world.tip_list(CENTRE).await
+    };
+    let read = given().await.remove(0);
+    // Who has read it sends it again, several times, as his ids may be lucky.
+    let mut copies = Vec::new();
+    for _ in 0..4 {
+        copies = given().await;
+    }
+    copies.retain(|copy| copy.tip_id != read.tip_id);
+    assert!(copies.len() == 4 && copies.iter().all(|copy| copy.received_hour == read.received_hour));
+    let linked = world.link(CENTRE, (&read.tip_id, &copies[0].tip_id), false).await;
+    assert_eq!(refused(linked).1, "NOT_THE_FIRST");
+    let joined = api::Tip { case_id: read.case_id.clone(), ..read.clone() };
+    world.verified(&joined, 1, ev::TipVerdict::True).await;
+    for (copy, sequence) in copies.iter().zip(2..) {
+        let joined = api::Tip { case_id: read.case_id.clone(), ..copy.clone() };
+        world.verified(&joined, sequence, ev::TipVerdict::True).await;
+        world.until_state(&copy.tip_id, api::TipState::VerifiedTrue).await;
+    }
+    assert_eq!(waiting(&world).await, [read.tip_id]);
+}
+
+#[tokio::test]
+async fn a_matter_is_rewarded_once_however_far_its_tips_are_apart() {
+    let world = World::with_rewards().await;
+    let (case, other) = (new_id(), new_id());
+    // The later one stayed in a case of its own, in which it was found true with a third.
+    let first = world.tip(GivenTip { case: Some(&case), ..TIP }).await;
+    world.tip(GivenTip { case: Some(&other), first: Some(&first), ..TIP }).await;
+    let third = world.tip(GivenTip { case: Some(&other), ..TIP }).await;
+    world.announce(OFFICE, announcement(&first)).await.expect("the first of the matter");
+    let second = world.announce(OFFICE, announcement(&third)).await;
+    assert_eq!(refused(second), (Code::FailedPrecondition, "TIP_NOT_REWARDABLE".to_owned()));
+}
+
+#[tokio::test]
+async fn of_two_announcements_of_a_tip_at_once_one_is_told_that_it_is_announced() {
+    let world = World::with_rewards().await;
+    for _ in 0..5 {
+        let tip = world.tip(TIP).await;
+        let (one, other) =
+            tokio::join!(world.announce(OFFICE, announcement(&tip)), world.announce(OFFICE, announcement(&tip)));
+        let [Ok(_), Err(refusal)] = (if one.is_ok() { [one, other] } else { [other, one] }) else {
+            panic!("one of the two");
+        };
+        assert_eq!(refused::<()>(Err(refusal)).1, "ALREADY_ANNOUNCED");
+    }
+}
+
+#[tokio::test]
 async fn the_city_s_own_tips_are_rewarded_by_the_city() {
     let world = World::with_rewards().await;
     world.put_standard(CITY_OFFICE, standard(CITY, "all", 1, 1_000_000)).await.expect("kept");

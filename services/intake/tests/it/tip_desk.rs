@@ -60,7 +60,12 @@ impl World {
         Ok(bytes)
     }
 
-    async fn link(&self, caller: Caller, (tip, first): (&str, &str), adds: bool) -> Result<api::Tip, Status> {
+    pub(crate) async fn link(
+        &self,
+        caller: Caller,
+        (tip, first): (&str, &str),
+        adds: bool,
+    ) -> Result<api::Tip, Status> {
         let message =
             api::LinkTipsRequest { request_id: new_id(), tip_id: tip.to_owned(), first_tip_id: first.to_owned(), adds };
         let answer = self.desk().link_tips(self.request(caller, message)).await?.into_inner();
@@ -299,8 +304,8 @@ async fn what_was_linked_to_a_tip_does_not_follow_it_to_where_it_may_not_be_link
     let at_office = || api::NewTip { place: Some(wire(COUNTY)), ..tip() };
     let against_centre = || api::NewTip { accused: vec![wire(TOWNSHIP)], ..tip() };
     for (follower, first) in [(against_centre(), at_centre()), (at_centre(), against_centre())] {
-        let (follower, middle, first) =
-            (world.given(follower).await, world.given(at_office()).await, world.given(first).await);
+        let (first, middle, follower) =
+            (world.given(first).await, world.given(at_office()).await, world.given(follower).await);
         world.link(OFFICE, (&follower.tip_id, &middle.tip_id), false).await.expect("the office may have both");
         let tried = world.link(OFFICE, (&middle.tip_id, &first.tip_id), false).await;
         assert_eq!(refused(tried), (Code::FailedPrecondition, "ACCUSED_WOULD_KNOW".to_owned()));

@@ -1,5 +1,7 @@
 //! What a tip says, which never changes, where it stands, and which steps are allowed. Nothing here says who sent it.
 
+use std::cmp::Ordering;
+
 use dafei_kernel::{act::Act, owner::Post, region::Region, roster::RosterIndex, subject::Subject, time::Instant};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -125,6 +127,10 @@ pub struct Body {
     pub link: Option<Link>,
     /// What dispatch told of it, once it did.
     pub verdict: Option<Verdict>,
+    /// Its turn among all releases; none before it, and none of those of which that was not kept. Of tips of one hour it says which was there first: a copy of
+    /// what somebody has read is released after it. Nobody is told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub turn: Option<i64>,
 }
 
 /// A tip.
@@ -210,7 +216,7 @@ impl Tip {
     /// A tip that was just taken.
     #[must_use]
     pub fn taken(facts: Facts, recipient: Recipient) -> Self {
-        let body = Body { recipient, link: None, verdict: None };
+        let body = Body { recipient, link: None, verdict: None, turn: None };
         Self { facts, state: State::Waiting, body, version: 0 }
     }
 
@@ -234,13 +240,22 @@ impl Tip {
         if city(self) || city(first) {
             return Err(Rejection::NotForwarded);
         }
-        if first.facts.received_hour > self.facts.received_hour {
+        self.may_follow(first, roster)?;
+        if self.was_before(first) {
             return Err(Rejection::NotTheFirst);
         }
-        self.may_follow(first, roster)?;
         self.body.link = Some(Link { first_tip_id: first.facts.id, adds });
         self.state = State::Linked;
         Ok(())
+    }
+
+    /// Whether this tip came before another one, as far as that is known: by their hours, and within an hour by their releases.
+    fn was_before(&self, other: &Self) -> bool {
+        match self.facts.received_hour.cmp(&other.facts.received_hour) {
+            Ordering::Less => true,
+            Ordering::Equal => matches!((self.body.turn, other.body.turn), (Some(own), Some(other)) if own < other),
+            Ordering::Greater => false,
+        }
     }
 
     /// Whether this tip may be of one matter with a first one. Asked again of what was linked to a tip that is linked to another: it follows,

@@ -162,6 +162,14 @@ fn a_later_tip_is_linked_once_to_an_earlier_one_that_is_open() {
     let mut earlier = received(3, PLACE, &[]);
     earlier.facts.received_hour = at("2026-11-23T01:00:00Z");
     assert_eq!(earlier.link(&first, false, &roster), Err(Rejection::NotTheFirst));
+    let turn = |id, turn| {
+        let mut tip = received(id, PLACE, &[]);
+        tip.body.turn = Some(turn);
+        tip
+    };
+    // Of one hour: who has read the one can only send the other afterwards.
+    assert_eq!(turn(7, 1).link(&turn(8, 2), false, &roster), Err(Rejection::NotTheFirst));
+    turn(8, 2).link(&turn(7, 1), false, &roster).expect("the copy is linked to what was copied");
     let mut verified = first.clone();
     verified.verify(Verdict { holds: true, by: post(), hour: at("2026-11-24T02:00:00Z"), case: None });
     assert_eq!(verified.state.progress(false), Progress::VerifiedTrue);

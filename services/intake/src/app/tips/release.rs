@@ -69,8 +69,10 @@ impl Due for TipRelease {
         // Their order in the log is a random one, like their ids.
         rows.sort_by_key(|row| due.iter().position(|id| *id == row.tip.facts.id));
         let mut events = Vec::with_capacity(rows.len());
-        for row in &mut rows {
+        let turns = tips::turns(&mut tx, rows.len()).await?;
+        for (row, turn) in rows.iter_mut().zip(turns) {
             row.tip.state = State::Received;
+            row.tip.body.turn = Some(turn);
             events.push(publisher::tips::received(&self.app, row, now)?);
         }
         tips::update(&mut tx, &rows).await?;
