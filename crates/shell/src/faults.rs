@@ -11,6 +11,8 @@ use prost::Message;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
+use crate::roster::RosterError;
+
 /// How far ahead of the suite's clock a claimed time may be.
 const CLAIM_TOLERANCE: SignedDuration = SignedDuration::from_mins(5);
 
@@ -33,6 +35,15 @@ pub fn database(error: sqlx::Error) -> Fault {
             tracing::warn!(%error, "the database cannot do it now");
             Fault::Unavailable { retry_after: RETRY_AFTER }
         }
+    }
+}
+
+/// Why the roster cannot be read.
+#[must_use]
+pub fn roster(error: RosterError) -> Fault {
+    match error {
+        RosterError::Sql(error) => database(error),
+        error => Fault::internal(error),
     }
 }
 

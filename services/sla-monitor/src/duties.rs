@@ -48,7 +48,7 @@ pub(crate) async fn take_reporting(
     Ok(acts::take(conn, terms, &acts).await?)
 }
 
-/// Whose watermark must have passed before something is said of a duty.
+/// Whose watermarks must have passed before something is said of a duty.
 const fn needs(rule: &DutyRule) -> Needs {
     if rule.act.is_told_by_reporting() { Needs::Reporting } else { Needs::Village }
 }
@@ -114,8 +114,9 @@ async fn insert(conn: &mut PgConnection, new: &[New<'_>]) -> sqlx::Result<()> {
     obligations::wake(conn).await
 }
 
-/// The rule of the notices with its version, when it is in force at an instant.
-fn notices_rule(terms: &Terms, at: Instant) -> Option<(&DutyRule, &str)> {
+/// The rule of the notices with its version, when it holds at an instant for what starts at `start`: it is in force, and that is not before the day
+/// from which on it counts.
+fn notices_rule(terms: &Terms, start: Instant, at: Instant) -> Option<(&DutyRule, &str)> {
     let rules = terms.at(None, at);
-    rules.duty(Clock::N1).filter(|rule| rule.in_force).map(|rule| (rule, rules.version()))
+    rules.duty(Clock::N1).filter(|rule| rule.covers(start)).map(|rule| (rule, rules.version()))
 }

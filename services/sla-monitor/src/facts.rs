@@ -95,9 +95,16 @@ pub fn of_event(source: Source, delivered: &Delivered) -> Result<Option<CaseFact
     Ok(Some(CaseFact { case_id: convert::uuid("case_id", told.case_id)?, fact }))
 }
 
-/// Whether an agency's system tells it on the bus, where it waits while dispatch is away, and an office owes something from then on.
+/// Whether it comes to dispatch by the bus, where it waits while dispatch is away, and an office owes something from then on that it can see there
+/// alone: a village's report or a public tip, and what an agency's system answers. What an agency found itself it knows from the start.
 const fn may_wait(what: &What) -> bool {
-    matches!(what, What::ResultSubmitted { .. } | What::AssignmentReturned { .. } | What::AuthorityDeclined { .. })
+    matches!(
+        what,
+        What::CaseOpened { own: false, .. }
+            | What::ResultSubmitted { .. }
+            | What::AssignmentReturned { .. }
+            | What::AuthorityDeclined { .. }
+    )
 }
 
 /// What an event tells.

@@ -3,10 +3,10 @@
 //!
 //! What was announced and the event of it are one transaction. Any number of replicas may fire: each claims obligations that no other is at.
 
-use std::{
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+mod first_light;
+mod guard;
+
+use std::{sync::Arc, time::Duration};
 
 use dafei_contracts::catalogue::EventError;
 use dafei_kernel::{clock::SharedClock, time::Instant};
@@ -18,11 +18,10 @@ use dafei_messaging::{
     sessions, silence, tx,
 };
 use dafei_runtime::telemetry::metrics::{self, Counter, Histogram};
+use dafei_shell::roster::{RosterError, RosterView};
 use dafei_sla_core::{
     Announcement, EndKind,
     lights::{lights, next_fire},
-    quiet::Quiet,
-    steady::Steady,
 };
 use sqlx::PgPool;
 use tokio::sync::{Notify, watch};
@@ -38,6 +37,8 @@ use crate::{
     },
     terms::{InForce, TermsView},
 };
+
+pub use guard::Guard;
 
 /// The most obligations of one transaction.
 const BATCH: usize = 500;
@@ -69,6 +70,9 @@ pub enum FireError {
     /// The log refused an event.
     #[error(transparent)]
     Append(#[from] AppendError),
+    /// The roster cannot be read.
+    #[error(transparent)]
+    Roster(#[from] RosterError),
 }
 
 /// Announces what is due.
@@ -76,14 +80,16 @@ pub enum FireError {
 pub struct Firing {
     pool: PgPool,
     clock: SharedClock,
-    /// Guards against a machine's clock that jumps ahead; an exercise's clock is meant to.
+    /// Whose no-disturb hours count, and which duties are in force.
+    terms: TermsView,
+    /// Who holds the posts.
+    roster: RosterView,
+    /// Against a machine's clock that jumps ahead; none for an exercise's.
     guard: Option<Arc<Guard>>,
     moved: Arc<Notify>,
     /// Whether more is due than one pass could announce.
     behind: Arc<watch::Sender<bool>>,
     told: Option<Told>,
-    /// Whose no-disturb hours count; the usual ones without.
-    terms: Option<TermsView>,
 }
 
 /// Firing goes before other work: a light that is late blames somebody, an entry that is opened a little later blames nobody.
@@ -104,12 +110,6 @@ impl Precedence {
     }
 }
 
-struct Guard {
-    steady: Mutex<Steady>,
-    /// The time that has gone by, whatever the clock says.
-    gone_by: Box<dyn Fn() -> Duration + Send + Sync>,
-}
-
 /// What is measured of what was announced.
 #[derive(Clone)]
 struct Told {
@@ -118,24 +118,17 @@ struct Told {
 }
 
 impl Firing {
-    /// Fires by this clock.
+    /// Fires by this clock and these rules, and charges who is in this roster.
     #[must_use]
-    pub fn new(pool: PgPool, clock: SharedClock) -> Self {
+    pub fn new(pool: PgPool, clock: SharedClock, terms: TermsView, roster: RosterView) -> Self {
         let (moved, behind) = (Arc::new(Notify::new()), Arc::new(watch::Sender::new(false)));
-        Self { pool, clock, guard: None, moved, behind, told: None, terms: None }
+        Self { pool, clock, terms, roster, guard: None, moved, behind, told: None }
     }
 
-    /// Fires by a clock that may jump, of which only so much is believed as `gone_by` bears out.
+    /// Believes of the clock what its guard does.
     #[must_use]
-    pub fn guarded(self, gone_by: impl Fn() -> Duration + Send + Sync + 'static) -> Self {
-        let guard = Guard { steady: Mutex::default(), gone_by: Box::new(gone_by) };
-        Self { guard: Some(Arc::new(guard)), ..self }
-    }
-
-    /// Keeps the no-disturb hours of these rules.
-    #[must_use]
-    pub fn ruled_by(self, terms: TermsView) -> Self {
-        Self { terms: Some(terms), ..self }
+    pub fn guarded(self, guard: Arc<Guard>) -> Self {
+        Self { guard: Some(guard), ..self }
     }
 
     /// Measures what is announced; after the telemetry has begun.
@@ -155,14 +148,7 @@ impl Firing {
     /// The instant to go by.
     fn now(&self) -> Instant {
         let clock = self.clock.now();
-        let Some(guard) = &self.guard else { return clock };
-        let mut steady = guard.steady.lock().unwrap_or_else(PoisonError::into_inner);
-        let held = steady.is_held();
-        let now = steady.observe(clock, (guard.gone_by)());
-        if steady.is_held() && !held {
-            tracing::error!(%clock, believed = %now, "the machine's clock has jumped ahead: nothing is announced by it until it has stood");
-        }
-        now
+        self.guard.as_ref().map_or(clock, |guard| guard.believed(clock))
     }
 
     /// To be called when the clock was moved.
@@ -227,11 +213,9 @@ impl Firing {
         }
         let count = claimed.len();
         crash::here("firing.claimed");
-        let in_force = match &self.terms {
-            Some(terms) => Some(terms.refresh(&mut tx).await?),
-            None => None,
-        };
-        let (events, fired) = self.announce(claimed, in_force.as_deref(), horizon, now)?;
+        let in_force = self.terms.refresh(&mut tx).await?;
+        let claimed = first_light::look_again(&mut tx, &self.roster, &in_force, claimed).await?;
+        let (events, fired) = self.announce(claimed, &in_force, horizon, now)?;
         obligations::save_fired(&mut tx, &fired).await?;
         accountability::note(&mut tx, &events, now).await?;
         let provisional: Vec<_> = fired.iter().filter(|fired| fired.provisional).map(|fired| fired.id).collect();
@@ -283,7 +267,7 @@ impl Firing {
     fn announce(
         &self,
         claimed: Vec<Record>,
-        in_force: Option<&InForce>,
+        in_force: &InForce,
         horizon: Instant,
         now: Instant,
     ) -> Result<(Vec<NewEvent>, Vec<Fired>), FireError> {
@@ -292,7 +276,7 @@ impl Firing {
         for mut record in claimed {
             let (timing, end) = (record.timing(), record.end());
             let mut announced = record.announced();
-            let quiet = in_force.map_or(Quiet::DEFAULT, |in_force| in_force.quiet(&record.region_path, now));
+            let quiet = in_force.quiet(&record.region_path, now);
             let told_provisional = announced.provisional;
             let mut warned_at = record.warned_at.map(Instant::from);
             let (mut warned_told, mut breached_told) =

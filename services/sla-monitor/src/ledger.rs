@@ -72,7 +72,8 @@ pub(crate) async fn bring_in_line(
     Ok(())
 }
 
-/// A new obligation: its owners are the holders of the instant of its start, frozen from now on.
+/// A new obligation: its owners are the holders of the instant of its start, as far as the roster is known by now. Before its first light they are
+/// looked up again.
 fn begin(obligation: Obligation, roster: &RosterIndex) -> New {
     let timing = obligation.deadline.timing();
     New {
@@ -137,7 +138,7 @@ fn is_named(unnamed: Option<&Json<Owner>>, person: Option<&String>, roster: &Ros
 
 /// Of several holders of a post the one who is meant. All of them where the roster knows none of that name: what an event says makes nobody
 /// an owner.
-fn narrowed(owner: Owner, person: Option<&String>) -> Owner {
+pub(crate) fn narrowed(owner: Owner, person: Option<&String>) -> Owner {
     match person.filter(|person| owner.persons.contains(person)) {
         Some(person) => Owner { persons: vec![person.clone()], ..owner },
         None => owner,

@@ -28,7 +28,7 @@ use crate::{
     config::Settings,
     consumers::{CaseEvents, ReportingEvents},
     duties::Sweeps,
-    firing::{Firing, Precedence},
+    firing::{Firing, Guard, Precedence},
     grpc::{Accountability, Breaches, Deadlines, Reconciliation, RuleTexts},
     measured,
     reconciler::{self, Peers, Reconciler},
@@ -64,11 +64,16 @@ pub async fn serve(mut started: Started, settings: &Settings) -> anyhow::Result<
     let reporting = ReportingEvents::new(terms.clone());
     let config = reporting.config();
     started.consume(Arc::new(reporting), config);
+    let guard = guard(started.common.mode);
     let sweeps = Sweeps::new(started.pool.clone(), terms.clone(), started.roster.clone());
+    let sweeps = match &guard {
+        Some(guard) => sweeps.guarded(Arc::clone(guard)),
+        None => sweeps,
+    };
     sweeps.arm().await?;
     // Before firing: what a sweep has recorded is to be announced, so "all is done" is asked of the sweeps first.
     started.time(Arc::new(sweeps));
-    let precedence = spawn_firing(&mut started, terms.clone());
+    let precedence = spawn_firing(&mut started, terms.clone(), guard);
     spawn_counting(&mut started);
     let (pool, clock, roster) = (started.pool.clone(), started.clock.clone(), started.roster.clone());
     let ledger = Ledger::new(pool.clone(), clock.clone(), roster, terms.clone());
@@ -86,14 +91,22 @@ pub async fn serve(mut started: Started, settings: &Settings) -> anyhow::Result<
     started.run(routes, SERVICES, Open { watches: &WATCHES, ..Open::default() }).await
 }
 
-fn spawn_firing(started: &mut Started, terms: TermsView) -> Precedence {
-    let firing = Firing::new(started.pool.clone(), started.clock.clone()).ruled_by(terms).measured();
-    let firing = match started.common.mode {
-        Mode::Exercise => firing,
+/// What is believed of the machine's clock; an exercise's is meant to jump.
+fn guard(mode: Mode) -> Option<Arc<Guard>> {
+    match mode {
+        Mode::Exercise => None,
         Mode::System => {
             let began = std::time::Instant::now();
-            firing.guarded(move || began.elapsed())
+            Some(Arc::new(Guard::new(move || began.elapsed())))
         }
+    }
+}
+
+fn spawn_firing(started: &mut Started, terms: TermsView, guard: Option<Arc<Guard>>) -> Precedence {
+    let firing = Firing::new(started.pool.clone(), started.clock.clone(), terms, started.roster.clone()).measured();
+    let firing = match guard {
+        Some(guard) => firing.guarded(guard),
+        None => firing,
     };
     let (next, done, moved, precedence) = (firing.clone(), firing.clone(), firing.clone(), firing.precedence());
     started.add_progress(Progress {

@@ -13,7 +13,7 @@ use dafei_runtime::status::{Fault, Violation};
 use dafei_shell::{
     faults,
     once::{Begun, Once},
-    roster::{RosterError, lock},
+    roster::lock,
 };
 use prost::Message;
 
@@ -63,7 +63,7 @@ pub(crate) async fn import(app: &App, asked: Asked, file: Parsed) -> Result<api:
 /// As [`import`].
 pub(crate) async fn dry_run(app: &App, actor: &Post, file: Parsed) -> Result<api::ImportRosterResponse, Fault> {
     let mut conn = app.pool.acquire().await.map_err(faults::database)?;
-    let (before, _) = app.roster.refresh(&mut conn).await.map_err(away)?;
+    let (before, _) = app.roster.refresh(&mut conn).await.map_err(faults::roster)?;
     drop(conn);
     let import = check(app, &before, file).await?;
     let (after, touched) = (&import.roster, &import.touched);
@@ -105,8 +105,8 @@ pub(crate) async fn change<A: Message + Default>(
 
 /// One change at a time: the next one starts from what this one leaves.
 async fn locked(app: &App, once: &mut Once) -> Result<(Arc<RosterIndex>, i64), Fault> {
-    lock(once.conn()).await.map_err(away)?;
-    app.roster.refresh(once.conn()).await.map_err(away)
+    lock(once.conn()).await.map_err(faults::roster)?;
+    app.roster.refresh(once.conn()).await.map_err(faults::roster)
 }
 
 async fn check(app: &App, before: &Arc<RosterIndex>, file: Parsed) -> Result<Import, Fault> {
@@ -123,13 +123,6 @@ fn counts(import: &Import) -> api::ImportRosterResponse {
         rows: count(import.rows),
         changed: count(import.changed),
         warnings: import.warnings.clone(),
-    }
-}
-
-fn away(error: RosterError) -> Fault {
-    match error {
-        RosterError::Sql(error) => faults::database(error),
-        error => Fault::internal(error),
     }
 }
 

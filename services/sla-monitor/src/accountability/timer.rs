@@ -74,6 +74,8 @@ impl Due for EntryTimer {
         if taken.is_empty() && reports.is_empty() {
             return Ok(Round::Waits);
         }
+        // The process may not have heard yet of what intake's consumer has taken in another.
+        ledger.roster.refresh(&mut tx).await.map_err(faults::roster)?;
         let mut rows = ledger.settle(&mut tx, &taken, now).await?;
         rows.extend(ledger.open_reported(&mut tx, &reports, now).await?);
         work::append(&mut tx, &rows).await?;

@@ -108,7 +108,7 @@ pub(super) async fn take(
     let mut turns = Vec::new();
     for one in told {
         let standing = standings.entry(one.unit.to_string()).or_default();
-        let count = notices_rule(terms, one.at).map_or(0, |(rule, _)| rule.count);
+        let count = notices_rule(terms, one.at, one.at).map_or(0, |(rule, _)| rule.count);
         let fulfilled = one.valid >= one.required.max(count) && one.close_pairs == 0;
         let path = paths.get(&one.unit);
         let turn = standing.told(fulfilled, one.at, path.is_some());
@@ -148,7 +148,7 @@ async fn apply(conn: &mut PgConnection, terms: &Terms, roster: &RosterIndex, tur
         match turn {
             Turn::Settled { start, at } => drop(settled.insert(id(unit, *start), *at)),
             Turn::Starts { at, again, .. } => {
-                let rule = notices_rule(terms, *at);
+                let rule = notices_rule(terms, *at, *at);
                 let inputs = rule
                     .and_then(|(rule, version)| duty::standing_deadline(rule, version, UnitKind::Village, *at, *again));
                 deadlines.extend(inputs.map(|inputs| ((*at, *again), inputs)));
@@ -159,7 +159,7 @@ async fn apply(conn: &mut PgConnection, terms: &Terms, roster: &RosterIndex, tur
     for Turned { unit, path, turn } in turns {
         let Turn::Starts { number, at, again } = turn else { continue };
         let (Some(path), Some(inputs)) = (path, deadlines.get(&(*at, *again))) else { continue };
-        let Some((rule, _)) = notices_rule(terms, *at) else { continue };
+        let Some((rule, _)) = notices_rule(terms, *at, *at) else { continue };
         let end = settled.remove(&id(unit, *at)).map(|at| End { kind: EndKind::Settled, at });
         let period = duty::standing_period(*at);
         new.extend(begin(Running { rule, inputs, unit, period: &period, leg: *number, path, end }, roster));

@@ -26,10 +26,11 @@ use sqlx::PgPool;
 
 use super::{Running, begin, insert, members, needs};
 use crate::{
+    firing::Guard,
     store::{
         duties as rows,
         duty_sweep::{self, Owing, Pointer},
-        horizon::{self, Horizons, Needs},
+        horizon::{self, Horizons},
     },
     terms::{InForce, TermsView},
 };
@@ -58,6 +59,8 @@ pub struct Sweeps {
     terms: TermsView,
     roster: RosterView,
     batch: usize,
+    /// Against a machine's clock that jumps ahead; none for an exercise's.
+    guard: Option<Arc<Guard>>,
     /// The rules by which pointers were set: others may put another duty in force.
     armed: Arc<Mutex<Option<Arc<InForce>>>>,
 }
@@ -66,7 +69,13 @@ impl Sweeps {
     /// Sweeps by these terms; owners are those of this roster.
     #[must_use]
     pub fn new(pool: PgPool, terms: TermsView, roster: RosterView) -> Self {
-        Self { pool, terms, roster, batch: BATCH, armed: Arc::default() }
+        Self { pool, terms, roster, batch: BATCH, guard: None, armed: Arc::default() }
+    }
+
+    /// Believes of the clock what its guard does: what a jump ahead made due would be recorded of all who have time left.
+    #[must_use]
+    pub fn guarded(self, guard: Arc<Guard>) -> Self {
+        Self { guard: Some(guard), ..self }
     }
 
     /// With as many units in one transaction, for tests.
@@ -124,12 +133,11 @@ impl Sweeps {
         Ok(in_force)
     }
 
-    /// The clocks that any version of the rules has, each with its horizon; without those whose publisher has said nothing yet, for whom nobody
+    /// The clocks that any version of the rules has, each with its horizon; without those whose publishers have said nothing yet, for whom nobody
     /// waits. Who owes a duty intake tells, whoever tells that it was done: units that are not known yet would be passed over.
     fn horizons(in_force: &InForce, horizons: &Horizons) -> BTreeMap<Clock, Instant> {
-        let Some(roster) = horizons.of(Needs::Village) else { return BTreeMap::new() };
         let rules = in_force.rules.city_since(Instant::MIN).flat_map(|(_, _, rules)| rules.duties());
-        rules.filter_map(|rule| Some((rule.clock, horizons.of(needs(rule))?.min(roster)))).collect()
+        rules.filter_map(|rule| Some((rule.clock, horizons.of(needs(rule))?))).collect()
     }
 
     async fn sweep(&self, now: Instant) -> Result<Round, SweepError> {
@@ -213,6 +221,6 @@ impl Due for Sweeps {
     }
 
     async fn round(&self, now: Instant) -> Result<Round, SweepError> {
-        self.sweep(now).await
+        self.sweep(self.guard.as_ref().map_or(now, |guard| guard.believed(now))).await
     }
 }

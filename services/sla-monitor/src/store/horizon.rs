@@ -13,7 +13,7 @@ pub(crate) enum Needs {
     Cases,
     /// A village's duty: intake's.
     Village,
-    /// A duty to brief, file or evaluate: reporting's.
+    /// A duty to brief, file or evaluate: reporting's, and intake's, which tells who left the roster.
     Reporting,
 }
 
@@ -33,7 +33,7 @@ impl Needs {
         match self {
             Self::Cases => &["intake", "dispatch"],
             Self::Village => &["intake"],
-            Self::Reporting => &["reporting"],
+            Self::Reporting => &["intake", "reporting"],
         }
     }
 }

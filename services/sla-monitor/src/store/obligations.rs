@@ -254,6 +254,27 @@ pub(crate) async fn save_fired(conn: &mut PgConnection, fired: &[Fired]) -> sqlx
     Ok(())
 }
 
+/// Owners in place of those with which an obligation was recorded.
+pub(crate) struct Named {
+    pub(crate) id: Uuid,
+    pub(crate) direct: Owner,
+    pub(crate) loop_owner: Owner,
+}
+
+/// Keeps the owners of obligations.
+pub(crate) async fn name(conn: &mut PgConnection, named: &[Named]) -> sqlx::Result<()> {
+    sqlx::query!(
+        "UPDATE obligation o SET direct = n.direct, loop_owner = n.loop_owner
+         FROM UNNEST($1::uuid[], $2::jsonb[], $3::jsonb[]) AS n (id, direct, loop_owner) WHERE o.id = n.id",
+        &named.iter().map(|named| named.id).collect::<Vec<_>>(),
+        &named.iter().map(|named| Json(&named.direct)).collect::<Vec<_>>() as &[Json<&Owner>],
+        &named.iter().map(|named| Json(&named.loop_owner)).collect::<Vec<_>>() as &[Json<&Owner>],
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
 /// Wakes firing at the commit.
 pub(crate) async fn wake(conn: &mut PgConnection) -> sqlx::Result<()> {
     sqlx::query!(r#"SELECT pg_notify($1, '')::text AS "notified""#, WAKE).fetch_one(conn).await?;

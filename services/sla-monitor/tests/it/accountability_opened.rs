@@ -22,7 +22,7 @@ use crate::{
     world::{SOON, START, World, owner},
 };
 
-fn of_region(region: &str) -> ListEntriesRequest {
+pub(crate) fn of_region(region: &str) -> ListEntriesRequest {
     ListEntriesRequest { region: Some(wire_region(region)), ..ListEntriesRequest::default() }
 }
 

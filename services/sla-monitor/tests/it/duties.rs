@@ -1,12 +1,19 @@
 //! What a village owes each week: patrols and a broadcast (clauses C1 and D6).
 
-use std::collections::HashMap;
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use dafei_contracts::Event;
 use dafei_kernel::clock::Clock as _;
 use dafei_shell::timer::{Due as _, Round};
 use dafei_sla_core::Rules;
-use dafei_sla_monitor::consumers;
+use dafei_sla_monitor::{consumers, firing::Guard};
 use dafei_testkit::eventually;
 
 use crate::{
@@ -176,4 +183,28 @@ async fn a_rebuild_makes_the_progress_again_and_says_nothing_twice() {
     assert_eq!(world.duties(&all).await, before);
     world.go("2026-12-14T12:00:00+08:00").await;
     assert_eq!(world.duties(&all).await.len(), before.len() + 4, "the next week is watched as before");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_clock_that_is_a_month_ahead_and_back_records_nothing_of_villages_that_have_time_left() {
+    let world = World::at_rest(START, &in_force(&WEEKLY)).await;
+    let gone_by = Arc::new(AtomicU64::new(0));
+    let seconds = Arc::clone(&gone_by);
+    let guard = Guard::new(move || Duration::from_secs(seconds.load(Ordering::Relaxed)));
+    let sweeps = world.sweeps.clone().guarded(Arc::new(guard));
+    let round = async |now: &str, gone: u64| {
+        gone_by.store(gone, Ordering::Relaxed);
+        world.clock.set(at(now));
+        // The publishers' clocks are the same.
+        world.watermarks().await;
+        while sweeps.round(at(now)).await.unwrap() == Round::More {}
+    };
+    round(START, 0).await;
+    round("2026-12-23T08:00:00+08:00", 60).await;
+    round("2026-11-23T08:02:00+08:00", 120).await;
+    assert_eq!(recorded(&world).await, []);
+    // A clock that stands is believed.
+    round("2026-12-06T08:00:00+08:00", 180).await;
+    round("2026-12-06T08:11:00+08:00", 840).await;
+    assert_eq!(recorded(&world).await.len(), 2);
 }

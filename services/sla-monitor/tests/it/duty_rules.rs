@@ -7,7 +7,7 @@ use crate::{
     duty_offices::in_force,
     events::{VILLAGE, at, wire_region},
     rules::replacement,
-    villages::Village,
+    villages::{Village, township},
     world::{START, World},
 };
 
@@ -137,5 +137,45 @@ async fn a_week_asks_for_as_many_patrols_as_the_rules_of_its_start_whatever_come
     assert_eq!(
         of_village(&world, &["W1"]).await,
         ["2026-12-05 06:00:00 W1 2026-W49 warned", "2026-12-06 09:00:00 W1 2026-W49 settled"]
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn notices_are_not_owed_for_what_starts_before_the_day_from_which_they_count() {
+    let rules = beginning(&in_force(&["N1"]), "N1", "2026-12-01");
+    let world = World::with_rules(START, &rules).await;
+    world.go("2026-12-02T12:00:00+08:00").await;
+    let second = "village:371302001002";
+    world.tell(&[township(2, "2026-12-02T12:00:00+08:00", &[VILLAGE, second], Vec::new())]).await;
+    world.go("2027-01-03T12:00:00+08:00").await;
+    let start = "2026-12-02T04:00:00Z";
+    assert_eq!(
+        world.duties(&["N1"]).await,
+        [
+            format!("2026-12-25 09:00:00 {second} N1 {start} warned"),
+            format!("2027-01-02 00:00:00 {second} N1 {start} breached"),
+        ]
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn notices_that_are_turned_off_before_their_yellow_light_are_not_told_of_and_a_light_that_was_told_goes_on() {
+    let world = World::with_rules(START, &in_force(&["N1"])).await;
+    world.go("2026-12-10T12:00:00+08:00").await;
+    let second = "village:371302001002";
+    world.tell(&[township(2, "2026-12-10T12:00:00+08:00", &[VILLAGE, second], Vec::new())]).await;
+    // The first village was warned, the second is not yet.
+    world.go("2026-12-20T12:00:00+08:00").await;
+    world.replace(replacement(1, labelled(&in_force(&[]), "v2"))).await.unwrap();
+    world.go("2027-01-20T12:00:00+08:00").await;
+    let mut told = world.duties(&["N1"]).await;
+    told.retain(|line| !line.ends_with("reminded"));
+    let start = "2026-11-23T00:00:00Z";
+    assert_eq!(
+        told,
+        [
+            format!("2026-12-16 08:00:00 {VILLAGE} N1 {start} warned"),
+            format!("2026-12-24 00:00:00 {VILLAGE} N1 {start} breached"),
+        ]
     );
 }

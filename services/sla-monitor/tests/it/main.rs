@@ -18,6 +18,7 @@ mod duty_shown;
 mod events;
 mod firing;
 mod look_ups;
+mod owners;
 mod peers;
 mod process;
 mod reconciled;

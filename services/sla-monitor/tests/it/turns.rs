@@ -78,6 +78,31 @@ async fn a_result_that_waited_while_dispatch_was_away_is_in_time_and_its_office_
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_report_or_tip_that_waited_while_dispatch_was_away_gives_its_office_the_whole_time_from_when_it_can_be_seen()
+{
+    let world = World::start().await;
+    // The report reached the suite at eight, and dispatch had it at eleven; so had it the tip.
+    let (report, tip) = (Case::new(1).opened(START), Case::at_path(2, "city:371300/county:371302").opened(START));
+    let had = "2026-11-23T11:00:00+08:00";
+    world.set_clock(at(had));
+    for case in [&report, &tip] {
+        world.publish_recorded(&case.told[0], at(had)).await;
+    }
+    world.go("2026-11-23T15:00:01+08:00").await;
+    let expected = [
+        said("T1", 1, "warned", "2026-11-23T11:22:30+08:00"),
+        said("T1", 1, "breached", "2026-11-23T11:30:00+08:00"),
+        said("T1", 1, "reminded", "2026-11-23T12:00:00+08:00"),
+        said("T1", 1, "reminded", "2026-11-23T13:00:00+08:00"),
+        said("T1", 1, "reminded", "2026-11-23T15:00:00+08:00"),
+    ];
+    assert_eq!(world.announced(&report, &["T1"]).await, expected);
+    let expected =
+        [said("K1", 1, "warned", "2026-11-23T14:00:00+08:00"), said("K1", 1, "breached", "2026-11-23T15:00:00+08:00")];
+    assert_eq!(world.announced(&tip, &["K1"]).await, expected);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_reopened_case_owes_k1_again_and_its_merging_cancels_it() {
     let world = World::start().await;
     let first = department(1, "transport", true);

@@ -200,7 +200,7 @@ impl World {
         let other_terms = TermsView::open_with(&db.pool, clock.now(), rules, Calendar::builtin_text()).await.unwrap();
         let calendars = Calendars::new(db.pool.clone(), shared.clone(), terms.clone());
         let ledger = Ledger::new(db.pool.clone(), shared.clone(), roster.clone(), terms.clone());
-        let firing = Firing::new(db.pool.clone(), shared.clone()).ruled_by(terms.clone());
+        let firing = Firing::new(db.pool.clone(), shared.clone(), terms.clone(), roster.clone());
         let replica = |terms: TermsView| {
             let watches = Watches::new(js.clone(), Stream::Sla, "sla-monitor", 100, ending.clone());
             let ledger_terms = terms.clone();
@@ -456,6 +456,8 @@ impl World {
 
     /// Does what the ledger's timer would do by now.
     pub(crate) async fn open_entries(&self) {
+        self.watermark("intake", self.clock.now()).await;
+        self.caught_up().await;
         let timer = EntryTimer::new(self.ledger.clone());
         while timer.next_due().await.unwrap().is_some_and(|next| next <= self.clock.now()) {
             assert_eq!(timer.round(self.clock.now()).await.unwrap(), Round::More);

@@ -16,7 +16,7 @@ use dafei_runtime::{status::Fault, telemetry};
 use dafei_shell::{faults, once::Once, roster::replace};
 use uuid::Uuid;
 
-use super::{Draft, away};
+use super::Draft;
 use crate::{
     app::App,
     publisher::Meta,
@@ -40,7 +40,7 @@ pub(super) async fn write(app: &App, once: &mut Once, draft: &Draft<'_>) -> Resu
         if chunk.is_empty() {
             return Ok(revision);
         }
-        revision = Some(replace(once.conn(), &chunk).await.map_err(away)?);
+        revision = Some(replace(once.conn(), &chunk).await.map_err(faults::roster)?);
         let ids: Vec<Uuid> = chunk.iter().map(|part| aggregate(&part.region)).collect();
         let mut known = heads::lock(once.conn(), &ids).await.map_err(faults::database)?;
         let (mut rows, mut moved) = (Vec::new(), Vec::new());

@@ -57,10 +57,7 @@ impl Owed<'_> {
     #[must_use]
     pub fn stays(&self, terms: &Terms) -> bool {
         let timing = &self.inputs.timing;
-        terms
-            .at(None, timing.warn_at)
-            .duty(self.rule.clock)
-            .is_some_and(|rule| rule.in_force && rule.from.is_none_or(|from| start_of_day(from) <= timing.started_at))
+        terms.at(None, timing.warn_at).duty(self.rule.clock).is_some_and(|rule| rule.covers(timing.started_at))
     }
 
     /// Whether a unit that is in the roster does not owe it all the same: a department that came too late, or whose
@@ -74,6 +71,12 @@ impl Owed<'_> {
 }
 
 impl DutyRule {
+    /// Whether the duty is in force for what starts at an instant: not before the day from which on it counts.
+    #[must_use]
+    pub fn covers(&self, start: Instant) -> bool {
+        self.in_force && self.from.is_none_or(|from| start_of_day(from) <= start)
+    }
+
     /// When the duty about a period starts. None when it has no periods like this one.
     #[must_use]
     pub fn start(&self, period: Period) -> Option<Instant> {

@@ -81,13 +81,13 @@ pub(crate) async fn take(conn: &mut PgConnection, now: Instant, limit: i64) -> s
     .await
 }
 
-/// Takes reports out that nobody else is at. Of several reports of one case only the first is to be had: whoever takes the next one sees what
+/// Takes reports out that nobody else is at, and that were recorded before intake's stream is complete: who held a post by then is known. Of several reports of one case only the first is to be had: whoever takes the next one sees what
 /// became of it.
 pub(crate) async fn take_reports(conn: &mut PgConnection, now: Instant, limit: i64) -> sqlx::Result<Vec<Report>> {
     let rows = sqlx::query_scalar!(
         r#"DELETE FROM accountability_report WHERE event_id = ANY(ARRAY(
                SELECT r.event_id FROM accountability_report r
-               WHERE r.due <= $1 AND NOT EXISTS (
+               WHERE r.due <= (SELECT least(w.through, $1) FROM watermark w WHERE w.service = 'intake') AND NOT EXISTS (
                    SELECT FROM accountability_report e
                    WHERE e.body ->> 'case_id' = r.body ->> 'case_id' AND e.position < r.position)
                ORDER BY r.due, r.event_id LIMIT $2 FOR UPDATE SKIP LOCKED))

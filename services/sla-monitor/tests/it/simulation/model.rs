@@ -88,8 +88,8 @@ impl Case<'_> {
             }
             Turn::Withdrawn | Turn::MergedAway => self.end(&["V1", "V2", "V3", "V4"], cancelled),
             Turn::Published => self.end(&["P1"], settled),
-            Turn::Opened { tier: Tier::Township, own: false } => self.start("T1", at, None),
-            Turn::Opened { tier: Tier::County, own: false } => self.start("K1", at, None),
+            Turn::Opened { tier: Tier::Township, own: false } => self.start("T1", at.max(told), None),
+            Turn::Opened { tier: Tier::County, own: false } => self.start("K1", at.max(told), None),
             Turn::AgencyInstructed => self.end(&["T1", "T3"], settled),
             Turn::Escalated => {
                 self.end(&["T1", "T3"], settled);

@@ -57,11 +57,9 @@ impl Monitor {
         world.consuming.cancel();
         let (pool, calendar) = (&world.db.pool, Calendar::builtin_text());
         let terms = TermsView::open_with(pool, instant(entered), &rules, calendar).await.unwrap();
-        let replicas = [
-            world.firing.clone(),
-            Firing::new(world.db.pool.clone(), Arc::new(world.clock.clone())).ruled_by(terms.clone()),
-        ];
         let view = RosterView::load(&world.db.pool).await.unwrap();
+        let (pool, clock) = (world.db.pool.clone(), Arc::new(world.clock.clone()));
+        let replicas = [world.firing.clone(), Firing::new(pool, clock, terms.clone(), view.clone())];
         let mut monitor = Self {
             world,
             replicas,
