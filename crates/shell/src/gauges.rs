@@ -8,6 +8,7 @@ use dafei_messaging::{
     relay::{RelayHandle, RelayStatus},
 };
 use dafei_runtime::{config::Service, telemetry::metrics};
+use sqlx::PgPool;
 
 use crate::{copies::CopiesBehind, upkeep::Untaken};
 
@@ -33,6 +34,25 @@ pub(crate) fn relay(service: Service, relay: &RelayHandle) {
     metrics::gauge_callback("dafei.streams.lost_messages", "{message}", help, &labels, move || {
         Some(lost_lately(&handle.status()))
     });
+}
+
+/// A connection that is on its way back counts as in use: one whose server vanished in that moment keeps its place until TCP gives it up.
+pub(crate) fn pool(service: Service, pool: &PgPool) {
+    let labels = [("service", service.name())];
+    let most = f64::from(pool.options().get_max_connections());
+    let help = "The most connections with PostgreSQL that a replica's pool has";
+    metrics::gauge_callback("dafei.database.connections_limit", "{connection}", help, &labels, move || Some(most));
+    let pool = pool.clone();
+    let help = "Connections of the pool that are in use";
+    metrics::gauge_callback("dafei.database.connections_used", "{connection}", help, &labels, move || {
+        Some(in_use(&pool))
+    });
+}
+
+/// The two figures are read one after the other, and the pool goes on meanwhile.
+fn in_use(pool: &PgPool) -> f64 {
+    let open = usize::try_from(pool.size()).unwrap_or(usize::MAX);
+    open.saturating_sub(pool.num_idle()) as f64
 }
 
 pub(crate) fn copies(service: Service, copies: &CopiesBehind) {
@@ -79,7 +99,20 @@ pub(crate) fn consumer(service: Service, key: &str, consumer: &ConsumerHandle, u
 mod tests {
     use std::time::{Duration, Instant};
 
-    use super::{RelayStatus, lost_lately, of_the_active};
+    use dafei_testkit::{TestDb, eventually};
+
+    use super::{RelayStatus, in_use, lost_lately, of_the_active};
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn connections_that_were_given_back_are_not_in_use() {
+        let db = TestDb::new(&[]).await;
+        let taken = (db.pool.acquire().await.expect("a connection"), db.pool.acquire().await.expect("another"));
+        assert_eq!(in_use(&db.pool), 2.0);
+        drop(taken);
+        eventually(Duration::from_secs(30), "both are back", || async { (in_use(&db.pool) == 0.0).then_some(()) })
+            .await;
+        assert!(db.pool.size() > 0, "and open");
+    }
 
     #[test]
     fn a_replica_that_stands_by_says_nothing_of_the_outbox() {

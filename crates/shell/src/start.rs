@@ -264,6 +264,7 @@ impl Started {
         }
         self.keep_up(untaken);
         self.watch_copies();
+        gauges::pool(self.common.service, &self.pool);
         let servers = (self.pool.clone(), self.js.clone());
         let ops = Ops::new(&self.common, servers, self.clock.clone(), self.mode_clock.clone()).with_parts(
             relay,
