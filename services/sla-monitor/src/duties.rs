@@ -64,7 +64,7 @@ struct Running<'i, 'a> {
     end: Option<End>,
 }
 
-/// Its row: the owners are the holders of the instant of its start, frozen from now on. None when the path names no office.
+/// Its row: the owners are the holders of the instant of its start, looked up again before its first light. None when the path names no office.
 fn begin<'i>(running: Running<'i, '_>, roster: &RosterIndex) -> Option<New<'i>> {
     let (direct, loop_owner) = duty::owners(running.rule, running.unit, running.path)?;
     let timing = &running.inputs.timing;

@@ -147,8 +147,7 @@ impl Firing {
 
     /// The instant to go by.
     fn now(&self) -> Instant {
-        let clock = self.clock.now();
-        self.guard.as_ref().map_or(clock, |guard| guard.believed(clock))
+        self.guard.as_ref().map_or_else(|| self.clock.now(), |guard| guard.now())
     }
 
     /// To be called when the clock was moved.
@@ -207,6 +206,8 @@ impl Firing {
     async fn fire(&self, needs: Needs, horizon: Instant) -> Result<usize, FireError> {
         let mut tx = tx::begin_write(&self.pool).await?;
         let now = self.clock.now();
+        // Before anything is locked: the roster may be waited for.
+        let (roster, _) = self.roster.refresh(&mut tx).await?;
         let claimed = obligations::claim(&mut tx, needs, horizon, i64::try_from(BATCH).unwrap_or(i64::MAX)).await?;
         if claimed.is_empty() {
             return Ok(0);
@@ -214,7 +215,7 @@ impl Firing {
         let count = claimed.len();
         crash::here("firing.claimed");
         let in_force = self.terms.refresh(&mut tx).await?;
-        let claimed = first_light::look_again(&mut tx, &self.roster, &in_force, claimed).await?;
+        let claimed = first_light::look_again(&mut tx, &roster, &in_force, claimed).await?;
         let (events, fired) = self.announce(claimed, &in_force, horizon, now)?;
         obligations::save_fired(&mut tx, &fired).await?;
         accountability::note(&mut tx, &events, now).await?;

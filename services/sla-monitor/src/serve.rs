@@ -14,6 +14,7 @@ use dafei_contracts::{
         rules_service_server::{self, RulesServiceServer},
     },
 };
+use dafei_kernel::clock::SharedClock;
 use dafei_runtime::{config::Mode, lifecycle::Stage};
 use dafei_shell::{
     ops::Progress,
@@ -64,7 +65,7 @@ pub async fn serve(mut started: Started, settings: &Settings) -> anyhow::Result<
     let reporting = ReportingEvents::new(terms.clone());
     let config = reporting.config();
     started.consume(Arc::new(reporting), config);
-    let guard = guard(started.common.mode);
+    let guard = guard(started.common.mode, &started.clock);
     let sweeps = Sweeps::new(started.pool.clone(), terms.clone(), started.roster.clone());
     let sweeps = match &guard {
         Some(guard) => sweeps.guarded(Arc::clone(guard)),
@@ -92,12 +93,12 @@ pub async fn serve(mut started: Started, settings: &Settings) -> anyhow::Result<
 }
 
 /// What is believed of the machine's clock; an exercise's is meant to jump.
-fn guard(mode: Mode) -> Option<Arc<Guard>> {
+fn guard(mode: Mode, clock: &SharedClock) -> Option<Arc<Guard>> {
     match mode {
         Mode::Exercise => None,
         Mode::System => {
             let began = std::time::Instant::now();
-            Some(Arc::new(Guard::new(move || began.elapsed())))
+            Some(Arc::new(Guard::new(Arc::clone(clock), move || began.elapsed())))
         }
     }
 }

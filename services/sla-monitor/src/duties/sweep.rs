@@ -141,8 +141,6 @@ impl Sweeps {
     }
 
     async fn sweep(&self, now: Instant) -> Result<Round, SweepError> {
-        // Owners are looked up in it: it must not be older than the units in the tables.
-        self.roster.reload(&self.pool).await?;
         let in_force = self.in_force().await?;
         let mut tx = self.pool.begin().await?;
         let horizons = Self::horizons(&in_force, &horizon::read(&mut *tx, now).await?);
@@ -169,7 +167,9 @@ impl Sweeps {
         } else {
             Vec::new()
         };
-        let new = record(&owed, &pointer, &owing, &self.roster.current());
+        // Owners are looked up in it: it must not be older than the units in the tables.
+        let (roster, _) = self.roster.refresh(&mut tx).await?;
+        let new = record(&owed, &pointer, &owing, &roster);
         insert(&mut tx, &new).await?;
         match owing.last().filter(|_| owing.len() == self.batch) {
             Some(last) => pointer.after = last.unit.to_string(),
@@ -221,6 +221,6 @@ impl Due for Sweeps {
     }
 
     async fn round(&self, now: Instant) -> Result<Round, SweepError> {
-        self.sweep(self.guard.as_ref().map_or(now, |guard| guard.believed(now))).await
+        self.sweep(self.guard.as_ref().map_or(now, |guard| guard.now())).await
     }
 }

@@ -3,8 +3,7 @@
 use std::collections::HashMap;
 
 use dafei_kernel::{owner::Owner, roster::RosterIndex};
-use dafei_shell::roster::{RosterError, RosterView};
-use dafei_sla_core::{Clock, End, EndKind, What};
+use dafei_sla_core::{Clock, End, EndKind, obligations};
 use sqlx::{PgConnection, types::Json};
 use uuid::Uuid;
 
@@ -12,7 +11,7 @@ use crate::{
     ledger::narrowed,
     store::{
         duties, facts,
-        obligations::{self, Named},
+        obligations::{self as rows, Named},
         record::Record,
     },
     terms::InForce,
@@ -21,34 +20,36 @@ use crate::{
 /// Brings owners in line with the roster and takes out what nobody owes any more.
 ///
 /// An obligation is recorded when its first fact comes in, from whichever stream: the roster may not have been told yet that somebody else had taken the
-/// post by then, and his predecessor would be charged. Before anything is told of it, intake's stream is complete up to a later instant. From then on
-/// the owners stay.
+/// post by then, and his predecessor would be charged. Before anything is told of it, intake's stream is complete up to a later instant, and so is
+/// `roster`, which was read after the horizon. From then on the owners stay.
 ///
 /// # Errors
-/// When the roster cannot be read or PostgreSQL refuses.
+/// When PostgreSQL refuses or is away.
 pub(super) async fn look_again(
     conn: &mut PgConnection,
-    roster: &RosterView,
+    roster: &RosterIndex,
     in_force: &InForce,
     mut claimed: Vec<Record>,
-) -> Result<Vec<Record>, RosterError> {
+) -> sqlx::Result<Vec<Record>> {
     if !claimed.iter().any(is_dark) {
         return Ok(claimed);
     }
-    let (roster, _) = roster.refresh(conn).await?;
-    let persons = finders(conn, &claimed).await?;
+    let persons = persons(conn, in_force, &claimed).await?;
     let mut named = Vec::new();
     for record in claimed.iter_mut().filter(|record| is_dark(record)) {
-        let person = record.case_id.and_then(|case| persons.get(&case));
-        let direct = held(&record.direct, person, &roster, record);
-        let loop_owner = held(&record.loop_owner, None, &roster, record);
+        let direct = match (record.case_id, persons.get(&record.id)) {
+            // No fact tells of it, as during a rebuild: who is meant of several holders is known by what is stored alone.
+            (Some(_), None) => record.direct.0.clone(),
+            (_, person) => held(&record.direct, person.and_then(Option::as_ref), roster, record),
+        };
+        let loop_owner = held(&record.loop_owner, None, roster, record);
         if direct != record.direct.0 || loop_owner != record.loop_owner.0 {
             (record.direct, record.loop_owner) = (Json(direct.clone()), Json(loop_owner.clone()));
             named.push(Named { id: record.id, direct, loop_owner });
         }
     }
     if !named.is_empty() {
-        obligations::name(conn, &named).await?;
+        rows::name(conn, &named).await?;
     }
     let gone: Vec<duties::Change> =
         claimed.iter().filter(|record| is_dark(record) && is_owed_no_more(record, in_force)).map(fallen_away).collect();
@@ -59,27 +60,28 @@ pub(super) async fn look_again(
     Ok(claimed)
 }
 
-/// Whether nobody was told yet who owes it.
+/// Whether no light and no end was told yet.
 fn is_dark(record: &Record) -> bool {
     let announced = record.announced();
     !announced.warned && !announced.breached && announced.ended.is_none()
 }
 
-/// Who found the acts for which one person answers: of those clocks V1 alone (clause C2). None of a case whose finding is not known, as during a
-/// rebuild.
-async fn finders(conn: &mut PgConnection, claimed: &[Record]) -> sqlx::Result<HashMap<Uuid, String>> {
-    let of_finders = claimed.iter().filter(|record| record.clock == Clock::V1.code() && is_dark(record));
-    let cases: Vec<Uuid> = of_finders.filter_map(|record| record.case_id).collect();
+/// Of the obligations that follow from the facts of these cases, who alone is meant of the post's holders, where one is.
+async fn persons(
+    conn: &mut PgConnection,
+    in_force: &InForce,
+    claimed: &[Record],
+) -> sqlx::Result<HashMap<Uuid, Option<String>>> {
+    let mut cases: Vec<Uuid> =
+        claimed.iter().filter(|record| is_dark(record)).filter_map(|record| record.case_id).collect();
+    cases.sort_unstable();
+    cases.dedup();
     if cases.is_empty() {
         return Ok(HashMap::new());
     }
     let sets = facts::of_cases(conn, &cases).await?;
-    let finder = |what: &What| match what {
-        What::SuspicionRecorded { finder_person, .. } => finder_person.clone(),
-        _ => None,
-    };
-    let found = sets.iter().filter_map(|set| Some((set.case(), set.iter().find_map(|fact| finder(&fact.what))?)));
-    Ok(found.collect())
+    let told = sets.iter().flat_map(|set| obligations(set, &in_force.rules, &in_force.calendar));
+    Ok(told.map(|obligation| (obligation.id, obligation.person)).collect())
 }
 
 /// The owner as the roster has him by now; as he was where it does not have the region any more.
@@ -90,17 +92,18 @@ fn held(known: &Owner, person: Option<&String>, roster: &RosterIndex, record: &R
     narrowed(roster.owner_at(&known.post, record.started_at.0), person)
 }
 
-/// Whether it is a standing duty that the rules in force when its yellow light comes do not have. Those of periods are recorded only then.
+/// Whether it is a standing duty that the rules do not have any more: those in force when its yellow light comes, or when it ended before. Duties
+/// about a period are recorded only when theirs comes.
 fn is_owed_no_more(record: &Record, in_force: &InForce) -> bool {
     let stays = || {
-        let rules = in_force.rules.at(None, record.warn_at.0);
-        rules.duty(Clock::N1).is_some_and(|rule| rule.covers(record.started_at.0))
+        let at = record.end().map_or(record.warn_at.0, |end| end.at.min(record.warn_at.0));
+        in_force.rules.at(None, at).duty(Clock::N1).is_some_and(|rule| rule.covers(record.started_at.0))
     };
-    record.clock == Clock::N1.code() && record.end().is_none() && !stays()
+    record.clock == Clock::N1.code() && !stays()
 }
 
 /// It ends in silence: nobody was told of it.
 fn fallen_away(record: &Record) -> duties::Change {
-    let end = End { kind: EndKind::Cancelled, at: record.warn_at.0 };
+    let end = record.end().unwrap_or(End { kind: EndKind::Cancelled, at: record.warn_at.0 });
     duties::Change { id: record.id, end: Some(end), next_fire_at: None }
 }

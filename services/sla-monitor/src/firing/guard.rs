@@ -6,11 +6,12 @@ use std::{
     time::Duration,
 };
 
-use dafei_kernel::time::Instant;
+use dafei_kernel::{clock::SharedClock, time::Instant};
 use dafei_sla_core::steady::Steady;
 
 /// How much of the clock is believed, by whatever goes by limits. An exercise's clock is meant to jump and has none.
 pub struct Guard {
+    clock: SharedClock,
     steady: Mutex<Steady>,
     /// The time that has gone by, whatever the clock says.
     gone_by: Box<dyn Fn() -> Duration + Send + Sync>,
@@ -19,15 +20,17 @@ pub struct Guard {
 impl Guard {
     /// Believes of a clock what `gone_by` bears out: the time since some beginning, which never goes back.
     #[must_use]
-    pub fn new(gone_by: impl Fn() -> Duration + Send + Sync + 'static) -> Self {
-        Self { steady: Mutex::default(), gone_by: Box::new(gone_by) }
+    pub fn new(clock: SharedClock, gone_by: impl Fn() -> Duration + Send + Sync + 'static) -> Self {
+        Self { clock, steady: Mutex::default(), gone_by: Box::new(gone_by) }
     }
 
-    /// The instant to go by while the clock says `clock`.
-    pub fn believed(&self, clock: Instant) -> Instant {
+    /// The instant to go by.
+    pub fn now(&self) -> Instant {
         let mut steady = self.steady.lock().unwrap_or_else(PoisonError::into_inner);
+        // Both are read here, one right after the other: of a clock that was read earlier the difference would be taken for a jump later.
+        let (clock, gone_by) = (self.clock.now(), (self.gone_by)());
         let held = steady.is_held();
-        let now = steady.observe(clock, (self.gone_by)());
+        let now = steady.observe(clock, gone_by);
         if steady.is_held() && !held {
             tracing::error!(%clock, believed = %now, "the machine's clock has jumped ahead: nothing is announced by it until it has stood");
         }

@@ -26,7 +26,7 @@ pub(crate) struct Known {
     pub(crate) id: Uuid,
     pub(crate) leg: i32,
     pub(crate) sector: String,
-    /// The owners of whom no person is known; those with persons never change.
+    /// The owners of whom no person is known; of those with persons no further fact changes anything.
     pub(crate) unnamed_direct: Option<Json<Owner>>,
     pub(crate) unnamed_loop_owner: Option<Json<Owner>>,
     pub(crate) started_at: PgInstant,

@@ -190,7 +190,7 @@ async fn a_clock_that_is_a_month_ahead_and_back_records_nothing_of_villages_that
     let world = World::at_rest(START, &in_force(&WEEKLY)).await;
     let gone_by = Arc::new(AtomicU64::new(0));
     let seconds = Arc::clone(&gone_by);
-    let guard = Guard::new(move || Duration::from_secs(seconds.load(Ordering::Relaxed)));
+    let guard = Guard::new(Arc::new(world.clock.clone()), move || Duration::from_secs(seconds.load(Ordering::Relaxed)));
     let sweeps = world.sweeps.clone().guarded(Arc::new(guard));
     let round = async |now: &str, gone: u64| {
         gone_by.store(gone, Ordering::Relaxed);

@@ -179,3 +179,15 @@ async fn notices_that_are_turned_off_before_their_yellow_light_are_not_told_of_a
         ]
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_notices_that_are_turned_off_nothing_is_told_when_the_village_has_its_places_later() {
+    let world = World::with_rules(START, &in_force(&["N1"])).await;
+    world.go("2026-12-01T12:00:00+08:00").await;
+    world.replace(replacement(1, labelled(&in_force(&[]), "v2"))).await.unwrap();
+    world.go("2026-12-10T12:00:00+08:00").await;
+    let mut village = Village::known();
+    world.tell(&[village.posted("2026-12-10T12:00:00+08:00", 10, 0)]).await;
+    world.go("2027-01-20T12:00:00+08:00").await;
+    assert_eq!(world.duties(&["N1"]).await, [""; 0]);
+}

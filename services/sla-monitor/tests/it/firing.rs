@@ -156,7 +156,7 @@ async fn an_hour_ahead_and_back_on_the_machine_of_all_services_makes_nobody_late
     let world = World::without_firing(START).await;
     let gone_by = Arc::new(AtomicU64::new(0));
     let seconds = Arc::clone(&gone_by);
-    let guard = Guard::new(move || Duration::from_secs(seconds.load(Ordering::Relaxed)));
+    let guard = Guard::new(Arc::new(world.clock.clone()), move || Duration::from_secs(seconds.load(Ordering::Relaxed)));
     let firing = world.firing.clone().guarded(Arc::new(guard));
     let pass = async |time: &str, gone: u64| {
         world.clock.set(at(&format!("2026-11-23T{time}+08:00")));

@@ -98,6 +98,7 @@ pub(crate) struct World {
     pub(crate) clock: ControlledClock,
     pub(crate) firing: Firing,
     pub(crate) ledger: Ledger,
+    pub(crate) terms: TermsView,
     pub(crate) calendars: Calendars,
     pub(crate) sweeps: Sweeps,
     sweeper: Mutex<Option<Timer<Sweeps>>>,
@@ -215,13 +216,14 @@ impl World {
                 .add_service(CalendarServiceServer::new(calendars))
                 .add_service(AccountabilityServiceServer::new(Accountability::new(ledger)))
         };
-        let channel = serve(replica(terms), &minter, stop.clone()).await;
+        let channel = serve(replica(terms.clone()), &minter, stop.clone()).await;
         let other = serve(replica(other_terms), &minter, stop.clone()).await;
         let world = Self {
             db,
             clock,
             firing,
             ledger,
+            terms,
             calendars,
             sweeps,
             sweeper,
