@@ -34,6 +34,8 @@ class Result:
     doubled: int
     recovery: float
     problem: Optional[str]
+    # Events that stand in a stream again because their relay gave a stream back what it lost (ADR 27): so far, as the writes.
+    again: int = 0
 
     @property
     def failed(self) -> bool:
@@ -203,14 +205,15 @@ def _one(stage: Stage, fault: Fault, seed: int) -> Result:
     if recovery > stage.recovery and not problem:
         problem = f"at rest only after {recovery:.0f} s"
     told = stage.verify()
-    result = Result(fault.name, seed, _revision(), told["acknowledged"], told["repeated"], told["lost"], told["doubled"], recovery, problem)
+    result = Result(fault.name, seed, _revision(), told["acknowledged"], told["repeated"], told["lost"], told["doubled"], recovery, problem, told["again"])
     if result.failed:
         stage.keep(f"{fault.name}-{seed}", {**told, "problem": problem})
     return result
 
 
 def _told(result: Result) -> str:
-    found = f"{result.acknowledged} writes acknowledged so far, {result.lost} lost, {result.doubled} doubled, at rest after {result.recovery:.1f} s"
+    again = f" ({result.again} again in a stream that parted)" if result.again else ""
+    found = f"{result.acknowledged} writes acknowledged so far, {result.lost} lost, {result.doubled} doubled{again}, at rest after {result.recovery:.1f} s"
     return f"{found}; {result.problem}" if result.problem else found
 
 

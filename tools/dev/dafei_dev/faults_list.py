@@ -136,6 +136,7 @@ def _bus_goes_back(stage: Stage, _: random.Random) -> None:
     for name, store in stores.items():
         shutil.rmtree(store)
         copies[name].rename(store)
+    stage.rewound = True
     noticed = _noticed(stage)
     cluster.start_again(stage.home)
     await_that("a relay notices that its stream lost its end", lambda: _noticed(stage) > noticed, 60.0)

@@ -54,6 +54,7 @@ class Loaded:
         # What was acknowledged after the point to which the databases were restored.
         self.perhaps: "list[Path]" = []
         self.refilled = False
+        self.rewound = False
         # Cases that the load has under way at the same time.
         self.lanes = 8
         self.recovery = RECOVERY
@@ -103,9 +104,9 @@ class Loaded:
         return None if done.returncode == 0 else done.stderr.strip()
 
     def verify(self) -> "dict[str, Any]":
-        refilled = ["--refilled"] if self.refilled else []
+        bus = [f"--{name}" for name, done in (("refilled", self.refilled), ("rewound", self.rewound)) if done]
         perhaps = [f"--perhaps={journal}" for journal in self.perhaps]
-        done = self.ask("faults", "verify", *refilled, *perhaps, *map(str, self.journals))
+        done = self.ask("faults", "verify", *bus, *perhaps, *map(str, self.journals))
         try:
             return dict(json.loads(done.stdout))
         except json.JSONDecodeError:

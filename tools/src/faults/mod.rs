@@ -56,6 +56,9 @@ pub enum Step {
         /// NATS was wiped and filled again: what agencies are done with is not in their stream any more.
         #[arg(long)]
         refilled: bool,
+        /// NATS was put back to what it had been: what a relay knows to stand at two numbers of its stream is not doubled (ADR 27).
+        #[arg(long)]
+        rewound: bool,
     },
     /// Puts the positions of a service's consumers back, so that it gets again what it has taken.
     Rewind {
@@ -99,7 +102,9 @@ pub async fn run(step: Step) -> anyhow::Result<()> {
             load::run(Suite::from_env()?, &Keys::from_env()?, &journal, &load::Plan { lanes, pause, patience }).await
         }
         Step::Quiet { within } => quiet::run(&Suite::from_env()?, within).await,
-        Step::Verify { journals, perhaps, refilled } => verify::run(&journals, &perhaps, refilled).await,
+        Step::Verify { journals, perhaps, refilled, rewound } => {
+            verify::run(&journals, &perhaps, verify::Bus { refilled, rewound }).await
+        }
         Step::Rewind { service, by } => rewind::run(service, by).await,
         Step::Backup { data, to } => backup::base(&data, &to).await,
         Step::Mark { name } => backup::mark(&name).await,

@@ -25,8 +25,8 @@ pub(super) const CHUNK: u64 = 1_000;
 pub(super) enum Standing {
     /// It may be published to, behind this fence. It was made at that instant.
     Open { fence: u64, created: Instant },
-    /// It lost its end, and is to be filled up from its message `last` on.
-    Unpadded { last: u64, padding: Padding },
+    /// It lost its end, and is to be filled up from its message `last` on. It was made at that instant.
+    Unpadded { created: Instant, last: u64, padding: Padding },
     /// It is the same as ever and ends before what was published to it: NATS lost what it had acknowledged, or a server that has not heard
     /// yet that it is no longer the stream's leader has answered.
     Short(Short),
@@ -79,7 +79,8 @@ pub(super) async fn reconcile(
     let last = stream.cached_info().state.last_sequence;
     if let Some(padding) = known.as_ref().filter(|state| state.created == created).and_then(|state| state.padding) {
         let short = Short { created, last, filled: padding.from };
-        return Ok(if last < padding.from { Standing::Short(short) } else { Standing::Unpadded { last, padding } });
+        let unpadded = Standing::Unpadded { created, last, padding };
+        return Ok(if last < padding.from { Standing::Short(short) } else { unpadded });
     }
     if is_lacking(known.as_ref(), Some((created, last))) {
         let same = known.as_ref().is_some_and(|state| state.created == created);

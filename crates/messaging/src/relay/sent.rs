@@ -1,4 +1,5 @@
-//! What the last messages of a stream are: kept as they are settled, so that a stream that lost its end can be given it back.
+//! What the last messages of a stream are: kept as they are settled, so that a stream that lost its end can be given it back. While it is filled up,
+//! what is kept of the messages behind what is left of it is what they were.
 
 use dafei_kernel::time::Instant;
 use sqlx::{Connection, PgConnection};
@@ -21,20 +22,23 @@ pub(super) struct Sent {
     pub(super) positions: Vec<i64>,
 }
 
-/// The positions of the events behind `last` in a stream that was filled up to `filled`, in their order. None when not all of these messages are
-/// known.
-pub(super) fn lost(sent: &[Sent], last: u64, filled: u64) -> Option<Vec<i64>> {
+/// The positions of the events behind the message `after` in a stream that was filled up to `filled`, in the order of the log and each once. None when
+/// not all of these messages are known.
+pub(super) fn lost(sent: &[Sent], after: u64, filled: u64) -> Option<Vec<i64>> {
     let mut positions = Vec::new();
-    let mut known = last;
-    for sent in sent.iter().filter(|sent| sent.through > last) {
-        if sent.after > known || (known != last && sent.after != known) {
+    let mut known = after;
+    for sent in sent.iter().filter(|sent| sent.through > after && sent.after < filled) {
+        if sent.after > known || (known != after && sent.after != known) {
             return None;
         }
         let there = usize::try_from(known - sent.after).ok()?;
-        positions.extend(sent.positions.iter().skip(there).filter(|position| **position > 0));
+        let to = usize::try_from(filled - sent.after).ok()?;
+        positions.extend(sent.positions.iter().take(to).skip(there).filter(|position| **position > 0));
         known = sent.through;
     }
-    (known == filled).then_some(positions)
+    positions.sort_unstable();
+    positions.dedup();
+    (known >= filled).then_some(positions)
 }
 
 /// What the message `at` is: its position in the log, 0 when it is no event. None when that is not known.
@@ -75,8 +79,10 @@ pub(super) struct Loss<'a> {
     pub(super) last: u64,
     /// The last message that it had; of one that is being filled up, the last that was left.
     pub(super) filled: u64,
-    /// What it lost.
+    /// What is to be published again: positions in the log.
     pub(super) positions: &'a [i64],
+    /// What stands before its end, up to `last`, instead of what was published there: a position for each message, 0 for one that is no event.
+    pub(super) others: &'a [i64],
 }
 
 /// What became of that.
@@ -90,8 +96,8 @@ pub(super) enum PutBack {
     Moved,
 }
 
-/// Puts what was lost back into the outbox, and has the stream filled up by so many messages `beyond` its old end; all or nothing. One that is being
-/// filled up already is filled up to the same number as before.
+/// Puts what was lost back into the outbox, where some of it may be, and has the stream filled up by so many messages `beyond` its old end; all or
+/// nothing. One that is being filled up already is filled up to the same number as before.
 pub(super) async fn put_back(connection: &mut PgConnection, loss: &Loss<'_>, beyond: u64) -> sqlx::Result<PutBack> {
     let mut tx = connection.begin().await?;
     let moved = sqlx::query!(
@@ -109,87 +115,142 @@ pub(super) async fn put_back(connection: &mut PgConnection, loss: &Loss<'_>, bey
     if moved.rows_affected() == 0 {
         return Ok(PutBack::Moved);
     }
-    let boxed = sqlx::query!(
-        "INSERT INTO outbox (stream, position, recorded_at)
-         SELECT stream, position, recorded_at FROM event_log WHERE stream = $1 AND position = ANY($2)",
+    let known = sqlx::query_scalar!(
+        r#"WITH known AS (
+             SELECT stream, position, recorded_at FROM event_log WHERE stream = $1 AND position = ANY($2)
+         ), boxed AS (
+             INSERT INTO outbox (stream, position, recorded_at) SELECT stream, position, recorded_at FROM known ON CONFLICT DO NOTHING
+         )
+         SELECT count(*) AS "known!" FROM known"#,
         loss.stream,
         loss.positions
     )
-    .execute(&mut *tx)
+    .fetch_one(&mut *tx)
     .await?;
-    if boxed.rows_affected() != loss.positions.len() as u64 {
+    if known.cast_unsigned() != loss.positions.len() as u64 {
         return Ok(PutBack::Lacking);
     }
-    sqlx::query!(
-        "UPDATE relay_sent SET through = $3, positions = positions[1:$3 - after]
-         WHERE stream = $1 AND stream_created = $2 AND after < $3 AND through > $3",
-        loss.stream,
-        PgInstant(loss.created) as PgInstant,
-        loss.last.cast_signed()
-    )
-    .execute(&mut *tx)
-    .await?;
-    sqlx::query!(
-        "DELETE FROM relay_sent WHERE stream = $1 AND stream_created = $2 AND after >= $3",
-        loss.stream,
-        PgInstant(loss.created) as PgInstant,
-        loss.last.cast_signed()
-    )
-    .execute(&mut *tx)
-    .await?;
+    let there = (loss.last - loss.others.len() as u64, loss.last);
+    stands(&mut tx, loss.stream, loss.created, there, loss.others).await?;
     tx.commit().await?;
     Ok(PutBack::Done)
 }
 
-/// Of a stream that is being filled up the messages behind `padding.from` up to `to` are there: their events are taken out of the outbox again. False
-/// when another relay has been here.
+/// Of a stream that is being filled up the messages behind `padding.from` up to `to` are there, with the events at `positions`; `same` are those of
+/// them that stood where they stand, and are taken out of the outbox again. False when another relay has been here.
 pub(super) async fn taken_over(
     connection: &mut PgConnection,
-    stream: &str,
+    (stream, created): (&str, Instant),
     padding: Padding,
     to: u64,
     positions: &[i64],
+    same: &[i64],
 ) -> sqlx::Result<bool> {
-    let done = sqlx::query!(
-        "WITH moved AS (
-             UPDATE relay_state SET pad_from = $4 WHERE stream = $1 AND pad_from = $2 AND pad_to = $3 AND NOT refilling
-             RETURNING stream, stream_created
-         ), taken AS (
-             DELETE FROM outbox o USING moved WHERE o.stream = moved.stream AND o.position = ANY($5)
-         )
-         INSERT INTO relay_sent (stream, stream_created, after, through, positions)
-         SELECT stream, stream_created, $2, $4, $5 FROM moved
-         ON CONFLICT (stream, stream_created, after) DO UPDATE SET through = excluded.through, positions = excluded.positions",
+    let mut tx = connection.begin().await?;
+    let moved = sqlx::query!(
+        "UPDATE relay_state SET pad_from = $5
+         WHERE stream = $1 AND stream_created = $2 AND pad_from = $3 AND pad_to = $4 AND NOT refilling",
         stream,
+        PgInstant(created) as PgInstant,
         padding.from.cast_signed(),
         padding.to.cast_signed(),
+        to.cast_signed()
+    )
+    .execute(&mut *tx)
+    .await?;
+    if moved.rows_affected() == 0 {
+        return Ok(false);
+    }
+    sqlx::query!("DELETE FROM outbox WHERE stream = $1 AND position = ANY($2)", stream, same).execute(&mut *tx).await?;
+    stands(&mut tx, stream, created, (padding.from, to), positions).await?;
+    tx.commit().await?;
+    Ok(true)
+}
+
+/// The stream is filled up. False when another relay has been here.
+pub(super) async fn padded(
+    connection: &mut PgConnection,
+    stream: &str,
+    created: Instant,
+    padding: Padding,
+) -> sqlx::Result<bool> {
+    let mut tx = connection.begin().await?;
+    let moved = sqlx::query!(
+        "UPDATE relay_state SET last_sequence = GREATEST(last_sequence, $4), pad_from = 0, pad_to = 0
+         WHERE stream = $1 AND stream_created = $2 AND pad_from = $3 AND pad_to = $4 AND NOT refilling",
+        stream,
+        PgInstant(created) as PgInstant,
+        padding.from.cast_signed(),
+        padding.to.cast_signed()
+    )
+    .execute(&mut *tx)
+    .await?;
+    if moved.rows_affected() == 0 {
+        return Ok(false);
+    }
+    stands(&mut tx, stream, created, (padding.from, padding.to), &[]).await?;
+    tx.commit().await?;
+    Ok(true)
+}
+
+/// Keeps that the messages behind `from` up to `to` are those at `positions` now, none of them an event when there are none, whatever was kept of them.
+async fn stands(
+    connection: &mut PgConnection,
+    stream: &str,
+    created: Instant,
+    (from, to): (u64, u64),
+    positions: &[i64],
+) -> sqlx::Result<()> {
+    if from >= to {
+        return Ok(());
+    }
+    for at in [from, to] {
+        split(connection, stream, created, at).await?;
+    }
+    sqlx::query!(
+        "DELETE FROM relay_sent WHERE stream = $1 AND stream_created = $2 AND after >= $3 AND after < $4",
+        stream,
+        PgInstant(created) as PgInstant,
+        from.cast_signed(),
+        to.cast_signed()
+    )
+    .execute(&mut *connection)
+    .await?;
+    sqlx::query!(
+        "INSERT INTO relay_sent (stream, stream_created, after, through, positions) VALUES ($1, $2, $3, $4, $5)",
+        stream,
+        PgInstant(created) as PgInstant,
+        from.cast_signed(),
         to.cast_signed(),
         positions
     )
     .execute(connection)
     .await?;
-    Ok(done.rows_affected() > 0)
+    Ok(())
 }
 
-/// The stream is filled up. False when another relay has been here.
-pub(super) async fn padded(connection: &mut PgConnection, stream: &str, padding: Padding) -> sqlx::Result<bool> {
-    let done = sqlx::query!(
-        "WITH moved AS (
-             UPDATE relay_state SET last_sequence = GREATEST(last_sequence, $3), pad_from = 0, pad_to = 0
-             WHERE stream = $1 AND pad_from = $2 AND pad_to = $3 AND NOT refilling RETURNING stream, stream_created
-         ), kept AS (
-             INSERT INTO relay_sent (stream, stream_created, after, through, positions)
-             SELECT stream, stream_created, $2, $3, '{}' FROM moved WHERE $2 < $3
-             ON CONFLICT (stream, stream_created, after) DO UPDATE SET through = excluded.through, positions = excluded.positions
-         )
-         SELECT 1 AS one FROM moved",
+/// Sees to it that nothing is kept in one row of messages up to `at` and of messages behind it.
+async fn split(connection: &mut PgConnection, stream: &str, created: Instant, at: u64) -> sqlx::Result<()> {
+    sqlx::query!(
+        "INSERT INTO relay_sent (stream, stream_created, after, through, positions)
+         SELECT stream, stream_created, $3, through, positions[$3 - after + 1:]
+         FROM relay_sent WHERE stream = $1 AND stream_created = $2 AND after < $3 AND through > $3",
         stream,
-        padding.from.cast_signed(),
-        padding.to.cast_signed()
+        PgInstant(created) as PgInstant,
+        at.cast_signed()
     )
-    .fetch_optional(connection)
+    .execute(&mut *connection)
     .await?;
-    Ok(done.is_some())
+    sqlx::query!(
+        "UPDATE relay_sent SET through = $3, positions = positions[1:$3 - after]
+         WHERE stream = $1 AND stream_created = $2 AND after < $3 AND through > $3",
+        stream,
+        PgInstant(created) as PgInstant,
+        at.cast_signed()
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
 }
 
 /// Forgets what is kept of the messages before the last [`KEPT`] of a stream that ends at `last`, and of a stream of this name that was made
@@ -249,9 +310,20 @@ mod tests {
         assert_eq!(lost(&three()[1..], 1, 6), None, "the first is not known");
         assert_eq!(lost(&[sent(0, 2, &[11, 12]), sent(3, 6, &[13, 0, 15])], 0, 6), None, "one between is not known");
         assert_eq!(lost(&three(), 0, 7), None, "the last is not known");
-        assert_eq!(lost(&three(), 0, 5), None, "more is known than was published");
         assert_eq!(lost(&[sent(0, 4, &[]), sent(2, 6, &[])], 3, 6), None, "one is known twice");
         assert_eq!(lost(&[], 3, 6), None);
+    }
+
+    #[test]
+    fn what_stood_behind_the_end_is_not_lost_a_second_time() {
+        assert_eq!(lost(&three(), 1, 5), Some(vec![12, 13]));
+        assert_eq!(lost(&three(), 1, 3), Some(vec![12]));
+        assert_eq!(lost(&three(), 1, 2), Some(vec![12]));
+    }
+
+    #[test]
+    fn what_stood_at_two_numbers_is_lost_once_and_in_the_order_of_the_log() {
+        assert_eq!(lost(&[sent(0, 2, &[12, 13]), sent(2, 6, &[0, 11, 12, 13])], 0, 6), Some(vec![11, 12, 13]));
     }
 
     #[test]

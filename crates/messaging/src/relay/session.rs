@@ -198,7 +198,7 @@ impl<'a> Session<'a> {
                 }
                 Standing::Wiped => return Ok(Found::Closed("it was wiped")),
                 Standing::Foreign => return Ok(Found::Closed(FOREIGN)),
-                Standing::Unpadded { last, padding } => {
+                Standing::Unpadded { created, last, padding } => {
                     let Padding { from, to } = padding;
                     tracing::warn!(
                         stream = cursor.spec.name,
@@ -207,7 +207,7 @@ impl<'a> Session<'a> {
                         to,
                         "the stream, which lost its end, is filled up"
                     );
-                    if !regain::pad(&mut self.connection, relay, cursor.spec, last, padding).await? {
+                    if !regain::pad(&mut self.connection, relay, cursor.spec, (created, last), padding).await? {
                         return Ok(Found::Closed(FOREIGN));
                     }
                 }
@@ -251,24 +251,26 @@ impl<'a> Session<'a> {
         }
         let Short { last, filled, .. } = short;
         let why = match regain::regain(&mut self.connection, relay, cursor.spec, short).await? {
-            Regained::Boxed(events) => {
+            Regained::Boxed { events, agreed } => {
                 tracing::error!(
                     stream = cursor.spec.name,
                     last,
                     filled,
+                    agreed,
                     events,
                     "NATS lost the end of the stream, which it had acknowledged; the events are published again from the log"
                 );
                 relay.status.send_modify(|status| {
                     status.regained += events;
-                    status.lost += filled - last;
+                    status.lost += filled - agreed;
                     status.lost_at = Some(std::time::Instant::now());
                 });
                 return Ok(None);
             }
-            Regained::Unknown => "it lost its end, and what stood there is not known any more",
+            Regained::Unknown(why) => why,
             Regained::Foreign => FOREIGN,
         };
+        tracing::error!(stream = cursor.spec.name, last, filled, why, "what the stream lost is not published again");
         cursor.doubt = Some(Doubt { hopeless: Some(why), ..doubt });
         Ok(Some(Found::Closed(why)))
     }

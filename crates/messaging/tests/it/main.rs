@@ -11,6 +11,7 @@ mod log;
 mod outages;
 mod outsiders;
 mod padding;
+mod parted;
 mod published;
 mod queue;
 mod rebuild;

@@ -11,6 +11,8 @@ const SHOWN: usize = 50;
 pub(super) struct Findings {
     lost: Vec<String>,
     doubled: Vec<String>,
+    /// How often an event stands in a stream again, as its relay knows.
+    again: usize,
 }
 
 impl Findings {
@@ -22,6 +24,11 @@ impl Findings {
     /// Something is there twice, or was never asked for.
     pub(super) fn doubled(&mut self, what: String) {
         self.doubled.push(what);
+    }
+
+    /// An event stands in a stream once more, and its relay knows that it does.
+    pub(super) const fn again(&mut self) {
+        self.again += 1;
     }
 
     /// `found` times, where it should be `wanted` times.
@@ -39,7 +46,7 @@ impl Findings {
         let shown = |all: &[String]| all.iter().take(SHOWN).cloned().collect::<Vec<_>>();
         json!({
             "cases": cases, "acknowledged": acknowledged, "repeated": repeated,
-            "lost": self.lost.len(), "doubled": self.doubled.len(),
+            "lost": self.lost.len(), "doubled": self.doubled.len(), "again": self.again,
             "what_was_lost": shown(&self.lost), "what_was_doubled": shown(&self.doubled),
         })
     }

@@ -107,8 +107,17 @@ const fn keeper(what: What) -> Service {
     }
 }
 
+/// What was done to the bus.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Bus {
+    /// It was filled anew: the agencies' stream with nothing but the instructions that were open.
+    pub(super) refilled: bool,
+    /// It was put back to what it had been.
+    pub(super) rewound: bool,
+}
+
 /// Compares, and prints what was found as one JSON object.
-pub(super) async fn run(journals: &[PathBuf], perhaps: &[PathBuf], refilled: bool) -> anyhow::Result<()> {
+pub(super) async fn run(journals: &[PathBuf], perhaps: &[PathBuf], bus: Bus) -> anyhow::Result<()> {
     let mut findings = Findings::default();
     let promised = Promised::read(journals, perhaps, &mut findings)?;
     let mut databases = Databases::connect().await?;
@@ -117,7 +126,7 @@ pub(super) async fn run(journals: &[PathBuf], perhaps: &[PathBuf], refilled: boo
     cases::instructions(&promised, &mut databases, &mut findings).await?;
     feedback::taken(&promised, &mut databases, &mut findings).await?;
     events::logged(&promised, &mut databases, &mut findings).await?;
-    streams::compare(&mut databases, refilled, &mut findings).await?;
+    streams::compare(&mut databases, bus, &mut findings).await?;
     effects::obligations(&promised, &mut databases, &mut findings).await?;
     effects::figures(&promised, &mut databases, &mut findings).await?;
     effects::leftovers(&mut databases, &mut findings).await?;

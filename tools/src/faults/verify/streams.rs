@@ -12,7 +12,7 @@ use futures::StreamExt as _;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::{Databases, findings::Findings};
+use super::{Bus, Databases, findings::Findings};
 use crate::{client::Service, refill};
 
 /// How long a message may take that the stream has.
@@ -21,8 +21,7 @@ const PATIENCE: std::time::Duration = std::time::Duration::from_secs(60);
 /// Id, source, aggregate, sequence.
 type Logged = (Uuid, String, Uuid, i64);
 
-/// `refilled`: the agencies' stream was filled anew, with nothing but the instructions that were open.
-pub(super) async fn compare(databases: &mut Databases, refilled: bool, findings: &mut Findings) -> anyhow::Result<()> {
+pub(super) async fn compare(databases: &mut Databases, bus: Bus, findings: &mut Findings) -> anyhow::Result<()> {
     let js = jetstream::new(refill::connect_bus().await?);
     for stream in Stream::ALL {
         let Some(publisher) = stream.publisher().and_then(Service::from_name) else { continue };
@@ -37,7 +36,8 @@ pub(super) async fn compare(databases: &mut Databases, refilled: bool, findings:
         .await?;
         let found = ids(&js, name).await.with_context(|| name.to_owned())?;
         let agencies = stream == Stream::Agency;
-        one(name, &log, &found, refilled && agencies, findings);
+        let again = if bus.rewound { at_two_numbers(connection, name).await? } else { HashSet::new() };
+        one(name, &log, &found, &May { lack: bus.refilled && agencies, again }, findings);
         if agencies {
             open_work(connection, &found, findings).await?;
         }
@@ -67,14 +67,38 @@ async fn open_work(connection: &mut PgConnection, found: &[Uuid], findings: &mut
     Ok(())
 }
 
+/// The events that the stream's relay knows to stand at two numbers of it: it ended with something else than was published there, and all behind that
+/// was published again.
+async fn at_two_numbers(connection: &mut PgConnection, name: &str) -> anyhow::Result<HashSet<Uuid>> {
+    let ids: Vec<Uuid> = sqlx::query_scalar(
+        "SELECT event_id FROM event_log WHERE position IN (
+             SELECT position FROM relay_sent JOIN relay_state USING (stream, stream_created) CROSS JOIN UNNEST(positions) AS position
+             WHERE stream = $1 AND position > 0 GROUP BY position HAVING count(*) > 1)",
+    )
+    .bind(name)
+    .fetch_all(connection)
+    .await?;
+    Ok(ids.into_iter().collect())
+}
+
+/// How a stream may differ from its log.
+#[derive(Debug, Default)]
+struct May {
+    /// It need not have all of it.
+    lack: bool,
+    /// It may have these more than once.
+    again: HashSet<Uuid>,
+}
+
 /// Transactions commit in another order than their events got their places in the log, so only each aggregate's order is one.
-fn one(name: &str, log: &[Logged], found: &[Uuid], may_lack: bool, findings: &mut Findings) {
+fn one(name: &str, log: &[Logged], found: &[Uuid], may: &May, findings: &mut Findings) {
     let known: HashMap<Uuid, &Logged> = log.iter().map(|event| (event.0, event)).collect();
     let mut seen = HashSet::new();
     let mut last: HashMap<(&str, Uuid), i64> = HashMap::new();
     for id in found {
         match known.get(id) {
             None => findings.doubled(format!("{name}: event {id}, which the log does not have")),
+            Some(_) if seen.contains(id) && may.again.contains(id) => findings.again(),
             Some(_) if !seen.insert(*id) => findings.doubled(format!("{name}: event {id}")),
             Some((_, source, aggregate, sequence)) => {
                 if last.insert((source.as_str(), *aggregate), *sequence).is_some_and(|before| before > *sequence) {
@@ -83,7 +107,7 @@ fn one(name: &str, log: &[Logged], found: &[Uuid], may_lack: bool, findings: &mu
             }
         }
     }
-    if !may_lack {
+    if !may.lack {
         for (id, ..) in log.iter().filter(|event| !seen.contains(&event.0)) {
             findings.lost(format!("{name}: event {id}"));
         }
@@ -117,10 +141,10 @@ async fn ids(js: &jetstream::Context, name: &str) -> anyhow::Result<Vec<Uuid>> {
 mod tests {
     use uuid::Uuid;
 
-    use super::{Findings, Logged, one};
+    use super::{Findings, Logged, May, one};
 
     /// A log of two aggregates: events 1 and 2 are one's, 11 and 12 the other's.
-    fn judged(log: &[u128], found: &[u128], may_lack: bool) -> (u64, u64) {
+    fn judged(log: &[u128], found: &[u128], may: &May) -> (u64, u64, u64) {
         let logged = |number: u128| {
             let sequence = i64::try_from(number % 10).unwrap();
             (Uuid::from_u128(number), "s".to_owned(), Uuid::from_u128(number / 10), sequence)
@@ -128,19 +152,29 @@ mod tests {
         let log: Vec<Logged> = log.iter().map(|number| logged(*number)).collect();
         let found: Vec<Uuid> = found.iter().map(|number| Uuid::from_u128(*number)).collect();
         let mut findings = Findings::default();
-        one("S", &log, &found, may_lack, &mut findings);
+        one("S", &log, &found, may, &mut findings);
         let json = findings.to_json(0, 0, 0);
-        (json["lost"].as_u64().unwrap(), json["doubled"].as_u64().unwrap())
+        (json["lost"].as_u64().unwrap(), json["doubled"].as_u64().unwrap(), json["again"].as_u64().unwrap())
     }
 
     #[test]
     fn a_stream_has_each_event_of_the_log_once_and_in_its_aggregates_order() {
-        assert_eq!(judged(&[1, 2, 3], &[1, 2, 3], false), (0, 0));
-        assert_eq!(judged(&[1, 11, 2], &[11, 1, 2], false), (0, 0));
-        assert_eq!(judged(&[1, 2, 3], &[1, 3], false), (1, 0));
-        assert_eq!(judged(&[1, 2, 3], &[1, 3], true), (0, 0));
-        assert_eq!(judged(&[1, 2], &[1, 1, 2], false), (0, 1));
-        assert_eq!(judged(&[1, 2], &[1, 2, 9], false), (0, 1));
-        assert_eq!(judged(&[1, 2], &[2, 1], false), (1, 0));
+        let nothing = May::default();
+        assert_eq!(judged(&[1, 2, 3], &[1, 2, 3], &nothing), (0, 0, 0));
+        assert_eq!(judged(&[1, 11, 2], &[11, 1, 2], &nothing), (0, 0, 0));
+        assert_eq!(judged(&[1, 2, 3], &[1, 3], &nothing), (1, 0, 0));
+        assert_eq!(judged(&[1, 2, 3], &[1, 3], &May { lack: true, ..May::default() }), (0, 0, 0));
+        assert_eq!(judged(&[1, 2], &[1, 1, 2], &nothing), (0, 1, 0));
+        assert_eq!(judged(&[1, 2], &[1, 2, 9], &nothing), (0, 1, 0));
+        assert_eq!(judged(&[1, 2], &[2, 1], &nothing), (1, 0, 0));
+    }
+
+    #[test]
+    fn only_what_its_relay_knows_to_stand_there_twice_may() {
+        let may = May { again: [Uuid::from_u128(2)].into(), ..May::default() };
+        assert_eq!(judged(&[1, 2, 3], &[1, 2, 2, 3], &may), (0, 0, 1));
+        assert_eq!(judged(&[1, 2, 3], &[1, 2, 3, 2], &may), (0, 0, 1), "its order is that of its first");
+        assert_eq!(judged(&[1, 2, 3], &[1, 2, 3, 2, 3], &may), (0, 1, 1));
+        assert_eq!(judged(&[1, 2, 3], &[1, 3], &may), (1, 0, 0));
     }
 }
