@@ -136,15 +136,9 @@ def _bus_goes_back(stage: Stage, _: random.Random) -> None:
     for name, store in stores.items():
         shutil.rmtree(store)
         copies[name].rename(store)
-    stage.rewound = True
-    noticed = _noticed(stage)
+    noticed = stage.noticed()
     cluster.start_again(stage.home)
-    await_that("a relay notices that its stream lost its end", lambda: _noticed(stage) > noticed, 60.0)
-
-
-def _noticed(stage: Stage) -> int:
-    logs = (processes.log_path(stage.home, name) for name in replicas.ALL)
-    return sum(log.read_text(errors="replace").count("NATS lost the end of the stream") for log in logs if log.exists())
+    await_that("a relay notices that its stream lost its end", lambda: stage.noticed() > noticed, 60.0)
 
 
 def _slow(stage: Stage, _: random.Random) -> None:

@@ -54,7 +54,6 @@ class Loaded:
         # What was acknowledged after the point to which the databases were restored.
         self.perhaps: "list[Path]" = []
         self.refilled = False
-        self.rewound = False
         # Cases that the load has under way at the same time.
         self.lanes = 8
         self.recovery = RECOVERY
@@ -103,8 +102,14 @@ class Loaded:
         done = self.ask("faults", "quiet", "--within", f"{self.recovery:.0f}s")
         return None if done.returncode == 0 else done.stderr.strip()
 
+    def noticed(self) -> int:
+        """How often a relay has given a stream back what it lost."""
+        return sum(log.read_text(errors="replace").count("NATS lost the end of the stream") for log in (self.home.path / "logs").glob("*.log"))
+
     def verify(self) -> "dict[str, Any]":
-        bus = [f"--{name}" for name, done in (("refilled", self.refilled), ("rewound", self.rewound)) if done]
+        bus = ["--refilled"] if self.refilled else []
+        if self.noticed() > 0:
+            bus.append(f"--again={self.home.dir('journals') / 'again.json'}")
         perhaps = [f"--perhaps={journal}" for journal in self.perhaps]
         done = self.ask("faults", "verify", *bus, *perhaps, *map(str, self.journals))
         try:

@@ -56,9 +56,10 @@ pub enum Step {
         /// NATS was wiped and filled again: what agencies are done with is not in their stream any more.
         #[arg(long)]
         refilled: bool,
-        /// NATS was put back to what it had been: what a relay knows to stand at two numbers of its stream is not doubled (ADR 27).
+        /// A relay has given a stream back what it lost: what it knows to stand there again is not doubled (ADR 27), and is remembered in this file, as
+        /// relays forget it.
         #[arg(long)]
-        rewound: bool,
+        again: Option<PathBuf>,
     },
     /// Puts the positions of a service's consumers back, so that it gets again what it has taken.
     Rewind {
@@ -102,8 +103,8 @@ pub async fn run(step: Step) -> anyhow::Result<()> {
             load::run(Suite::from_env()?, &Keys::from_env()?, &journal, &load::Plan { lanes, pause, patience }).await
         }
         Step::Quiet { within } => quiet::run(&Suite::from_env()?, within).await,
-        Step::Verify { journals, perhaps, refilled, rewound } => {
-            verify::run(&journals, &perhaps, verify::Bus { refilled, rewound }).await
+        Step::Verify { journals, perhaps, refilled, again } => {
+            verify::run(&journals, &perhaps, verify::Bus { refilled, again }).await
         }
         Step::Rewind { service, by } => rewind::run(service, by).await,
         Step::Backup { data, to } => backup::base(&data, &to).await,

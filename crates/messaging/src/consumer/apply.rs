@@ -40,7 +40,7 @@ impl Batch {
         Self { from, to: from, ..Self::default() }
     }
 
-    /// Adds the message at `sequence`. Of watermarks that follow each other the last says it all.
+    /// Adds the message at `sequence`. Of watermarks that follow each other the greatest says it all.
     pub(crate) fn push(&mut self, sequence: u64, item: Item) {
         self.to = sequence;
         let index = self.events.len();
@@ -52,7 +52,7 @@ impl Batch {
                     && *at == index
                     && *last == service
                 {
-                    *earlier = through;
+                    *earlier = through.max(*earlier);
                     return;
                 }
                 Note::Watermark { service, through }

@@ -2,7 +2,10 @@
 
 use std::{ops::RangeInclusive, time::Duration};
 
-use async_nats::jetstream::{Context, stream::Stream};
+use async_nats::jetstream::{
+    Context,
+    stream::{LastRawMessageErrorKind, Stream},
+};
 use dafei_kernel::time::Instant;
 use futures::{StreamExt, TryStreamExt};
 use sqlx::PgConnection;
@@ -153,7 +156,8 @@ async fn take_over(
     Ok(true)
 }
 
-/// Reads these messages and says where their events stand in the log, 0 for one that is no event. None when one is found that the log does not have.
+/// Reads these messages and says where their events stand in the log, 0 for one that is no event, or is not there: as after a disk has failed. None when
+/// one is found that the log does not have.
 pub(super) async fn positions_of(
     connection: &mut PgConnection,
     stream: &Stream,
@@ -161,14 +165,26 @@ pub(super) async fn positions_of(
     messages: RangeInclusive<u64>,
     within: Duration,
 ) -> Result<Option<Vec<i64>>, RelayError> {
-    let found: Vec<Option<PublishedEvent>> = futures::stream::iter(messages)
+    let found: Vec<Result<Option<PublishedEvent>, u64>> = futures::stream::iter(messages)
         .map(|sequence| async move {
-            let message = stream.get_raw_message(sequence).await.map_err(nats)?;
-            Ok::<_, RelayError>(event_of(&message.headers))
+            match stream.get_raw_message(sequence).await {
+                Ok(message) => Ok(Ok(event_of(&message.headers))),
+                Err(error) if error.kind() == LastRawMessageErrorKind::NoMessageFound => Ok(Err(sequence)),
+                Err(error) => Err(nats(error)),
+            }
         })
         .buffered(CONCURRENCY)
         .try_collect()
         .await?;
+    let gone: Vec<u64> = found.iter().filter_map(|found| found.err()).collect();
+    if !gone.is_empty() {
+        let state = stream.get_info().await.map_err(nats)?.state;
+        if gone.iter().any(|sequence| !(state.first_sequence..=state.last_sequence).contains(sequence)) {
+            return Err(nats("the stream's ends have moved meanwhile"));
+        }
+        tracing::warn!(stream = name, ?gone, "messages of the stream are not there");
+    }
+    let found: Vec<Option<PublishedEvent>> = found.into_iter().map(|found| found.ok().flatten()).collect();
     let known: Vec<PublishedEvent> = found.iter().flatten().copied().collect();
     // After the reading: what is published was committed before, so the log has it by now.
     let logged = silence::answer(within, store::positions(connection, name, &known)).await?;

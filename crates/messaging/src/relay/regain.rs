@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use async_nats::{
     HeaderMap,
-    jetstream::stream::{LastRawMessageErrorKind, Stream},
+    jetstream::{Context, stream::Stream},
 };
 use bytes::Bytes;
 use dafei_kernel::time::Instant;
@@ -22,10 +22,10 @@ use super::{
     reconcile::{CHUNK, Short, nats, positions_of},
     sent::{self, Loss, PutBack, Sent},
     store::Padding,
-    watermark::{self, WatermarkMessage},
+    watermark,
 };
 use crate::{
-    publish::{self, MAX_BATCH, Outgoing},
+    publish::{self, MAX_BATCH, Outgoing, PublishFailure},
     silence,
     streams::StreamSpec,
 };
@@ -44,18 +44,6 @@ pub(super) enum Regained {
     Foreign,
 }
 
-/// How far a stream holds what was published to it.
-enum Agreement {
-    /// Up to the message `after`; behind it, up to its end, are `others`: the position of each in the log, 0 for one that is no event.
-    Until {
-        after: u64,
-        others: Vec<i64>,
-    },
-    /// Its last message is not there.
-    NoEnd,
-    Foreign,
-}
-
 /// Puts what the stream lost back into the outbox, and has it filled up.
 pub(super) async fn regain(
     connection: &mut PgConnection,
@@ -66,12 +54,10 @@ pub(super) async fn regain(
     let Short { created, last, filled } = short;
     let within = relay.config.answer;
     let stream = relay.js.get_stream(spec.name).await.map_err(nats)?;
-    let (after, others) = match agreement(connection, &stream, spec.name, short, within).await? {
-        Agreement::Until { after, others } => (after, others),
-        Agreement::NoEnd => return Ok(Regained::Unknown("it lost its end, and its last message is not there")),
-        Agreement::Foreign => return Ok(Regained::Foreign),
+    let Some((after, others)) = agreement(connection, &stream, spec.name, short, within).await? else {
+        return Ok(Regained::Foreign);
     };
-    let sent = silence::answer(within, sent::from(connection, spec.name, created, after)).await?;
+    let sent = silence::answer(within, sent::from(connection, spec.name, created, (after, filled))).await?;
     let Some(mut positions) = sent::lost(&sent, after, filled) else {
         return Ok(Regained::Unknown("it lost its end, and what stood there is not known any more"));
     };
@@ -87,7 +73,8 @@ pub(super) async fn regain(
     }
 }
 
-/// How far a stream that lost its end holds what was published to it. NATS may do away with a batch that it had not acknowledged, and have it
+/// Up to which message a stream that lost its end holds what was published to it, and what stands behind that: positions in the log, 0 for what is no
+/// event. None when there is something that the log does not have. NATS may do away with a batch that it had not acknowledged, and have it
 /// again after a second failure, when something else has been published under its numbers.
 async fn agreement(
     connection: &mut PgConnection,
@@ -95,25 +82,17 @@ async fn agreement(
     name: &str,
     Short { created, last, .. }: Short,
     within: Duration,
-) -> Result<Agreement, RelayError> {
+) -> Result<Option<(u64, Vec<i64>)>, RelayError> {
     // What has expired is not there to be compared.
     let start = stream.cached_info().state.first_sequence.max(1) - 1;
-    if last <= start {
-        return Ok(Agreement::Until { after: last, others: Vec::new() });
-    }
-    match stream.get_raw_message(last).await {
-        Ok(_) => {}
-        Err(error) if error.kind() == LastRawMessageErrorKind::NoMessageFound => return Ok(Agreement::NoEnd),
-        Err(error) => return Err(nats(error)),
-    }
     let mut behind: Vec<Compared> = Vec::new();
     // The last message alone first: mostly it is what was published there.
     let (mut after, mut most) = (last, 1);
     while after > start {
         let from = start.max(after.saturating_sub(most));
-        let sent = silence::answer(within, sent::from(connection, name, created, from + 1)).await?;
+        let sent = silence::answer(within, sent::from(connection, name, created, (from + 1, after))).await?;
         let Some(found) = positions_of(connection, stream, name, from + 1..=after, within).await? else {
-            return Ok(Agreement::Foreign);
+            return Ok(None);
         };
         let found = compare(&sent, from, &found);
         if let Some(agreed) = agreed(&found, most == CHUNK) {
@@ -126,7 +105,7 @@ async fn agreement(
     }
     let alike = behind.iter().take_while(|message| message.agrees()).count();
     let others = behind[alike..].iter().map(|message| message.stands).collect();
-    Ok(Agreement::Until { after: after + alike as u64, others })
+    Ok(Some((after + alike as u64, others)))
 }
 
 /// A message, by its position in the log: 0 when it is no event.
@@ -175,6 +154,7 @@ pub(super) async fn pad(
     mut padding: Padding,
 ) -> Result<bool, RelayError> {
     let within = relay.config.answer;
+    let filler = filler(relay, spec)?;
     if last > padding.from {
         // Filling of a relay that ended; or what was thought to be lost, by a server that had not heard of it or has been replaced by one that has it.
         let stream = relay.js.get_stream(spec.name).await.map_err(nats)?;
@@ -183,10 +163,12 @@ pub(super) async fn pad(
             let to = end.min(padding.from + CHUNK);
             let stand = positions_of(connection, &stream, spec.name, padding.from + 1..=to, within).await?;
             let Some(positions) = stand else { return Ok(false) };
-            let stood = silence::answer(within, sent::from(connection, spec.name, created, padding.from + 1)).await?;
+            let stood =
+                silence::answer(within, sent::from(connection, spec.name, created, (padding.from + 1, to))).await?;
             // Where something else stood before, who has read that passes over what stands there now.
             let alike = compare(&stood, padding.from, &positions).into_iter().filter(|message| message.agrees());
-            let same: Vec<i64> = alike.map(|message| message.stands).filter(|position| *position > 0).collect();
+            let same = alike.map(|message| message.stands).filter(|position| *position > 0 && !padding.read);
+            let same: Vec<i64> = same.collect();
             let taken = sent::taken_over(connection, (spec.name, created), padding, to, &positions, &same);
             if !silence::answer(within, taken).await? {
                 return Err(moved());
@@ -194,8 +176,20 @@ pub(super) async fn pad(
             padding.from = to;
         }
     }
+    if !padding.read && !silence::answer(within, sent::may_be_read(connection, spec.name, padding, true)).await? {
+        return Err(moved());
+    }
     // A batch that was on its way behind the old end must never find a stream that ends there.
-    fill(relay, spec, last, padding.to, padding.to.saturating_sub(UNSETTLED)).await?;
+    if let Err(failure) = fill(&relay.js, &filler, last, padding.to, padding.to.saturating_sub(UNSETTLED)).await {
+        if let PublishFailure::Fenced { expected, .. } = failure
+            && expected == last
+            && !padding.read
+        {
+            // There is something else: nothing of the filling is in the stream.
+            silence::answer(within, sent::may_be_read(connection, spec.name, padding, false)).await?;
+        }
+        return Err(nats(failure));
+    }
     if silence::answer(within, sent::padded(connection, spec.name, created, padding)).await? {
         Ok(true)
     } else {
@@ -208,49 +202,24 @@ fn moved() -> RelayError {
 }
 
 /// Fills a stream that ends at `fence` up to the number `to`; no batch ends at `spared`.
-pub(super) async fn fill(
-    relay: &Relay,
-    spec: &StreamSpec,
-    mut fence: u64,
-    to: u64,
-    spared: u64,
-) -> Result<(), RelayError> {
-    if fence >= to {
-        return Ok(());
-    }
-    let filler = filler(relay, spec, fence).await?;
+async fn fill(js: &Context, filler: &Outgoing, mut fence: u64, to: u64, spared: u64) -> Result<(), PublishFailure> {
     while fence < to {
         let most = usize::try_from(to - fence).unwrap_or(MAX_BATCH).min(MAX_BATCH);
         let count = if fence + most as u64 == spared { most - 1 } else { most };
-        fence = publish::publish(&relay.js, fence, vec![filler.clone(); count]).await.map_err(nats)?;
+        fence = publish::publish(js, fence, vec![filler.clone(); count]).await?;
     }
     Ok(())
 }
 
-/// In a stream with watermarks, the last one that is left in it: it was true there, so it is true behind it. In another one a message that nobody
-/// asks for.
-async fn filler(relay: &Relay, spec: &StreamSpec, fence: u64) -> Result<Outgoing, RelayError> {
-    let service = &relay.config.service;
-    if relay.config.watermark_stream != Some(spec.name) {
-        let any = spec.subjects.iter().find_map(|subject| subject.strip_suffix('>'));
-        let subject =
-            any.map(|prefix| format!("{prefix}padding")).ok_or_else(|| nats("no subject to fill it up by"))?;
-        return Ok(Outgoing { subject, headers: HeaderMap::new(), payload: Bytes::new() });
+/// In a stream with watermarks, one that promises nothing: what is left of the stream may say more, but not to who has read something else under its numbers.
+/// In another one a message that nobody asks for.
+fn filler(relay: &Relay, spec: &StreamSpec) -> Result<Outgoing, RelayError> {
+    if relay.config.watermark_stream == Some(spec.name) {
+        return Ok(watermark::message(&relay.config.service, Instant::UNIX_EPOCH));
     }
-    let stream = relay.js.get_stream(spec.name).await.map_err(nats)?;
-    Ok(watermark::message(service, last_watermark(&stream, service, fence).await?))
-}
-
-/// What the last watermark before `fence` says.
-async fn last_watermark(stream: &Stream, service: &str, fence: u64) -> Result<Instant, RelayError> {
-    match stream.get_last_raw_message_by_subject(&watermark::subject(service)).await {
-        // By a server that has not heard of the loss: what it says of the lost end would not be true behind what is left.
-        Ok(message) if message.sequence > fence => Err(nats("the stream is longer than it was said to be")),
-        Ok(message) => Ok(serde_json::from_slice::<WatermarkMessage>(&message.payload).map_err(nats)?.through),
-        // Nothing was committed before the beginning of time.
-        Err(error) if error.kind() == LastRawMessageErrorKind::NoMessageFound => Ok(Instant::UNIX_EPOCH),
-        Err(error) => Err(nats(error)),
-    }
+    let any = spec.subjects.iter().find_map(|subject| subject.strip_suffix('>'));
+    let subject = any.map(|prefix| format!("{prefix}padding")).ok_or_else(|| nats("no subject to fill it up by"))?;
+    Ok(Outgoing { subject, headers: HeaderMap::new(), payload: Bytes::new() })
 }
 
 #[cfg(test)]

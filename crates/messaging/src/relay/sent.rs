@@ -23,18 +23,18 @@ pub(super) struct Sent {
 }
 
 /// The positions of the events behind the message `after` in a stream that was filled up to `filled`, in the order of the log and each once. None when
-/// not all of these messages are known.
+/// not all of these messages are known. One may be known twice, by relays of two versions.
 pub(super) fn lost(sent: &[Sent], after: u64, filled: u64) -> Option<Vec<i64>> {
     let mut positions = Vec::new();
     let mut known = after;
     for sent in sent.iter().filter(|sent| sent.through > after && sent.after < filled) {
-        if sent.after > known || (known != after && sent.after != known) {
+        if sent.after > known {
             return None;
         }
-        let there = usize::try_from(known - sent.after).ok()?;
+        let there = usize::try_from(after.saturating_sub(sent.after)).ok()?;
         let to = usize::try_from(filled - sent.after).ok()?;
         positions.extend(sent.positions.iter().take(to).skip(there).filter(|position| **position > 0));
-        known = sent.through;
+        known = known.max(sent.through);
     }
     positions.sort_unstable();
     positions.dedup();
@@ -48,17 +48,19 @@ pub(super) fn position(sent: &[Sent], at: u64) -> Option<i64> {
     Some(sent.positions.get(index).copied().unwrap_or_default())
 }
 
-/// What is kept of the message `last` and those behind it, in their order.
+/// What is kept of the messages `first` to `last`, in their order.
 pub(super) async fn from(
     connection: &mut PgConnection,
     stream: &str,
     created: Instant,
-    last: u64,
+    (first, last): (u64, u64),
 ) -> sqlx::Result<Vec<Sent>> {
     let rows = sqlx::query!(
-        "SELECT after, through, positions FROM relay_sent WHERE stream = $1 AND stream_created = $2 AND through >= $3 ORDER BY after",
+        "SELECT after, through, positions FROM relay_sent
+         WHERE stream = $1 AND stream_created = $2 AND through >= $3 AND after < $4 ORDER BY after",
         stream,
         PgInstant(created) as PgInstant,
+        first.cast_signed(),
         last.cast_signed()
     )
     .fetch_all(connection)
@@ -101,7 +103,8 @@ pub(super) enum PutBack {
 pub(super) async fn put_back(connection: &mut PgConnection, loss: &Loss<'_>, beyond: u64) -> sqlx::Result<PutBack> {
     let mut tx = connection.begin().await?;
     let moved = sqlx::query!(
-        "UPDATE relay_state SET pad_from = $4, pad_to = CASE WHEN pad_to > 0 THEN pad_to ELSE last_sequence + $5 END
+        "UPDATE relay_state
+         SET pad_from = $4, pad_to = CASE WHEN pad_to > 0 THEN pad_to ELSE last_sequence + $5 END, pad_read = pad_read AND pad_to > 0
          WHERE stream = $1 AND stream_created = $2 AND NOT refilling
              AND CASE WHEN pad_to > 0 THEN pad_from ELSE last_sequence END = $3",
         loss.stream,
@@ -167,6 +170,46 @@ pub(super) async fn taken_over(
     Ok(true)
 }
 
+/// The open stream, which ends at `from`, is to be filled up to `to` before anything is published to it. False when another relay has been here.
+pub(super) async fn to_be_padded(
+    connection: &mut PgConnection,
+    stream: &str,
+    created: Instant,
+    from: u64,
+    to: u64,
+) -> sqlx::Result<bool> {
+    let moved = sqlx::query!(
+        "UPDATE relay_state SET pad_from = $3, pad_to = $4, pad_read = false
+         WHERE stream = $1 AND stream_created = $2 AND last_sequence = $3 AND pad_to = 0 AND NOT refilling",
+        stream,
+        PgInstant(created) as PgInstant,
+        from.cast_signed(),
+        to.cast_signed()
+    )
+    .execute(connection)
+    .await?;
+    Ok(moved.rows_affected() > 0)
+}
+
+/// Whether somebody `may` have read of the filling, from now on. False when another relay has been here.
+pub(super) async fn may_be_read(
+    connection: &mut PgConnection,
+    stream: &str,
+    padding: Padding,
+    may: bool,
+) -> sqlx::Result<bool> {
+    let done = sqlx::query!(
+        "UPDATE relay_state SET pad_read = $4 WHERE stream = $1 AND pad_from = $2 AND pad_to = $3 AND NOT refilling",
+        stream,
+        padding.from.cast_signed(),
+        padding.to.cast_signed(),
+        may
+    )
+    .execute(connection)
+    .await?;
+    Ok(done.rows_affected() > 0)
+}
+
 /// The stream is filled up. False when another relay has been here.
 pub(super) async fn padded(
     connection: &mut PgConnection,
@@ -176,7 +219,7 @@ pub(super) async fn padded(
 ) -> sqlx::Result<bool> {
     let mut tx = connection.begin().await?;
     let moved = sqlx::query!(
-        "UPDATE relay_state SET last_sequence = GREATEST(last_sequence, $4), pad_from = 0, pad_to = 0
+        "UPDATE relay_state SET last_sequence = GREATEST(last_sequence, $4), pad_from = 0, pad_to = 0, pad_read = false
          WHERE stream = $1 AND stream_created = $2 AND pad_from = $3 AND pad_to = $4 AND NOT refilling",
         stream,
         PgInstant(created) as PgInstant,
@@ -234,7 +277,8 @@ async fn split(connection: &mut PgConnection, stream: &str, created: Instant, at
     sqlx::query!(
         "INSERT INTO relay_sent (stream, stream_created, after, through, positions)
          SELECT stream, stream_created, $3, through, positions[$3 - after + 1:]
-         FROM relay_sent WHERE stream = $1 AND stream_created = $2 AND after < $3 AND through > $3",
+         FROM relay_sent WHERE stream = $1 AND stream_created = $2 AND after < $3 AND through > $3
+         ON CONFLICT DO NOTHING",
         stream,
         PgInstant(created) as PgInstant,
         at.cast_signed()
@@ -310,7 +354,6 @@ mod tests {
         assert_eq!(lost(&three()[1..], 1, 6), None, "the first is not known");
         assert_eq!(lost(&[sent(0, 2, &[11, 12]), sent(3, 6, &[13, 0, 15])], 0, 6), None, "one between is not known");
         assert_eq!(lost(&three(), 0, 7), None, "the last is not known");
-        assert_eq!(lost(&[sent(0, 4, &[]), sent(2, 6, &[])], 3, 6), None, "one is known twice");
         assert_eq!(lost(&[], 3, 6), None);
     }
 
@@ -319,6 +362,14 @@ mod tests {
         assert_eq!(lost(&three(), 1, 5), Some(vec![12, 13]));
         assert_eq!(lost(&three(), 1, 3), Some(vec![12]));
         assert_eq!(lost(&three(), 1, 2), Some(vec![12]));
+    }
+
+    #[test]
+    fn a_message_that_two_relays_have_kept_is_lost_as_either_says() {
+        assert_eq!(
+            lost(&[sent(0, 4, &[11, 12, 13, 14]), sent(2, 6, &[]), sent(4, 5, &[15])], 3, 6),
+            Some(vec![14, 15])
+        );
     }
 
     #[test]

@@ -10,8 +10,9 @@ use tracing::Span;
 
 use super::{
     Relay, RelayError, age,
-    reconcile::{Short, Standing, reconcile, settle},
+    reconcile::{Short, Standing, nats, reconcile, settle},
     regain::{self, Regained},
+    sent,
     store::{self, Padding},
     watermark::Watermark,
 };
@@ -194,18 +195,20 @@ impl<'a> Session<'a> {
             match standing {
                 Standing::Open { fence, created } => {
                     cursor.created = created;
-                    return self.open(index, fence).await.map(Found::Open);
+                    if self.is_open(index, fence).await? {
+                        return Ok(Found::Open(fence));
+                    }
                 }
                 Standing::Wiped => return Ok(Found::Closed("it was wiped")),
                 Standing::Foreign => return Ok(Found::Closed(FOREIGN)),
                 Standing::Unpadded { created, last, padding } => {
-                    let Padding { from, to } = padding;
+                    let Padding { from, to, .. } = padding;
                     tracing::warn!(
                         stream = cursor.spec.name,
                         last,
                         from,
                         to,
-                        "the stream, which lost its end, is filled up"
+                        "the stream is filled up before anything is published to it"
                     );
                     if !regain::pad(&mut self.connection, relay, cursor.spec, (created, last), padding).await? {
                         return Ok(Found::Closed(FOREIGN));
@@ -223,19 +226,22 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// Behind which number a stream is published to that ends at `fence`. Where a batch was published and nothing was heard of it, it may have been
-    /// read, and lost since: what is published now must not take its numbers, for it need not be the same.
-    async fn open(&mut self, index: usize, fence: u64) -> Result<u64, RelayError> {
-        let cursor = &self.cursors[index];
+    /// Whether a stream that ends at `fence` may be published to. Where a batch was published and nothing was heard of it, it may have been read, and lost
+    /// since: what is published now must not take its numbers, for it need not be the same. They are to be filled up first.
+    async fn is_open(&mut self, index: usize, fence: u64) -> Result<bool, RelayError> {
+        let Cursor { spec, created, .. } = self.cursors[index];
         // Of another stream of this name, or of a loss that was seen to already, it says nothing.
-        let unheard = self.relay.unheard.of(cursor.spec.name, cursor.created);
-        let end = unheard.filter(|end| *end <= fence + regain::UNSETTLED).unwrap_or(fence).max(fence);
-        if fence < end {
-            regain::fill(self.relay, cursor.spec, fence, end, fence).await?;
-            self.settle(index, &[], fence, end).await?;
+        let unheard = self.relay.unheard.of(spec.name, created);
+        let Some(to) = unheard.filter(|end| (fence + 1..=fence + regain::UNSETTLED).contains(end)) else {
+            self.relay.unheard.clear(spec.name);
+            return Ok(true);
+        };
+        let padded = sent::to_be_padded(&mut self.connection, spec.name, created, fence, to);
+        if silence::answer(self.relay.config.answer, padded).await? {
+            Ok(false)
+        } else {
+            Err(nats("another relay has been here"))
         }
-        self.relay.unheard.clear(self.cursors[index].spec.name);
-        Ok(end)
     }
 
     /// Gives a stream that lost its end what it lost, when it was found so twice: what answers first after a failure may not have heard yet of all that

@@ -26,6 +26,8 @@ pub(crate) struct Padding {
     pub(crate) from: u64,
     /// The number that it has to reach.
     pub(crate) to: u64,
+    /// Whether somebody may have read of the filling.
+    pub(crate) read: bool,
 }
 
 /// What waits for each of `streams`, at most as many as `limits` says for each, in the order of the log.
@@ -100,7 +102,7 @@ pub(super) async fn settle(
 
 pub(crate) async fn state(connection: &mut PgConnection, stream: &str) -> sqlx::Result<Option<StreamState>> {
     let row = sqlx::query!(
-        r#"SELECT stream_created AS "created: PgInstant", last_sequence, refilling, pad_from, pad_to FROM relay_state WHERE stream = $1"#,
+        r#"SELECT stream_created AS "created: PgInstant", last_sequence, refilling, pad_from, pad_to, pad_read FROM relay_state WHERE stream = $1"#,
         stream
     )
     .fetch_optional(connection)
@@ -109,8 +111,11 @@ pub(crate) async fn state(connection: &mut PgConnection, stream: &str) -> sqlx::
         created: row.created.0,
         last_sequence: row.last_sequence.cast_unsigned(),
         refilling: row.refilling,
-        padding: (row.pad_to > 0)
-            .then(|| Padding { from: row.pad_from.cast_unsigned(), to: row.pad_to.cast_unsigned() }),
+        padding: (row.pad_to > 0).then(|| Padding {
+            from: row.pad_from.cast_unsigned(),
+            to: row.pad_to.cast_unsigned(),
+            read: row.pad_read,
+        }),
     }))
 }
 
@@ -120,7 +125,7 @@ pub(crate) async fn set_state(connection: &mut PgConnection, stream: &str, state
         "INSERT INTO relay_state (stream, stream_created, last_sequence, refilling) VALUES ($1, $2, $3, $4)
          ON CONFLICT (stream) DO UPDATE
          SET stream_created = excluded.stream_created, last_sequence = excluded.last_sequence, refilling = excluded.refilling,
-             pad_from = 0, pad_to = 0",
+             pad_from = 0, pad_to = 0, pad_read = false",
         stream,
         PgInstant(state.created) as PgInstant,
         state.last_sequence.cast_signed(),

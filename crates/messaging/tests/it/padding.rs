@@ -95,7 +95,6 @@ async fn what_was_thought_to_be_lost_and_is_there_after_all_is_not_published_aga
     // A server that has the first alone has said so, and then another one became the leader.
     sqlx::raw_sql(
         "UPDATE relay_state SET pad_from = 1, pad_to = 1004;
-         UPDATE relay_sent SET through = 1, positions = positions[1:1];
          INSERT INTO outbox (stream, position, recorded_at)
          SELECT stream, position, recorded_at FROM event_log ORDER BY position OFFSET 1",
     )

@@ -1,6 +1,7 @@
 //! A stream that lost its end, and in which stands something else than was published there: a batch that NATS had done away with, and has again. Who has
 //! passed its numbers has not read it.
 
+use async_nats::jetstream;
 use dafei_testkit::eventually;
 
 use crate::{
@@ -144,6 +145,50 @@ async fn a_batch_that_comes_back_while_the_stream_is_filled_up_stays_to_be_publi
     assert_eq!(ahead, [(1, 2), (1, 3), (2, 1)], "what it had not read, once");
     assert_eq!(behind, WRITTEN, "each once");
     assert_eq!(bus.stored().await, [(1, 1), (1, 2), (1, 3), (1, 2), (1, 3), (2, 1)]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_comes_back_where_filling_may_have_been_read_is_published_again() {
+    let bus = Bus::start().await;
+    bus.make_stream().await;
+    bus.write(&WRITTEN).await;
+    sqlx::raw_sql("DELETE FROM outbox WHERE position = (SELECT min(position) FROM event_log)")
+        .execute(&bus.db.pool)
+        .await
+        .expect("the rest was lost");
+    believe_filled(&bus, 4, (1, 1_004)).await;
+    believe_sent(&bus, &[(4, &WRITTEN)]).await;
+    sqlx::raw_sql("UPDATE relay_state SET pad_read = true").execute(&bus.db.pool).await.expect("a relay began to fill");
+    // It stands where it stood before, but in between others stood there.
+    publish_as_a_relay(&bus, &WRITTEN[..3]).await;
+    let (ahead, behind) = read_by_two(&bus).await;
+    assert_eq!(ahead, [(1, 2), (1, 3), (2, 1)], "what it had not read, once");
+    assert_eq!(behind, WRITTEN, "each once");
+    let read: bool =
+        sqlx::query_scalar("SELECT pad_read FROM relay_state").fetch_one(&bus.db.pool).await.expect("the state");
+    assert!(!read, "nothing is filled up any more");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_that_is_gone_from_what_is_left_is_published_again() {
+    let bus = Bus::start().await;
+    bus.make_stream().await;
+    let config = bus.js.get_stream(STREAM).await.expect("the stream").cached_info().config.clone();
+    bus.js.delete_stream(STREAM).await.expect("removed");
+    let config = jetstream::stream::Config { deny_delete: false, ..config };
+    let stream = bus.js.create_stream(config).await.expect("a stream that may lose messages");
+    bus.write(&WRITTEN).await;
+    sqlx::raw_sql("DELETE FROM outbox").execute(&bus.db.pool).await.expect("all was published");
+    believe_filled(&bus, 4, (0, 0)).await;
+    believe_sent(&bus, &[(4, &WRITTEN)]).await;
+    publish_as_a_relay(&bus, &WRITTEN[..3]).await;
+    stream.delete_message(3).await.expect("as by a disk that failed");
+    let relay = bus.relay();
+    let status = relay.handle.watch().until(|status| status.regained > 0).await;
+    assert_eq!((status.regained, status.lost), (2, 2));
+    let recorder = Recorder::new();
+    let _consumer = bus.consume(&recorder);
+    assert_eq!(bus.effects_of(4).await, WRITTEN);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -107,13 +107,13 @@ const fn keeper(what: What) -> Service {
     }
 }
 
-/// What was done to the bus.
-#[derive(Debug, Clone, Copy)]
+/// What became of the bus.
+#[derive(Debug)]
 pub(super) struct Bus {
     /// It was filled anew: the agencies' stream with nothing but the instructions that were open.
     pub(super) refilled: bool,
-    /// It was put back to what it had been.
-    pub(super) rewound: bool,
+    /// A stream got back what it lost: the file that remembers which events stand in it more than once.
+    pub(super) again: Option<PathBuf>,
 }
 
 /// Compares, and prints what was found as one JSON object.
@@ -126,7 +126,7 @@ pub(super) async fn run(journals: &[PathBuf], perhaps: &[PathBuf], bus: Bus) -> 
     cases::instructions(&promised, &mut databases, &mut findings).await?;
     feedback::taken(&promised, &mut databases, &mut findings).await?;
     events::logged(&promised, &mut databases, &mut findings).await?;
-    streams::compare(&mut databases, bus, &mut findings).await?;
+    streams::compare(&mut databases, &bus, &mut findings).await?;
     effects::obligations(&promised, &mut databases, &mut findings).await?;
     effects::figures(&promised, &mut databases, &mut findings).await?;
     effects::leftovers(&mut databases, &mut findings).await?;

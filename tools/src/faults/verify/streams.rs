@@ -1,6 +1,6 @@
 //! Streams: each holds the events of its publisher's log, each once and each aggregate's in their order.
 
-use std::collections::{HashMap, HashSet};
+use std::{collections::HashMap, path::Path};
 
 use anyhow::Context as _;
 use async_nats::jetstream::{
@@ -21,8 +21,9 @@ const PATIENCE: std::time::Duration = std::time::Duration::from_secs(60);
 /// Id, source, aggregate, sequence.
 type Logged = (Uuid, String, Uuid, i64);
 
-pub(super) async fn compare(databases: &mut Databases, bus: Bus, findings: &mut Findings) -> anyhow::Result<()> {
+pub(super) async fn compare(databases: &mut Databases, bus: &Bus, findings: &mut Findings) -> anyhow::Result<()> {
     let js = jetstream::new(refill::connect_bus().await?);
+    let mut again = bus.again.as_deref().map(remembered).transpose()?.unwrap_or_default();
     for stream in Stream::ALL {
         let Some(publisher) = stream.publisher().and_then(Service::from_name) else { continue };
         let name = stream.name();
@@ -36,11 +37,16 @@ pub(super) async fn compare(databases: &mut Databases, bus: Bus, findings: &mut 
         .await?;
         let found = ids(&js, name).await.with_context(|| name.to_owned())?;
         let agencies = stream == Stream::Agency;
-        let again = if bus.rewound { at_two_numbers(connection, name).await? } else { HashSet::new() };
-        one(name, &log, &found, &May { lack: bus.refilled && agencies, again }, findings);
+        if bus.again.is_some() {
+            more_than_once(connection, name, &mut again).await?;
+        }
+        one(name, &log, &found, &May { lack: bus.refilled && agencies, again: &again }, findings);
         if agencies {
             open_work(connection, &found, findings).await?;
         }
+    }
+    if let Some(file) = &bus.again {
+        std::fs::write(file, serde_json::to_vec(&again)?)?;
     }
     Ok(())
 }
@@ -67,39 +73,53 @@ async fn open_work(connection: &mut PgConnection, found: &[Uuid], findings: &mut
     Ok(())
 }
 
-/// The events that the stream's relay knows to stand at two numbers of it: it ended with something else than was published there, and all behind that
-/// was published again.
-async fn at_two_numbers(connection: &mut PgConnection, name: &str) -> anyhow::Result<HashSet<Uuid>> {
-    let ids: Vec<Uuid> = sqlx::query_scalar(
-        "SELECT event_id FROM event_log WHERE position IN (
-             SELECT position FROM relay_sent JOIN relay_state USING (stream, stream_created) CROSS JOIN UNNEST(positions) AS position
-             WHERE stream = $1 AND position > 0 GROUP BY position HAVING count(*) > 1)",
+/// How often events may stand in their streams that may more than once.
+type Again = HashMap<Uuid, usize>;
+
+fn remembered(file: &Path) -> anyhow::Result<Again> {
+    if file.exists() { Ok(serde_json::from_slice(&std::fs::read(file)?)?) } else { Ok(Again::new()) }
+}
+
+/// Adds the events that the stream's relay knows to stand at several numbers of it: it ended with something else than was published there, and all
+/// behind that was published again.
+async fn more_than_once(connection: &mut PgConnection, name: &str, again: &mut Again) -> anyhow::Result<()> {
+    let known: Vec<(Uuid, i64)> = sqlx::query_as(
+        "SELECT e.event_id, twice.times FROM (
+             SELECT position, count(*) AS times
+             FROM relay_sent JOIN relay_state USING (stream, stream_created) CROSS JOIN UNNEST(positions) AS position
+             WHERE stream = $1 AND position > 0 GROUP BY position HAVING count(*) > 1) twice
+         JOIN event_log e USING (position)",
     )
     .bind(name)
     .fetch_all(connection)
     .await?;
-    Ok(ids.into_iter().collect())
+    for (id, times) in known {
+        let most = again.entry(id).or_default();
+        *most = usize::try_from(times)?.max(*most);
+    }
+    Ok(())
 }
 
 /// How a stream may differ from its log.
-#[derive(Debug, Default)]
-struct May {
+#[derive(Debug)]
+struct May<'a> {
     /// It need not have all of it.
     lack: bool,
-    /// It may have these more than once.
-    again: HashSet<Uuid>,
+    again: &'a Again,
 }
 
 /// Transactions commit in another order than their events got their places in the log, so only each aggregate's order is one.
 fn one(name: &str, log: &[Logged], found: &[Uuid], may: &May, findings: &mut Findings) {
     let known: HashMap<Uuid, &Logged> = log.iter().map(|event| (event.0, event)).collect();
-    let mut seen = HashSet::new();
+    let mut seen: HashMap<Uuid, usize> = HashMap::new();
     let mut last: HashMap<(&str, Uuid), i64> = HashMap::new();
     for id in found {
+        let times = seen.entry(*id).or_default();
+        *times += 1;
         match known.get(id) {
             None => findings.doubled(format!("{name}: event {id}, which the log does not have")),
-            Some(_) if seen.contains(id) && may.again.contains(id) => findings.again(),
-            Some(_) if !seen.insert(*id) => findings.doubled(format!("{name}: event {id}")),
+            Some(_) if *times > 1 && may.again.get(id).is_some_and(|most| *times <= *most) => findings.again(),
+            Some(_) if *times > 1 => findings.doubled(format!("{name}: event {id}")),
             Some((_, source, aggregate, sequence)) => {
                 if last.insert((source.as_str(), *aggregate), *sequence).is_some_and(|before| before > *sequence) {
                     findings.lost(format!("{name}: the order of {aggregate} at event {id}"));
@@ -108,7 +128,7 @@ fn one(name: &str, log: &[Logged], found: &[Uuid], may: &May, findings: &mut Fin
         }
     }
     if !may.lack {
-        for (id, ..) in log.iter().filter(|event| !seen.contains(&event.0)) {
+        for (id, ..) in log.iter().filter(|event| !seen.contains_key(&event.0)) {
             findings.lost(format!("{name}: event {id}"));
         }
     }
@@ -144,7 +164,7 @@ mod tests {
     use super::{Findings, Logged, May, one};
 
     /// A log of two aggregates: events 1 and 2 are one's, 11 and 12 the other's.
-    fn judged(log: &[u128], found: &[u128], may: &May) -> (u64, u64, u64) {
+    fn judged(log: &[u128], found: &[u128], (lack, again): (bool, &[(u128, usize)])) -> (u64, u64, u64) {
         let logged = |number: u128| {
             let sequence = i64::try_from(number % 10).unwrap();
             (Uuid::from_u128(number), "s".to_owned(), Uuid::from_u128(number / 10), sequence)
@@ -152,29 +172,31 @@ mod tests {
         let log: Vec<Logged> = log.iter().map(|number| logged(*number)).collect();
         let found: Vec<Uuid> = found.iter().map(|number| Uuid::from_u128(*number)).collect();
         let mut findings = Findings::default();
-        one("S", &log, &found, may, &mut findings);
+        let again = again.iter().map(|(number, most)| (Uuid::from_u128(*number), *most)).collect();
+        one("S", &log, &found, &May { lack, again: &again }, &mut findings);
         let json = findings.to_json(0, 0, 0);
         (json["lost"].as_u64().unwrap(), json["doubled"].as_u64().unwrap(), json["again"].as_u64().unwrap())
     }
 
     #[test]
     fn a_stream_has_each_event_of_the_log_once_and_in_its_aggregates_order() {
-        let nothing = May::default();
-        assert_eq!(judged(&[1, 2, 3], &[1, 2, 3], &nothing), (0, 0, 0));
-        assert_eq!(judged(&[1, 11, 2], &[11, 1, 2], &nothing), (0, 0, 0));
-        assert_eq!(judged(&[1, 2, 3], &[1, 3], &nothing), (1, 0, 0));
-        assert_eq!(judged(&[1, 2, 3], &[1, 3], &May { lack: true, ..May::default() }), (0, 0, 0));
-        assert_eq!(judged(&[1, 2], &[1, 1, 2], &nothing), (0, 1, 0));
-        assert_eq!(judged(&[1, 2], &[1, 2, 9], &nothing), (0, 1, 0));
-        assert_eq!(judged(&[1, 2], &[2, 1], &nothing), (1, 0, 0));
+        let nothing = (false, &[][..]);
+        assert_eq!(judged(&[1, 2, 3], &[1, 2, 3], nothing), (0, 0, 0));
+        assert_eq!(judged(&[1, 11, 2], &[11, 1, 2], nothing), (0, 0, 0));
+        assert_eq!(judged(&[1, 2, 3], &[1, 3], nothing), (1, 0, 0));
+        assert_eq!(judged(&[1, 2, 3], &[1, 3], (true, &[])), (0, 0, 0));
+        assert_eq!(judged(&[1, 2], &[1, 1, 2], nothing), (0, 1, 0));
+        assert_eq!(judged(&[1, 2], &[1, 2, 9], nothing), (0, 1, 0));
+        assert_eq!(judged(&[1, 2], &[2, 1], nothing), (1, 0, 0));
     }
 
     #[test]
-    fn only_what_its_relay_knows_to_stand_there_twice_may() {
-        let may = May { again: [Uuid::from_u128(2)].into(), ..May::default() };
-        assert_eq!(judged(&[1, 2, 3], &[1, 2, 2, 3], &may), (0, 0, 1));
-        assert_eq!(judged(&[1, 2, 3], &[1, 2, 3, 2], &may), (0, 0, 1), "its order is that of its first");
-        assert_eq!(judged(&[1, 2, 3], &[1, 2, 3, 2, 3], &may), (0, 1, 1));
-        assert_eq!(judged(&[1, 2, 3], &[1, 3], &may), (1, 0, 0));
+    fn an_event_may_stand_there_as_often_as_its_relay_knows_and_no_more() {
+        let twice = (false, &[(2, 2)][..]);
+        assert_eq!(judged(&[1, 2, 3], &[1, 2, 2, 3], twice), (0, 0, 1));
+        assert_eq!(judged(&[1, 2, 3], &[1, 2, 3, 2], twice), (0, 0, 1), "its order is that of its first");
+        assert_eq!(judged(&[1, 2, 3], &[1, 2, 3, 2, 2], twice), (0, 1, 1));
+        assert_eq!(judged(&[1, 2, 3], &[1, 2, 3, 2, 3], twice), (0, 1, 1));
+        assert_eq!(judged(&[1, 2, 3], &[1, 3], twice), (1, 0, 0));
     }
 }
