@@ -41,7 +41,10 @@ pub(crate) enum PublishFailure {
     /// Nothing was heard of it: it may be stored, or may have been and be lost.
     #[error("{0}")]
     Unheard(String),
-    /// Anything else: it was refused.
+    /// It is not stored: it was refused, or not sent whole.
+    #[error("{0}")]
+    Refused(String),
+    /// Anything else.
     #[error("{0}")]
     Other(String),
 }
@@ -70,7 +73,7 @@ pub(crate) async fn publish(js: &Context, fence: u64, messages: Vec<Outgoing>) -
             js.client()
                 .publish_with_headers(message.subject, message.headers, message.payload)
                 .await
-                .map_err(|error| PublishFailure::Other(error.to_string()))?;
+                .map_err(|error| PublishFailure::Refused(error.to_string()))?;
         }
     }
     let Some(last) = commit else { return Ok(fence) };
@@ -82,7 +85,7 @@ pub(crate) async fn publish(js: &Context, fence: u64, messages: Vec<Outgoing>) -
             PublishErrorKind::TimedOut | PublishErrorKind::BrokenPipe => PublishFailure::Unheard(reason),
             // The leader could not write it; the others may have.
             _ if is_unstored(&error) => PublishFailure::Unheard(reason),
-            _ => PublishFailure::Other(reason),
+            _ => PublishFailure::Refused(reason),
         }
     };
     let ack = js.send_publish(last.subject, publish).await.map_err(failed)?.await.map_err(failed)?;

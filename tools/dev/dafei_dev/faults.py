@@ -34,7 +34,7 @@ class Result:
     doubled: int
     recovery: float
     problem: Optional[str]
-    # Events that stand in a stream again because their relay gave a stream back what it lost (ADR 27): so far, as the writes.
+    # Events that stand in a stream again because their relay filled it up (ADR 27): so far, as the writes.
     again: int = 0
 
     @property
@@ -212,7 +212,7 @@ def _one(stage: Stage, fault: Fault, seed: int) -> Result:
 
 
 def _told(result: Result) -> str:
-    again = f" ({result.again} again in a stream that parted)" if result.again else ""
+    again = f" ({result.again} again in a stream that was filled up)" if result.again else ""
     found = f"{result.acknowledged} writes acknowledged so far, {result.lost} lost, {result.doubled} doubled{again}, at rest after {result.recovery:.1f} s"
     return f"{found}; {result.problem}" if result.problem else found
 

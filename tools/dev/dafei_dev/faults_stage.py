@@ -104,11 +104,14 @@ class Loaded:
 
     def noticed(self) -> int:
         """How often a relay has given a stream back what it lost."""
-        return sum(log.read_text(errors="replace").count("NATS lost the end of the stream") for log in (self.home.path / "logs").glob("*.log"))
+        return self._logged("NATS lost the end of the stream")
+
+    def _logged(self, words: str) -> int:
+        return sum(log.read_text(errors="replace").count(words) for log in (self.home.path / "logs").glob("*.log"))
 
     def verify(self) -> "dict[str, Any]":
         bus = ["--refilled"] if self.refilled else []
-        if self.noticed() > 0:
+        if self._logged("the stream is filled up before anything is published to it") > 0:
             bus.append(f"--again={self.home.dir('journals') / 'again.json'}")
         perhaps = [f"--perhaps={journal}" for journal in self.perhaps]
         done = self.ask("faults", "verify", *bus, *perhaps, *map(str, self.journals))

@@ -56,7 +56,7 @@ pub enum Step {
         /// NATS was wiped and filled again: what agencies are done with is not in their stream any more.
         #[arg(long)]
         refilled: bool,
-        /// A relay has given a stream back what it lost: what it knows to stand there again is not doubled (ADR 27), and is remembered in this file, as
+        /// A relay has filled up a stream: what it knows to stand there again is not doubled (ADR 27), and is remembered in this file, as
         /// relays forget it.
         #[arg(long)]
         again: Option<PathBuf>,

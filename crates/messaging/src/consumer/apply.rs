@@ -65,10 +65,10 @@ impl Batch {
         self.events.len() + self.notes.len()
     }
 
-    /// The last watermark in it.
+    /// The last watermark in it that says something.
     fn through(&self) -> Option<Instant> {
         self.notes.iter().rev().find_map(|(_, note)| match note {
-            Note::Watermark { through, .. } => Some(*through),
+            Note::Watermark { through, .. } => Some(*through).filter(|through| *through > Instant::UNIX_EPOCH),
             Note::Unreadable { .. } => None,
         })
     }

@@ -67,7 +67,7 @@ async fn remove_durable(stream: Stream, name: String) {
             tracing::info!(stream = %stream.cached_info().config.name, name, "the durable of an older version is removed");
         }
         Err(error) if is_missing(&error) => {}
-        Err(error) => tracing::warn!(%error, name, "the durable of an older version is not removed"),
+        Err(error) => tracing::debug!(%error, name, "it cannot be said whether an older version left a durable"),
     }
 }
 

@@ -140,7 +140,8 @@ async fn watermark(stream: &Stream, service: &str) -> Result<Option<Instant>, Lo
     match stream.get_last_raw_message_by_subject(&super::watermark::subject(service)).await {
         Ok(message) => {
             let said: WatermarkMessage = serde_json::from_slice(&message.payload).map_err(nats)?;
-            Ok(Some(said.through))
+            // Filling says nothing.
+            Ok(Some(said.through).filter(|through| *through > Instant::UNIX_EPOCH))
         }
         Err(error) if error.kind() == LastRawMessageErrorKind::NoMessageFound => Ok(None),
         Err(error) => Err(nats(error)),

@@ -156,7 +156,7 @@ async fn take_over(
     Ok(true)
 }
 
-/// Reads these messages and says where their events stand in the log, 0 for one that is no event, or is not there: as after a disk has failed. None when
+/// Reads these messages and says where their events stand in the log, 0 for one that is no event, or is not there: it has expired, or a disk has failed. None when
 /// one is found that the log does not have.
 pub(super) async fn positions_of(
     connection: &mut PgConnection,
@@ -178,10 +178,7 @@ pub(super) async fn positions_of(
         .await?;
     let gone: Vec<u64> = found.iter().filter_map(|found| found.err()).collect();
     if !gone.is_empty() {
-        let state = stream.get_info().await.map_err(nats)?.state;
-        if gone.iter().any(|sequence| !(state.first_sequence..=state.last_sequence).contains(sequence)) {
-            return Err(nats("the stream's ends have moved meanwhile"));
-        }
+        are_gone(stream, &gone).await?;
         tracing::warn!(stream = name, ?gone, "messages of the stream are not there");
     }
     let found: Vec<Option<PublishedEvent>> = found.into_iter().map(|found| found.ok().flatten()).collect();
@@ -192,6 +189,23 @@ pub(super) async fn positions_of(
         return Ok(None);
     };
     Ok(Some(found.iter().map(|event| event.and_then(|_| logged.next()).unwrap_or_default()).collect()))
+}
+
+/// That these messages are not there, and not only out of reach: they have expired, or the stream has fewer messages than numbers and says so again.
+async fn are_gone(stream: &Stream, gone: &[u64]) -> Result<(), RelayError> {
+    let state = stream.get_info().await.map_err(nats)?.state;
+    let whole = (state.last_sequence + 1).saturating_sub(state.first_sequence) == state.messages;
+    for sequence in gone.iter().filter(|sequence| **sequence >= state.first_sequence) {
+        if whole || *sequence > state.last_sequence {
+            return Err(nats("a message of the stream cannot be read"));
+        }
+        match stream.get_raw_message(*sequence).await {
+            Err(error) if error.kind() == LastRawMessageErrorKind::NoMessageFound => {}
+            Ok(_) => return Err(nats("a message of the stream could not be read")),
+            Err(error) => return Err(nats(error)),
+        }
+    }
+    Ok(())
 }
 
 /// What stands at `positions` was published to a stream, which ended at `from` before and at `to` after it ([`store::settle`]).

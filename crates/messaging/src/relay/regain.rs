@@ -180,12 +180,10 @@ pub(super) async fn pad(
         return Err(moved());
     }
     // A batch that was on its way behind the old end must never find a stream that ends there.
-    if let Err(failure) = fill(&relay.js, &filler, last, padding.to, padding.to.saturating_sub(UNSETTLED)).await {
-        if let PublishFailure::Fenced { expected, .. } = failure
-            && expected == last
-            && !padding.read
-        {
-            // There is something else: nothing of the filling is in the stream.
+    if let Err((stored, failure)) = fill(&relay.js, &filler, last, padding.to, padding.end).await {
+        let refused = matches!(failure, PublishFailure::Fenced { .. } | PublishFailure::Refused(_));
+        if refused && stored == last && !padding.read {
+            // Nothing of the filling is in the stream.
             silence::answer(within, sent::may_be_read(connection, spec.name, padding, false)).await?;
         }
         return Err(nats(failure));
@@ -201,12 +199,18 @@ fn moved() -> RelayError {
     nats("another relay has been here")
 }
 
-/// Fills a stream that ends at `fence` up to the number `to`; no batch ends at `spared`.
-async fn fill(js: &Context, filler: &Outgoing, mut fence: u64, to: u64, spared: u64) -> Result<(), PublishFailure> {
+/// Fills a stream that ends at `fence` up to the number `to`; no batch ends at `spared`. A failure comes with the number up to which it is filled.
+async fn fill(
+    js: &Context,
+    filler: &Outgoing,
+    mut fence: u64,
+    to: u64,
+    spared: u64,
+) -> Result<(), (u64, PublishFailure)> {
     while fence < to {
         let most = usize::try_from(to - fence).unwrap_or(MAX_BATCH).min(MAX_BATCH);
         let count = if fence + most as u64 == spared { most - 1 } else { most };
-        fence = publish::publish(js, fence, vec![filler.clone(); count]).await?;
+        fence = publish::publish(js, fence, vec![filler.clone(); count]).await.map_err(|failure| (fence, failure))?;
     }
     Ok(())
 }

@@ -155,14 +155,16 @@ impl<'a> Session<'a> {
     async fn reconcile(&mut self) -> Result<(), RelayError> {
         let known = self.relay.status.borrow().wiped.clone();
         let mut wiped = Vec::new();
-        let mut moved = false;
         for index in 0..self.cursors.len() {
             let found = self.look_at(index).await?;
             let cursor = &mut self.cursors[index];
             let fence = if let Found::Open(fence) = found { Some(fence) } else { None };
-            moved |= fence != cursor.fence;
-            cursor.fence = fence;
             let stream = cursor.spec.name;
+            if fence != cursor.fence {
+                cursor.fence = fence;
+                // At once: should the next stream not answer, this one says what it did before it was filled up.
+                self.watermark.restart();
+            }
             if let Found::Closed(why) = found
                 && !known.iter().any(|name| name == stream)
             {
@@ -177,9 +179,6 @@ impl<'a> Session<'a> {
             }
         }
         self.relay.status.send_modify(|status| status.wiped = wiped);
-        if moved {
-            self.watermark.restart();
-        }
         self.reconcile = false;
         self.reconciled_at = std::time::Instant::now();
         Ok(())

@@ -28,6 +28,8 @@ pub(crate) struct Padding {
     pub(crate) to: u64,
     /// Whether somebody may have read of the filling.
     pub(crate) read: bool,
+    /// Its last message when it was found to lack its end, or was to be filled up for another reason.
+    pub(crate) end: u64,
 }
 
 /// What waits for each of `streams`, at most as many as `limits` says for each, in the order of the log.
@@ -115,6 +117,7 @@ pub(crate) async fn state(connection: &mut PgConnection, stream: &str) -> sqlx::
             from: row.pad_from.cast_unsigned(),
             to: row.pad_to.cast_unsigned(),
             read: row.pad_read,
+            end: row.last_sequence.cast_unsigned(),
         }),
     }))
 }

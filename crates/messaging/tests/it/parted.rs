@@ -3,9 +3,10 @@
 
 use async_nats::jetstream;
 use dafei_testkit::eventually;
+use futures::StreamExt as _;
 
 use crate::{
-    regained::believe_filled,
+    regained::{believe_filled, lose_part_of_a_batch},
     support::{Bus, PATIENCE, Recorder, STREAM, Until, event_id, headers, is_watermark},
 };
 
@@ -218,4 +219,38 @@ async fn a_stream_that_parted_with_an_event_that_the_log_does_not_have_is_left_a
     let status = relay.handle.watch().until(|status| status.wiped == [STREAM]).await;
     assert_eq!(status.regained, 0);
     assert_eq!(bus.stored().await, [(1, 1), (7, 1), (1, 3)]);
+}
+
+/// Whether somebody may have read of the filling of a stream that is not full yet.
+async fn may_have_been_read(bus: &Bus) -> bool {
+    let asked = "SELECT pad_read FROM relay_state WHERE pad_to > 0";
+    sqlx::query_scalar(asked).fetch_one(&bus.db.pool).await.expect("it is to be filled up")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn filling_of_which_nothing_was_heard_may_have_been_read() {
+    let bus = Bus::that_fails().await;
+    lose_part_of_a_batch(&bus, &WRITTEN, 1).await;
+    let config = bus.js.get_stream(STREAM).await.expect("the stream").cached_info().config.clone();
+    let deaf = jetstream::stream::Config { subjects: vec!["t.intake.>".to_owned()], ..config };
+    bus.js.update_stream(&deaf).await.expect("deaf to watermarks");
+    let mut silent = bus.js.client().subscribe("dafei.v1.watermark.intake").await.expect("somebody");
+    let relay = bus.relay();
+    silent.next().await.expect("filling is on its way");
+    relay.handle.watch().until(|status| status.last_error.is_some()).await;
+    relay.stop().await;
+    assert!(may_have_been_read(&bus).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn filling_that_was_refused_has_been_read_by_nobody() {
+    let bus = Bus::start().await;
+    lose_part_of_a_batch(&bus, &WRITTEN, 1).await;
+    let config = bus.js.get_stream(STREAM).await.expect("the stream").cached_info().config.clone();
+    let narrow = jetstream::stream::Config { max_message_size: 1, ..config };
+    bus.js.update_stream(&narrow).await.expect("a stream that takes nothing");
+    let relay = bus.relay();
+    relay.handle.watch().until(|status| status.regained == 3 && status.last_error.is_some()).await;
+    relay.stop().await;
+    assert!(!may_have_been_read(&bus).await);
 }

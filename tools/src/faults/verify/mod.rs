@@ -112,7 +112,7 @@ const fn keeper(what: What) -> Service {
 pub(super) struct Bus {
     /// It was filled anew: the agencies' stream with nothing but the instructions that were open.
     pub(super) refilled: bool,
-    /// A stream got back what it lost: the file that remembers which events stand in it more than once.
+    /// A relay has filled up a stream: the file that remembers which events stand in it more than once.
     pub(super) again: Option<PathBuf>,
 }
 
