@@ -111,11 +111,12 @@ pub struct RelayStatus {
     pub through: Option<Instant>,
     /// Streams that were wiped, lost more than is known, or hold what the log does not have, and wait to be refilled.
     pub wiped: Vec<String>,
-    /// Messages since the start that NATS had acknowledged and lost, watermarks among them; a server that had yet to hear of some may have said so.
+    /// Messages since the start that NATS had acknowledged and lost, watermarks among them; a server that had yet to hear of some may have said so. Those
+    /// in whose place something else stands are lost, too.
     pub lost: u64,
     /// When that was noticed last.
     pub lost_at: Option<std::time::Instant>,
-    /// The events among them, which were published again.
+    /// The events among them and those that stand in their place, which were published again.
     pub regained: u64,
     /// The last error, until the next success.
     pub last_error: Option<String>,

@@ -195,7 +195,7 @@ pub(super) async fn pad(
     }
 }
 
-fn moved() -> RelayError {
+pub(super) fn moved() -> RelayError {
     nats("another relay has been here")
 }
 

@@ -10,7 +10,7 @@ use tracing::Span;
 
 use super::{
     Relay, RelayError, age,
-    reconcile::{Short, Standing, nats, reconcile, settle},
+    reconcile::{Short, Standing, reconcile, settle},
     regain::{self, Regained},
     sent,
     store::{self, Padding},
@@ -194,7 +194,7 @@ impl<'a> Session<'a> {
             match standing {
                 Standing::Open { fence, created } => {
                     cursor.created = created;
-                    if self.is_open(index, fence).await? {
+                    if self.try_open(index, fence).await? {
                         return Ok(Found::Open(fence));
                     }
                 }
@@ -225,9 +225,10 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// Whether a stream that ends at `fence` may be published to. Where a batch was published and nothing was heard of it, it may have been read, and lost
-    /// since: what is published now must not take its numbers, for it need not be the same. They are to be filled up first.
-    async fn is_open(&mut self, index: usize, fence: u64) -> Result<bool, RelayError> {
+    /// Whether a stream that ends at `fence` may be published to at once. Where a batch was published and nothing was heard of it, it may have been
+    /// read, and lost since: what is published now must not take its numbers, for it need not be the same. Then it is kept that they are to be
+    /// filled up first.
+    async fn try_open(&mut self, index: usize, fence: u64) -> Result<bool, RelayError> {
         let Cursor { spec, created, .. } = self.cursors[index];
         // Of another stream of this name, or of a loss that was seen to already, it says nothing.
         let unheard = self.relay.unheard.of(spec.name, created);
@@ -236,11 +237,7 @@ impl<'a> Session<'a> {
             return Ok(true);
         };
         let padded = sent::to_be_padded(&mut self.connection, spec.name, created, fence, to);
-        if silence::answer(self.relay.config.answer, padded).await? {
-            Ok(false)
-        } else {
-            Err(nats("another relay has been here"))
-        }
+        if silence::answer(self.relay.config.answer, padded).await? { Ok(false) } else { Err(regain::moved()) }
     }
 
     /// Gives a stream that lost its end what it lost, when it was found so twice: what answers first after a failure may not have heard yet of all that

@@ -3,9 +3,13 @@
 use std::time::Duration;
 
 use dafei_kernel::{clock::Clock, time::Instant};
-use dafei_messaging::{log, relay::RelayConfig, tx};
+use dafei_messaging::{
+    log,
+    relay::{Relay, RelayConfig},
+    tx,
+};
 
-use crate::support::{Bus, Until, at, config, event, is_watermark, start_of_tests};
+use crate::support::{Bus, PATIENCE, Recorder, Until, at, config, event, is_watermark, start_of_tests};
 
 fn through(message: &async_nats::jetstream::message::StreamMessage) -> Instant {
     let json: serde_json::Value = serde_json::from_slice(&message.payload).expect("JSON");
@@ -57,4 +61,27 @@ async fn a_moved_clock_is_told_at_once_and_a_standing_one_only_once() {
     relay.handle.watch().until(|status| status.through == Some(later)).await;
     let told: Vec<Instant> = bus.messages().await.iter().filter(|message| is_watermark(message)).map(through).collect();
     assert_eq!(told, [start_of_tests(), later]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn filling_takes_nothing_back_of_what_a_watermark_has_said() {
+    let bus = Bus::start().await;
+    bus.make_stream().await;
+    let said = start_of_tests();
+    for through in [said, Instant::UNIX_EPOCH] {
+        let payload = format!(r#"{{"through":"{through}"}}"#);
+        let sent = bus.js.publish("dafei.v1.watermark.intake", payload.into()).await.expect("sent");
+        sent.await.expect("stored");
+    }
+    let recorder = Recorder::new();
+    let consumer = bus.consume(&recorder);
+    let status = consumer.handle.watch().until(|status| status.last_sequence == 2).await;
+    assert_eq!(status.caught_up_through, Some(said));
+    let heard: String = sqlx::query_scalar("SELECT through FROM heard ORDER BY place LIMIT 1")
+        .fetch_one(&bus.db.pool)
+        .await
+        .expect("what the handler was told");
+    assert_eq!(heard, said.to_string());
+    let relay = Relay::new(bus.db.pool.clone(), bus.js.clone(), bus.shared_clock(), config());
+    assert_eq!(relay.handle().published(PATIENCE).await.through, None, "the stream's last watermark says nothing");
 }

@@ -46,7 +46,7 @@ pub(super) async fn compare(databases: &mut Databases, bus: &Bus, findings: &mut
         }
     }
     if let Some(file) = &bus.again {
-        std::fs::write(file, serde_json::to_vec(&again)?)?;
+        std::fs::write(file, serde_json::to_vec(&again)?).with_context(|| file.display().to_string())?;
     }
     Ok(())
 }
@@ -77,11 +77,15 @@ async fn open_work(connection: &mut PgConnection, found: &[Uuid], findings: &mut
 type Again = HashMap<Uuid, usize>;
 
 fn remembered(file: &Path) -> anyhow::Result<Again> {
-    if file.exists() { Ok(serde_json::from_slice(&std::fs::read(file)?)?) } else { Ok(Again::new()) }
+    let name = || file.display().to_string();
+    if file.exists() {
+        serde_json::from_slice(&std::fs::read(file).with_context(name)?).with_context(name)
+    } else {
+        Ok(Again::new())
+    }
 }
 
-/// Adds the events that the stream's relay knows to stand at several numbers of it: it ended with something else than was published there, and all
-/// behind that was published again.
+/// Adds the events that the stream's relay knows to stand at several numbers of it: somebody may have read something else under the first.
 async fn more_than_once(connection: &mut PgConnection, name: &str, again: &mut Again) -> anyhow::Result<()> {
     let known: Vec<(Uuid, i64)> = sqlx::query_as(
         "SELECT e.event_id, twice.times FROM (
